@@ -1,0 +1,37 @@
+# PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
+
+.DEFAULT_GOAL := help
+.PHONY: help run reset test check format clean
+SHELL := /bin/sh
+
+# The first Python on this machine that is new enough; infra/install.py says so if none is.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && exit; done; echo python3)
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+.venv/ready: requirements.txt requirements-dev.txt infra/install.py
+	@$(PYTHON) infra/install.py
+
+run: .venv/ready  ## run the whole gateway on this machine, until Ctrl-C
+	@.venv/bin/python -m infra.local
+
+reset: .venv/ready  ## empty the local stack's tables and queues
+	@.venv/bin/python -m infra.local reset
+
+test: .venv/ready  ## run all tests
+	@.venv/bin/python -m pytest
+
+check: .venv/ready  ## lint, formatting and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: .venv/ready  ## format the code and mend what ruff can
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+clean:  ## remove everything that make made, the local stack's data included
+	@rm -rf .venv .payflow .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools

@@ -1,0 +1,136 @@
+"""PayFlow: the routes, the queue's handler and the sweeper's schedule. No rules in here."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
+from pydantic import BaseModel
+
+from chalicelib import VERSION, api, config, exact_json, listing, openapi
+from chalicelib.api import Answer, Call, Success
+from chalicelib.aws import dynamodb_client, sqs_client
+from chalicelib.commands import CheckHealth, CreatePayment, ListPayments
+from chalicelib.errors import Conflict, IdempotencyKeyReused, InvalidCursor, NotFound, Unavailable
+from chalicelib.model import Payment, Timestamp
+from chalicelib.payments import Payments
+from chalicelib.processor import Simulator
+from chalicelib.queue_jobs import BATCH_SIZE, Message, Queue, work_off
+from chalicelib.store import Store
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+settings = config.from_environment()
+store = Store(
+    dynamodb_client(settings.region),
+    payments_table=settings.payments_table,
+    idempotency_table=settings.idempotency_table,
+)
+payments = Payments(
+    stage=settings.stage,
+    store=store,
+    queue=Queue(sqs_client(settings.region), settings.webhook_queue_url),
+    processor=Simulator(),
+    simulation_allowed=settings.simulation_allowed,
+    sweep_unit=timedelta(seconds=settings.sweep_unit_seconds),
+    clock=now,
+)
+app = Chalice(app_name="payflow")
+app.api.cors = api.cors(settings.allowed_origin)
+
+# Views check the content type themselves: Chalice's own refusal is not a problem document.
+ANY_TYPE: dict[str, Any] = {"content_types": ["*/*"]}
+
+
+@app.route("/v1/payments", methods=["POST"], **ANY_TYPE)
+@api.operation(
+    app,
+    "Create a payment",
+    Success(201, "the payment, processing", Payment, headers=("Location",)),
+    Success(200, "the stored answer to this key", Payment, headers=("Idempotent-Replayed",)),
+    refusals=(Conflict, IdempotencyKeyReused, Unavailable),
+    body=CreatePayment,
+)
+def create_payment(call: Call[CreatePayment]) -> Answer:
+    created = payments.create(call.command, actor=call.actor)
+    if created.replayed:
+        headers = {"Idempotent-Replayed": "true"}
+        return Answer(200, created.body, headers, payment_id=created.payment_id)
+    headers = {"Location": f"{call.url_path.rstrip('/')}/{created.payment_id}"}
+    return Answer(201, created.body, headers, payment_id=created.payment_id)
+
+
+@app.route("/v1/payments", methods=["GET"], **ANY_TYPE)
+@api.operation(
+    app,
+    "List payments, newest first",
+    Success(200, "a page", listing.Page),
+    refusals=(InvalidCursor, Unavailable),
+    query=ListPayments,
+)
+def list_payments(call: Call[ListPayments]) -> Answer:
+    page = listing.list_payments(store, call.command)
+    return Answer(200, exact_json.dumps(page.model_dump()))
+
+
+@app.route("/v1/payments/{payment_id}", methods=["GET"], **ANY_TYPE)
+@api.operation(
+    app,
+    "Get a payment",
+    Success(200, "the payment", Payment),
+    refusals=(NotFound, Unavailable),
+)
+def get_payment(call: Call[Any]) -> Answer:
+    payment = payments.get(call.path["payment_id"])
+    return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+
+
+class Health(BaseModel):
+    """The service as it sees itself."""
+
+    status: str
+    service: str
+    region: str
+    timestamp: Timestamp
+    version: str
+
+
+@app.route("/v1/health", methods=["GET"], **ANY_TYPE)
+@api.operation(
+    app,
+    "Check the health of the service",
+    Success(200, "it answers", Health),
+    refusals=(Unavailable,),
+    query=CheckHealth,
+)
+def check_health(call: Call[CheckHealth]) -> Answer:
+    if call.command.deep == "1":
+        payments.check()
+    health = Health(
+        status="ok",
+        service="payflow-api",
+        region=settings.region,
+        timestamp=now(),
+        version=VERSION,
+    )
+    return Answer(200, exact_json.dumps(health.model_dump()))
+
+
+@app.route("/v1/openapi.json", methods=["GET"], **ANY_TYPE)
+@api.operation(app, "Get this document", Success(200, "OpenAPI 3.1", None))
+def describe_api(_: Call[Any]) -> Answer:
+    return Answer(200, exact_json.dumps(openapi.document(app)))
+
+
+@app.on_sqs_message(queue=settings.webhook_queue, batch_size=BATCH_SIZE, name="webhook_processor")
+def webhook_processor(event: SQSEvent) -> dict[str, Any]:
+    messages = [Message(record.to_dict()["messageId"], record.body) for record in event]
+    failed = work_off(messages, lambda job: payments.settle(job.payment_id))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
+def sweeper(_: CloudWatchEvent) -> dict[str, int]:
+    return payments.sweep()._asdict()

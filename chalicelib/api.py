@@ -1,0 +1,214 @@
+"""HTTP: parsing, problems and the request log. The only module that knows Chalice's request.
+
+Guarantee: a view runs only with a command that has passed its checks, in this order: body
+size and form, then its fields; and every answer, whatever happened, is JSON with an
+`X-Request-Id`, errors being problem details (RFC 9457) that leak nothing of the inside.
+"""
+
+import functools
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic
+
+from chalice.app import Chalice, CORSConfig, Request, Response
+from pydantic import BaseModel
+
+from chalicelib import exact_json
+from chalicelib.commands import Command, validated
+from chalicelib.errors import (
+    BodyTooLarge,
+    FieldError,
+    IdempotencyKeyMismatch,
+    Internal,
+    MalformedJson,
+    PayFlowError,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from chalicelib.telemetry import log, log_exception
+
+MAX_BODY_BYTES: Final = 64 * 1024
+REQUEST_HEADERS: Final = ("Authorization", "Idempotency-Key")
+EXPOSED_HEADERS: Final = ("X-Request-Id", "Idempotent-Replayed", "Location", "Retry-After")
+_PREFLIGHT_SECONDS: Final = 600
+_MAX_LOGGED_PATH: Final = 200
+
+
+def cors(allowed_origin: str) -> CORSConfig:
+    """For the one origin; must be set before the first route is declared."""
+    return CORSConfig(
+        allow_origin=allowed_origin,
+        allow_headers=list(REQUEST_HEADERS),
+        expose_headers=list(EXPOSED_HEADERS),
+        max_age=_PREFLIGHT_SECONDS,
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a view gives back: a status, JSON text and headers of its own."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    payment_id: str | None = None
+    """For the request log."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[Command]):
+    """One request, as far as a view needs it."""
+
+    command: Command
+    path: Mapping[str, str]
+    url_path: str
+    """As the client sent it, the stage's prefix included."""
+    actor: str
+
+
+class Nothing(BaseModel):
+    """The command of a view that takes none."""
+
+
+View = Callable[[Call[Any]], Answer]
+
+
+@dataclass(frozen=True)
+class Success:
+    """One way in which a view succeeds."""
+
+    status: int
+    description: str
+    model: type[BaseModel] | None
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a route takes and gives: for the checks before its view, and for `openapi`."""
+
+    operation_id: str
+    summary: str
+    successes: tuple[Success, ...]
+    refusals: tuple[type[PayFlowError], ...]
+    """Those of the view itself; the checks before it add theirs."""
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+
+
+def operation(
+    app: Chalice,
+    summary: str,
+    *successes: Success,
+    refusals: tuple[type[PayFlowError], ...] = (),
+    query: type[BaseModel] | None = None,
+    body: type[BaseModel] | None = None,
+) -> Callable[[View], Callable[..., Response]]:
+    """Turn a view of `Call` to `Answer` into one that Chalice can route to."""
+
+    def decorate(view: View) -> Callable[..., Response]:
+        what = Operation(view.__name__, summary, successes, refusals, query, body)
+
+        @functools.wraps(view)
+        def handler(**path: str) -> Response:
+            request = app.current_request
+            assert request is not None, "Chalice routes requests only"
+            return _serve(view, what, request, path)
+
+        handler.operation = what  # type: ignore[attr-defined]
+        return handler
+
+    return decorate
+
+
+def refuse(error: PayFlowError, request_id: str) -> Answer:
+    """The problem that tells a client of `error`."""
+    headers = {"Content-Type": "application/problem+json"}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return Answer(error.status, exact_json.dumps(error.problem(request_id)), headers)
+
+
+def respond(answer: Answer, request_id: str) -> Response:
+    """`answer` in Chalice's form."""
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+        "X-Request-Id": request_id,
+        **answer.headers,
+    }
+    return Response(answer.body, headers=headers, status_code=answer.status)
+
+
+def _serve(view: View, what: Operation, request: Request, path: Mapping[str, str]) -> Response:
+    started = time.perf_counter()
+    request_id = request.context.get("requestId") or str(uuid.uuid4())
+    try:
+        answer = view(
+            Call(_command(request, what), path, request.context.get("path", ""), actor="system")
+        )
+    except PayFlowError as error:
+        answer = refuse(error, request_id)
+    except Exception as error:  # a bug: told to the log, never to the client
+        log_exception("bug", error, request_id=request_id)
+        answer = refuse(Internal("The request failed; quote its request_id."), request_id)
+    log(
+        "request",
+        method=request.method,
+        path=request.path.format(**path)[:_MAX_LOGGED_PATH],
+        status=answer.status,
+        latency_ms=round((time.perf_counter() - started) * 1000, 1),
+        request_id=request_id,
+        key=None,
+        payment_id=answer.payment_id,
+    )
+    return respond(answer, request_id)
+
+
+def _command(request: Request, what: Operation) -> BaseModel:
+    if what.body is not None:
+        return validated(what.body, _with_header_key(_json_object(request), request))
+    if what.query is not None:
+        return validated(what.query, _query(request))
+    return Nothing()
+
+
+def _json_object(request: Request) -> dict[str, Any]:
+    raw = request.raw_body
+    body = raw.encode() if isinstance(raw, str) else raw
+    if len(body) > MAX_BODY_BYTES:
+        raise BodyTooLarge(f"Send at most {MAX_BODY_BYTES} bytes; the body has {len(body)}.")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType("Send the header Content-Type: application/json.")
+    if not body.strip():
+        raise MalformedJson("The body is empty; send a JSON object.")
+    value = exact_json.loads(body)
+    if not isinstance(value, dict):
+        raise ValidationFailed([FieldError("body", "must be a JSON object")])
+    return value
+
+
+def _with_header_key(fields: dict[str, Any], request: Request) -> dict[str, Any]:
+    header = request.headers.get("idempotency-key")
+    if header is None:
+        return fields
+    if "idempotency_key" in fields and fields["idempotency_key"] != header:
+        raise IdempotencyKeyMismatch(
+            "Send the key in the header Idempotency-Key or in the body, or the same in both."
+        )
+    return fields | {"idempotency_key": header}
+
+
+def _query(request: Request) -> dict[str, str]:
+    parameters = request.query_params
+    fields: dict[str, str] = {}
+    for name in parameters or ():
+        assert parameters is not None
+        values = parameters.getlist(name)
+        if len(values) > 1:
+            raise ValidationFailed([FieldError(name[:100], "must be sent once")])
+        fields[name] = values[0]
+    return fields

@@ -1,0 +1,68 @@
+"""The two AWS clients, with timeouts short enough for a caller who waits.
+
+Guarantee: what `outage_is_unavailable` guards raises `Unavailable` when AWS cannot be
+reached, is slow, throttles or is broken, and lets every other error through: those are bugs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+from chalicelib.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+_MAX_CONNECTIONS: Final = 64
+_THROTTLES: Final = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "ThrottlingException",
+    }
+)
+
+
+def dynamodb_client(region: str) -> "DynamoDBClient":
+    """1 s to connect, 2 s to read, 3 attempts in all."""
+    return boto3.client("dynamodb", region_name=region, config=_config(1, 2, attempts=3))
+
+
+def sqs_client(region: str) -> "SQSClient":
+    """1 s to connect, 1 s to read, 1 attempt: the sweeper is the retry."""
+    return boto3.client("sqs", region_name=region, config=_config(1, 1, attempts=1))
+
+
+@contextmanager
+def outage_is_unavailable(service: str) -> Iterator[None]:
+    """Raise Unavailable for an outage of `service` inside the block."""
+    try:
+        yield
+    except HTTPClientError as error:
+        raise Unavailable(f"{service} is out of reach; try again.") from error
+    except ClientError as error:
+        if is_outage(error):
+            raise Unavailable(f"{service} cannot answer now; try again.") from error
+        raise
+
+
+def is_outage(error: ClientError) -> bool:
+    """Throttled, or AWS's own fault: worth another try."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error.response["Error"]["Code"] in _THROTTLES or status >= 500
+
+
+def _config(connect_seconds: float, read_seconds: float, *, attempts: int) -> Config:
+    return Config(
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=_MAX_CONNECTIONS,
+    )

@@ -1,0 +1,246 @@
+"""What a caller may ask for: the request models, their limits and their error messages.
+
+Guarantee: a command that exists has passed every rule that needs nothing but the
+request itself. The same models are the request half of `/v1/openapi.json`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from chalicelib.errors import FieldError, ValidationFailed
+from chalicelib.model import (
+    MAX_AMOUNT,
+    Currency,
+    PaymentType,
+    Status,
+    check_bounds,
+    exact_amount,
+)
+
+MAX_METADATA_BYTES = 2048
+MAX_ERRORS_SHOWN = 20
+Command = TypeVar("Command", bound=BaseModel)
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})",
+    re.IGNORECASE,
+)
+
+
+def _number(value: Any) -> Decimal:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return Decimal(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Decimal(value)
+    raise ValueError("must be a JSON number or a decimal string such as 10.50")
+
+
+def _one_line(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _text(text: str) -> str:
+    _one_line(text.translate({ord("\n"): None, ord("\r"): None, ord("\t"): None}))
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def _printable_ascii(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("must be printable ASCII characters only")
+    return text
+
+
+def _small(metadata: dict[str, str]) -> dict[str, str]:
+    size_bytes = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
+    if size_bytes > MAX_METADATA_BYTES:
+        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes in all; it has {size_bytes}")
+    return metadata
+
+
+def _moment(value: Any, *, end_of_day: bool) -> datetime:
+    try:
+        if _DATE.fullmatch(value):
+            day = datetime.fromisoformat(value).replace(tzinfo=UTC)
+            return day + timedelta(days=1, microseconds=-1) if end_of_day else day
+        if _DATE_TIME.fullmatch(value):
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("must be a date or time that exists") from error
+    raise ValueError(
+        "must be a date (2026-11-22) or an RFC 3339 time (2026-11-22T21:57:01Z; "
+        "percent-encode the + of an offset)"
+    )
+
+
+def _whole_number(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,6}", value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+IdempotencyKey = Annotated[
+    str,
+    Field(min_length=8, max_length=128, json_schema_extra={"pattern": "^[ -~]+$"}),
+    AfterValidator(_printable_ascii),
+]
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_one_line)],
+        Annotated[str, Field(max_length=500), AfterValidator(_text)],
+    ],
+    Field(max_length=20),
+    AfterValidator(_small),
+]
+RequestedAmount = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": int(MAX_AMOUNT)},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+            ],
+            "examples": [1250.75, "1250.75"],
+        }
+    ),
+]
+
+
+class CreatePayment(BaseModel):
+    """A payment to make. `amount` has no more decimals than its currency (ISO 4217)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    merchant: Annotated[
+        str,
+        Field(min_length=1, max_length=255, examples=["Northern Lights Coffee"]),
+        AfterValidator(_one_line),
+        AfterValidator(_not_blank),
+    ]
+    currency: Currency
+    amount: RequestedAmount
+    type: PaymentType
+    idempotency_key: IdempotencyKey = Field(
+        description="8 to 128 printable ASCII characters; here or in the header Idempotency-Key",
+        examples=["order-10023-attempt-1"],
+    )
+    description: Annotated[str, Field(max_length=500), AfterValidator(_text)] | None = None
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="at most 20 pairs and 2 KiB in all; `simulate` steers the simulator",
+    )
+
+    @field_validator("amount")
+    @classmethod
+    def _payable(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
+        currency = info.data.get("currency")
+        if currency is None:  # refused on its own; the bounds hold in every currency
+            check_bounds(amount)
+            return amount
+        return exact_amount(amount, currency)
+
+
+class ListPayments(BaseModel):
+    """A page of payments, newest first. Both ends of the time range belong to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Status | None = None
+    type: PaymentType | None = None
+    currency: Currency | None = None
+    created_from: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: _moment(value, end_of_day=False)),
+        Field(description="a date or an RFC 3339 time, included"),
+    ] = None
+    created_to: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: _moment(value, end_of_day=True)),
+        Field(description="a date (to the end of that UTC day) or an RFC 3339 time, included"),
+    ] = None
+    limit: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=100)] = 20
+    cursor: Annotated[
+        str | None, Field(description="`next_cursor` of the page before, with the same filters")
+    ] = None
+
+    @field_validator("created_to")
+    @classmethod
+    def _not_reversed(cls, created_to: datetime | None, info: ValidationInfo) -> datetime | None:
+        created_from = info.data.get("created_from")
+        if created_from and created_to and created_to < created_from:
+            raise ValueError("must not be earlier than created_from")
+        return created_to
+
+
+class CheckHealth(BaseModel):
+    """Whether the service answers; with `deep=1`, whether its table and queue do too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deep: Literal["0", "1"] = "0"
+
+
+def validated(command: type[Command], data: object) -> Command:
+    """`data` as a `command`. Raises ValidationFailed, which names every field at fault."""
+    try:
+        return command.model_validate(data)
+    except ValidationError as failure:
+        errors = [
+            FieldError(_field(error["loc"]), _message(error["type"], error))
+            for error in failure.errors(include_url=False, include_input=False)
+        ][:MAX_ERRORS_SHOWN]
+        raise ValidationFailed(errors) from failure
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    names = [str(part) for part in location if part != "[key]"]
+    field = ".".join(names)[:100] or "body"
+    return field.encode("utf-8", "replace").decode()  # a name may hold a lone surrogate
+
+
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "string_type": "must be a string",
+    "string_unicode": "must be well-formed Unicode, without lone surrogates",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
+    "dict_type": "must be an object whose values are strings",
+    "too_long": "must have at most {max_length} entries",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "model_type": "must be a JSON object",
+    "value_error": "{error}",
+}
+
+
+def _message(kind: str, error: Mapping[str, Any]) -> str:
+    template = _MESSAGES.get(kind)
+    return template.format(**error.get("ctx", {})) if template else str(error["msg"])

@@ -1,0 +1,53 @@
+"""Settings: the only reader of the environment. What is missing is refused, not guessed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import environ
+
+
+class MissingSetting(Exception):
+    """The environment lacks a setting that has no safe default."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs between one deployment and the next."""
+
+    stage: str
+    region: str
+    allowed_origin: str
+    webhook_queue_url: str
+    simulation_allowed: bool
+    sweep_unit_seconds: int
+    """The sweeper's period, and the unit of its age windows: 60 on AWS, shorter on a laptop."""
+
+    @property
+    def payments_table(self) -> str:
+        return f"payflow-payments-{self.stage}"
+
+    @property
+    def idempotency_table(self) -> str:
+        return f"payflow-idempotency-{self.stage}"
+
+    @property
+    def webhook_queue(self) -> str:
+        return f"payflow-webhooks-{self.stage}"
+
+
+def from_environment(env: Mapping[str, str] = environ) -> Settings:
+    """Raises MissingSetting. Simulation is off unless the stage says `allowed`."""
+    return Settings(
+        stage=_required(env, "PAYFLOW_STAGE"),
+        region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "ca-central-1",
+        allowed_origin=_required(env, "PAYFLOW_ALLOWED_ORIGIN"),
+        webhook_queue_url=_required(env, "PAYFLOW_WEBHOOK_QUEUE_URL"),
+        simulation_allowed=env.get("PAYFLOW_SIMULATION") == "allowed",
+        sweep_unit_seconds=int(env.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60")),
+    )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    try:
+        return env[name]
+    except KeyError:
+        raise MissingSetting(f"{name} is not set; see .chalice/config.json") from None

@@ -1,0 +1,112 @@
+"""Everything that PayFlow says no with.
+
+    PayFlowError
+    ├── ValidationFailed          400 validation_failed
+    ├── MalformedJson             400 malformed_json
+    ├── InvalidCursor             400 invalid_cursor
+    ├── IdempotencyKeyMismatch    400 idempotency_key_mismatch
+    ├── NotFound                  404 not_found
+    ├── MethodNotAllowed          405 method_not_allowed
+    ├── Conflict                  409 conflict
+    ├── BodyTooLarge              413 body_too_large
+    ├── UnsupportedMediaType      415 unsupported_media_type
+    ├── IdempotencyKeyReused      422 idempotency_key_reused
+    ├── Internal                  500 internal
+    └── Unavailable               503 unavailable
+
+Each class is one stable `code` of the API (RFC 9457 problem details); `detail` says
+what happened this time and what the caller can do. Imports nothing of PayFlow.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+
+class FieldError(NamedTuple):
+    """What is wrong with one field of a request; nested fields are joined by dots."""
+
+    field: str
+    message: str
+
+
+class PayFlowError(Exception):
+    """The root: a refusal that a caller can read and act on."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    retry_after_seconds: ClassVar[int | None] = None
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def problem(self, request_id: str) -> dict[str, Any]:
+        """The body of the `application/problem+json` answer (RFC 9457, section 3)."""
+        return {
+            "type": f"urn:payflow:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        }
+
+
+class ValidationFailed(PayFlowError):
+    status, code, title = 400, "validation_failed", "The request is not valid"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = tuple(errors)
+
+    def problem(self, request_id: str) -> dict[str, Any]:
+        return super().problem(request_id) | {"errors": [error._asdict() for error in self.errors]}
+
+
+class MalformedJson(PayFlowError):
+    status, code, title = 400, "malformed_json", "The body is not well-formed JSON"
+
+
+class InvalidCursor(PayFlowError):
+    status, code, title = 400, "invalid_cursor", "The cursor is not valid"
+
+
+class IdempotencyKeyMismatch(PayFlowError):
+    status, code = 400, "idempotency_key_mismatch"
+    title = "The header and the body name different idempotency keys"
+
+
+class NotFound(PayFlowError):
+    status, code, title = 404, "not_found", "There is no such resource"
+
+
+class MethodNotAllowed(PayFlowError):
+    status, code, title = 405, "method_not_allowed", "The resource does not have this method"
+
+
+class Conflict(PayFlowError):
+    status, code, title = 409, "conflict", "Another request is changing the same resource"
+    retry_after_seconds = 1
+
+
+class BodyTooLarge(PayFlowError):
+    status, code, title = 413, "body_too_large", "The body is too large"
+
+
+class UnsupportedMediaType(PayFlowError):
+    status, code, title = 415, "unsupported_media_type", "The body is not application/json"
+
+
+class IdempotencyKeyReused(PayFlowError):
+    status, code = 422, "idempotency_key_reused"
+    title = "The idempotency key belongs to another request"
+
+
+class Internal(PayFlowError):
+    status, code, title = 500, "internal", "Something went wrong on our side"
+
+
+class Unavailable(PayFlowError):
+    status, code, title = 503, "unavailable", "A service behind PayFlow does not answer"
+    retry_after_seconds = 2

@@ -1,0 +1,61 @@
+"""JSON in which a number is what its digits say, in both directions.
+
+Guarantee: no number passes through a float, and what RFC 8259 leaves to chance
+(duplicate names, NaN and Infinity, bytes that are not UTF-8) is refused.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import simplejson
+
+from chalicelib.errors import MalformedJson
+
+
+def loads(body: bytes) -> Any:
+    """Parse a request's body; every number arrives as `Decimal`.
+
+    A number past what `Decimal` can hold becomes an infinite one, so that the check
+    of its field refuses it by name. Raises MalformedJson.
+    """
+    try:
+        return simplejson.loads(
+            body.decode("utf-8"),
+            parse_float=_number,
+            parse_int=_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError as error:
+        raise MalformedJson("The body is not UTF-8; JSON is sent as UTF-8.") from error
+    except RecursionError as error:
+        raise MalformedJson("The body is nested too deeply.") from error
+    except simplejson.JSONDecodeError as error:
+        raise MalformedJson(
+            f"{error.msg.removesuffix(' %r at')} at line {error.lineno}, column {error.colno}."
+        ) from error
+
+
+def dumps(value: Any) -> str:
+    """Compact ASCII JSON; a `Decimal` is written digit for digit."""
+    return simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("-Infinity" if text.startswith("-") else "Infinity")
+
+
+def _refuse_constant(name: str) -> None:
+    raise MalformedJson(f"{name} is not JSON.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise MalformedJson(f"The name {name[:40]!a} stands twice in one object.")
+        result[name] = value
+    return result

@@ -1,0 +1,125 @@
+"""Lists of payments, newest first, a page at a time, and the cursor between pages.
+
+Guarantee: whoever follows `next_cursor` to its end sees every payment that was there at the
+start, once, while others are added and move. The list of everything walks an index whose
+entries never change; a list by status sees what moves between states at that instant on
+either page, both or none (the index is eventually consistent). A page reads a bounded number
+of rows, so with a rare filter it may be short and still have a `next_cursor`.
+"""
+
+import base64
+import hashlib
+import re
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from chalicelib import exact_json
+from chalicelib.commands import ListPayments
+from chalicelib.errors import InvalidCursor, MalformedJson
+from chalicelib.model import PAYMENT_ID, Payment, rfc3339
+from chalicelib.store import BATCH_GET_LIMIT, Store, just_before, sort_key
+
+MAX_ROWS: Final = 1000
+"""What one page may read, whatever its filter lets through."""
+
+_FILTERED_READ: Final = 100
+_VERSION: Final = 1
+_CHECKSUM_BYTES: Final = 6
+_MAX_CURSOR_CHARACTERS: Final = 300
+_SORT_KEY: Final = re.compile(
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}\.[0-9]{{6}}Z#{PAYMENT_ID.pattern}"
+)
+
+
+class Page(BaseModel):
+    """Payments, newest first; `next_cursor` is null on the last page."""
+
+    model_config = ConfigDict(frozen=True)
+
+    payments: list[Payment]
+    next_cursor: str | None
+    count: int
+
+
+def list_payments(store: Store, query: ListPayments) -> Page:
+    """One page. Raises InvalidCursor or Unavailable."""
+    last = None if query.cursor is None else decode_cursor(query.cursor, query)
+    found: list[Payment] = []
+    # One row more than is wanted tells whether there is a next page.
+    read_size = _FILTERED_READ if query.type or query.currency else query.limit + 1
+    for _ in range(MAX_ROWS // read_size):
+        rows = _read(store, query, last, read_size)
+        is_end = len(rows) < read_size
+        for index, (last, payment) in enumerate(rows if is_end else rows[:-1], start=1):
+            if payment is not None and _matches(payment, query):
+                found.append(payment)
+                if len(found) == query.limit and index < len(rows):
+                    return _page(found, encode_cursor(last, query))
+        if is_end:
+            return _page(found, None)
+    return _page(found, encode_cursor(last, query)) if last else _page(found, None)
+
+
+def encode_cursor(last: str, query: ListPayments) -> str:
+    """Opaque text that holds a version, the filter and the last sort key, with a checksum."""
+    content = exact_json.dumps([_VERSION, _filter_digest(query), last]).encode()
+    return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, query: ListPayments) -> str:
+    """The sort key that the page before ended with.
+
+    Raises InvalidCursor for a cursor that is garbled, cut or another filter's. The checksum
+    is no secret: a made-up position shows nothing that the list would not.
+    """
+    try:
+        if len(cursor) > _MAX_CURSOR_CHARACTERS:
+            raise ValueError("too long")
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        checksum, content = decoded[:_CHECKSUM_BYTES], decoded[_CHECKSUM_BYTES:]
+        if checksum != _checksum(content):
+            raise ValueError("checksum")
+        version, filter_digest, last = exact_json.loads(content)
+        if version != _VERSION or not _SORT_KEY.fullmatch(last):
+            raise ValueError("content")
+        if encode_cursor(last, query) != cursor and filter_digest == _filter_digest(query):
+            raise ValueError("not as we write it")  # base64 has several spellings of one text
+    except (ValueError, TypeError, MalformedJson) as error:
+        raise InvalidCursor("Send next_cursor as the last page gave it, or none.") from error
+    if filter_digest != _filter_digest(query):
+        raise InvalidCursor("The cursor belongs to a list with other filters; start without one.")
+    return str(last)
+
+
+def _read(
+    store: Store, query: ListPayments, last: str | None, size: int
+) -> list[tuple[str, Payment | None]]:
+    lower = rfc3339(query.created_from) if query.created_from else "0"
+    # '$' sorts right after the '#' that follows the time in a sort key.
+    upper = f"{rfc3339(query.created_to)}$" if query.created_to else "~"
+    if last is not None:
+        upper = min(upper, just_before(last))
+    if query.status is not None:
+        payments = store.by_status(query.status, lower, upper, size, newest_first=True)
+        return [(sort_key(payment), payment) for payment in payments]
+    entries = store.everything(lower, upper, size)
+    found = store.get_many([payment_id for payment_id, _ in entries[:BATCH_GET_LIMIT]])
+    return [(key, found.get(payment_id)) for payment_id, key in entries]
+
+
+def _matches(payment: Payment, query: ListPayments) -> bool:
+    return query.type in {None, payment.type} and query.currency in {None, payment.currency}
+
+
+def _page(payments: list[Payment], next_cursor: str | None) -> Page:
+    return Page(payments=payments, next_cursor=next_cursor, count=len(payments))
+
+
+def _filter_digest(query: ListPayments) -> str:
+    filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
+    return hashlib.sha256(exact_json.dumps(filters).encode()).hexdigest()[:16]
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:_CHECKSUM_BYTES]

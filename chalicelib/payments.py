@@ -1,0 +1,232 @@
+"""What PayFlow does with payments: create, read, settle, sweep.
+
+Guarantee: the row is the truth and a message is a hint. A payment is committed before its
+hint is sent, so a hint may be lost, repeated or late and the payment still ends once:
+
+    create ── commit ── hint ──▶ settle ── claim ── processor ── commit
+                │                  ▲
+                └── hint lost? ── sweep, every minute, finds it by its age
+
+Knows no HTTP, no Lambda and no table layout.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from chalicelib import exact_json, idempotency
+from chalicelib.commands import CreatePayment
+from chalicelib.errors import FieldError, NotFound, Unavailable, ValidationFailed
+from chalicelib.idempotency import Record
+from chalicelib.model import (
+    PAYMENT_ID,
+    Change,
+    Event,
+    EventType,
+    Payment,
+    Status,
+    new_id,
+    rfc3339,
+    with_decimals,
+)
+from chalicelib.processor import Completed, Failed, Outcome, Pending, Processor, check_simulation
+from chalicelib.queue_jobs import Queue, SettlePayment
+from chalicelib.store import PaymentMoved, RecordExists, Store, just_after, sort_key
+from chalicelib.telemetry import count, log
+
+SYSTEM: Final = "system"
+"""The actor of what no caller asked for."""
+_CREATE: Final = "create_payment"
+_DOUBLINGS: Final = range(1, 14)
+_SWEEP_PAGE: Final = 500
+_STUCK_SHOWN: Final = 10
+MAX_STUCK_COUNTED: Final = 1000
+
+
+class Created(NamedTuple):
+    """The answer to a create request: its body, and whether it was given before."""
+
+    body: str
+    payment_id: str
+    replayed: bool
+
+
+class Swept(NamedTuple):
+    """What one run of the sweeper found. `stuck` stops counting at `MAX_STUCK_COUNTED`."""
+
+    hinted: int
+    stuck: int
+
+
+@dataclass(frozen=True)
+class Payments:
+    """The use cases of one stage."""
+
+    stage: str
+    store: Store
+    queue: Queue
+    processor: Processor
+    simulation_allowed: bool
+    sweep_unit: timedelta
+    clock: Callable[[], datetime]
+
+    def create(self, command: CreatePayment, *, actor: str) -> Created:
+        """Commit a new payment, then send its hint.
+
+        A lost hint is logged and left to the sweeper. Raises ValidationFailed,
+        IdempotencyKeyReused, Conflict or Unavailable.
+        """
+        self._check_simulation(command)
+        now = self.clock()
+        change = opened(command, now, actor=actor)
+        payment_id = change.payment.id
+        record = Record(
+            key=idempotency.record_key(_CREATE, "payments", command.idempotency_key),
+            fingerprint=idempotency.fingerprint(command),
+            resource_id=payment_id,
+            response=exact_json.dumps(change.payment.model_dump()),
+            expires_at_seconds=idempotency.expiry_seconds(now),
+        )
+        try:
+            self.store.create(change, record, now)
+        except RecordExists as exists:
+            # A record that names our own id: an earlier try of ours had committed.
+            if exists.record.resource_id != payment_id:
+                body = exists.record.replay(record.fingerprint)
+                return Created(body, exists.record.resource_id, replayed=True)
+        self._hint(payment_id)
+        return Created(record.response, payment_id, replayed=False)
+
+    def get(self, payment_id: str) -> Payment:
+        """Raises NotFound or Unavailable."""
+        if not PAYMENT_ID.fullmatch(payment_id):
+            raise NotFound("There is no payment with this id.")
+        return self.store.get(payment_id)
+
+    def settle(self, payment_id: str) -> None:
+        """Bring a processing payment to its end, once, however often this is called.
+
+        Raises what the processor raises, and Conflict or Unavailable: call again then.
+        """
+        try:
+            payment = self.store.claim(payment_id, self.clock())
+        except NotFound as error:
+            # The row is committed before its hint is sent: a later try would not find it either.
+            log("message_dropped", payment_id=payment_id, reason=error.detail)
+            return
+        if payment.status is not Status.PROCESSING:
+            return
+        change = settled(payment, self.processor.settle(payment), self.clock())
+        if change is None:
+            return
+        try:
+            self.store.change(payment, change)
+        except PaymentMoved as moved:
+            if moved.current.status is Status.PROCESSING:
+                raise
+            return  # another worker was faster
+        log("payment_settled", payment_id=payment_id, status=change.payment.status)
+
+    def sweep(self) -> Swept:
+        """Send again the hints of payments that are processing too long, youngest first.
+
+        Keeps no state: every run asks for the ages in `age_windows`. What is older than all
+        of them is stuck: counted and reported, after the rest is done. Raises Unavailable.
+        """
+        now = self.clock()
+        hinted = 0
+        for lower, upper in age_windows(now, self.sweep_unit):
+            hinted += self.queue.send_all(map(SettlePayment, self._processing(lower, upper)))
+        stuck = self.store.by_status(
+            Status.PROCESSING,
+            "0",
+            stuck_before(now, self.sweep_unit),
+            MAX_STUCK_COUNTED,
+            newest_first=False,
+        )
+        if stuck:
+            oldest = [payment.id for payment in stuck[:_STUCK_SHOWN]]
+            log("payments_stuck", count=len(stuck), at_most=MAX_STUCK_COUNTED, oldest=oldest)
+        count(self.stage, SweeperHeartbeat=1, HintsResent=hinted, StuckPayments=len(stuck))
+        return Swept(hinted, len(stuck))
+
+    def check(self) -> None:
+        """Raises Unavailable unless the tables and the queue answer."""
+        self.store.check()
+        self.queue.check()
+
+    def _hint(self, payment_id: str) -> None:
+        try:
+            self.queue.send(SettlePayment(payment_id))
+        except Unavailable as error:
+            log("hint_lost", payment_id=payment_id, reason=error.detail)
+            count(self.stage, HintsLost=1)
+
+    def _processing(self, lower: str, upper: str) -> Iterator[str]:
+        while True:
+            page = self.store.by_status(
+                Status.PROCESSING, lower, upper, _SWEEP_PAGE, newest_first=False
+            )
+            yield from (payment.id for payment in page)
+            if len(page) < _SWEEP_PAGE:
+                return
+            lower = just_after(sort_key(page[-1]))
+
+    def _check_simulation(self, command: CreatePayment) -> None:
+        if "simulate" not in command.metadata:
+            return
+        try:
+            if not self.simulation_allowed:
+                raise ValueError("simulation is not allowed in this stage; leave it out")
+            check_simulation(command.metadata)
+        except ValueError as error:
+            raise ValidationFailed([FieldError("metadata.simulate", str(error))]) from error
+
+
+def opened(command: CreatePayment, now: datetime, *, actor: str) -> Change:
+    """A new payment, and the event that says so."""
+    payment = Payment(
+        id=new_id("PAY", now),
+        **command.model_dump(),
+        status=Status.PROCESSING,
+        created_at=now,
+        updated_at=now,
+        completed_at=None,
+        failure_code=None,
+        amount_refunded=with_decimals(Decimal(0), command.currency),
+        refundable=with_decimals(Decimal(0), command.currency),
+        version=1,
+        submitted_at=None,
+    )
+    return Change(payment, Event.of(payment, EventType.PAYMENT_CREATED, now, actor))
+
+
+def settled(payment: Payment, outcome: Outcome, now: datetime) -> Change | None:
+    """The step that `outcome` asks for; None while the bank has not decided."""
+    match outcome:
+        case Completed():
+            return payment.complete(now, actor=SYSTEM)
+        case Failed(code):
+            return payment.fail(code, now, actor=SYSTEM)
+        case Pending():
+            return None
+
+
+def age_windows(now: datetime, unit: timedelta) -> list[tuple[str, str]]:
+    """Ranges of sort keys for the ages [2ᵏ, 2ᵏ + 1) units, k = 1 … 13, youngest first.
+
+    A window is as wide as the sweeper's period, so that successive runs meet a payment once
+    in each; a run that was missed is made good at the next doubling.
+    """
+    return [
+        # '$' sorts right after the '#' that follows the time: the range excludes its early end.
+        (f"{rfc3339(now - unit * (2**k + 1))}$", f"{rfc3339(now - unit * 2**k)}$")
+        for k in _DOUBLINGS
+    ]
+
+
+def stuck_before(now: datetime, unit: timedelta) -> str:
+    """The sort key up to which a payment has outlived every window."""
+    return f"{rfc3339(now - unit * (2 ** _DOUBLINGS[-1] + 1))}$"

@@ -1,0 +1,436 @@
+"""The payments and idempotency tables: the only module that talks to DynamoDB.
+
+Guarantee: every change of a payment is one transaction that carries its event and holds
+only if the payment is still what the caller saw. Nothing scans. What one transaction says:
+
+    create    record   absent, or past its own expiresAt   ─┐
+              payment  absent                               ├─ all, or none
+              event                                        ─┘
+    change    payment  has the status and version we saw   ─┐
+              event    absent                              ─┘ both, or none
+
+Raises Unavailable when DynamoDB is out of reach and Conflict when others keep changing
+the same items; whether a write that ended so was done is unknown until it is asked again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from chalicelib.aws import outage_is_unavailable
+from chalicelib.errors import Conflict, NotFound, Unavailable
+from chalicelib.idempotency import Record
+from chalicelib.model import Change, Currency, Event, Payment, Status, rfc3339, with_decimals
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+Item = dict[str, Any]
+Result = TypeVar("Result")
+
+BY_STATUS: Final = "status-createdAt-index"
+EVERYTHING: Final = "all-createdAt-index"
+BATCH_GET_LIMIT: Final = 100
+_LISTING: Final = "PAYMENT"
+_ATTEMPTS: Final = 6
+_BACKOFF_BASE_SECONDS: Final = 0.02
+_BACKOFF_CAP_SECONDS: Final = 0.5
+
+_CONDITION_FAILED: Final = "ConditionalCheckFailed"
+_CONFLICTS: Final = frozenset({"TransactionConflict"})
+_THROTTLES: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class RecordExists(Exception):
+    """The idempotency key already has a live record."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.key)
+        self.record = record
+
+
+class PaymentMoved(Exception):
+    """The payment is no longer what the caller saw; `current` is what it is now."""
+
+    def __init__(self, current: Payment) -> None:
+        super().__init__(f"{current.id} is {current.status}, version {current.version}")
+        self.current = current
+
+
+class Store:
+    """Payments, their events and the idempotency records of one stage."""
+
+    def __init__(
+        self, dynamodb: "DynamoDBClient", *, payments_table: str, idempotency_table: str
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._payments = payments_table
+        self._idempotency = idempotency_table
+
+    def create(self, change: Change, record: Record, now: datetime) -> None:
+        """Write a new payment, its event and its idempotency record.
+
+        Raises RecordExists when the key has a record that `now` has not outlived.
+        """
+        put_record = {
+            "TableName": self._idempotency,
+            "Item": _encode(_record_item(record)),
+            "ConditionExpression": "attribute_not_exists(idempotencyKey) OR expiresAt <= :now",
+            "ExpressionAttributeValues": _encode({":now": int(now.timestamp())}),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        put_payment = {
+            "TableName": self._payments,
+            "Item": _encode(_payment_item(change.payment)),
+            "ConditionExpression": "attribute_not_exists(PK)",
+        }
+        try:
+            # The id is the token: a resend after a lost answer commits nothing twice.
+            self._transact(
+                change.payment.id,
+                {"Put": put_record},
+                {"Put": put_payment},
+                self._put(change.event),
+            )
+        except _ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise
+            raise RecordExists(_record(failed.items[0])) from failed
+
+    def change(self, before: Payment, change: Change) -> None:
+        """Replace `before` by the changed payment, with its event.
+
+        Raises PaymentMoved when the stored payment is no longer `before`.
+        """
+        old, new = _payment_item(before), _payment_item(change.payment)
+        names = [name for name in new if new[name] != old.get(name)]
+        update = {
+            "TableName": self._payments,
+            "Key": _encode(_payment_key(before.id)),
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in names),
+            "ConditionExpression": "#status = :seen_status AND #version = :seen_version",
+            "ExpressionAttributeNames": {f"#{name}": name for name in names},
+            "ExpressionAttributeValues": _encode(
+                {f":{name}": new[name] for name in names}
+                | {":seen_status": before.status, ":seen_version": before.version}
+            ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            self._transact(change.event.id, {"Update": update}, self._put(change.event))
+        except _ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise
+            raise PaymentMoved(_payment(failed.items[0])) from failed
+
+    def claim(self, payment_id: str, now: datetime) -> Payment:
+        """Mark a processing payment as submitted, the first time `now`, and return it.
+
+        A payment that is no longer processing comes back as it is, untouched. Raises
+        NotFound. One write, no read before it.
+        """
+        try:
+            with outage_is_unavailable("DynamoDB"):
+                answer = self._retrying(
+                    lambda: self._dynamodb.update_item(
+                        TableName=self._payments,
+                        Key=_encode(_payment_key(payment_id)),
+                        UpdateExpression="SET submittedAt = if_not_exists(submittedAt, :now)",
+                        ConditionExpression="#status = :processing",
+                        ExpressionAttributeNames={"#status": "status"},
+                        ExpressionAttributeValues=_encode(
+                            {":now": rfc3339(now), ":processing": Status.PROCESSING}
+                        ),
+                        ReturnValues="ALL_NEW",
+                        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    )
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            item: Any = error.response.get("Item")
+            if not item:
+                raise NotFound(f"There is no payment {payment_id}.") from error
+            return _payment(_decode(item))
+        return _payment(_decode(answer["Attributes"]))
+
+    def get(self, payment_id: str) -> Payment:
+        """The payment, as of the last write. Raises NotFound."""
+        with outage_is_unavailable("DynamoDB"):
+            answer = self._dynamodb.get_item(
+                TableName=self._payments, Key=_encode(_payment_key(payment_id)), ConsistentRead=True
+            )
+        if "Item" not in answer:
+            raise NotFound(f"There is no payment {payment_id}.")
+        return _payment(_decode(answer["Item"]))
+
+    def by_status(
+        self, status: Status, lower: str, upper: str, limit: int, *, newest_first: bool
+    ) -> list[Payment]:
+        """Payments of one status with a sort key in [`lower`, `upper`], as the index has them."""
+        query = self._query(BY_STATUS, "status", status, lower, upper, limit, newest_first)
+        return [_payment(item) for item in query]
+
+    def everything(self, lower: str, upper: str, limit: int) -> list[tuple[str, str]]:
+        """(payment id, sort key) of payments of any status, newest first."""
+        query = self._query(EVERYTHING, "listing", _LISTING, lower, upper, limit, True)
+        return [(item["createdAt"].partition("#")[2], item["createdAt"]) for item in query]
+
+    def get_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
+        """At most `BATCH_GET_LIMIT` payments by id, as of the last write."""
+        wanted: list[Any] = [_encode(_payment_key(payment_id)) for payment_id in payment_ids]
+        found: dict[str, Payment] = {}
+        for attempt in range(_ATTEMPTS):
+            if not wanted:
+                return found
+            if attempt:
+                _back_off(attempt)
+            with outage_is_unavailable("DynamoDB"):
+                answer = self._dynamodb.batch_get_item(
+                    RequestItems={self._payments: {"Keys": wanted, "ConsistentRead": True}}
+                )
+            for item in answer["Responses"].get(self._payments, []):
+                payment = _payment(_decode(item))
+                found[payment.id] = payment
+            left = answer["UnprocessedKeys"].get(self._payments)
+            wanted = list(left["Keys"]) if left else []
+        raise Unavailable("DynamoDB cannot answer now; try again.")
+
+    def check(self) -> None:
+        """Read once from each table. Raises Unavailable, for whatever reason there is."""
+        try:
+            with outage_is_unavailable("DynamoDB"):
+                self._dynamodb.get_item(
+                    TableName=self._payments, Key=_encode(_payment_key("HEALTH"))
+                )
+                self._dynamodb.get_item(
+                    TableName=self._idempotency, Key=_encode({"idempotencyKey": "HEALTH"})
+                )
+        except ClientError as error:
+            raise Unavailable("The tables do not answer.") from error
+
+    def _query(
+        self,
+        index: str,
+        attribute: str,
+        value: str,
+        lower: str,
+        upper: str,
+        limit: int,
+        newest_first: bool,
+    ) -> list[Item]:
+        if lower > upper:  # DynamoDB refuses a BETWEEN that is empty
+            return []
+        items: list[Item] = []
+        start: dict[str, Any] = {}
+        while True:  # a page ends at 1 MB, whatever the limit
+            with outage_is_unavailable("DynamoDB"):
+                answer = self._dynamodb.query(
+                    TableName=self._payments,
+                    IndexName=index,
+                    KeyConditionExpression="#hash = :hash AND createdAt BETWEEN :lower AND :upper",
+                    ExpressionAttributeNames={"#hash": attribute},
+                    ExpressionAttributeValues=_encode(
+                        {":hash": value, ":lower": lower, ":upper": upper}
+                    ),
+                    ScanIndexForward=not newest_first,
+                    Limit=limit - len(items),
+                    **start,
+                )
+            items += [_decode(item) for item in answer["Items"]]
+            if len(items) >= limit or "LastEvaluatedKey" not in answer:
+                return items
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _put(self, event: Event) -> "TransactWriteItemTypeDef":
+        return {
+            "Put": {
+                "TableName": self._payments,
+                "Item": _encode(_event_item(event)),
+                "ConditionExpression": "attribute_not_exists(PK)",
+            }
+        }
+
+    def _transact(self, token: str, *items: Any) -> None:
+        """All items or none. Raises _ConditionFailed, Conflict or Unavailable."""
+        with outage_is_unavailable("DynamoDB"):
+            self._retrying(
+                lambda: self._dynamodb.transact_write_items(
+                    TransactItems=items, ClientRequestToken=token
+                )
+            )
+
+    def _retrying(self, call: Callable[[], Result]) -> Result:
+        """`call`, again and again while it only collides: botocore does not retry these."""
+        attempt = 1
+        while True:
+            try:
+                return call()
+            except ClientError as error:
+                collision = _collision(error)
+                if collision is None:
+                    raise
+                if attempt == _ATTEMPTS:
+                    raise collision from error
+            _back_off(attempt)
+            attempt += 1
+
+
+class _ConditionFailed(Exception):
+    """A transaction's condition did not hold; `items` has the old item of each that failed."""
+
+    def __init__(self, items: Sequence[Item | None]) -> None:
+        super().__init__("a condition of the transaction did not hold")
+        self.items = items
+
+
+def _collision(error: ClientError) -> Conflict | Unavailable | None:
+    """What to say if `error` stays: a collision is worth another try, None is not.
+
+    The first item's condition outranks every other reason: it is the one that a caller
+    is told about, and trying again would not change it. Raises _ConditionFailed.
+    """
+    code = error.response["Error"]["Code"]
+    if code in {"TransactionConflictException", "TransactionInProgressException"}:
+        return Conflict("Others are changing this resource at this moment; try again.")
+    if code != "TransactionCanceledException":
+        return None
+    reasons: list[Mapping[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    codes = [reason.get("Code") for reason in reasons]
+    if codes[:1] != [_CONDITION_FAILED]:
+        if _CONFLICTS.intersection(codes):
+            return Conflict("Others are changing this resource at this moment; try again.")
+        if _THROTTLES.intersection(codes):
+            return Unavailable("DynamoDB cannot take more writes at this moment; try again.")
+        if _CONDITION_FAILED not in codes:
+            return None
+    raise _ConditionFailed(
+        [_decode(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+    ) from error
+
+
+def _back_off(attempt: int) -> None:
+    """Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/"""
+    ceiling_seconds = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
+    time.sleep(random.uniform(0, ceiling_seconds))
+
+
+def sort_key(payment: Payment) -> str:
+    """`createdAt` as stored: unique, fixed-width, and in time order as text."""
+    return f"{rfc3339(payment.created_at)}#{payment.id}"
+
+
+def just_before(key: str) -> str:
+    """The upper end of a range that holds every sort key below `key`: they are of one width."""
+    return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~"
+
+
+def just_after(key: str) -> str:
+    """The lower end of a range that holds every sort key above `key`: they are of one width."""
+    return f"{key}!"
+
+
+def _payment_key(payment_id: str) -> Item:
+    return {"PK": f"PAY#{payment_id}", "SK": "PAYMENT"}
+
+
+def _payment_item(payment: Payment) -> Item:
+    item = _payment_key(payment.id) | {
+        "listing": _LISTING,
+        "id": payment.id,
+        "merchant": payment.merchant,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "type": payment.type,
+        "idempotencyKey": payment.idempotency_key,
+        "description": payment.description,
+        "metadata": payment.metadata,
+        "status": payment.status,
+        "createdAt": sort_key(payment),
+        "updatedAt": rfc3339(payment.updated_at),
+        "completedAt": payment.completed_at and rfc3339(payment.completed_at),
+        "failureCode": payment.failure_code,
+        "amountRefunded": payment.amount_refunded,
+        "refundable": payment.refundable,
+        "version": payment.version,
+        "submittedAt": payment.submitted_at and rfc3339(payment.submitted_at),
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _payment(item: Item) -> Payment:
+    def money(name: str) -> Decimal:  # DynamoDB drops trailing zeros
+        return with_decimals(item[name], Currency(item["currency"]))
+
+    return Payment(
+        id=item["id"],
+        merchant=item["merchant"],
+        amount=money("amount"),
+        currency=item["currency"],
+        type=item["type"],
+        idempotency_key=item["idempotencyKey"],
+        description=item.get("description"),
+        metadata=item["metadata"],
+        status=item["status"],
+        created_at=item["createdAt"].partition("#")[0],
+        updated_at=item["updatedAt"],
+        completed_at=item.get("completedAt"),
+        failure_code=item.get("failureCode"),
+        amount_refunded=money("amountRefunded"),
+        refundable=money("refundable"),
+        version=item["version"],
+        submitted_at=item.get("submittedAt"),
+    )
+
+
+def _event_item(event: Event) -> Item:
+    # Ten digits keep text order and number order the same.
+    return {
+        "PK": f"PAY#{event.payment_id}",
+        "SK": f"EVENT#{event.seq:010}",
+        "id": event.id,
+        "seq": event.seq,
+        "type": event.type,
+        "paymentId": event.payment_id,
+        "createdAt": rfc3339(event.created_at),
+        "actor": event.actor,
+        "data": event.data,
+    }
+
+
+def _record_item(record: Record) -> Item:
+    return {
+        "idempotencyKey": record.key,
+        "fingerprint": record.fingerprint,
+        "resourceId": record.resource_id,
+        "response": record.response,
+        "expiresAt": record.expires_at_seconds,
+    }
+
+
+def _record(item: Item) -> Record:
+    return Record(
+        key=item["idempotencyKey"],
+        fingerprint=item["fingerprint"],
+        resource_id=item["resourceId"],
+        response=item["response"],
+        expires_at_seconds=int(item["expiresAt"]),
+    )
+
+
+def _encode(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+def _decode(item: Mapping[str, Any]) -> Item:
+    return {name: _deserialize(value) for name, value in item.items()}

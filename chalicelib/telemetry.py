@@ -1,0 +1,56 @@
+"""JSON log lines and CloudWatch metrics, one line each on standard output.
+
+A metric is a log line in CloudWatch's embedded metric format, so that it costs no call:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+Bodies, keys and secrets are never logged.
+"""
+
+import sys
+import time
+import traceback
+from typing import Any
+
+import simplejson
+
+NAMESPACE = "PayFlow"
+
+
+def log(kind: str, **fields: Any) -> None:
+    """Write one line; `kind` says what it tells of, the time is in milliseconds."""
+    _write({"kind": kind, "time_ms": _now_ms(), **fields})
+
+
+def log_exception(kind: str, error: BaseException, **fields: Any) -> None:
+    """The same, with the error and where it came from."""
+    trace = "".join(traceback.format_exception(error))
+    log(kind, error=f"{type(error).__name__}: {error}", trace=trace, **fields)
+
+
+def count(stage: str, **metrics: int) -> None:
+    """Write counts as metrics of the stage, named as CloudWatch will show them."""
+    _write(
+        {
+            "_aws": {
+                "Timestamp": _now_ms(),
+                "CloudWatchMetrics": [
+                    {
+                        "Namespace": NAMESPACE,
+                        "Dimensions": [["Stage"]],
+                        "Metrics": [{"Name": name, "Unit": "Count"} for name in metrics],
+                    }
+                ],
+            },
+            "Stage": stage,
+            **metrics,
+        }
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _write(line: dict[str, Any]) -> None:
+    # One write call a line: lines of several threads must not mix.
+    sys.stdout.write(simplejson.dumps(line, use_decimal=True, default=str) + "\n")
+    sys.stdout.flush()

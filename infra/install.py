@@ -1,0 +1,60 @@
+"""Make .venv and install what requirements-dev.txt pins. `make` calls this when it must.
+
+Written so that an old Python can read it far enough to say that it is too old.
+"""
+
+import os
+import subprocess
+import sys
+
+NEEDED = (3, 11)
+READY = os.path.join(".venv", "ready")
+
+
+def main():
+    if sys.version_info < NEEDED:
+        sys.exit(
+            "PayFlow needs Python 3.11 or newer, and found %d.%d. Install one, or name it: "
+            "make PYTHON=/path/to/python3.11 …" % sys.version_info[:2]
+        )
+    print("Setting up .venv with Python %d.%d (once, about a minute)" % sys.version_info[:2])
+    run([sys.executable, "-m", "venv", "--clear", ".venv"])
+    python = os.path.join(".venv", "bin", "python")
+    show_progress([python, "-m", "pip", "install", "-r", "requirements-dev.txt"])
+    open(READY, "w").close()
+
+
+def run(command):
+    if subprocess.call(command) != 0:
+        sys.exit("Could not make .venv; what went wrong stands above.")
+
+
+def show_progress(command):
+    """One line that counts packages while pip works; everything pip said if it fails."""
+    said = []
+    packages = 0
+    pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in pip.stdout:
+        said.append(line)
+        if line.startswith("Collecting "):
+            packages += 1
+            show("  %3d  %s" % (packages, line.split()[1].split("==")[0]))
+        elif line.startswith("Installing "):
+            show("  installing %d packages" % packages)
+    if pip.wait() != 0:
+        sys.exit("".join(said) + "\nCould not install the packages; pip's words stand above.")
+    show("  done: %d packages\n" % packages)
+
+
+def show(text):
+    if sys.stdout.isatty():
+        sys.stdout.write("\r\033[K" + text)
+    elif not text.startswith("  "):
+        return
+    else:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

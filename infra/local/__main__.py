@@ -1,0 +1,20 @@
+"""`python -m infra.local`: run the local stack; `python -m infra.local reset`: empty it."""
+
+import sys
+
+from infra.local import settings, supervisor
+
+
+def main() -> None:
+    actions = {(): supervisor.run, ("reset",): supervisor.reset}
+    action = actions.get(tuple(sys.argv[1:]))
+    if action is None:
+        sys.exit("Usage: python -m infra.local [reset]")
+    try:
+        action(settings.from_environment())
+    except settings.SetupError as error:
+        sys.exit(f"\n{error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The emulated AWS, as a process of its own: on loopback only, with nothing that we do not use."""
+
+import os
+from pathlib import Path
+
+from infra.local import lifeline
+from infra.local.settings import HOST
+
+
+def environment(port: int, state: Path) -> dict[str, str]:
+    """What keeps the emulator on loopback, and its files in `state`."""
+    return {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state / "aws"),
+        "TMPDIR": str(state / "aws"),
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def main() -> None:
+    lifeline.hold()
+    Path(os.environ["STATE_DIR"]).mkdir(parents=True, exist_ok=True)
+    from ministack.app import main as serve  # it reads the environment on import
+
+    serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Does what Lambda's event source mapping does between SQS and a function.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html: batches of up to
+ten; what the function reports as failed stays hidden until its visibility timeout has passed,
+the rest is deleted; if the function raises or its answer makes no sense, the whole batch stays.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from chalicelib.telemetry import log, log_exception
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+BATCH_SIZE: Final = 10
+WAIT_SECONDS: Final = 1
+"""Short, so that a stop need not wait for a long poll to end."""
+
+LambdaFunction = Callable[[dict[str, Any], Any], Any]
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """One queue, and the function that it feeds."""
+
+    sqs: "SQSClient"
+    queue_url: str
+    queue_arn: str
+    region: str
+    function: LambdaFunction
+
+    def poll(self) -> int:
+        """Receive one batch and work it off; returns its size. Raises what boto3 raises."""
+        messages = self.sqs.receive_message(
+            QueueUrl=self.queue_url,
+            MaxNumberOfMessages=BATCH_SIZE,
+            WaitTimeSeconds=WAIT_SECONDS,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        ).get("Messages", [])
+        if messages:
+            kept = self._invoke(messages)
+            self._delete([message for message in messages if message["MessageId"] not in kept])
+        return len(messages)
+
+    def _invoke(self, messages: Sequence["MessageTypeDef"]) -> set[str]:
+        """The ids of the messages that stay in the queue."""
+        ids = {message["MessageId"] for message in messages}
+        event = {"Records": [self._record(message) for message in messages]}
+        try:
+            answer = self.function(event, None)
+        except Exception as error:  # as when a function crashes: all of its batch comes back
+            log_exception("function_raised", error)
+            return ids
+        failed = failed_ids(answer, ids)
+        if failed is None:
+            log("function_answer_invalid", answer=repr(answer)[:200])
+            return ids
+        return failed
+
+    def _delete(self, messages: Sequence["MessageTypeDef"]) -> None:
+        if messages:
+            self.sqs.delete_message_batch(
+                QueueUrl=self.queue_url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
+                    for index, message in enumerate(messages)
+                ],
+            )
+
+    def _record(self, message: "MessageTypeDef") -> dict[str, Any]:
+        return {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message.get("Attributes", {}),
+            "messageAttributes": message.get("MessageAttributes", {}),
+            "md5OfBody": message["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self.queue_arn,
+            "awsRegion": self.region,
+        }
+
+
+def failed_ids(answer: Any, batch: set[str]) -> set[str] | None:
+    """The ids that a function reported as failed; None when Lambda would fail the whole batch."""
+    if answer is None or answer == {}:
+        return set()
+    if not isinstance(answer, Mapping) or "batchItemFailures" not in answer:
+        return None
+    failures = answer["batchItemFailures"] or []
+    ids: set[Any] = {
+        failure.get("itemIdentifier") for failure in failures if isinstance(failure, Mapping)
+    }
+    is_sound = len(ids) == len(failures) and ids <= batch
+    return ids if is_sound else None

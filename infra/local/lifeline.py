@@ -1,0 +1,17 @@
+"""Ends a process when the one that started it is gone, however it went."""
+
+import os
+import signal
+import sys
+import threading
+
+
+def hold() -> None:
+    """Send this process SIGTERM once its standard input closes, as it does when its parent dies."""
+
+    def watch() -> None:
+        while sys.stdin.buffer.read(1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()

@@ -1,0 +1,110 @@
+"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets."""
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import yaml
+from botocore.exceptions import ClientError
+
+from infra.local.settings import ROOT, STAGE, VISIBILITY_SECONDS, Local, SetupError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TEMPLATE: Final = ROOT / "infra" / "backend.yaml"
+_STACK: Final = f"payflow-backend-{STAGE}"
+_TIMEOUT_SECONDS: Final = 30
+
+
+def provision(local: Local) -> None:
+    """Create the stack, or bring it up to the template; the data stays. Raises SetupError."""
+    session = boto3.Session(
+        region_name="ca-central-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 (the emulator takes any)
+    )
+    _deploy(session.client("cloudformation", endpoint_url=local.aws_url))
+    dynamodb = session.client("dynamodb", endpoint_url=local.aws_url)
+    for table in tables(STAGE):
+        _check(dynamodb, table)
+        _switch_on_ttl(dynamodb, table)
+
+
+def tables(stage: str) -> list[dict[str, Any]]:
+    """The properties of the template's tables, with the stage filled in."""
+    resources = yaml.safe_load(TEMPLATE.read_text())["Resources"].values()
+    properties = [
+        resource["Properties"]
+        for resource in resources
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    ]
+    return [
+        {**table, "TableName": table["TableName"]["Fn::Sub"].replace("${Stage}", stage)}
+        for table in properties
+    ]
+
+
+def _deploy(cloudformation: "CloudFormationClient") -> None:
+    stack: dict[str, Any] = {
+        "StackName": _STACK,
+        "TemplateBody": TEMPLATE.read_text(),
+        "Parameters": [
+            {"ParameterKey": "Stage", "ParameterValue": STAGE},
+            {
+                "ParameterKey": "VisibilityTimeoutSeconds",
+                "ParameterValue": str(VISIBILITY_SECONDS),
+            },
+        ],
+    }
+    if _status(cloudformation) is None:
+        cloudformation.create_stack(**stack)
+    else:
+        try:
+            cloudformation.update_stack(**stack)
+        except ClientError as error:
+            if "No updates" not in error.response["Error"]["Message"]:
+                raise
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while (status := _status(cloudformation) or "").endswith("_IN_PROGRESS"):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        raise SetupError(
+            f"The emulated AWS could not deploy infra/backend.yaml ({status}). "
+            "`make reset` starts afresh."
+        )
+
+
+def _status(cloudformation: "CloudFormationClient") -> str | None:
+    try:
+        return cloudformation.describe_stacks(StackName=_STACK)["Stacks"][0]["StackStatus"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
+
+
+def _check(dynamodb: "DynamoDBClient", wanted: dict[str, Any]) -> None:
+    """Read the table back: the emulator calls a stack complete that it did not understand."""
+    table = dynamodb.describe_table(TableName=wanted["TableName"])["Table"]
+    indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
+    wanted_indexes = {index["IndexName"] for index in wanted.get("GlobalSecondaryIndexes", [])}
+    if table["KeySchema"] != wanted["KeySchema"] or indexes != wanted_indexes:
+        raise SetupError(
+            f"The local table {wanted['TableName']} is not what infra/backend.yaml says. "
+            "`make reset` makes it anew, without its data."
+        )
+
+
+def _switch_on_ttl(dynamodb: "DynamoDBClient", table: dict[str, Any]) -> None:
+    """The emulator's CloudFormation drops the template's TTL."""
+    specification = table.get("TimeToLiveSpecification")
+    if specification is None:
+        return
+    name = table["TableName"]
+    now = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if now.get("TimeToLiveStatus") != "ENABLED":
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=specification)

@@ -1,0 +1,130 @@
+"""The API, as a process of its own: Chalice's local server, fit for 50 connections at once.
+
+Three of its habits are mended (two writes an answer, which wait on each other; Nagle; a
+backlog of 5), and what API Gateway or HTTP itself refuses is a problem document here too.
+"""
+
+import os
+import signal
+import sys
+import threading
+import uuid
+from typing import Any, Final
+
+from chalice.app import Chalice
+from chalice.config import Config
+from chalice.local import (
+    ChaliceRequestHandler,
+    LocalChalice,
+    LocalDevServer,
+    RouteMatcher,
+    ThreadedHTTPServer,
+)
+
+from chalicelib import api
+from chalicelib.errors import (
+    BodyTooLarge,
+    FieldError,
+    MethodNotAllowed,
+    NotFound,
+    PayFlowError,
+    ValidationFailed,
+)
+from infra.local import lifeline
+from infra.local.settings import HOST
+
+MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+"""API Gateway's limit; what is larger is not even read."""
+
+
+class Handler(ChaliceRequestHandler):
+    """One connection."""
+
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def _generic_handle(self) -> None:
+        try:
+            self._check_length()
+            self._check_route()
+        except PayFlowError as error:
+            self._refuse(error)
+        else:
+            super()._generic_handle()
+        self.wfile.flush()
+
+    do_GET = do_PUT = do_POST = do_HEAD = _generic_handle  # noqa: N815
+    do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
+
+    def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
+        """What http.server refuses before a route is known: its own answer would be HTML."""
+        if code == 501:
+            self._refuse(MethodNotAllowed("PayFlow does not know this method."))
+        else:
+            reason = message or self.responses[code][0]
+            self._refuse(ValidationFailed([FieldError("request", reason)]))
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing: chalicelib.api writes the request log."""
+
+    def _check_length(self) -> None:
+        if "transfer-encoding" in self.headers:
+            raise ValidationFailed([FieldError("Transfer-Encoding", "send a Content-Length")])
+        length = self.headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise ValidationFailed([FieldError("Content-Length", "must be a number of bytes")])
+        if int(length) > MAX_BODY_BYTES:
+            raise BodyTooLarge(f"Send at most {api.MAX_BODY_BYTES} bytes.")
+
+    def _check_route(self) -> None:
+        app: Chalice = self.server.app
+        try:
+            route = RouteMatcher(list(app.routes)).match_route(self.path).route
+        except ValueError:
+            raise NotFound("There is nothing at this path; see /v1/openapi.json.") from None
+        allowed = [*app.routes[route], "OPTIONS"]
+        if self.command not in allowed:
+            raise MethodNotAllowed(f"Use {' or '.join(allowed)}.")
+
+    def _refuse(self, error: PayFlowError) -> None:
+        """Answer, and close: what is left of the request was not read."""
+        request_id = str(uuid.uuid4())
+        response = api.respond(api.refuse(error, request_id), request_id)
+        cors = self.server.app.api.cors
+        headers = {**response.headers, **cors.get_access_control_headers(), "Connection": "close"}
+        self.close_connection = True
+        if getattr(self, "command", None) == "HEAD":
+            self._send_http_response_no_body(error.status, headers)
+        else:
+            self._send_http_response(error.status, headers, response.body)
+
+    def _send_headers(self, headers: dict[str, Any]) -> None:
+        # A preflight is answered before any view, and so without one.
+        super()._send_headers({"X-Request-Id": str(uuid.uuid4()), **headers})
+
+
+class Server(ThreadedHTTPServer):
+    """Takes a burst of connections without resetting any."""
+
+    request_queue_size = 256
+    app: Chalice
+
+
+def main() -> None:
+    lifeline.hold()
+    import app  # its settings come from the environment, which the parent has set
+
+    app.app.__class__ = LocalChalice  # keeps the current request a thread's own
+    config = Config(chalice_stage=app.settings.stage, config_from_disk={"app_name": "payflow"})
+    port = int(os.environ["PAYFLOW_API_PORT"])
+    server = LocalDevServer(app.app, config, HOST, port, handler_cls=Handler, server_cls=Server)
+    server.server.app = app.app
+    # shutdown() waits for the loop that the signal interrupts, hence the thread.
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    server.server.serve_forever(poll_interval=0.1)
+    sys.stdout.flush()
+    os._exit(0)  # connections that are kept alive would hold the process
+
+
+if __name__ == "__main__":
+    main()
