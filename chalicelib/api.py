@@ -125,9 +125,7 @@ def operation(
 
 def refuse(error: PayFlowError, request_id: str) -> Answer:
     """The problem that tells a client of `error`."""
-    headers = {"Content-Type": "application/problem+json"}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(error.retry_after_seconds)
+    headers = {"Content-Type": "application/problem+json", **error.headers()}
     return Answer(error.status, exact_json.dumps(error.problem(request_id)), headers)
 
 

@@ -41,6 +41,12 @@ class PayFlowError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    def headers(self) -> dict[str, str]:
+        """What the answer's headers say of it."""
+        if self.retry_after_seconds is None:
+            return {}
+        return {"Retry-After": str(self.retry_after_seconds)}
+
     def problem(self, request_id: str) -> dict[str, Any]:
         """The body of the `application/problem+json` answer (RFC 9457, section 3)."""
         return {
@@ -83,6 +89,13 @@ class NotFound(PayFlowError):
 
 class MethodNotAllowed(PayFlowError):
     status, code, title = 405, "method_not_allowed", "The resource does not have this method"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"Use {' or '.join(allowed)}.")
+        self.allowed = tuple(allowed)
+
+    def headers(self) -> dict[str, str]:
+        return {"Allow": ", ".join(self.allowed)}
 
 
 class Conflict(PayFlowError):

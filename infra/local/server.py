@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import uuid
+from http import HTTPStatus
 from typing import Any, Final
 
 from chalice.app import Chalice
@@ -58,11 +59,13 @@ class Handler(ChaliceRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
         """What http.server refuses before a route is known: its own answer would be HTML."""
-        if code == 501:
-            self._refuse(MethodNotAllowed("PayFlow does not know this method."))
-        else:
-            reason = message or self.responses[code][0]
-            self._refuse(ValidationFailed([FieldError("request", reason)]))
+        try:
+            if code == HTTPStatus.NOT_IMPLEMENTED:
+                self._check_route()  # a method that no route has
+            raise ValidationFailed([FieldError("request", message or HTTPStatus(code).phrase)])
+        except PayFlowError as error:
+            self._refuse(error)
+            self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: chalicelib.api writes the request log."""
@@ -84,7 +87,7 @@ class Handler(ChaliceRequestHandler):
             raise NotFound("There is nothing at this path; see /v1/openapi.json.") from None
         allowed = [*app.routes[route], "OPTIONS"]
         if self.command not in allowed:
-            raise MethodNotAllowed(f"Use {' or '.join(allowed)}.")
+            raise MethodNotAllowed(allowed)
 
     def _refuse(self, error: PayFlowError) -> None:
         """Answer, and close: what is left of the request was not read."""

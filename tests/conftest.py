@@ -1,0 +1,123 @@
+"""The engines, and the pieces that every test builds its payments from."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib.commands import CreatePayment
+from chalicelib.payments import Payments
+from chalicelib.processor import Simulator
+from chalicelib.queue_jobs import Queue
+from chalicelib.store import Store
+from tests import engines
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+# Whatever a developer's shell says, no test reaches a real account.
+os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="ca-central-1")
+REGION = "ca-central-1"
+START = datetime(2026, 11, 22, 21, 57, 1, 120000, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+class Clock:
+    """Says what the test says it is; every reading is a microsecond later than the last."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(microseconds=1)
+        return self.now
+
+    def advance(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_url() -> Iterator[str]:
+    with engines.dynamodb_local() as url:
+        yield url
+
+
+@pytest.fixture(params=["moto", "dynamodb-local"])
+def engine(request: pytest.FixtureRequest) -> Iterator["DynamoDBClient"]:
+    """A DynamoDB client on each engine in turn."""
+    if request.param == "moto":
+        with mock_aws():
+            yield boto3.client("dynamodb", region_name=REGION)
+    else:
+        url = request.getfixturevalue("dynamodb_local_url")
+        client = boto3.client("dynamodb", region_name=REGION, endpoint_url=url)
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def moto_dynamodb() -> Iterator["DynamoDBClient"]:
+    with mock_aws():
+        yield boto3.client("dynamodb", region_name=REGION)
+
+
+def new_store(dynamodb: "DynamoDBClient") -> Store:
+    """A store on tables of its own."""
+    stage = f"test{next(_numbers)}"
+    engines.create_tables(dynamodb, stage)
+    return Store(
+        dynamodb,
+        payments_table=f"payflow-payments-{stage}",
+        idempotency_table=f"payflow-idempotency-{stage}",
+    )
+
+
+@pytest.fixture
+def store(engine: "DynamoDBClient") -> Store:
+    """On both engines."""
+    return new_store(engine)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sqs(moto_dynamodb: "DynamoDBClient") -> "SQSClient":
+    return boto3.client("sqs", region_name=REGION)
+
+
+@pytest.fixture
+def payments(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) -> Payments:
+    """The use cases on moto, one thread only."""
+    url = sqs.create_queue(QueueName="payflow-webhooks-test")["QueueUrl"]
+    return Payments(
+        stage="test",
+        store=new_store(moto_dynamodb),
+        queue=Queue(sqs, url),
+        processor=Simulator(),
+        simulation_allowed=True,
+        sweep_unit=timedelta(minutes=1),
+        clock=clock,
+    )
+
+
+def command(**fields: Any) -> CreatePayment:
+    """A valid request; `fields` replace what the test is about. Every one has a key of its own."""
+    return CreatePayment.model_validate(
+        {
+            "merchant": "Northern Lights Coffee",
+            "amount": "12.50",
+            "currency": "CAD",
+            "type": "eft",
+            "idempotency_key": f"test-key-{next(_numbers):06}",
+        }
+        | fields
+    )

@@ -1,0 +1,83 @@
+"""Who may import whom, and who owns which dependency."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "chalicelib").glob("*.py"))
+# Each module may import those of its own layer or of a later one.
+LAYERS = [
+    {"openapi"},
+    {"api"},
+    {"payments", "listing"},
+    {"store", "queue_jobs"},
+    {"idempotency", "processor", "aws", "commands"},
+    {"model", "exact_json"},
+    {"errors"},
+]
+LEAVES = {"config", "telemetry"}
+OWNERS = {
+    "boto3": {"aws", "store"},  # store: only the types of DynamoDB's attributes
+    "botocore": {"aws", "store", "queue_jobs"},
+    "chalice": {"api", "openapi"},
+    "os": {"config"},
+    "simplejson": {"exact_json", "telemetry"},
+    "iso4217": {"model"},
+    "ulid": {"model"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def siblings(path: Path) -> set[str]:
+    own = {module.stem for module in MODULES}
+    return {
+        name.split(".")[1]
+        for name in imports(path)
+        if name.startswith("chalicelib.") and name.split(".")[1] in own
+    }
+
+
+def layer(module: str) -> int:
+    return next(depth for depth, modules in enumerate(LAYERS) if module in modules)
+
+
+def test_every_module_has_its_layer() -> None:
+    placed = set().union(*LAYERS, LEAVES, {"__init__"})
+    assert placed == {module.stem for module in MODULES}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports_point_one_way(path: Path) -> None:
+    if path.stem in LEAVES | {"__init__"}:
+        assert siblings(path) == set()
+        return
+    for other in siblings(path) - LEAVES:
+        assert layer(path.stem) <= layer(other), f"{path.stem} imports {other}"
+
+
+@pytest.mark.parametrize("dependency", OWNERS)
+def test_a_dependency_has_its_owners_and_no_others(dependency: str) -> None:
+    users = {
+        path.stem
+        for path in MODULES
+        if any(name.split(".")[0] == dependency for name in imports(path))
+    }
+    assert users == OWNERS[dependency]
+
+
+def test_nothing_that_ships_scans_a_table() -> None:
+    for path in [*MODULES, ROOT / "app.py"]:
+        assert ".scan(" not in path.read_text()

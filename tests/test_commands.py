@@ -1,0 +1,140 @@
+"""What a request may say, and which field the refusal names. The full list runs on the stack."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chalicelib.commands import CreatePayment, ListPayments, validated
+from chalicelib.errors import ValidationFailed
+from chalicelib.idempotency import fingerprint
+from chalicelib.model import rfc3339
+from tests.conftest import command
+
+VALID = command(idempotency_key="a-key-of-its-own").model_dump()
+
+
+def refused(fields: Any, model: type[Any] = CreatePayment) -> dict[str, str]:
+    with pytest.raises(ValidationFailed) as refusal:
+        validated(model, fields)
+    return {error.field: error.message for error in refusal.value.errors}
+
+
+def test_every_field_at_fault_is_named() -> None:
+    wrong = {"merchant": " ", "amount": Decimal("10.005"), "currency": "CAD", "tip": Decimal(1)}
+    assert refused(wrong) == {
+        "merchant": "must not be blank",
+        "amount": "at most 2 decimal places in CAD",
+        "type": "is required",
+        "idempotency_key": "is required",
+        "tip": "is not a known field",
+    }
+
+
+def test_thousands_of_unknown_fields_are_told_of_in_a_short_answer() -> None:
+    assert len(refused({f"field-{number}": "" for number in range(5000)})) == 20
+
+
+def test_an_amount_is_bounded_even_where_the_currency_is_unknown() -> None:
+    assert refused(VALID | {"currency": "XXX", "amount": Decimal(0)}) == {
+        "currency": "must be one of 'CAD' or 'USD'",
+        "amount": "must be greater than 0",
+    }
+
+
+@pytest.mark.parametrize("amount", [True, None, [], {}, "1e2", "", " 1", "1_0", "٣", "0x10", "+1"])
+def test_only_numbers_and_decimal_strings_are_amounts(amount: Any) -> None:
+    assert "amount" in refused(VALID | {"amount": amount})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"": "x"}, "metadata."),
+        ({"k" * 41: "x"}, "metadata." + "k" * 41),
+        ({"k": "v" * 501}, "metadata.k"),
+        ({"k": Decimal(1)}, "metadata.k"),
+        ({"k\n": "v"}, "metadata.k\n"),
+        ({str(number): "" for number in range(21)}, "metadata"),
+        ({str(number): "é" * 250 for number in range(5)}, "metadata"),
+        ("text", "metadata"),
+    ],
+)
+def test_metadata_is_twenty_short_pairs_of_text_in_two_kibibytes(metadata: Any, field: str) -> None:
+    assert list(refused(VALID | {"metadata": metadata})) == [field]
+
+
+@pytest.mark.parametrize("key", ["sevench", "k" * 129, "clé-de-paiement", "tab\tinside", 12345678])
+def test_a_key_is_8_to_128_printable_ascii_characters(key: Any) -> None:
+    assert list(refused(VALID | {"idempotency_key": key})) == ["idempotency_key"]
+
+
+def test_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
+    assert "merchant" in refused(VALID | {"merchant": "\ud800"})
+    (field,) = refused(VALID | {"metadata": {"\ud800": "x"}})
+    assert field.encode("utf-8")
+    (field,) = refused(VALID | {"\ud800": "x"})
+    assert field.encode("utf-8")
+
+
+def test_one_request_spelled_twice_has_one_fingerprint() -> None:
+    one = validated(CreatePayment, VALID | {"amount": Decimal("10")})
+    same = dict(reversed((VALID | {"amount": "10.00", "description": None}).items()))
+    assert fingerprint(validated(CreatePayment, same)) == fingerprint(one)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"amount": "12.51"},
+        {"merchant": "northern lights coffee"},
+        {"currency": "USD"},
+        {"type": "wire"},
+        {"description": ""},
+        {"metadata": {"a": "b"}},
+    ],
+)
+def test_another_request_has_another_fingerprint(other: dict[str, Any]) -> None:
+    one = fingerprint(validated(CreatePayment, VALID))
+    assert fingerprint(validated(CreatePayment, VALID | other)) != one
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "x", "", "1.0", "1_0", "٣", "-1", "9" * 5000])
+def test_a_limit_is_a_whole_number_from_1_to_100(limit: str) -> None:
+    assert list(refused({"limit": limit}, ListPayments)) == ["limit"]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-22", "2026-11-22T00:00:00.000000Z"),
+        ("2026-11-22T21:57:01Z", "2026-11-22T21:57:01.000000Z"),
+        ("2026-11-22t21:57:01.12z", "2026-11-22T21:57:01.120000Z"),
+        ("2026-11-22T21:57:01-05:00", "2026-11-23T02:57:01.000000Z"),
+    ],
+)
+def test_a_range_takes_dates_and_rfc_3339_times(text: str, moment: str) -> None:
+    created_from = validated(ListPayments, {"created_from": text}).created_from
+    assert created_from is not None
+    assert rfc3339(created_from) == moment
+
+
+def test_a_date_as_the_end_of_a_range_includes_its_whole_day() -> None:
+    created_to = validated(ListPayments, {"created_to": "2026-11-22"}).created_to
+    assert created_to is not None
+    assert rfc3339(created_to) == "2026-11-22T23:59:59.999999Z"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "1700000000", "2026-13-01", "2026-02-30", "2026-11-22T25:00:00Z",
+     "2026-11-22T21:57:01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+)  # fmt: skip
+def test_a_range_refuses_what_is_no_moment(text: str) -> None:
+    assert list(refused({"created_from": text}, ListPayments)) == ["created_from"]
+    assert list(refused({"created_to": text}, ListPayments)) == ["created_to"]
+
+
+def test_a_range_does_not_end_before_it_starts() -> None:
+    reversed_range = {"created_from": "2026-11-22", "created_to": "2026-11-21"}
+    assert list(refused(reversed_range, ListPayments)) == ["created_to"]

@@ -1,0 +1,178 @@
+"""Pages and cursors: exact on both engines, bounded, and strict about what they are given."""
+
+import base64
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib import exact_json, listing
+from chalicelib.commands import ListPayments, validated
+from chalicelib.errors import InvalidCursor
+from chalicelib.listing import decode_cursor, encode_cursor, list_payments
+from chalicelib.model import Payment, Status, rfc3339
+from chalicelib.store import Store, sort_key
+from tests.conftest import START, new_store
+from tests.test_store import put
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LAST = "2026-11-22T21:57:01.120000Z#PAY-01M82Y8T27997E9EYD0G6SK6MT"
+
+
+def query(**fields: Any) -> ListPayments:
+    return validated(ListPayments, fields)
+
+
+def walk(store: Store, **fields: Any) -> list[Payment]:
+    """Every payment of every page, with the promises of a page checked on the way."""
+    found: list[Payment] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = list_payments(store, query(**fields, **cursor))
+        assert page.count == len(page.payments) <= int(fields.get("limit", 20))
+        found += page.payments
+        if page.next_cursor is None:
+            return found
+        cursor = {"cursor": page.next_cursor}
+
+
+def newest_first(payments: list[Payment]) -> list[Payment]:
+    return sorted(payments, key=sort_key, reverse=True)
+
+
+@pytest.mark.parametrize("limit", ["1", "3", "7", "20"])
+def test_pages_of_any_size_hold_every_payment_once_newest_first(store: Store, limit: str) -> None:
+    made = [put(store, START + timedelta(seconds=number // 3)) for number in range(7)]
+    assert walk(store, limit=limit) == newest_first(made)
+    assert walk(store, limit=limit, status="processing") == newest_first(made)
+
+
+def test_the_last_page_says_that_it_is_the_last(store: Store) -> None:
+    for _ in range(4):
+        put(store)
+    assert list_payments(store, query(limit="4")).next_cursor is None
+    assert list_payments(store, query(limit="3")).next_cursor is not None
+    assert list_payments(store, query(limit="4", type="eft")).next_cursor is None
+    assert list_payments(store, query(limit="3", type="eft")).next_cursor is not None
+
+
+def test_filters_are_applied_together(store: Store) -> None:
+    wanted = put(store, type="wire", currency="USD")
+    put(store, type="wire", currency="CAD")
+    put(store, type="eft", currency="USD")
+    settled = put(store, type="wire", currency="USD")
+    store.change(settled, settled.complete(START, actor="system"))
+    assert walk(store, status="processing", type="wire", currency="USD") == [wanted]
+    assert len(walk(store, type="wire", currency="USD")) == 2
+
+
+@pytest.mark.parametrize("status", [{}, {"status": "processing"}])
+def test_both_ends_of_a_time_range_belong_to_it(store: Store, status: dict[str, str]) -> None:
+    made = [put(store, START + timedelta(microseconds=number)) for number in range(5)]
+    between = {
+        "created_from": rfc3339(START + timedelta(microseconds=1)),
+        "created_to": rfc3339(START + timedelta(microseconds=3)),
+    }
+    assert walk(store, limit="2", **between, **status) == newest_first(made[1:4])
+
+
+def test_a_walk_over_everything_is_exact_while_payments_are_added_and_move(store: Store) -> None:
+    made = [put(store) for _ in range(9)]
+    seen: list[Payment] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = list_payments(store, query(limit="2", **cursor))
+        seen += page.payments
+        if page.next_cursor is None:
+            break
+        cursor = {"cursor": page.next_cursor}
+        put(store, START + timedelta(seconds=1))
+        moving = next(
+            payment
+            for payment in newest_first(made)
+            if store.get(payment.id).status is Status.PROCESSING
+        )
+        store.change(moving, moving.complete(START, actor="system"))
+    assert [payment.id for payment in seen] == [payment.id for payment in newest_first(made)]
+
+
+def test_a_page_reads_a_bounded_number_of_rows_and_the_rare_ones_are_still_found(
+    moto_dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = new_store(moto_dynamodb)
+    rare = put(store, START - timedelta(seconds=1), type="wire")
+    for _ in range(90):
+        put(store)
+    monkeypatch.setattr(listing, "MAX_ROWS", 40)
+    monkeypatch.setattr(listing, "_FILTERED_READ", 10)
+    rows_read: list[int] = []
+    moto_dynamodb.meta.events.register(
+        "after-call.dynamodb.Query", lambda parsed, **_: rows_read.append(parsed["Count"])
+    )
+    for status in ({}, {"status": "processing"}):
+        rows_read.clear()
+        page = list_payments(store, query(type="wire", **status))
+        assert page.payments == []
+        assert page.next_cursor is not None
+        assert sum(rows_read) <= 40
+        assert walk(store, type="wire", **status) == [rare]
+
+
+def test_the_bound_is_a_thousand_rows_whatever_the_limit() -> None:
+    assert listing.MAX_ROWS == 1000
+    assert listing._FILTERED_READ * (listing.MAX_ROWS // listing._FILTERED_READ) <= 1000
+
+
+def test_a_cursor_remembers_its_place_for_its_own_filter_and_any_limit() -> None:
+    cursor = encode_cursor(LAST, query(status="failed"))
+    assert decode_cursor(cursor, query(status="failed", limit="100")) == LAST
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"status": "completed"},
+        {"status": "failed", "type": "eft"},
+        {"status": "failed", "currency": "CAD"},
+        {"status": "failed", "created_from": "2026-11-22"},
+        {"status": "failed", "created_to": "2026-11-22"},
+    ],
+)
+def test_a_cursor_of_another_filter_is_refused(other: dict[str, str]) -> None:
+    cursor = encode_cursor(LAST, query(status="failed"))
+    with pytest.raises(InvalidCursor):
+        decode_cursor(cursor, query(**other))
+
+
+def test_a_cursor_that_was_cut_or_changed_anywhere_is_refused() -> None:
+    cursor = encode_cursor(LAST, query())
+    changed = [cursor[:end] for end in range(len(cursor))]
+    changed += [cursor + more for more in ("A", "=", " ", "\n", "AAAA")]
+    for position, character in enumerate(cursor):
+        for other in ("A" if character != "A" else "B", chr(ord(character) + 1), "é", "="):
+            changed.append(cursor[:position] + other + cursor[position + 1 :])
+    for garbled in changed:
+        with pytest.raises(InvalidCursor):
+            decode_cursor(garbled, query())
+
+
+@given(text=st.text(max_size=400))
+def test_no_text_that_we_did_not_write_is_a_cursor(text: str) -> None:
+    with pytest.raises(InvalidCursor):
+        decode_cursor(text, query())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, [], [1], [2, "x", LAST], [1, "x", "~"], [1, "x", 7], {"a": 1}, [1, "x", [LAST]]],
+)
+def test_a_cursor_with_a_sound_checksum_but_other_content_is_refused(content: Any) -> None:
+    text = exact_json.dumps(content).encode()
+    forged = base64.urlsafe_b64encode(listing._checksum(text) + text)
+    with pytest.raises(InvalidCursor):
+        decode_cursor(forged.decode().rstrip("="), query())

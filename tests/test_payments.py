@@ -1,0 +1,239 @@
+"""The use cases, on moto and in one thread."""
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib import exact_json
+from chalicelib.errors import IdempotencyKeyReused, NotFound, Unavailable, ValidationFailed
+from chalicelib.model import Payment, Status
+from chalicelib.payments import Payments, age_windows, stuck_before
+from chalicelib.queue_jobs import decode
+from chalicelib.store import RecordExists, sort_key
+from tests.conftest import START, Clock, command
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MINUTE = timedelta(minutes=1)
+
+
+def hints(payments: Payments, sqs: "SQSClient") -> list[str]:
+    """The payments that the queue has hints of; receiving takes them out of sight."""
+    url = payments.queue._url
+    found: list[str] = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        found += [decode(message["Body"]).payment_id for message in messages]
+    return found
+
+
+def made(payments: Payments, **fields: Any) -> Payment:
+    created = payments.create(command(**fields), actor="test")
+    return payments.store.get(created.payment_id)
+
+
+def test_creating_commits_the_payment_and_sends_its_hint(
+    payments: Payments, sqs: "SQSClient"
+) -> None:
+    created = payments.create(command(), actor="test")
+    stored = payments.get(created.payment_id)
+    assert exact_json.dumps(stored.model_dump()) == created.body
+    assert hints(payments, sqs) == [created.payment_id]
+
+
+def test_the_same_request_again_gets_the_first_answer_byte_for_byte(
+    payments: Payments, sqs: "SQSClient"
+) -> None:
+    request = command()
+    first = payments.create(request, actor="test")
+    payments.settle(first.payment_id)
+    again = payments.create(request, actor="test")
+    assert again == (first.body, first.payment_id, True)
+    assert hints(payments, sqs) == [first.payment_id]
+
+
+def test_another_request_with_the_key_is_refused_and_told_nothing(payments: Payments) -> None:
+    payments.create(command(idempotency_key="one-key-twice", merchant="Secret"), actor="test")
+    with pytest.raises(IdempotencyKeyReused) as refusal:
+        payments.create(command(idempotency_key="one-key-twice", amount="1"), actor="test")
+    assert "Secret" not in refusal.value.detail
+    assert "PAY-" not in refusal.value.detail
+
+
+def test_a_key_is_free_again_after_a_day(payments: Payments, clock: Clock) -> None:
+    request = command()
+    first = payments.create(request, actor="test")
+    clock.advance(hours=24)
+    second = payments.create(request, actor="test")
+    assert not second.replayed
+    assert second.payment_id != first.payment_id
+
+
+def test_a_record_of_our_own_first_try_means_that_it_had_committed(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = type(payments.store).create
+
+    def commit_and_lose_the_answer(store: Any, change: Any, record: Any, now: Any) -> None:
+        commit(store, change, record, now)
+        raise RecordExists(record)
+
+    monkeypatch.setattr(type(payments.store), "create", commit_and_lose_the_answer)
+    created = payments.create(command(), actor="test")
+    assert not created.replayed
+    assert payments.get(created.payment_id).status is Status.PROCESSING
+
+
+def test_settling_brings_a_payment_to_its_end_once(payments: Payments) -> None:
+    payment = made(payments, metadata={"simulate": "completed"})
+    payments.settle(payment.id)
+    after = payments.get(payment.id)
+    assert (after.status, after.version) == (Status.COMPLETED, 2)
+    payments.settle(payment.id)
+    assert payments.get(payment.id) == after
+
+
+def test_a_pending_payment_stays_processing_and_is_claimed(payments: Payments) -> None:
+    payment = made(payments, metadata={"simulate": "pending"})
+    payments.settle(payment.id)
+    after = payments.get(payment.id)
+    assert (after.status, after.version) == (Status.PROCESSING, 1)
+    assert after.submitted_at is not None
+
+
+def test_a_payment_that_another_worker_settled_meanwhile_is_left_alone(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = made(payments, metadata={"simulate": "completed"})
+    settle = type(payments.processor).settle
+
+    def settle_after_another(processor: Any, claimed: Payment) -> Any:
+        monkeypatch.undo()
+        payments.settle(claimed.id)
+        return settle(processor, claimed)
+
+    monkeypatch.setattr(type(payments.processor), "settle", settle_after_another)
+    payments.settle(payment.id)
+    assert payments.get(payment.id).version == 2
+
+
+def test_a_hint_of_an_unknown_payment_is_dropped_and_the_log_says_why(
+    payments: Payments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payments.settle("PAY-01M82Y8T27997E9EYD0G6SK6MT")
+    line = json.loads(capsys.readouterr().out)
+    assert line["kind"] == "message_dropped"
+    assert line["payment_id"] == "PAY-01M82Y8T27997E9EYD0G6SK6MT"
+
+
+@pytest.mark.parametrize("payment_id", ["", "PAY-1", "../x", "%00", "P" * 3000, "PAY-" + "I" * 26])
+def test_what_cannot_be_an_id_is_not_found_without_asking(
+    payments: Payments, payment_id: str
+) -> None:
+    with pytest.raises(NotFound):
+        payments.get(payment_id)
+
+
+@pytest.mark.parametrize("wish", ["completed", "nonsense"])
+def test_simulation_is_refused_where_the_stage_does_not_allow_it(
+    payments: Payments, wish: str
+) -> None:
+    prod = Payments(**{**vars(payments), "simulation_allowed": False})
+    with pytest.raises(ValidationFailed) as refusal:
+        prod.create(command(metadata={"simulate": wish}), actor="test")
+    assert refusal.value.errors[0].field == "metadata.simulate"
+
+
+def test_an_unknown_simulation_is_refused_by_name(payments: Payments) -> None:
+    with pytest.raises(ValidationFailed) as refusal:
+        payments.create(command(metadata={"simulate": "explode"}), actor="test")
+    assert refusal.value.errors[0].field == "metadata.simulate"
+
+
+def test_a_lost_hint_is_sent_by_the_sweeper_when_the_payment_is_two_minutes_old(
+    payments: Payments, sqs: "SQSClient", clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as outage:
+        outage.setattr(type(payments.queue), "send", lambda *_: _refuse())
+        payment = made(payments)
+    assert hints(payments, sqs) == []
+    clock.advance(seconds=119)
+    assert payments.sweep().hinted == 0
+    clock.advance(seconds=2)
+    assert payments.sweep().hinted == 1
+    assert hints(payments, sqs) == [payment.id]
+
+
+def _refuse() -> None:
+    raise Unavailable("The queue does not answer.")
+
+
+def test_a_missed_run_is_made_good_at_the_next_doubling(payments: Payments, clock: Clock) -> None:
+    made(payments)
+    clock.advance(minutes=3, seconds=1)  # the runs of the third minute never came
+    assert payments.sweep().hinted == 0
+    clock.advance(minutes=1)
+    assert payments.sweep().hinted == 1
+
+
+def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_reported(
+    payments: Payments, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payment = made(payments, metadata={"simulate": "pending"})
+    born = clock.now
+    doublings = []
+    for minute in sorted({2**k + late for k in range(1, 14) for late in (-1, 0, 1)} | {8194}):
+        clock.now = born + MINUTE * minute
+        if payments.sweep().hinted:
+            doublings.append(minute)
+    assert doublings == [2**k for k in range(1, 14)]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    stuck = [line["oldest"] for line in lines if line.get("kind") == "payments_stuck"]
+    assert stuck == [[payment.id]] * 2, "at 8,193 minutes and ever after"
+    assert [line["StuckPayments"] for line in lines if "SweeperHeartbeat" in line][-3:] == [0, 1, 1]
+
+
+def test_stuck_payments_do_not_hide_newer_ones(payments: Payments, clock: Clock) -> None:
+    for _ in range(30):
+        made(payments, metadata={"simulate": "pending"})
+    clock.advance(days=6)
+    made(payments)
+    clock.advance(minutes=2)
+    assert payments.sweep() == (1, 30)
+
+
+def test_settled_payments_are_not_hinted(payments: Payments, clock: Clock) -> None:
+    payments.settle(made(payments, metadata={"simulate": "completed"}).id)
+    clock.advance(minutes=2)
+    assert payments.sweep() == (0, 0)
+
+
+def test_a_window_of_more_than_a_page_is_hinted_whole(
+    payments: Payments, sqs: "SQSClient", clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.payments._SWEEP_PAGE", 4)
+    expected = {made(payments).id for _ in range(11)}
+    hints(payments, sqs)
+    clock.advance(minutes=2)
+    assert payments.sweep().hinted == 11
+    assert set(hints(payments, sqs)) == expected
+
+
+def test_the_windows_of_successive_runs_meet_without_gap_or_overlap() -> None:
+    for (_, upper), (lower, _) in zip(
+        age_windows(START, MINUTE), age_windows(START + MINUTE, MINUTE), strict=True
+    ):
+        assert upper == lower
+    lower, _ = age_windows(START, MINUTE)[-1]
+    assert stuck_before(START, MINUTE) == lower
+
+
+def test_a_window_takes_its_late_end_and_leaves_its_early_one(payments: Payments) -> None:
+    payment = made(payments)
+    exactly_two = payment.created_at + 2 * MINUTE
+    lower, upper = age_windows(exactly_two, MINUTE)[0]
+    assert lower < sort_key(payment) < upper
+    lower, upper = age_windows(exactly_two + MINUTE, MINUTE)[0]
+    assert not lower < sort_key(payment) < upper

@@ -1,0 +1,84 @@
+"""The simulator: the same answer for the same payment, and the one that was asked for."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.model import FailureCode, Payment
+from chalicelib.payments import opened
+from chalicelib.processor import (
+    Completed,
+    Failed,
+    Pending,
+    SimulatedOutage,
+    Simulator,
+    check_simulation,
+)
+from tests.conftest import START, command
+
+
+def payment(**fields: Any) -> Payment:
+    return opened(command(**fields), START, actor="test").payment
+
+
+def test_it_completes_85_in_100_and_fails_the_others_for_every_chance_reason() -> None:
+    outcomes = [Simulator().settle(payment()) for _ in range(4000)]
+    completed = sum(outcome == Completed() for outcome in outcomes)
+    # Four standard deviations of a fair draw are 90 in 4,000: 1 run in 16,000 is outside.
+    assert 3400 - 90 < completed < 3400 + 90
+    assert {outcome.code for outcome in outcomes if isinstance(outcome, Failed)} == {
+        FailureCode.INSUFFICIENT_FUNDS,
+        FailureCode.ACCOUNT_CLOSED,
+        FailureCode.ACCOUNT_NOT_FOUND,
+        FailureCode.REJECTED_BY_BANK,
+    }
+
+
+def test_it_decides_by_the_payments_id_and_nothing_else() -> None:
+    one = payment()
+    other = one.model_copy(update={"merchant": "Another", "version": 9})
+    assert len({Simulator().settle(one), Simulator().settle(one), Simulator().settle(other)}) == 1
+
+
+@pytest.mark.parametrize(("rate", "certain"), [(1.0, True), (0.0, False)])
+def test_a_rate_of_one_or_none_leaves_nothing_to_chance(rate: float, certain: bool) -> None:
+    outcomes = {Simulator(rate).settle(payment()) == Completed() for _ in range(200)}
+    assert outcomes == {certain}
+
+
+@pytest.mark.parametrize(
+    ("wish", "outcome"),
+    [
+        ("completed", Completed()),
+        ("pending", Pending()),
+        *((f"failed:{code}", Failed(code)) for code in FailureCode),
+    ],
+)
+def test_a_wish_is_granted(wish: str, outcome: Any) -> None:
+    assert Simulator(0.0).settle(payment(metadata={"simulate": wish})) == outcome
+
+
+def test_a_wish_for_an_error_raises() -> None:
+    with pytest.raises(SimulatedOutage):
+        Simulator().settle(payment(metadata={"simulate": "error"}))
+
+
+def test_a_slow_one_decides_as_it_would_have() -> None:
+    slow = payment(metadata={"simulate": "slow:0.001"})
+    quick = slow.model_copy(update={"metadata": {}})
+    assert Simulator().settle(slow) == Simulator().settle(quick)
+
+
+@pytest.mark.parametrize(("type_", "currency"), [("interac", "USD"), ("ach", "CAD")])
+def test_a_rail_fails_the_currency_that_it_does_not_carry(type_: str, currency: str) -> None:
+    outcome = Simulator(1.0).settle(payment(type=type_, currency=currency))
+    assert outcome == Failed(FailureCode.CURRENCY_NOT_SUPPORTED)
+
+
+@pytest.mark.parametrize(
+    "wish", ["", "Completed", "failed", "failed:", "failed:R01", "slow", "slow:", "slow:31",
+             "slow:-1", "slow:1e1", "slow:nan", "pending "],
+)  # fmt: skip
+def test_an_unknown_wish_is_refused(wish: str) -> None:
+    with pytest.raises(ValueError, match="must be completed, pending"):
+        check_simulation({"simulate": wish})

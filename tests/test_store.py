@@ -1,0 +1,293 @@
+"""Storage, on moto and on AWS's own DynamoDB Local: what a transaction promises."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.stub import Stubber
+
+from chalicelib import idempotency
+from chalicelib import store as store_module
+from chalicelib.errors import Conflict, NotFound, Unavailable
+from chalicelib.idempotency import Record
+from chalicelib.model import Change, FailureCode, Payment, Status, rfc3339
+from chalicelib.payments import opened
+from chalicelib.store import PaymentMoved, RecordExists, Store, just_after, just_before, sort_key
+from tests.conftest import START, command
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LATER = START + timedelta(seconds=1)
+"""A moment after the payment was made."""
+
+
+def record_for(change: Change, key: str = "a-key-of-its-own") -> Record:
+    return Record(
+        key=idempotency.record_key("create_payment", "payments", key),
+        fingerprint="f" * 64,
+        resource_id=change.payment.id,
+        response='{"amount":0.30}',
+        expires_at_seconds=idempotency.expiry_seconds(START),
+    )
+
+
+def put(store: Store, at: Any = START, **fields: Any) -> Payment:
+    """Store a new payment."""
+    wanted = command(**fields)
+    change = opened(wanted, at, actor="test")
+    store.create(change, record_for(change, wanted.idempotency_key), at)
+    return change.payment
+
+
+def rows(engine: "DynamoDBClient", store: Store, payment_id: str) -> dict[str, Any]:
+    """All that lies under a payment's partition key, by sort key."""
+    items = engine.query(
+        TableName=store._payments,
+        KeyConditionExpression="PK = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"PAY#{payment_id}"}},
+        ConsistentRead=True,
+    )["Items"]
+    return {item["SK"]["S"]: item for item in items}
+
+
+def test_create_writes_the_payment_and_its_event_under_one_partition_key(
+    engine: "DynamoDBClient", store: Store
+) -> None:
+    payment = put(store)
+    found = rows(engine, store, payment.id)
+    assert set(found) == {"PAYMENT", "EVENT#0000000001"}
+    assert found["EVENT#0000000001"]["type"] == {"S": "payment.created"}
+    assert "status" not in found["EVENT#0000000001"], "only payments and refunds carry a status"
+    assert found["PAYMENT"]["createdAt"] == {"S": f"2026-11-22T21:57:01.120000Z#{payment.id}"}
+
+
+def test_a_payment_comes_back_as_it_went_in(store: Store) -> None:
+    payment = put(store, description="two\nlines", metadata={"order": "10023", "é": ""})
+    assert store.get(payment.id) == payment
+
+
+@pytest.mark.parametrize("amount", ["0.01", "0.1", "0.30", "10", "999999.99", "1000000"])
+def test_amounts_come_back_digit_for_digit(store: Store, amount: str) -> None:
+    stored = store.get(put(store, amount=amount).id)
+    assert stored.amount == Decimal(amount)
+    assert str(stored.amount) == f"{Decimal(amount):.2f}"
+
+
+def test_an_unknown_payment_is_not_found(store: Store) -> None:
+    with pytest.raises(NotFound):
+        store.get("PAY-01M82Y8T27997E9EYD0G6SK6MT")
+
+
+def test_a_key_with_a_live_record_writes_nothing_and_names_the_record(
+    engine: "DynamoDBClient", store: Store
+) -> None:
+    first = opened(command(), START, actor="test")
+    store.create(first, record_for(first), START)
+    second = opened(command(), LATER, actor="test")
+    with pytest.raises(RecordExists) as exists:
+        store.create(second, record_for(second), LATER)
+    assert exists.value.record == record_for(first)
+    assert rows(engine, store, second.payment.id) == {}
+
+
+def test_a_record_past_its_expiry_counts_as_absent_while_it_is_still_there(store: Store) -> None:
+    first = opened(command(), START, actor="test")
+    store.create(first, record_for(first), START)
+    almost = START + idempotency.WINDOW - timedelta(seconds=1)
+    second = opened(command(), almost, actor="test")
+    with pytest.raises(RecordExists):
+        store.create(second, record_for(second), almost)
+    store.create(second, record_for(second), START + idempotency.WINDOW)
+    assert store.get(second.payment.id) == second.payment
+
+
+def test_a_change_replaces_the_payment_and_adds_its_event(
+    engine: "DynamoDBClient", store: Store
+) -> None:
+    payment = put(store)
+    change = payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
+    store.change(payment, change)
+    assert store.get(payment.id) == change.payment
+    event = rows(engine, store, payment.id)["EVENT#0000000002"]
+    assert event["type"] == {"S": "payment.failed"}
+    assert event["data"] == {
+        "M": {"status": {"S": "failed"}, "failure_code": {"S": "account_closed"}}
+    }
+
+
+def test_a_change_of_what_has_moved_writes_nothing_and_shows_what_is_there(
+    engine: "DynamoDBClient", store: Store
+) -> None:
+    payment = put(store)
+    completed = payment.complete(LATER, actor="system")
+    store.change(payment, completed)
+    with pytest.raises(PaymentMoved) as moved:
+        store.change(payment, payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system"))
+    assert moved.value.current == completed.payment
+    assert set(rows(engine, store, payment.id)) == {
+        "PAYMENT",
+        "EVENT#0000000001",
+        "EVENT#0000000002",
+    }
+
+
+def test_the_first_claim_marks_the_payment_and_a_second_leaves_its_mark(store: Store) -> None:
+    payment = put(store)
+    assert store.claim(payment.id, LATER).submitted_at == LATER
+    again = store.claim(payment.id, LATER + timedelta(seconds=9))
+    assert again.submitted_at == LATER
+    assert again.version == payment.version
+
+
+def test_a_claim_of_a_final_payment_returns_it_untouched(store: Store) -> None:
+    payment = put(store)
+    completed = payment.complete(LATER, actor="system")
+    store.change(payment, completed)
+    assert store.claim(payment.id, LATER) == completed.payment
+    assert store.get(payment.id).submitted_at is None
+
+
+def test_a_claim_of_an_unknown_payment_leaves_no_ghost_row(
+    engine: "DynamoDBClient", store: Store
+) -> None:
+    unknown = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
+    with pytest.raises(NotFound):
+        store.claim(unknown, LATER)
+    assert rows(engine, store, unknown) == {}
+
+
+def test_lists_are_in_time_order_also_within_one_microsecond(store: Store) -> None:
+    made = [put(store) for _ in range(5)] + [put(store, LATER)]
+    expected = sorted((sort_key(payment) for payment in made), reverse=True)
+    by_status = store.by_status(Status.PROCESSING, "0", "~", 10, newest_first=True)
+    assert [sort_key(payment) for payment in by_status] == expected
+    assert [key for _, key in store.everything("0", "~", 10)] == expected
+
+
+def test_a_range_just_before_a_key_holds_all_below_it_and_one_just_after_all_above(
+    store: Store,
+) -> None:
+    keys = sorted(sort_key(put(store)) for _ in range(5))
+    below = [key for _, key in store.everything("0", just_before(keys[2]), 10)]
+    above = store.by_status(Status.PROCESSING, just_after(keys[2]), "~", 10, newest_first=False)
+    assert below == [keys[1], keys[0]]
+    assert [sort_key(payment) for payment in above] == keys[3:]
+
+
+def test_a_range_that_is_empty_has_no_payments(store: Store) -> None:
+    put(store)
+    assert store.everything(rfc3339(LATER), rfc3339(START), 10) == []
+
+
+def test_a_settled_payment_leaves_one_status_list_for_the_other(store: Store) -> None:
+    payment = put(store)
+    store.change(payment, payment.complete(LATER, actor="system"))
+    assert store.by_status(Status.PROCESSING, "0", "~", 10, newest_first=True) == []
+    (listed,) = store.by_status(Status.COMPLETED, "0", "~", 10, newest_first=True)
+    assert listed == store.get(payment.id)
+
+
+def test_many_are_read_at_once_and_unknown_ones_left_out(store: Store) -> None:
+    made = [put(store) for _ in range(3)]
+    unknown = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
+    found = store.get_many([payment.id for payment in made] + [unknown])
+    assert found == {payment.id: payment for payment in made}
+
+
+def test_the_check_passes_where_the_tables_are(store: Store) -> None:
+    store.check()
+
+
+def test_the_check_fails_where_a_table_is_missing(engine: "DynamoDBClient") -> None:
+    nowhere = Store(engine, payments_table="no-such-table", idempotency_table="no-such-table")
+    with pytest.raises(Unavailable):
+        nowhere.check()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_BACKOFF_BASE_SECONDS", 0)
+
+
+def cancelled(stub: Stubber, *codes: str, item: Any = None) -> None:
+    reasons: list[dict[str, Any]] = [{"Code": code} for code in codes]
+    if item is not None:
+        reasons[0]["Item"] = item
+    stub.add_client_error(
+        "transact_write_items",
+        "TransactionCanceledException",
+        http_status_code=400,
+        modeled_fields={"CancellationReasons": reasons},
+    )
+
+
+def create_on(stub: Stubber, dynamodb: "DynamoDBClient") -> None:
+    change = opened(command(), START, actor="test")
+    with stub:
+        Store(dynamodb, payments_table="p", idempotency_table="i").create(
+            change, record_for(change), START
+        )
+    stub.assert_no_pending_responses()
+
+
+def test_a_transaction_conflict_is_tried_again_until_it_goes_through(
+    moto_dynamodb: "DynamoDBClient", quick: None
+) -> None:
+    stub = Stubber(moto_dynamodb)
+    cancelled(stub, "None", "TransactionConflict", "None")
+    cancelled(stub, "ThrottlingError", "None", "None")
+    cancelled(stub, "None", "None", "ProvisionedThroughputExceeded")
+    stub.add_client_error("transact_write_items", "TransactionInProgressException")
+    stub.add_response("transact_write_items", {})
+    create_on(stub, moto_dynamodb)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("TransactionConflict", Conflict),
+        ("ThrottlingError", Unavailable),
+        ("ProvisionedThroughputExceeded", Unavailable),
+    ],
+)
+def test_a_collision_that_stays_is_told_with_a_time_to_retry(
+    moto_dynamodb: "DynamoDBClient", quick: None, reason: str, said: type[Conflict]
+) -> None:
+    stub = Stubber(moto_dynamodb)
+    for _ in range(6):
+        cancelled(stub, "None", reason, "None")
+    with pytest.raises(said) as refusal:
+        create_on(stub, moto_dynamodb)
+    assert "Retry-After" in refusal.value.headers()
+    stub.assert_no_pending_responses()
+
+
+def test_the_records_reason_outranks_a_conflict_on_another_item(
+    moto_dynamodb: "DynamoDBClient", quick: None
+) -> None:
+    stub = Stubber(moto_dynamodb)
+    other = opened(command(), START, actor="test")
+    item = store_module._encode(store_module._record_item(record_for(other)))
+    cancelled(stub, "ConditionalCheckFailed", "TransactionConflict", "None", item=item)
+    with pytest.raises(RecordExists) as exists:
+        create_on(stub, moto_dynamodb)
+    assert exists.value.record.resource_id == other.payment.id
+
+
+def test_a_claim_that_meets_a_transaction_is_tried_again(
+    moto_dynamodb: "DynamoDBClient", quick: None
+) -> None:
+    stub = Stubber(moto_dynamodb)
+    payment = opened(command(), START, actor="test").payment
+    stub.add_client_error("update_item", "TransactionConflictException")
+    stub.add_response(
+        "update_item",
+        {"Attributes": store_module._encode(store_module._payment_item(payment))},
+    )
+    with stub:
+        claimed = Store(moto_dynamodb, payments_table="p", idempotency_table="i").claim(
+            payment.id, LATER
+        )
+    assert claimed == payment
