@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from chalicelib.errors import Unavailable
 
@@ -45,7 +46,7 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
     """Raise Unavailable for an outage of `service` inside the block."""
     try:
         yield
-    except HTTPClientError as error:
+    except (BotoConnectionError, HTTPClientError) as error:
         raise Unavailable(f"{service} is out of reach; try again.") from error
     except ClientError as error:
         if is_outage(error):

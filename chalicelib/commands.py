@@ -183,7 +183,7 @@ class ListPayments(BaseModel):
         BeforeValidator(lambda value: _moment(value, end_of_day=True)),
         Field(description="a date (to the end of that UTC day) or an RFC 3339 time, included"),
     ] = None
-    limit: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole_number)] = 20
     cursor: Annotated[
         str | None, Field(description="`next_cursor` of the page before, with the same filters")
     ] = None

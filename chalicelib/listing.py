@@ -18,7 +18,7 @@ from chalicelib import exact_json
 from chalicelib.commands import ListPayments
 from chalicelib.errors import InvalidCursor, MalformedJson
 from chalicelib.model import PAYMENT_ID, Payment, rfc3339
-from chalicelib.store import BATCH_GET_LIMIT, Store, just_before, sort_key
+from chalicelib.store import Store, just_before, sort_key
 
 MAX_ROWS: Final = 1000
 """What one page may read, whatever its filter lets through."""
@@ -104,7 +104,8 @@ def _read(
         payments = store.by_status(query.status, lower, upper, size, newest_first=True)
         return [(sort_key(payment), payment) for payment in payments]
     entries = store.everything(lower, upper, size)
-    found = store.get_many([payment_id for payment_id, _ in entries[:BATCH_GET_LIMIT]])
+    # A full read's last row only tells that there is more.
+    found = store.get_many([payment_id for payment_id, _ in entries[: size - 1]])
     return [(key, found.get(payment_id)) for payment_id, key in entries]
 
 

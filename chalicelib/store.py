@@ -37,7 +37,6 @@ Result = TypeVar("Result")
 
 BY_STATUS: Final = "status-createdAt-index"
 EVERYTHING: Final = "all-createdAt-index"
-BATCH_GET_LIMIT: Final = 100
 _LISTING: Final = "PAYMENT"
 _ATTEMPTS: Final = 6
 _BACKOFF_BASE_SECONDS: Final = 0.02
@@ -187,7 +186,7 @@ class Store:
         return [(item["createdAt"].partition("#")[2], item["createdAt"]) for item in query]
 
     def get_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
-        """At most `BATCH_GET_LIMIT` payments by id, as of the last write."""
+        """Payments by id, at most 100 (DynamoDB's limit), as of the last write."""
         wanted: list[Any] = [_encode(_payment_key(payment_id)) for payment_id in payment_ids]
         found: dict[str, Payment] = {}
         for attempt in range(_ATTEMPTS):

@@ -5,8 +5,9 @@ ten; what the function reports as failed stays hidden until its visibility timeo
 the rest is deleted; if the function raises or its answer makes no sense, the whole batch stays.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.telemetry import log, log_exception
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE: Final = 10
 WAIT_SECONDS: Final = 1
-"""Short, so that a stop need not wait for a long poll to end."""
+"""How long a receive waits for the first message; the emulator's stop waits for it to end."""
 
 LambdaFunction = Callable[[dict[str, Any], Any], Any]
 
@@ -31,6 +32,8 @@ class EventSource:
     queue_arn: str
     region: str
     function: LambdaFunction
+    working: threading.Lock = field(default_factory=threading.Lock)
+    """Held from the moment a batch is handed over until its done messages are deleted."""
 
     def poll(self) -> int:
         """Receive one batch and work it off; returns its size. Raises what boto3 raises."""
@@ -42,8 +45,9 @@ class EventSource:
             MessageAttributeNames=["All"],
         ).get("Messages", [])
         if messages:
-            kept = self._invoke(messages)
-            self._delete([message for message in messages if message["MessageId"] not in kept])
+            with self.working:
+                kept = self._invoke(messages)
+                self._delete([message for message in messages if message["MessageId"] not in kept])
         return len(messages)
 
     def _invoke(self, messages: Sequence["MessageTypeDef"]) -> set[str]:

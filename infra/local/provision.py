@@ -7,7 +7,7 @@ import boto3
 import yaml
 from botocore.exceptions import ClientError
 
-from infra.local.settings import ROOT, STAGE, VISIBILITY_SECONDS, Local, SetupError
+from infra.local.settings import ROOT, STAGE, Local, SetupError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -25,7 +25,8 @@ def provision(local: Local) -> None:
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 (the emulator takes any)
     )
-    _deploy(session.client("cloudformation", endpoint_url=local.aws_url))
+    cloudformation = session.client("cloudformation", endpoint_url=local.aws_url)
+    _deploy(cloudformation, local.visibility_seconds)
     dynamodb = session.client("dynamodb", endpoint_url=local.aws_url)
     for table in tables(STAGE):
         _check(dynamodb, table)
@@ -46,7 +47,7 @@ def tables(stage: str) -> list[dict[str, Any]]:
     ]
 
 
-def _deploy(cloudformation: "CloudFormationClient") -> None:
+def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> None:
     stack: dict[str, Any] = {
         "StackName": _STACK,
         "TemplateBody": TEMPLATE.read_text(),
@@ -54,7 +55,7 @@ def _deploy(cloudformation: "CloudFormationClient") -> None:
             {"ParameterKey": "Stage", "ParameterValue": STAGE},
             {
                 "ParameterKey": "VisibilityTimeoutSeconds",
-                "ParameterValue": str(VISIBILITY_SECONDS),
+                "ParameterValue": str(visibility_seconds),
             },
         ],
     }

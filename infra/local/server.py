@@ -64,6 +64,7 @@ class Handler(ChaliceRequestHandler):
                 self._check_route()  # a method that no route has
             raise ValidationFailed([FieldError("request", message or HTTPStatus(code).phrase)])
         except PayFlowError as error:
+            self.request_version = self.protocol_version  # or the answer would have no headers
             self._refuse(error)
             self.wfile.flush()
 

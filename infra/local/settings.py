@@ -9,7 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 STAGE = "local"
-VISIBILITY_SECONDS = 5
 _ACCOUNT = "000000000000"
 # What a developer's own AWS set-up would otherwise lend to the local stack.
 _FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_SHARED_CREDENTIALS_FILE")
@@ -27,6 +26,7 @@ class Local:
     api_port: int
     aws_port: int
     dashboard_port: int
+    visibility_seconds: int
 
     @property
     def logs(self) -> Path:
@@ -83,6 +83,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
         api_port=_port(env, "PAYFLOW_API_PORT", 8000),
         aws_port=_port(env, "PAYFLOW_AWS_PORT", 4566),
         dashboard_port=_port(env, "PAYFLOW_DASHBOARD_PORT", 5173),
+        visibility_seconds=_whole(env, "PAYFLOW_VISIBILITY_SECONDS", 5, "seconds", 43_200),
     )
     if local.api_port == local.aws_port:
         raise SetupError(
@@ -92,7 +93,11 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    return _whole(env, name, default, "a port number", 65_535)
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, what: str, most: int) -> int:
     text = env.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise SetupError(f"{name} is {text!r}; it must be a port number, 1 to 65535.")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise SetupError(f"{name} is {text!r}; it must be {what}, 1 to {most}.")
     return int(text)

@@ -1,7 +1,9 @@
 """The queue's poller and the sweeper's schedule, as a process of their own."""
 
+import os
 import signal
 import threading
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,6 +18,7 @@ POLLERS: Final = 4
 """Lambda starts with five for a queue."""
 
 _PAUSE_AFTER_ERROR_SECONDS: Final = 1
+_FINISH_SECONDS: Final = 5
 
 
 def main() -> None:
@@ -24,20 +27,20 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     import app  # its settings come from the environment, which the parent has set
 
-    source = _event_source(app)
-    threads = [
-        threading.Thread(target=_poll, args=(source, stop), name=f"poller-{number}")
-        for number in range(POLLERS)
-    ]
-    threads.append(threading.Thread(target=_sweep, args=(app, stop), name="schedule"))
-    for thread in threads:
-        thread.start()
-    for thread in threads:  # a batch that is being worked on is finished
-        thread.join()
-
-
-def _event_source(app: Any) -> EventSource:
     sqs = boto3.client("sqs", region_name=app.settings.region)
+    sources = [_event_source(app, sqs) for _ in range(POLLERS)]
+    for source in sources:
+        threading.Thread(target=_poll, args=(source,), daemon=True).start()
+    threading.Thread(target=_sweep, args=(app,), daemon=True).start()
+    stop.wait()
+    # Batches that are being worked on are finished; receives that wait for one are abandoned.
+    deadline = time.monotonic() + _FINISH_SECONDS
+    for source in sources:
+        source.working.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    os._exit(0)
+
+
+def _event_source(app: Any, sqs: Any) -> EventSource:
     url = app.settings.webhook_queue_url
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return EventSource(
@@ -49,17 +52,18 @@ def _event_source(app: Any) -> EventSource:
     )
 
 
-def _poll(source: EventSource, stop: threading.Event) -> None:
-    while not stop.is_set():
+def _poll(source: EventSource) -> None:
+    while True:
         try:
             source.poll()
         except Exception as error:  # the queue may be back in a moment
             log_exception("poll_failed", error)
-            stop.wait(_PAUSE_AFTER_ERROR_SECONDS)
+            time.sleep(_PAUSE_AFTER_ERROR_SECONDS)
 
 
-def _sweep(app: Any, stop: threading.Event) -> None:
-    while not stop.wait(app.settings.sweep_unit_seconds):
+def _sweep(app: Any) -> None:
+    while True:
+        time.sleep(app.settings.sweep_unit_seconds)
         try:
             app.app.handler_map["sweeper"](_scheduled_event(app.settings.region), None)
         except Exception as error:  # the next run makes it good

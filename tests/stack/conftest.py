@@ -1,0 +1,265 @@
+"""The real local stack, as `make run` starts it, on ports and in a folder of its own."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from chalicelib.payments import Payments
+from chalicelib.processor import Simulator
+from chalicelib.queue_jobs import Queue
+from chalicelib.store import Store
+from infra.local.settings import Local
+from tests.engines import ROOT, free_port, wait_until
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+SWEEP_UNIT_SECONDS = 1
+VISIBILITY_SECONDS = 2
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body, parse_float=Decimal)
+
+
+@dataclass(frozen=True)
+class Client:
+    """Speaks to one API process; every request has a connection of its own."""
+
+    port: int
+
+    def request(
+        self, method: str, path: str, body: bytes | str | None = None, **headers: str
+    ) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            raw = body.encode() if isinstance(body, str) else body
+            connection.request(method, path, raw, sent)
+            response = connection.getresponse()
+            return Reply(response.status, dict(response.headers), response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Reply:
+        return self.request("GET", path)
+
+    def post(self, fields: Any, **headers: str) -> Reply:
+        body = fields if isinstance(fields, bytes | str) else json.dumps(fields)
+        return self.request("POST", "/v1/payments", body, **(JSON | headers))
+
+    def payment(self, payment_id: str) -> Any:
+        reply = self.get(f"/v1/payments/{payment_id}")
+        assert reply.status == 200, reply
+        return reply.json
+
+    def settled(self, payment_id: str) -> Any:
+        """The payment, once it is no longer processing."""
+
+        def final() -> Any:
+            payment = self.payment(payment_id)
+            return None if payment["status"] == "processing" else payment
+
+        return wait_until(final, f"{payment_id} is settled", seconds=60)
+
+
+class Stack:
+    """A running local stack."""
+
+    def __init__(self, state: Path, **env: str) -> None:
+        self.local = Local(
+            state=state,
+            api_port=free_port(),
+            aws_port=free_port(),
+            dashboard_port=5173,
+            visibility_seconds=VISIBILITY_SECONDS,
+        )
+        self.env = {
+            **os.environ,
+            "PAYFLOW_STATE_DIR": str(state),
+            "PAYFLOW_API_PORT": str(self.local.api_port),
+            "PAYFLOW_AWS_PORT": str(self.local.aws_port),
+            "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
+            "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            **env,
+        }
+        self.said = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self.client = Client(self.local.api_port)
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+
+    def wait_until_up(self) -> None:
+        wait_until(
+            lambda: "Ctrl-C stops it" in self.said or self.process.poll() is not None,
+            "the stack is up",
+            seconds=60,
+        )
+        assert self.process.poll() is None, self.said
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the signal; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(60)
+        self._listener.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    def children(self) -> list[int]:
+        """Process ids of the stack's own processes."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return [int(pid) for pid in listed.stdout.split()]
+
+    def aws(self, service: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.local.aws_url,
+            region_name="ca-central-1",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+    @contextmanager
+    def another_api(self, **env: str) -> Iterator[tuple[Client, subprocess.Popen[bytes]]]:
+        """One more API process on the same tables, with faults in its environment."""
+        port = free_port()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local.server"],
+            cwd=ROOT,
+            env={**self.local.environment(self.env), "PAYFLOW_API_PORT": str(port), **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        client = Client(port)
+        try:
+            wait_until(lambda: _answers(client), "the other API answers")
+            yield client, process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return client.get("/v1/health").status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    running = Stack(tmp_path_factory.mktemp("stack"))
+    try:
+        running.wait_until_up()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def client(stack: Stack) -> Client:
+    return stack.client
+
+
+@pytest.fixture(scope="session")
+def dynamodb(stack: Stack) -> "DynamoDBClient":
+    client: DynamoDBClient = stack.aws("dynamodb")
+    return client
+
+
+@pytest.fixture(scope="session")
+def sqs(stack: Stack) -> "SQSClient":
+    client: SQSClient = stack.aws("sqs")
+    return client
+
+
+@pytest.fixture
+def payments(stack: Stack, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Payments:
+    """The use cases on the stack's tables, with a queue that nobody reads."""
+    url = sqs.create_queue(QueueName="payflow-unread")["QueueUrl"]
+    return Payments(
+        stage="local",
+        store=Store(
+            dynamodb,
+            payments_table="payflow-payments-local",
+            idempotency_table="payflow-idempotency-local",
+        ),
+        queue=Queue(sqs, url),
+        processor=Simulator(),
+        simulation_allowed=True,
+        sweep_unit=timedelta(minutes=1),
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+def rows(dynamodb: "DynamoDBClient", payment_id: str) -> dict[str, Any]:
+    """All that lies under a payment's partition key, by sort key."""
+    items = dynamodb.query(
+        TableName="payflow-payments-local",
+        KeyConditionExpression="PK = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"PAY#{payment_id}"}},
+        ConsistentRead=True,
+    )["Items"]
+    return {item["SK"]["S"]: item for item in items}
+
+
+def events(dynamodb: "DynamoDBClient", payment_id: str) -> list[str]:
+    """The types of a payment's events, oldest first."""
+    found = rows(dynamodb, payment_id)
+    return [found[key]["type"]["S"] for key in sorted(found) if key.startswith("EVENT#")]
+
+
+_keys = iter(range(1, 10**9))
+
+
+def request(**fields: Any) -> dict[str, Any]:
+    """A valid request with a key of its own."""
+    return {
+        "merchant": "Northern Lights Coffee",
+        "amount": 12.50,
+        "currency": "CAD",
+        "type": "eft",
+        "idempotency_key": f"stack-{os.getpid()}-{next(_keys):06}",
+    } | fields

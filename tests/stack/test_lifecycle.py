@@ -1,0 +1,191 @@
+"""Start, stop and what can go wrong: one command, no process left, data kept, plain sentences."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines import ROOT, accepts, free_port, wait_until
+from tests.stack.conftest import Client, Stack, request
+
+
+def run(state: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`python -m infra.local`, when it is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "infra.local", *arguments],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PAYFLOW_STATE_DIR": str(state),
+            "PAYFLOW_API_PORT": str(free_port()),
+            "PAYFLOW_AWS_PORT": str(free_port()),
+            **env,
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def assert_sentence(ended: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr + ended.stdout
+    for word in words:
+        assert word in ended.stderr
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_data_survives_a_stop_and_a_start_and_no_process_is_left(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    first = Stack(tmp_path)
+    first.wait_until_up()
+    payment = first.client.settled(first.client.post(request()).json["id"])
+    pids = first.children()
+    assert len(pids) == 3
+    assert first.stop(number) == 0
+    assert not [pid for pid in pids if is_alive(pid)]
+    assert not accepts(first.local.api_port)
+    assert not accepts(first.local.aws_port)
+
+    second = Stack(tmp_path)
+    try:
+        second.wait_until_up()
+        assert second.client.payment(payment["id"]) == payment
+    finally:
+        second.stop()
+
+    assert run(tmp_path, "reset").returncode == 0
+    third = Stack(tmp_path)
+    try:
+        third.wait_until_up()
+        assert third.client.get("/v1/payments").json["payments"] == []
+    finally:
+        third.stop()
+
+
+def test_a_supervisor_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    stack.wait_until_up()
+    pids = stack.children()
+    assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
+    wait_until(lambda: not [pid for pid in pids if is_alive(pid)], "every process has ended")
+
+
+def test_a_dead_emulator_is_a_sentence_and_ends_the_rest(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    stack.wait_until_up()
+    pids = stack.children()
+    os.kill(min(pids), signal.SIGKILL)  # the first to be started
+    wait_until(lambda: stack.process.poll() is not None, "the supervisor has ended")
+    assert stack.stop() == 1
+    assert "The emulated AWS has stopped (exit code -9)" in stack.said
+    assert "Traceback" not in stack.said
+    assert not [pid for pid in pids if is_alive(pid)]
+
+
+@pytest.mark.parametrize("variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT"])
+def test_a_taken_port_is_a_sentence_that_names_its_variable(tmp_path: Path, variable: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert_sentence(run(tmp_path, **{variable: str(port)}), str(port), variable, "make run")
+
+
+@pytest.mark.parametrize("port", ["x", "0", "65536", "-1", "٣"])
+def test_a_port_that_is_none_is_a_sentence(tmp_path: Path, port: str) -> None:
+    assert_sentence(run(tmp_path, PAYFLOW_API_PORT=port), "PAYFLOW_API_PORT", "port number")
+
+
+def test_one_port_for_two_is_a_sentence(tmp_path: Path) -> None:
+    ended = run(tmp_path, PAYFLOW_API_PORT="9001", PAYFLOW_AWS_PORT="9001")
+    assert_sentence(ended, "9001", "two ports")
+
+
+def test_a_second_start_in_one_folder_is_a_sentence(stack: Stack) -> None:
+    assert_sentence(run(stack.local.state), "already runs", str(stack.process.pid))
+    assert_sentence(run(stack.local.state, "reset"), "already runs")
+
+
+def test_two_stacks_on_other_ports_do_not_meet(stack: Stack, tmp_path: Path) -> None:
+    other = Stack(tmp_path)
+    try:
+        other.wait_until_up()
+        fields = request()
+        ours, theirs = stack.client.post(fields), other.client.post(fields)
+        assert (ours.status, theirs.status) == (201, 201)
+        assert other.client.get(f"/v1/payments/{ours.json['id']}").status == 404
+    finally:
+        other.stop()
+
+
+def test_everything_listens_on_loopback_only(stack: Stack) -> None:
+    pids = {str(pid) for pid in [stack.process.pid, *stack.children()]}
+    listening = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
+    addresses = [
+        line.split()[3]
+        for line in listening.splitlines()
+        if any(f"pid={pid}," in line for pid in pids)
+    ]
+    assert sorted(addresses) == sorted(
+        f"127.0.0.1:{port}" for port in (stack.local.api_port, stack.local.aws_port)
+    )
+
+
+def test_the_tables_have_the_templates_ttl(stack: Stack) -> None:
+    dynamodb: Any = stack.aws("dynamodb")
+    ttl = dynamodb.describe_time_to_live(TableName="payflow-idempotency-local")
+    assert ttl["TimeToLiveDescription"]["AttributeName"] == "expiresAt"
+
+
+def test_a_developers_own_aws_settings_do_not_leak_into_the_stack(stack: Stack) -> None:
+    env = stack.local.environment(
+        {
+            "AWS_PROFILE": "production",
+            "AWS_ACCESS_KEY_ID": "AKIAREAL",
+            "AWS_SESSION_TOKEN": "real",
+            "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example",
+            "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
+        }
+    )
+    assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"}.isdisjoint(env)
+    assert env["AWS_ACCESS_KEY_ID"] == "local"
+    assert env["PAYFLOW_ALLOWED_ORIGIN"] == "https://dashboard.example"
+
+
+def test_chalice_local_works_against_the_same_emulator(stack: Stack, tmp_path: Path) -> None:
+    for name in ("app.py", "chalicelib", ".chalice"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".payflow").symlink_to(stack.local.state)
+    port = free_port()
+    chalice = shutil.which("chalice", path=str(Path(sys.executable).parent))
+    assert chalice is not None
+    process = subprocess.Popen(
+        [chalice, "local", "--stage", "local", "--no-autoreload", "--port", str(port)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: accepts(port), "chalice local listens")
+        created = Client(port).post(request())
+        assert created.status == 201
+        assert stack.client.settled(created.json["id"])["status"] in {"completed", "failed"}
+    finally:
+        process.terminate()
+        process.wait(10)

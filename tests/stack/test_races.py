@@ -1,0 +1,193 @@
+"""Many at once, on the real stack: one key makes one payment, one payment ends once."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from chalicelib.payments import Payments
+from chalicelib.queue_jobs import SettlePayment, encode
+from tests.conftest import command
+from tests.engines import wait_until
+from tests.stack.conftest import Client, Stack, events, request, rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+T = TypeVar("T")
+FINAL = {"payment.completed", "payment.failed"}
+
+
+def at_once(times: int, action: Callable[[], T]) -> list[T]:
+    """Run `action` in so many threads, let go at the same moment."""
+    barrier = threading.Barrier(times)
+
+    def run() -> T:
+        barrier.wait()
+        return action()
+
+    with ThreadPoolExecutor(times) as pool:
+        return [future.result() for future in [pool.submit(run) for _ in range(times)]]
+
+
+@pytest.mark.parametrize("_round", range(20))
+def test_fifty_concurrent_posts_of_one_key_create_one_payment(
+    client: Client, dynamodb: "DynamoDBClient", _round: int
+) -> None:
+    fields = request(metadata={"simulate": "pending"})
+    replies = at_once(50, lambda: client.post(fields))
+    assert Counter(reply.status for reply in replies) == {201: 1, 200: 49}
+    assert len({reply.body for reply in replies}) == 1
+    payment_id = replies[0].json["id"]
+    assert events(dynamodb, payment_id) == ["payment.created"]
+    listed = client.get(
+        f"/v1/payments?limit=100&created_from={replies[0].json['created_at']}&status=processing"
+    ).json["payments"]
+    with_key = [
+        payment["id"]
+        for payment in listed
+        if payment["idempotency_key"] == fields["idempotency_key"]
+    ]
+    assert with_key == [payment_id]
+
+
+def test_fifty_concurrent_posts_of_fifty_keys_create_fifty_payments(client: Client) -> None:
+    replies = at_once(50, lambda: client.post(request()))
+    assert Counter(reply.status for reply in replies) == {201: 50}
+    assert len({reply.json["id"] for reply in replies}) == 50
+
+
+def test_concurrent_posts_of_one_key_and_two_requests_let_one_of_the_two_win(
+    client: Client,
+) -> None:
+    fields = request()
+    amounts = iter([10, 20] * 10)
+    replies = at_once(20, lambda: client.post(fields | {"amount": next(amounts)}))
+    assert Counter(reply.status for reply in replies) == {201: 1, 200: 9, 422: 10}
+
+
+@pytest.mark.parametrize(
+    "wish", [{}, {"simulate": "completed"}, {"simulate": "failed:account_closed"}]
+)
+def test_a_message_delivered_forty_times_settles_its_payment_once(
+    client: Client, dynamodb: "DynamoDBClient", sqs: "SQSClient", stack: Stack, wish: Any
+) -> None:
+    payment_id = client.post(request(metadata=wish)).json["id"]
+    hint = encode(SettlePayment(payment_id))
+    for _ in range(4):
+        sqs.send_message_batch(
+            QueueUrl=stack.local.queue_url,
+            Entries=[{"Id": str(index), "MessageBody": hint} for index in range(10)],
+        )
+    first = client.settled(payment_id)
+    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
+    assert client.payment(payment_id) == first
+    assert_settled_once(dynamodb, payment_id)
+
+
+def test_a_message_worked_on_by_eight_at_once_settles_its_payment_once(
+    payments: Payments, dynamodb: "DynamoDBClient"
+) -> None:
+    for _ in range(10):
+        created = payments.create(command(), actor="test")
+        at_once(8, lambda: payments.settle(created.payment_id))  # noqa: B023 (done in this turn)
+        assert_settled_once(dynamodb, created.payment_id)
+
+
+def assert_settled_once(dynamodb: "DynamoDBClient", payment_id: str) -> None:
+    first, second = events(dynamodb, payment_id)
+    assert (first, second in FINAL) == ("payment.created", True)
+    assert rows(dynamodb, payment_id)["PAYMENT"]["version"] == {"N": "2"}
+
+
+def is_empty(sqs: "SQSClient", url: str) -> bool:
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    waiting = (
+        attributes["ApproximateNumberOfMessages"],
+        attributes["ApproximateNumberOfMessagesNotVisible"],
+    )
+    return waiting == ("0", "0")
+
+
+def test_of_ten_messages_with_one_poisoned_nine_go_through_and_one_dies_after_three_receives(
+    payments: Payments, client: Client, sqs: "SQSClient", stack: Stack
+) -> None:
+    made = [
+        payments.create(command(metadata={"simulate": "completed"}), actor="test") for _ in range(9)
+    ]
+    poison = payments.create(command(metadata={"simulate": "error"}), actor="test").payment_id
+    hints = [encode(SettlePayment(one.payment_id)) for one in made]
+    hints.insert(4, encode(SettlePayment(poison)))
+    sqs.send_message_batch(
+        QueueUrl=stack.local.queue_url,
+        Entries=[{"Id": str(index), "MessageBody": hint} for index, hint in enumerate(hints)],
+    )
+    for one in made:
+        assert client.settled(one.payment_id)["status"] == "completed"
+    dead = wait_until(
+        lambda: dead_letter(sqs, encode(SettlePayment(poison))), "it is dead", seconds=60
+    )
+    assert int(dead["Attributes"]["ApproximateReceiveCount"]) == 4, "three tries, and this look"
+    assert client.payment(poison)["status"] == "processing"
+
+
+def dead_letter(sqs: "SQSClient", body: str) -> Any:
+    """The message with `body`, if it lies in the dead letter queue."""
+    url = sqs.get_queue_url(QueueName="payflow-webhooks-dlq-local")["QueueUrl"]
+    messages = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=0,
+        MessageSystemAttributeNames=["All"],
+    ).get("Messages", [])
+    return next((message for message in messages if message["Body"] == body), None)
+
+
+def test_messages_that_name_no_payment_leave_no_row_and_only_the_unknown_type_is_kept(
+    sqs: "SQSClient", dynamodb: "DynamoDBClient", client: Client, stack: Stack
+) -> None:
+    unknown_payment = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
+    unknown_type = '{"type":"settle_refund","refund_id":"REF-1"}'
+    bodies = [encode(SettlePayment(unknown_payment)), "not json", "[]", unknown_type]
+    for body in bodies:
+        sqs.send_message(QueueUrl=stack.local.queue_url, MessageBody=body)
+    wait_until(lambda: dead_letter(sqs, unknown_type), "it is in the dead letter queue", seconds=60)
+    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty", seconds=60)
+    assert rows(dynamodb, unknown_payment) == {}
+    assert [body for body in bodies if dead_letter(sqs, body)] == [unknown_type]
+    assert client.get("/v1/health?deep=1").status == 200
+
+
+def test_a_walk_over_the_list_is_exact_while_payments_are_added_and_settle(client: Client) -> None:
+    before = [client.post(request()).json["id"] for _ in range(30)]
+    done = threading.Event()
+
+    def keep_adding() -> None:
+        while not done.is_set():
+            client.post(request())
+
+    writer = threading.Thread(target=keep_adding)
+    writer.start()
+    try:
+        for _ in range(3):
+            seen = walk(client)
+            assert len(seen) == len(set(seen))
+            assert [payment_id for payment_id in seen if payment_id in before] == before[::-1]
+    finally:
+        done.set()
+        writer.join()
+
+
+def walk(client: Client) -> list[str]:
+    found: list[str] = []
+    cursor = ""
+    while True:
+        page = client.get(f"/v1/payments?limit=7{cursor}").json
+        found += [payment["id"] for payment in page["payments"]]
+        if page["next_cursor"] is None:
+            return found
+        cursor = f"&cursor={page['next_cursor']}"

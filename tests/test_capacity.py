@@ -1,0 +1,229 @@
+"""What each operation asks of AWS: its calls, and what they cost by AWS's own formula.
+
+Emulators count transactions each in their own way, so the units are computed from the
+requests as recorded, for items up to 1 KB:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+A transacted write counts twice; an index entry that appears or changes is one more write, one
+whose key changes is two (the old entry goes, the new one comes).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from chalicelib import store as store_module
+from chalicelib.commands import ListPayments
+from chalicelib.listing import list_payments
+from chalicelib.model import Payment
+from chalicelib.payments import Payments
+from tests.conftest import Clock, command
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+INDEXES = {
+    "status-createdAt-index": ("status", "createdAt"),
+    "all-createdAt-index": ("listing", "createdAt"),
+}
+Row = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """The calls of an operation, and the units that its reads and writes cost."""
+
+    calls: list[str]
+    read_units: float
+    write_units: int
+
+
+class Meter:
+    """Listens to the clients, and keeps the rows that the requests write."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> None:
+        self._dynamodb = dynamodb
+        self._calls: list[str] = []
+        self._read_units = 0.0
+        self._write_units = 0
+        for client in (dynamodb, sqs):
+            client.meta.events.register("provide-client-params.*.*", self._before)
+        dynamodb.meta.events.register("after-call.dynamodb.*", self._after)
+
+    @contextmanager
+    def running(self) -> Iterator[Callable[[], Asked]]:
+        self._calls, self._read_units, self._write_units = [], 0.0, 0
+        yield lambda: Asked(list(self._calls), self._read_units, self._write_units)
+
+    def _before(self, params: Row, model: Any, **_: Any) -> None:
+        self._calls.append(model.name)
+        if model.name == "TransactWriteItems":
+            for item in params["TransactItems"]:
+                (kind, write), *_ = item.items()
+                self._write_units += self._written(kind, write, transacted=True)
+        elif model.name == "UpdateItem":
+            self._write_units += self._written("Update", params, transacted=False)
+
+    def _after(self, model: Any, parsed: Row, **_: Any) -> None:
+        if model.name == "GetItem":
+            self._read_units += read_units(size_bytes(parsed.get("Item", {})), consistent=True)
+        elif model.name == "Query":
+            total = sum(size_bytes(item) for item in parsed["Items"])
+            self._read_units += read_units(total, consistent=False)
+        elif model.name == "BatchGetItem":
+            for items in parsed["Responses"].values():
+                for item in items:
+                    self._read_units += read_units(size_bytes(item), consistent=True)
+
+    def _written(self, kind: str, write: Row, *, transacted: bool) -> int:
+        if kind == "Put":
+            before, after = {}, write["Item"]
+        else:
+            before = self._row(write)
+            after = before | changes(write, before)
+        units = math.ceil(max(size_bytes(before), size_bytes(after)) / 1024)
+        in_payments: bool = write["TableName"].startswith("payflow-payments")
+        return units * (2 if transacted else 1) + (
+            index_writes(before, after) if in_payments else 0
+        )
+
+    def _row(self, write: Row) -> Row:
+        calls = list(self._calls)
+        item: Row = self._dynamodb.get_item(TableName=write["TableName"], Key=write["Key"])["Item"]
+        self._calls = calls
+        self._read_units = 0.0
+        return item
+
+
+def changes(update: Row, before: Row) -> Row:
+    """The attributes that a `SET a = :a, …` or `SET a = if_not_exists(a, :b)` leaves behind."""
+    names = update.get("ExpressionAttributeNames", {})
+    values = update["ExpressionAttributeValues"]
+    result = {}
+    for clause in update["UpdateExpression"].removeprefix("SET ").split(", #"):
+        name, _, value = clause.partition(" = ")
+        attribute = names.get(f"#{name.lstrip('#')}", name)
+        if value.startswith("if_not_exists"):
+            result[attribute] = before.get(attribute, values[value.split()[-1].rstrip(")")])
+        else:
+            result[attribute] = values[value]
+    return result
+
+
+def index_writes(before: Row, after: Row) -> int:
+    writes = 0
+    for name, key in INDEXES.items():
+        old = tuple(before.get(part) for part in key)
+        new = tuple(after.get(part) for part in key)
+        if None in new:
+            continue
+        if old == new:
+            writes += name == "status-createdAt-index" and before != after  # it projects all
+        else:
+            writes += 1 if None in old else 2
+    return writes
+
+
+def size_bytes(item: Row) -> int:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
+    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+
+
+def value_bytes(value: Row) -> int:
+    ((kind, content),) = value.items()
+    if kind == "S":
+        return len(content.encode())
+    if kind == "N":
+        return math.ceil(len(content.replace(".", "").lstrip("-0") or "0") / 2) + 1
+    if kind == "M":
+        return 3 + sum(1 + len(name) + value_bytes(part) for name, part in content.items())
+    raise AssertionError(f"no such type in our items: {kind}")
+
+
+def read_units(total_bytes: int, *, consistent: bool) -> float:
+    return math.ceil(max(total_bytes, 1) / 4096) * (1.0 if consistent else 0.5)
+
+
+@pytest.fixture
+def meter(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", payments: Payments) -> Meter:
+    return Meter(moto_dynamodb, sqs)
+
+
+def typical(payments: Payments) -> Payment:
+    request = command(description="Invoice 2026-117", metadata={"order": "10023"})
+    return payments.store.get(payments.create(request, actor="test").payment_id)
+
+
+def test_create_is_one_transaction_and_one_send_for_8_write_units(
+    payments: Payments, meter: Meter
+) -> None:
+    with meter.running() as asked:
+        payments.create(command(metadata={"order": "10023"}), actor="test")
+    assert asked() == (["TransactWriteItems", "SendMessage"], 0, 8)
+
+
+def test_a_replay_is_one_transaction_that_fails(payments: Payments, meter: Meter) -> None:
+    request = command()
+    payments.create(request, actor="test")
+    with meter.running() as asked:
+        assert payments.create(request, actor="test").replayed
+    assert asked().calls == ["TransactWriteItems"]
+
+
+def test_get_is_one_consistent_read_of_one_unit(payments: Payments, meter: Meter) -> None:
+    payment = typical(payments)
+    with meter.running() as asked:
+        payments.get(payment.id)
+    assert asked() == (["GetItem"], 1, 0)
+
+
+def test_a_list_by_status_is_one_query(payments: Payments, meter: Meter) -> None:
+    for _ in range(25):
+        typical(payments)
+    with meter.running() as asked:
+        list_payments(payments.store, ListPayments.model_validate({"status": "processing"}))
+    assert asked() == (["Query"], 1.0, 0)
+
+
+def test_a_list_of_everything_is_one_query_and_one_batch_get(
+    payments: Payments, meter: Meter
+) -> None:
+    for _ in range(25):
+        typical(payments)
+    with meter.running() as asked:
+        list_payments(payments.store, ListPayments())
+    assert asked() == (["Query", "BatchGetItem"], 0.5 + 20, 0)
+
+
+def test_settling_claims_for_2_write_units_and_changes_for_6(
+    payments: Payments, meter: Meter
+) -> None:
+    payment = typical(payments)
+    with meter.running() as asked:
+        payments.settle(payment.id)
+    assert asked() == (["UpdateItem", "TransactWriteItems"], 0, 2 + 6)
+
+
+def test_a_repeated_hint_costs_one_refused_claim(payments: Payments, meter: Meter) -> None:
+    payment = typical(payments)
+    payments.settle(payment.id)
+    with meter.running() as asked:
+        payments.settle(payment.id)
+    assert asked().calls == ["UpdateItem"]
+
+
+def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck(
+    payments: Payments, meter: Meter, clock: Clock
+) -> None:
+    clock.advance(minutes=2)
+    with meter.running() as asked:
+        payments.sweep()
+    assert asked() == (["Query"] * 14, 14 * 0.5, 0)
+
+
+def test_a_typical_payment_fits_in_one_unit_with_room_to_spare(payments: Payments) -> None:
+    payment = typical(payments)
+    item = store_module._encode(store_module._payment_item(payment))
+    assert size_bytes(item) < 700
