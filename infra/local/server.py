@@ -41,6 +41,8 @@ MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 class Handler(ChaliceRequestHandler):
     """One connection."""
 
+    server_version = "PayFlow"
+    sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = -1
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import psutil
 import pytest
 
 from chalicelib.payments import Payments
@@ -142,15 +143,9 @@ class Stack:
         self.process.stdout.close()
         return code
 
-    def children(self) -> list[int]:
-        """Process ids of the stack's own processes."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return [int(pid) for pid in listed.stdout.split()]
+    def children(self) -> dict[str, psutil.Process]:
+        """The stack's own processes, by the module that each runs."""
+        return {child.cmdline()[-1]: child for child in psutil.Process(self.process.pid).children()}
 
     def aws(self, service: Any) -> Any:
         return boto3.client(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.engines import ROOT, accepts, free_port, wait_until
@@ -41,12 +42,8 @@ def assert_sentence(ended: subprocess.CompletedProcess[str], *words: str) -> Non
         assert word in ended.stderr
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def any_alive(processes: dict[str, psutil.Process]) -> bool:
+    return any(process.is_running() for process in processes.values())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -56,10 +53,10 @@ def test_data_survives_a_stop_and_a_start_and_no_process_is_left(
     first = Stack(tmp_path)
     first.wait_until_up()
     payment = first.client.settled(first.client.post(request()).json["id"])
-    pids = first.children()
-    assert len(pids) == 3
+    children = first.children()
+    assert set(children) == {f"infra.local.{name}" for name in ("emulator", "server", "worker")}
     assert first.stop(number) == 0
-    assert not [pid for pid in pids if is_alive(pid)]
+    assert not any_alive(children)
     assert not accepts(first.local.api_port)
     assert not accepts(first.local.aws_port)
 
@@ -82,21 +79,21 @@ def test_data_survives_a_stop_and_a_start_and_no_process_is_left(
 def test_a_supervisor_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     stack = Stack(tmp_path)
     stack.wait_until_up()
-    pids = stack.children()
+    children = stack.children()
     assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
-    wait_until(lambda: not [pid for pid in pids if is_alive(pid)], "every process has ended")
+    wait_until(lambda: not any_alive(children), "every process has ended")
 
 
 def test_a_dead_emulator_is_a_sentence_and_ends_the_rest(tmp_path: Path) -> None:
     stack = Stack(tmp_path)
     stack.wait_until_up()
-    pids = stack.children()
-    os.kill(min(pids), signal.SIGKILL)  # the first to be started
+    children = stack.children()
+    children["infra.local.emulator"].kill()
     wait_until(lambda: stack.process.poll() is not None, "the supervisor has ended")
     assert stack.stop() == 1
     assert "The emulated AWS has stopped (exit code -9)" in stack.said
     assert "Traceback" not in stack.said
-    assert not [pid for pid in pids if is_alive(pid)]
+    assert not any_alive(children)
 
 
 @pytest.mark.parametrize("variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT"])
@@ -134,16 +131,13 @@ def test_two_stacks_on_other_ports_do_not_meet(stack: Stack, tmp_path: Path) -> 
 
 
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
-    pids = {str(pid) for pid in [stack.process.pid, *stack.children()]}
-    listening = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
-    addresses = [
-        line.split()[3]
-        for line in listening.splitlines()
-        if any(f"pid={pid}," in line for pid in pids)
-    ]
-    assert sorted(addresses) == sorted(
-        f"127.0.0.1:{port}" for port in (stack.local.api_port, stack.local.aws_port)
-    )
+    listening = {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in [psutil.Process(stack.process.pid), *stack.children().values()]
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {("127.0.0.1", stack.local.api_port), ("127.0.0.1", stack.local.aws_port)}
 
 
 def test_the_tables_have_the_templates_ttl(stack: Stack) -> None:

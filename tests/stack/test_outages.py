@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -155,8 +154,7 @@ def test_a_worker_that_is_killed_leaves_the_rest_to_the_next_start(
         first.wait_until_up()
         payment_id = first.client.post(request(metadata={"simulate": "slow:3"})).json["id"]
         wait_until(lambda: _is_claimed(first, payment_id), "the worker has claimed it")
-        (worker,) = [pid for pid in first.children() if _runs(pid, "infra.local.worker")]
-        os.kill(worker, signal.SIGKILL)
+        first.children()["infra.local.worker"].kill()
         wait_until(lambda: first.process.poll() is not None, "the stack has noticed")
     finally:
         assert first.stop() != 0
@@ -176,10 +174,3 @@ def _is_claimed(stack: Stack, payment_id: str) -> bool:
         Key={"PK": {"S": f"PAY#{payment_id}"}, "SK": {"S": "PAYMENT"}},
     )["Item"]
     return "submittedAt" in item
-
-
-def _runs(pid: int, module: str) -> bool:
-    listed = subprocess.run(
-        ["ps", "-o", "args=", "-p", str(pid)], check=False, capture_output=True, text=True
-    )
-    return module in listed.stdout
