@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic
 
-from chalice.app import Chalice, CORSConfig, Request, Response
+from chalice.app import Chalice, CORSConfig, MultiDict, Request, Response
 from pydantic import BaseModel
 
 from chalicelib import exact_json
@@ -201,10 +201,9 @@ def _with_header_key(fields: dict[str, Any], request: Request) -> dict[str, Any]
 
 
 def _query(request: Request) -> dict[str, str]:
-    parameters = request.query_params
+    parameters = request.query_params or MultiDict({})
     fields: dict[str, str] = {}
-    for name in parameters or ():
-        assert parameters is not None
+    for name in parameters:
         values = parameters.getlist(name)
         if len(values) > 1:
             raise ValidationFailed([FieldError(name[:100], "must be sent once")])
