@@ -1,21 +1,15 @@
 """The document: valid OpenAPI 3.1, complete, and true of the models that it is made from."""
 
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chalicelib import openapi
 from chalicelib.errors import PayFlowError
+from tests.test_lambda import payflow
 
-SETTINGS = {
-    "PAYFLOW_STAGE": "test",
-    "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
-    "PAYFLOW_WEBHOOK_QUEUE_URL": "https://sqs.example/queue",
-}
-with patch.dict("os.environ", SETTINGS):
-    from app import app
+app = payflow.app
 
 DOCUMENT = openapi.document(app)
 OPERATIONS = [

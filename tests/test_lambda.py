@@ -1,0 +1,155 @@
+"""The handlers as Lambda calls them: events of API Gateway, SQS and EventBridge, on moto."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests import engines
+from tests.conftest import REGION
+
+QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
+SETTINGS = {
+    "PAYFLOW_STAGE": "test",
+    "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
+    "PAYFLOW_WEBHOOK_QUEUE_URL": QUEUE_URL,
+    "PAYFLOW_SIMULATION": "allowed",
+}
+with patch.dict("os.environ", SETTINGS):
+    import app as payflow
+
+
+@pytest.fixture(autouse=True)
+def aws() -> Iterator[Any]:
+    with mock_aws():
+        engines.create_tables(boto3.client("dynamodb", region_name=REGION), "test")
+        sqs = boto3.client("sqs", region_name=REGION)
+        sqs.create_queue(QueueName="payflow-webhooks-test")
+        yield sqs
+
+
+def api_event(method: str, resource: str, body: Any = None, **path: str) -> dict[str, Any]:
+    """As API Gateway sends it to a stage named `api`."""
+    return {
+        "resource": resource,
+        "httpMethod": method,
+        "path": resource.format(**path),
+        "headers": {"Content-Type": "application/json"},
+        "multiValueQueryStringParameters": None,
+        "pathParameters": path or None,
+        "stageVariables": None,
+        "requestContext": {
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "resourcePath": resource,
+            "httpMethod": method,
+            "path": "/api" + resource.format(**path),
+            "stage": "api",
+            "identity": {"sourceIp": "203.0.113.7"},
+        },
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def create(**fields: Any) -> Any:
+    body = {
+        "merchant": "Northern Lights Coffee",
+        "amount": 12.50,
+        "currency": "CAD",
+        "type": "eft",
+        "idempotency_key": "a-key-of-its-own",
+    } | fields
+    return payflow.app(api_event("POST", "/v1/payments", body), None)
+
+
+def sqs_event(*bodies: str) -> dict[str, Any]:
+    records = [
+        {"messageId": f"message-{index}", "receiptHandle": "handle", "body": body}
+        for index, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
+def test_location_has_the_stages_prefix_and_the_request_id_is_api_gateways() -> None:
+    answer = create()
+    assert answer["statusCode"] == 201
+    payment = json.loads(answer["body"])
+    assert answer["headers"]["Location"] == f"/api/v1/payments/{payment['id']}"
+    assert answer["headers"]["X-Request-Id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "https://dashboard.example"
+    got = payflow.app(
+        api_event("GET", "/v1/payments/{payment_id}", payment_id=payment["id"]), None
+    )
+    assert json.loads(got["body"]) == payment
+
+
+def test_a_body_that_api_gateway_has_encoded_is_read_all_the_same() -> None:
+    event = api_event("POST", "/v1/payments", {"merchant": " "})
+    event["body"] = base64.b64encode(event["body"].encode()).decode()
+    event["isBase64Encoded"] = True
+    answer = payflow.app(event, None)
+    assert json.loads(answer["body"])["errors"][0]["field"] == "merchant"
+
+
+def test_a_bug_is_a_500_that_tells_its_request_id_and_nothing_of_the_inside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_down(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(type(payflow.payments), "create", break_down)
+    answer = create()
+    assert answer["statusCode"] == 500
+    assert json.loads(answer["body"])["code"] == "internal"
+    assert "secret" not in answer["body"]
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "https://dashboard.example"
+    bug, request = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert bug["kind"] == "bug"
+    assert "a secret of the inside" in bug["trace"]
+    assert bug["request_id"] == request["request_id"] == answer["headers"]["X-Request-Id"]
+
+
+def test_the_request_log_has_no_body_and_no_key(capsys: pytest.CaptureFixture[str]) -> None:
+    payment = json.loads(create(merchant="Private", idempotency_key="private-key")["body"])
+    (line,) = capsys.readouterr().out.splitlines()
+    logged = json.loads(line)
+    assert (logged["method"], logged["path"], logged["status"]) == ("POST", "/v1/payments", 201)
+    assert logged["payment_id"] == payment["id"]
+    assert "rivate" not in line
+
+
+def test_the_processor_settles_what_came_and_reports_what_failed(aws: Any) -> None:
+    good = json.loads(create(metadata={"simulate": "completed"})["body"])
+    poison = json.loads(create(metadata={"simulate": "error"}, idempotency_key="another-key")["body"])
+    received = aws.receive_message(QueueUrl=QUEUE_URL, MaxNumberOfMessages=10)["Messages"]
+    bodies = [message["Body"] for message in received]
+    assert len(bodies) == 2
+    results = {}
+    for body in bodies:  # one at a time: moto is not safe under threads
+        results[body] = payflow.webhook_processor(sqs_event(body), None)
+    failures = [result["batchItemFailures"] for result in results.values()]
+    assert sorted(failures, key=len) == [[], [{"itemIdentifier": "message-0"}]]
+    assert payflow.payments.get(good["id"]).status == "completed"
+    assert payflow.payments.get(poison["id"]).status == "processing"
+
+
+def test_the_sweeper_runs_on_eventbridges_event() -> None:
+    create()
+    event = {
+        "version": "0", "id": "1", "account": "123456789012", "region": REGION, "detail": {},
+        "detail-type": "Scheduled Event", "source": "aws.events", "resources": [],
+        "time": "2026-11-22T21:57:00Z",
+    }  # fmt: skip
+    assert payflow.sweeper(event, None) == {"hinted": 0, "stuck": 0}
+
+
+def test_the_queue_handler_takes_ten_and_the_sweeper_runs_every_minute() -> None:
+    by_name = {source.name: source for source in payflow.app.event_sources}
+    assert by_name["webhook_processor"].batch_size == 10
+    assert by_name["webhook_processor"].queue == "payflow-webhooks-test"
+    assert by_name["sweeper"].schedule_expression.to_string() == "rate(1 minute)"
