@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset test check format clean
+.PHONY: help run reset hint-stuck test check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -18,8 +18,11 @@ help:  ## show this list
 run: .venv/ready  ## run the whole gateway on this machine, until Ctrl-C
 	@.venv/bin/python -m infra.local
 
-reset: .venv/ready  ## empty the local stack's tables and queues
+reset: .venv/ready  ## empty the local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
+
+hint-stuck: .venv/ready  ## send the hints of payments that the sweeper has given up
+	@.venv/bin/python -m infra.local hint-stuck
 
 test: .venv/ready  ## run all tests
 	@.venv/bin/python -m pytest
@@ -35,3 +38,4 @@ format: .venv/ready  ## format the code and mend what ruff can
 
 clean:  ## remove everything that make made, the local stack's data included
 	@rm -rf .venv .payflow .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

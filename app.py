@@ -132,5 +132,6 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
-def sweeper(_: CloudWatchEvent) -> dict[str, int]:
-    return payments.sweep()._asdict()
+def sweeper(event: CloudWatchEvent) -> dict[str, int]:
+    # The scheduled time, not the clock: a late start or a retry asks for the same ages.
+    return payments.sweep(datetime.fromisoformat(event.time))._asdict()

@@ -27,6 +27,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.model import SYSTEM
 from chalicelib.telemetry import log, log_exception
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -145,7 +146,7 @@ def _serve(view: View, what: Operation, request: Request, path: Mapping[str, str
     request_id = request.context.get("requestId") or str(uuid.uuid4())
     try:
         answer = view(
-            Call(_command(request, what), path, request.context.get("path", ""), actor="system")
+            Call(_command(request, what), path, request.context.get("path", ""), actor=SYSTEM)
         )
     except PayFlowError as error:
         answer = refuse(error, request_id)
@@ -167,15 +168,18 @@ def _serve(view: View, what: Operation, request: Request, path: Mapping[str, str
 
 def _command(request: Request, what: Operation) -> BaseModel:
     if what.body is not None:
-        return validated(what.body, _with_header_key(_json_object(request), request))
+        fields = _json_object(request)
+        if "idempotency_key" in what.body.model_fields:
+            fields = _with_header_key(fields, request)
+        return validated(what.body, fields)
     if what.query is not None:
         return validated(what.query, _query(request))
     return Nothing()
 
 
 def _json_object(request: Request) -> dict[str, Any]:
-    raw = request.raw_body
-    body = raw.encode() if isinstance(raw, str) else raw
+    body = request.raw_body
+    assert isinstance(body, bytes), "Chalice encodes what API Gateway hands over as text"
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge(f"Send at most {MAX_BODY_BYTES} bytes; the body has {len(body)}.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

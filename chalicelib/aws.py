@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 
 from chalicelib.errors import Unavailable
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _MAX_CONNECTIONS: Final = 64
-_THROTTLES: Final = frozenset(
+_TRY_LATER: Final = frozenset(
     {
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "ThrottlingException",
+        "TransactionInProgressException",  # our own first try still runs; botocore has waited
     }
 )
 
@@ -46,7 +48,7 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
     """Raise Unavailable for an outage of `service` inside the block."""
     try:
         yield
-    except (BotoConnectionError, HTTPClientError) as error:
+    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
         raise Unavailable(f"{service} is out of reach; try again.") from error
     except ClientError as error:
         if is_outage(error):
@@ -57,7 +59,7 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
 def is_outage(error: ClientError) -> bool:
     """Throttled, or AWS's own fault: worth another try."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return error.response["Error"]["Code"] in _THROTTLES or status >= 500
+    return error.response["Error"]["Code"] in _TRY_LATER or status >= 500
 
 
 def _config(connect_seconds: float, read_seconds: float, *, attempts: int) -> Config:

@@ -64,7 +64,7 @@ def _text(text: str) -> str:
 
 
 def _not_blank(text: str) -> str:
-    if not text.strip():
+    if not any(character.isprintable() and not character.isspace() for character in text):
         raise ValueError("must not be blank")
     return text
 
@@ -95,6 +95,11 @@ def _moment(value: Any, *, end_of_day: bool) -> datetime:
         "must be a date (2026-11-22) or an RFC 3339 time (2026-11-22T21:57:01Z; "
         "percent-encode the + of an offset)"
     )
+
+
+def _moment_schema(description: str) -> WithJsonSchema:
+    formats = [{"type": "string", "format": form} for form in ("date", "date-time")]
+    return WithJsonSchema({"description": description, "anyOf": formats})
 
 
 def _whole_number(value: Any) -> Any:
@@ -176,12 +181,12 @@ class ListPayments(BaseModel):
     created_from: Annotated[
         datetime | None,
         BeforeValidator(lambda value: _moment(value, end_of_day=False)),
-        Field(description="a date or an RFC 3339 time, included"),
+        _moment_schema("a date or an RFC 3339 time, included"),
     ] = None
     created_to: Annotated[
         datetime | None,
         BeforeValidator(lambda value: _moment(value, end_of_day=True)),
-        Field(description="a date (to the end of that UTC day) or an RFC 3339 time, included"),
+        _moment_schema("a date (to the end of that UTC day) or an RFC 3339 time, included"),
     ] = None
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole_number)] = 20
     cursor: Annotated[
@@ -218,8 +223,10 @@ def validated(command: type[Command], data: object) -> Command:
 
 
 def _field(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return "body"
     names = [str(part) for part in location if part != "[key]"]
-    field = ".".join(names)[:100] or "body"
+    field = ".".join(names)[:100] or '""'
     return field.encode("utf-8", "replace").decode()  # a name may hold a lone surrogate
 
 
@@ -237,6 +244,7 @@ _MESSAGES = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "model_type": "must be a JSON object",
+    "finite_number": "must be a finite number",
     "value_error": "{error}",
 }
 

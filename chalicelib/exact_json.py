@@ -1,7 +1,7 @@
 """JSON in which a number is what its digits say, in both directions.
 
 Guarantee: no number passes through a float, and what RFC 8259 leaves to chance
-(duplicate names, NaN and Infinity, bytes that are not UTF-8) is refused.
+(duplicate names, bytes that are not UTF-8) is refused.
 """
 
 from decimal import Decimal, InvalidOperation
@@ -15,15 +15,15 @@ from chalicelib.errors import MalformedJson
 def loads(body: bytes) -> Any:
     """Parse a request's body; every number arrives as `Decimal`.
 
-    A number past what `Decimal` can hold becomes an infinite one, so that the check
-    of its field refuses it by name. Raises MalformedJson.
+    What is no number (NaN, Infinity) or past what `Decimal` can hold arrives as a `Decimal`
+    that is not finite, so that the check of its field refuses it by name. Raises MalformedJson.
     """
     try:
         return simplejson.loads(
             body.decode("utf-8"),
             parse_float=_number,
             parse_int=_number,
-            parse_constant=_refuse_constant,
+            parse_constant=Decimal,
             object_pairs_hook=_object,
         )
     except UnicodeDecodeError as error:
@@ -41,15 +41,18 @@ def dumps(value: Any) -> str:
     return simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
 
 
+def canonical(value: Any) -> str:
+    """The one spelling of `value`, whatever order its names came in, at any depth."""
+    return simplejson.dumps(
+        value, use_decimal=True, allow_nan=False, separators=(",", ":"), sort_keys=True
+    )
+
+
 def _number(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
         return Decimal("-Infinity" if text.startswith("-") else "Infinity")
-
-
-def _refuse_constant(name: str) -> None:
-    raise MalformedJson(f"{name} is not JSON.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -47,10 +47,8 @@ def record_key(operation: str, resource: str, key: str) -> str:
 
 
 def fingerprint(command: BaseModel) -> str:
-    """SHA-256 of the validated request: spelling (10, 10.0, "10.00"; field order) drops out."""
-    fields = command.model_dump()
-    canonical = exact_json.dumps({name: fields[name] for name in sorted(fields)})
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    """SHA-256 of the validated request: spelling (10, 10.0, "10.00"; order) drops out."""
+    return hashlib.sha256(exact_json.canonical(command.model_dump()).encode()).hexdigest()
 
 
 def expiry_seconds(now: datetime) -> int:

@@ -1,15 +1,15 @@
 """Lists of payments, newest first, a page at a time, and the cursor between pages.
 
-Guarantee: whoever follows `next_cursor` to its end sees every payment that was there at the
-start, once, while others are added and move. The list of everything walks an index whose
+Guarantee: whoever follows `next_cursor` to its end sees every payment that the index held at
+the start, once, while others are added and move. The list of everything walks an index whose
 entries never change; a list by status sees what moves between states at that instant on
-either page, both or none (the index is eventually consistent). A page reads a bounded number
-of rows, so with a rare filter it may be short and still have a `next_cursor`.
+either page, both or none. An index lags a write by a moment (it is eventually consistent).
+A page reads a bounded number of rows, so with a rare filter it may be short and still have a
+`next_cursor`.
 """
 
 import base64
 import hashlib
-import re
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -17,8 +17,17 @@ from pydantic import BaseModel, ConfigDict
 from chalicelib import exact_json
 from chalicelib.commands import ListPayments
 from chalicelib.errors import InvalidCursor, MalformedJson
-from chalicelib.model import PAYMENT_ID, Payment, rfc3339
-from chalicelib.store import Store, just_before, sort_key
+from chalicelib.model import Payment
+from chalicelib.store import (
+    EARLIEST,
+    LATEST,
+    Store,
+    from_moment,
+    is_sort_key,
+    just_before,
+    sort_key,
+    to_moment,
+)
 
 MAX_ROWS: Final = 1000
 """What one page may read, whatever its filter lets through."""
@@ -27,9 +36,6 @@ _FILTERED_READ: Final = 100
 _VERSION: Final = 1
 _CHECKSUM_BYTES: Final = 6
 _MAX_CURSOR_CHARACTERS: Final = 300
-_SORT_KEY: Final = re.compile(
-    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}\.[0-9]{{6}}Z#{PAYMENT_ID.pattern}"
-)
 
 
 class Page(BaseModel):
@@ -82,7 +88,7 @@ def decode_cursor(cursor: str, query: ListPayments) -> str:
     except (ValueError, TypeError, MalformedJson) as error:
         raise refusal from error
     # What it says of itself need not be trusted: it must be what we would write for this place.
-    if not (isinstance(last, str) and _SORT_KEY.fullmatch(last)):
+    if not (isinstance(last, str) and is_sort_key(last)):
         raise refusal
     if encode_cursor(last, query) != cursor:
         raise refusal
@@ -92,13 +98,12 @@ def decode_cursor(cursor: str, query: ListPayments) -> str:
 def _read(
     store: Store, query: ListPayments, last: str | None, size: int
 ) -> list[tuple[str, Payment | None]]:
-    lower = rfc3339(query.created_from) if query.created_from else "0"
-    # '$' sorts right after the '#' that follows the time in a sort key.
-    upper = f"{rfc3339(query.created_to)}$" if query.created_to else "~"
+    lower = from_moment(query.created_from) if query.created_from else EARLIEST
+    upper = to_moment(query.created_to) if query.created_to else LATEST
     if last is not None:
         upper = min(upper, just_before(last))
     if query.status is not None:
-        payments = store.by_status(query.status, lower, upper, size, newest_first=True)
+        payments = store.by_status(query.status, lower, upper, size)
         return [(sort_key(payment), payment) for payment in payments]
     entries = store.everything(lower, upper, size)
     # A full read's last row only tells that there is more.
@@ -116,7 +121,7 @@ def _page(payments: list[Payment], next_cursor: str | None) -> Page:
 
 def _filter_digest(query: ListPayments) -> str:
     filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
-    return hashlib.sha256(exact_json.dumps(filters).encode()).hexdigest()[:16]
+    return hashlib.sha256(exact_json.canonical(filters).encode()).hexdigest()[:16]
 
 
 def _checksum(content: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """The payment and its event: frozen records, legal transitions, ids and money. Pure.
 
-Guarantee: a record that exists is legal, and a step that the table below does not
-list cannot be taken. No clock, no environment and no AWS in here: the caller brings
-`now`, and every step returns the new payment together with the event that tells it.
+Guarantee: a step that the table below does not list cannot be taken, and each that is
+taken has exactly one event. No clock, no environment and no AWS in here: the caller brings
+`now`, and every step returns the new payment together with its event.
 
     processing ──┬─▶ completed ──▶ returned
                  ├─▶ failed
@@ -22,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 from ulid import ULID
 
 MAX_AMOUNT = Decimal(1_000_000)
+SYSTEM = "system"
+"""The actor of what no key of a caller stands behind."""
 PAYMENT_ID = re.compile(r"PAY-[0-9A-HJKMNP-TV-Z]{26}")
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, generated from the routes and their models: it cannot drift."""
+"""The OpenAPI 3.1 document, generated from the routes and their models."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,6 @@ _BODY_REFUSALS: Final = (
     BodyTooLarge,
     UnsupportedMediaType,
     ValidationFailed,
-    IdempotencyKeyMismatch,
 )
 _KEY_HEADER: Final = {
     "name": "Idempotency-Key",
@@ -37,6 +36,7 @@ _KEY_HEADER: Final = {
     "description": "Instead of `idempotency_key` in the body; send it in one of the two.",
     "schema": {"type": "string", "minLength": 8, "maxLength": 128, "pattern": "^[ -~]+$"},
 }
+_OBJECT: Final = {"application/json": {"schema": {"type": "object"}}}
 _HEADERS: Final[dict[str, Json]] = {
     "X-Request-Id": {"description": "quote it when you ask us", "schema": {"type": "string"}},
     "Retry-After": {"description": "in seconds", "schema": {"type": "integer"}},
@@ -132,7 +132,7 @@ def _parameters(path: str, what: Operation, schemas: Json) -> list[Json]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", path)
     ]
-    if what.body is not None:
+    if _takes_key(what):
         parameters.append(_KEY_HEADER)
     if what.query is not None:
         # Its fields are parameters one by one; nothing refers to it as a whole.
@@ -153,17 +153,23 @@ def _without_null(schema: Json) -> Json:
 
 def _answer(answer: Success) -> Json:
     headers = {name: _HEADERS[name] for name in ("X-Request-Id", *answer.headers)}
-    content = {} if answer.model is None else {"content": _content(answer.model)}
-    return {"description": answer.description, "headers": headers, **content}
+    content = _OBJECT if answer.model is None else _content(answer.model)
+    return {"description": answer.description, "headers": headers, "content": content}
 
 
 def _refusals(what: Operation) -> Iterator[type[PayFlowError]]:
     if what.body is not None:
         yield from _BODY_REFUSALS
+        if _takes_key(what):
+            yield IdempotencyKeyMismatch
     elif what.query is not None:
         yield ValidationFailed
     yield from what.refusals
     yield Internal
+
+
+def _takes_key(what: Operation) -> bool:
+    return what.body is not None and "idempotency_key" in what.body.model_fields
 
 
 def _problems(refusals: Iterator[type[PayFlowError]]) -> Json:

@@ -10,7 +10,7 @@ hint is sent, so a hint may be lost, repeated or late and the payment still ends
 Knows no HTTP, no Lambda and no table layout.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,22 +22,20 @@ from chalicelib.errors import FieldError, NotFound, Unavailable, ValidationFaile
 from chalicelib.idempotency import Record
 from chalicelib.model import (
     PAYMENT_ID,
+    SYSTEM,
     Change,
     Event,
     EventType,
     Payment,
     Status,
     new_id,
-    rfc3339,
     with_decimals,
 )
 from chalicelib.processor import Completed, Failed, Outcome, Pending, Processor, check_simulation
 from chalicelib.queue_jobs import Queue, SettlePayment
-from chalicelib.store import PaymentMoved, RecordExists, Store, just_after, sort_key
+from chalicelib.store import EARLIEST, PaymentMoved, RecordExists, Store, just_after, to_moment
 from chalicelib.telemetry import count, log
 
-SYSTEM: Final = "system"
-"""The actor of what no caller asked for."""
 _CREATE: Final = "create_payment"
 _DOUBLINGS: Final = range(1, 14)
 _SWEEP_PAGE: Final = 500
@@ -129,28 +127,34 @@ class Payments:
             return  # another worker was faster
         log("payment_settled", payment_id=payment_id, status=change.payment.status)
 
-    def sweep(self) -> Swept:
+    def sweep(self, now: datetime) -> Swept:
         """Send again the hints of payments that are processing too long, youngest first.
 
-        Keeps no state: every run asks for the ages in `age_windows`. What is older than all
-        of them is stuck: counted and reported, after the rest is done. Raises Unavailable.
+        Keeps no state: every run asks for the ages in `age_windows` at `now`, the time for
+        which it was scheduled. What is older than all of them is stuck, and reported whatever
+        became of the rest. Raises Unavailable when some hints could not be sent.
         """
-        now = self.clock()
         hinted = 0
+        outage: Unavailable | None = None
         for lower, upper in age_windows(now, self.sweep_unit):
-            hinted += self.queue.send_all(map(SettlePayment, self._processing(lower, upper)))
-        stuck = self.store.by_status(
-            Status.PROCESSING,
-            "0",
-            stuck_before(now, self.sweep_unit),
-            MAX_STUCK_COUNTED,
-            newest_first=False,
+            try:
+                hinted += self._hint_all(lower, upper)
+            except Unavailable as error:
+                outage = error
+        stuck = self.store.processing(
+            EARLIEST, stuck_before(now, self.sweep_unit), MAX_STUCK_COUNTED
         )
         if stuck:
-            oldest = [payment.id for payment in stuck[:_STUCK_SHOWN]]
+            oldest = [entry.payment_id for entry in stuck[:_STUCK_SHOWN]]
             log("payments_stuck", count=len(stuck), at_most=MAX_STUCK_COUNTED, oldest=oldest)
         count(self.stage, SweeperHeartbeat=1, HintsResent=hinted, StuckPayments=len(stuck))
+        if outage is not None:
+            raise outage
         return Swept(hinted, len(stuck))
+
+    def hint_stuck(self, now: datetime) -> int:
+        """Send hints of all that the sweeper has given up; returns how many. Raises Unavailable."""
+        return self._hint_all(EARLIEST, stuck_before(now, self.sweep_unit))
 
     def check(self) -> None:
         """Raises Unavailable unless the tables and the queue answer."""
@@ -164,15 +168,15 @@ class Payments:
             log("hint_lost", payment_id=payment_id, reason=error.detail)
             count(self.stage, HintsLost=1)
 
-    def _processing(self, lower: str, upper: str) -> Iterator[str]:
+    def _hint_all(self, lower: str, upper: str) -> int:
+        """Hint of every payment that is processing and lies in the range."""
+        hinted = 0
         while True:
-            page = self.store.by_status(
-                Status.PROCESSING, lower, upper, _SWEEP_PAGE, newest_first=False
-            )
-            yield from (payment.id for payment in page)
+            page = self.store.processing(lower, upper, _SWEEP_PAGE)
+            hinted += self.queue.send_all(SettlePayment(entry.payment_id) for entry in page)
             if len(page) < _SWEEP_PAGE:
-                return
-            lower = just_after(sort_key(page[-1]))
+                return hinted
+            lower = just_after(page[-1].sort_key)
 
     def _check_simulation(self, command: CreatePayment) -> None:
         if "simulate" not in command.metadata:
@@ -217,16 +221,12 @@ def settled(payment: Payment, outcome: Outcome, now: datetime) -> Change | None:
 def age_windows(now: datetime, unit: timedelta) -> list[tuple[str, str]]:
     """Ranges of sort keys for the ages [2ᵏ, 2ᵏ + 1) units, k = 1 … 13, youngest first.
 
-    A window is as wide as the sweeper's period, so that successive runs meet a payment once
-    in each; a run that was missed is made good at the next doubling.
+    A window is as wide as the sweeper's period, so runs that are scheduled one unit apart
+    meet a payment once in each. One that was missed is made good at the next doubling.
     """
-    return [
-        # '$' sorts right after the '#' that follows the time: the range excludes its early end.
-        (f"{rfc3339(now - unit * (2**k + 1))}$", f"{rfc3339(now - unit * 2**k)}$")
-        for k in _DOUBLINGS
-    ]
+    return [(to_moment(now - unit * (2**k + 1)), to_moment(now - unit * 2**k)) for k in _DOUBLINGS]
 
 
 def stuck_before(now: datetime, unit: timedelta) -> str:
-    """The sort key up to which a payment has outlived every window."""
-    return f"{rfc3339(now - unit * (2 ** _DOUBLINGS[-1] + 1))}$"
+    """The end of the range of those that have outlived every window."""
+    return to_moment(now - unit * (2 ** _DOUBLINGS[-1] + 1))

@@ -60,7 +60,7 @@ _SLOW: Final = re.compile(r"slow:([0-9]{1,2}(\.[0-9]{1,3})?)")
 
 @dataclass(frozen=True)
 class Simulator:
-    """Decides by the payment's id alone, so that a redelivered message decides the same."""
+    """A pure function of the payment as it was made: a redelivered message decides the same."""
 
     success_rate: float = 0.85
 

@@ -14,11 +14,12 @@ the same items; whether a write that ended so was done is unknown until it is as
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -26,7 +27,16 @@ from botocore.exceptions import ClientError
 from chalicelib.aws import outage_is_unavailable
 from chalicelib.errors import Conflict, NotFound, Unavailable
 from chalicelib.idempotency import Record
-from chalicelib.model import Change, Currency, Event, Payment, Status, rfc3339, with_decimals
+from chalicelib.model import (
+    PAYMENT_ID,
+    Change,
+    Currency,
+    Event,
+    Payment,
+    Status,
+    rfc3339,
+    with_decimals,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,8 +76,19 @@ class PaymentMoved(Exception):
         self.current = current
 
 
+class Entry(NamedTuple):
+    """A payment as an index names it."""
+
+    payment_id: str
+    sort_key: str
+
+
 class Store:
-    """Payments, their events and the idempotency records of one stage."""
+    """Payments, their events and the idempotency records of one stage.
+
+    Ranges of an index are pairs of texts, both included: EARLIEST, LATEST, or what
+    `from_moment`, `to_moment`, `just_before` and `just_after` give.
+    """
 
     def __init__(
         self, dynamodb: "DynamoDBClient", *, payments_table: str, idempotency_table: str
@@ -112,13 +133,16 @@ class Store:
         Raises PaymentMoved when the stored payment is no longer `before`.
         """
         old, new = _payment_item(before), _payment_item(change.payment)
+        assert old.keys() <= new.keys(), "no step takes an attribute away"
         names = [name for name in new if new[name] != old.get(name)]
         update = {
             "TableName": self._payments,
             "Key": _encode(_payment_key(before.id)),
             "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in names),
             "ConditionExpression": "#status = :seen_status AND #version = :seen_version",
-            "ExpressionAttributeNames": {f"#{name}": name for name in names},
+            "ExpressionAttributeNames": {
+                f"#{name}": name for name in {*names, "status", "version"}
+            },
             "ExpressionAttributeValues": _encode(
                 {f":{name}": new[name] for name in names}
                 | {":seen_status": before.status, ":seen_version": before.version}
@@ -173,17 +197,20 @@ class Store:
             raise NotFound(f"There is no payment {payment_id}.")
         return _payment(_decode(answer["Item"]))
 
-    def by_status(
-        self, status: Status, lower: str, upper: str, limit: int, *, newest_first: bool
-    ) -> list[Payment]:
-        """Payments of one status with a sort key in [`lower`, `upper`], as the index has them."""
-        query = self._query(BY_STATUS, "status", status, lower, upper, limit, newest_first)
+    def by_status(self, status: Status, lower: str, upper: str, limit: int) -> list[Payment]:
+        """Payments of one status as the index has them, newest first."""
+        query = self._query(BY_STATUS, "status", status, lower, upper, limit, True)
         return [_payment(item) for item in query]
 
-    def everything(self, lower: str, upper: str, limit: int) -> list[tuple[str, str]]:
-        """(payment id, sort key) of payments of any status, newest first."""
+    def everything(self, lower: str, upper: str, limit: int) -> list[Entry]:
+        """Payments of any status, newest first."""
         query = self._query(EVERYTHING, "listing", _LISTING, lower, upper, limit, True)
-        return [(item["createdAt"].partition("#")[2], item["createdAt"]) for item in query]
+        return [_entry(item) for item in query]
+
+    def processing(self, lower: str, upper: str, limit: int) -> list[Entry]:
+        """Payments that are processing, oldest first; one that is unreadable too."""
+        query = self._query(BY_STATUS, "status", Status.PROCESSING, lower, upper, limit, False)
+        return [_entry(item) for item in query]
 
     def get_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
         """Payments by id, at most 100 (DynamoDB's limit), as of the last write."""
@@ -276,6 +303,7 @@ class Store:
             try:
                 return call()
             except ClientError as error:
+                _raise_if_condition_failed(error)
                 collision = _collision(error)
                 if collision is None:
                     raise
@@ -294,28 +322,33 @@ class _ConditionFailed(Exception):
 
 
 def _collision(error: ClientError) -> Conflict | Unavailable | None:
-    """What to say if `error` stays: a collision is worth another try, None is not.
-
-    The first item's condition outranks every other reason: it is the one that a caller
-    is told about, and trying again would not change it. Raises _ConditionFailed.
-    """
-    code = error.response["Error"]["Code"]
-    if code in {"TransactionConflictException", "TransactionInProgressException"}:
+    """What to tell a caller if `error` stays, when it is worth another try; else None."""
+    codes = {reason.get("Code") for reason in _cancellation_reasons(error)}
+    if codes & _CONFLICTS or error.response["Error"]["Code"] == "TransactionConflictException":
         return Conflict("Others are changing this resource at this moment; try again.")
-    if code != "TransactionCanceledException":
-        return None
-    reasons: list[Mapping[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    if codes & _THROTTLES:
+        return Unavailable("DynamoDB cannot take more writes at this moment; try again.")
+    return None
+
+
+def _raise_if_condition_failed(error: ClientError) -> None:
+    """Raises _ConditionFailed when another try would meet the same condition.
+
+    The first item's condition outranks every other reason: it is the one that the caller is
+    told about. Another item's counts only when nothing collided besides.
+    """
+    reasons = _cancellation_reasons(error)
     codes = [reason.get("Code") for reason in reasons]
-    if codes[:1] != [_CONDITION_FAILED]:
-        if _CONFLICTS.intersection(codes):
-            return Conflict("Others are changing this resource at this moment; try again.")
-        if _THROTTLES.intersection(codes):
-            return Unavailable("DynamoDB cannot take more writes at this moment; try again.")
-        if _CONDITION_FAILED not in codes:
-            return None
-    raise _ConditionFailed(
-        [_decode(reason["Item"]) if reason.get("Item") else None for reason in reasons]
-    ) from error
+    is_first = codes[:1] == [_CONDITION_FAILED]
+    if is_first or (_CONDITION_FAILED in codes and _collision(error) is None):
+        raise _ConditionFailed(
+            [_decode(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+        ) from error
+
+
+def _cancellation_reasons(error: ClientError) -> Sequence[Mapping[str, Any]]:
+    reasons: Any = error.response.get("CancellationReasons", [])
+    return reasons  # type: ignore[no-any-return]
 
 
 def _back_off(attempt: int) -> None:
@@ -324,9 +357,33 @@ def _back_off(attempt: int) -> None:
     time.sleep(random.uniform(0, ceiling_seconds))
 
 
+EARLIEST: Final = "0"
+LATEST: Final = "~"
+_SORT_KEY: Final = re.compile(
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}\.[0-9]{{6}}Z#{PAYMENT_ID.pattern}"
+)
+
+
 def sort_key(payment: Payment) -> str:
     """`createdAt` as stored: unique, fixed-width, and in time order as text."""
     return f"{rfc3339(payment.created_at)}#{payment.id}"
+
+
+def is_sort_key(text: str) -> bool:
+    return _SORT_KEY.fullmatch(text) is not None
+
+
+def from_moment(moment: datetime) -> str:
+    """The lower end of a range that holds all that was created at `moment` or later."""
+    return rfc3339(moment)
+
+
+def to_moment(moment: datetime) -> str:
+    """The upper end of a range that holds all that was created at `moment` or earlier.
+
+    As a lower end it leaves exactly those out: '$' sorts right after the '#' of a sort key.
+    """
+    return f"{rfc3339(moment)}$"
 
 
 def just_before(key: str) -> str:
@@ -337,6 +394,10 @@ def just_before(key: str) -> str:
 def just_after(key: str) -> str:
     """The lower end of a range that holds every sort key above `key`: they are of one width."""
     return f"{key}!"
+
+
+def _entry(item: Item) -> Entry:
+    return Entry(item["createdAt"].partition("#")[2], item["createdAt"])
 
 
 def _payment_key(payment_id: str) -> Item:

@@ -57,4 +57,7 @@ def show(text):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nStopped; the next make begins the set-up anew.")

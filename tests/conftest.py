@@ -1,10 +1,12 @@
 """The engines, and the pieces that every test builds its payments from."""
 
+import importlib
 import itertools
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 # Whatever a developer's shell says, no test reaches a real account.
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="ca-central-1")
 REGION = "ca-central-1"
+QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
+SETTINGS = {
+    "PAYFLOW_STAGE": "test",
+    "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
+    "PAYFLOW_WEBHOOK_QUEUE_URL": QUEUE_URL,
+    "PAYFLOW_SIMULATION": "allowed",
+}
+with patch.dict("os.environ", SETTINGS):
+    payflow: Any = importlib.import_module("app")  # it reads its settings on import
 START = datetime(2026, 11, 22, 21, 57, 1, 120000, tzinfo=UTC)
 _numbers = itertools.count(1)
 

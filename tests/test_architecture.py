@@ -66,6 +66,7 @@ def test_imports_point_one_way(path: Path) -> None:
         return
     for other in siblings(path) - LEAVES:
         assert layer(path.stem) <= layer(other), f"{path.stem} imports {other}"
+        assert path.stem not in siblings(path.with_stem(other)), f"{path.stem} and {other} circle"
 
 
 @pytest.mark.parametrize("dependency", OWNERS)

@@ -78,8 +78,14 @@ def test_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
 
 
 def test_one_request_spelled_twice_has_one_fingerprint() -> None:
-    one = validated(CreatePayment, VALID | {"amount": Decimal("10")})
-    same = dict(reversed((VALID | {"amount": "10.00", "description": None}).items()))
+    metadata = {"order": "10023", "branch": "7"}
+    one = validated(CreatePayment, VALID | {"amount": Decimal("10"), "metadata": metadata})
+    respelled = {
+        "amount": "10.00",
+        "description": None,
+        "metadata": dict(reversed(metadata.items())),
+    }
+    same = dict(reversed((VALID | respelled).items()))
     assert fingerprint(validated(CreatePayment, same)) == fingerprint(one)
 
 

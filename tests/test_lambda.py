@@ -3,25 +3,15 @@
 import base64
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
-from unittest.mock import patch
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from tests import engines
-from tests.conftest import REGION
-
-QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
-SETTINGS = {
-    "PAYFLOW_STAGE": "test",
-    "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
-    "PAYFLOW_WEBHOOK_QUEUE_URL": QUEUE_URL,
-    "PAYFLOW_SIMULATION": "allowed",
-}
-with patch.dict("os.environ", SETTINGS):
-    import app as payflow
+from tests.conftest import QUEUE_URL, REGION, payflow
 
 
 @pytest.fixture(autouse=True)
@@ -82,9 +72,7 @@ def test_location_has_the_stages_prefix_and_the_request_id_is_api_gateways() -> 
     assert answer["headers"]["Location"] == f"/api/v1/payments/{payment['id']}"
     assert answer["headers"]["X-Request-Id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
     assert answer["headers"]["Access-Control-Allow-Origin"] == "https://dashboard.example"
-    got = payflow.app(
-        api_event("GET", "/v1/payments/{payment_id}", payment_id=payment["id"]), None
-    )
+    got = payflow.app(api_event("GET", "/v1/payments/{payment_id}", payment_id=payment["id"]), None)
     assert json.loads(got["body"]) == payment
 
 
@@ -125,7 +113,8 @@ def test_the_request_log_has_no_body_and_no_key(capsys: pytest.CaptureFixture[st
 
 def test_the_processor_settles_what_came_and_reports_what_failed(aws: Any) -> None:
     good = json.loads(create(metadata={"simulate": "completed"})["body"])
-    poison = json.loads(create(metadata={"simulate": "error"}, idempotency_key="another-key")["body"])
+    wish = {"simulate": "error"}
+    poison = json.loads(create(metadata=wish, idempotency_key="another-key")["body"])
     received = aws.receive_message(QueueUrl=QUEUE_URL, MaxNumberOfMessages=10)["Messages"]
     bodies = [message["Body"] for message in received]
     assert len(bodies) == 2
@@ -138,14 +127,33 @@ def test_the_processor_settles_what_came_and_reports_what_failed(aws: Any) -> No
     assert payflow.payments.get(poison["id"]).status == "processing"
 
 
-def test_the_sweeper_runs_on_eventbridges_event() -> None:
-    create()
+def test_of_a_batch_of_ten_only_the_failed_message_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123456789"]
+
+    def settle(_: Any, payment_id: str) -> None:
+        if payment_id == ids[4]:
+            raise RuntimeError("poison")
+
+    monkeypatch.setattr(type(payflow.payments), "settle", settle)
+    answer = payflow.webhook_processor(sqs_event(*map(hint, ids)), None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-4"}]}
+
+
+def hint(payment_id: str) -> str:
+    return json.dumps({"type": "settle_payment", "payment_id": payment_id})
+
+
+def test_the_sweeper_takes_the_ages_at_the_time_that_it_was_scheduled_for() -> None:
+    created = json.loads(create()["body"])["created_at"]
+    scheduled = datetime.fromisoformat(created) + timedelta(minutes=2, seconds=30)
     event = {
         "version": "0", "id": "1", "account": "123456789012", "region": REGION, "detail": {},
         "detail-type": "Scheduled Event", "source": "aws.events", "resources": [],
-        "time": "2026-11-22T21:57:00Z",
+        "time": scheduled.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }  # fmt: skip
-    assert payflow.sweeper(event, None) == {"hinted": 0, "stuck": 0}
+    assert payflow.sweeper(event, None) == {"hinted": 1, "stuck": 0}
 
 
 def test_the_queue_handler_takes_ten_and_the_sweeper_runs_every_minute() -> None:

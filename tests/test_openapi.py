@@ -7,7 +7,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chalicelib import openapi
 from chalicelib.errors import PayFlowError
-from tests.test_lambda import payflow
+from tests.conftest import payflow
 
 app = payflow.app
 

@@ -160,9 +160,9 @@ def test_a_lost_hint_is_sent_by_the_sweeper_when_the_payment_is_two_minutes_old(
         payment = made(payments)
     assert hints(payments, sqs) == []
     clock.advance(seconds=119)
-    assert payments.sweep().hinted == 0
+    assert payments.sweep(clock.now).hinted == 0
     clock.advance(seconds=2)
-    assert payments.sweep().hinted == 1
+    assert payments.sweep(clock.now).hinted == 1
     assert hints(payments, sqs) == [payment.id]
 
 
@@ -173,9 +173,9 @@ def _refuse() -> None:
 def test_a_missed_run_is_made_good_at_the_next_doubling(payments: Payments, clock: Clock) -> None:
     made(payments)
     clock.advance(minutes=3, seconds=1)  # the runs of the third minute never came
-    assert payments.sweep().hinted == 0
+    assert payments.sweep(clock.now).hinted == 0
     clock.advance(minutes=1)
-    assert payments.sweep().hinted == 1
+    assert payments.sweep(clock.now).hinted == 1
 
 
 def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_reported(
@@ -186,7 +186,7 @@ def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_repor
     doublings = []
     for minute in sorted({2**k + late for k in range(1, 14) for late in (-1, 0, 1)} | {8194}):
         clock.now = born + MINUTE * minute
-        if payments.sweep().hinted:
+        if payments.sweep(clock.now).hinted:
             doublings.append(minute)
     assert doublings == [2**k for k in range(1, 14)]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -201,13 +201,41 @@ def test_stuck_payments_do_not_hide_newer_ones(payments: Payments, clock: Clock)
     clock.advance(days=6)
     made(payments)
     clock.advance(minutes=2)
-    assert payments.sweep() == (1, 30)
+    assert payments.sweep(clock.now) == (1, 30)
+
+
+def test_an_outage_of_the_queue_hides_neither_the_stuck_nor_the_heartbeat(
+    payments: Payments,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made(payments)
+    clock.advance(days=6)
+    made(payments)
+    clock.advance(minutes=2)
+    monkeypatch.setattr(type(payments.queue), "send_all", lambda *_: _refuse())
+    with pytest.raises(Unavailable):
+        payments.sweep(clock.now)
+    *_, metrics = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (metrics["SweeperHeartbeat"], metrics["StuckPayments"]) == (1, 1)
+
+
+def test_the_stuck_can_be_hinted_of_by_command(
+    payments: Payments, sqs: "SQSClient", clock: Clock
+) -> None:
+    stuck = made(payments)
+    clock.advance(days=6)
+    made(payments)
+    hints(payments, sqs)
+    assert payments.hint_stuck(clock.now) == 1
+    assert hints(payments, sqs) == [stuck.id]
 
 
 def test_settled_payments_are_not_hinted(payments: Payments, clock: Clock) -> None:
     payments.settle(made(payments, metadata={"simulate": "completed"}).id)
     clock.advance(minutes=2)
-    assert payments.sweep() == (0, 0)
+    assert payments.sweep(clock.now) == (0, 0)
 
 
 def test_a_window_of_more_than_a_page_is_hinted_whole(
@@ -217,7 +245,7 @@ def test_a_window_of_more_than_a_page_is_hinted_whole(
     expected = {made(payments).id for _ in range(11)}
     hints(payments, sqs)
     clock.advance(minutes=2)
-    assert payments.sweep().hinted == 11
+    assert payments.sweep(clock.now).hinted == 11
     assert set(hints(payments, sqs)) == expected
 
 

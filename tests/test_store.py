@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from chalicelib import idempotency
@@ -117,6 +118,14 @@ def test_a_change_replaces_the_payment_and_adds_its_event(
     }
 
 
+def test_a_change_may_leave_the_status_as_it_is(store: Store) -> None:
+    payment = put(store)
+    change = payment.complete(LATER, actor="system")
+    same_status = change.payment.model_copy(update={"status": payment.status})
+    store.change(payment, change._replace(payment=same_status))
+    assert store.get(payment.id) == same_status
+
+
 def test_a_change_of_what_has_moved_writes_nothing_and_shows_what_is_there(
     engine: "DynamoDBClient", store: Store
 ) -> None:
@@ -161,7 +170,7 @@ def test_a_claim_of_an_unknown_payment_leaves_no_ghost_row(
 def test_lists_are_in_time_order_also_within_one_microsecond(store: Store) -> None:
     made = [put(store) for _ in range(5)] + [put(store, LATER)]
     expected = sorted((sort_key(payment) for payment in made), reverse=True)
-    by_status = store.by_status(Status.PROCESSING, "0", "~", 10, newest_first=True)
+    by_status = store.by_status(Status.PROCESSING, "0", "~", 10)
     assert [sort_key(payment) for payment in by_status] == expected
     assert [key for _, key in store.everything("0", "~", 10)] == expected
 
@@ -171,9 +180,9 @@ def test_a_range_just_before_a_key_holds_all_below_it_and_one_just_after_all_abo
 ) -> None:
     keys = sorted(sort_key(put(store)) for _ in range(5))
     below = [key for _, key in store.everything("0", just_before(keys[2]), 10)]
-    above = store.by_status(Status.PROCESSING, just_after(keys[2]), "~", 10, newest_first=False)
+    above = store.processing(just_after(keys[2]), "~", 10)
     assert below == [keys[1], keys[0]]
-    assert [sort_key(payment) for payment in above] == keys[3:]
+    assert [entry.sort_key for entry in above] == keys[3:]
 
 
 def test_a_range_that_is_empty_has_no_payments(store: Store) -> None:
@@ -184,8 +193,8 @@ def test_a_range_that_is_empty_has_no_payments(store: Store) -> None:
 def test_a_settled_payment_leaves_one_status_list_for_the_other(store: Store) -> None:
     payment = put(store)
     store.change(payment, payment.complete(LATER, actor="system"))
-    assert store.by_status(Status.PROCESSING, "0", "~", 10, newest_first=True) == []
-    (listed,) = store.by_status(Status.COMPLETED, "0", "~", 10, newest_first=True)
+    assert store.by_status(Status.PROCESSING, "0", "~", 10) == []
+    (listed,) = store.by_status(Status.COMPLETED, "0", "~", 10)
     assert listed == store.get(payment.id)
 
 
@@ -239,9 +248,87 @@ def test_a_transaction_conflict_is_tried_again_until_it_goes_through(
     cancelled(stub, "None", "TransactionConflict", "None")
     cancelled(stub, "ThrottlingError", "None", "None")
     cancelled(stub, "None", "None", "ProvisionedThroughputExceeded")
-    stub.add_client_error("transact_write_items", "TransactionInProgressException")
     stub.add_response("transact_write_items", {})
     create_on(stub, moto_dynamodb)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("TransactionInProgressException", 400),  # our own first try has not ended
+        ("ProvisionedThroughputExceededException", 400),
+        ("ThrottlingException", 400),
+        ("RequestLimitExceeded", 400),
+        ("InternalServerError", 500),
+        ("ServiceUnavailable", 503),
+    ],
+)
+def test_what_aws_cannot_do_now_is_unavailable(
+    moto_dynamodb: "DynamoDBClient", code: str, status: int
+) -> None:
+    stub = Stubber(moto_dynamodb)
+    stub.add_client_error("transact_write_items", code, http_status_code=status)
+    with pytest.raises(Unavailable):
+        create_on(stub, moto_dynamodb)
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
+def test_what_is_our_own_fault_is_not_hidden(moto_dynamodb: "DynamoDBClient", code: str) -> None:
+    stub = Stubber(moto_dynamodb)
+    stub.add_client_error("transact_write_items", code)
+    with pytest.raises(ClientError):
+        create_on(stub, moto_dynamodb)
+
+
+def stubbed_store(dynamodb: "DynamoDBClient") -> tuple[Stubber, Store]:
+    return Stubber(dynamodb), Store(dynamodb, payments_table="p", idempotency_table="i")
+
+
+def encoded(payment: Payment) -> dict[str, Any]:
+    return store_module._encode(store_module._payment_item(payment))
+
+
+def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
+    moto_dynamodb: "DynamoDBClient",
+) -> None:
+    made = [encoded(opened(command(), START, actor="test").payment) for _ in range(3)]
+    stub, store = stubbed_store(moto_dynamodb)
+    place = {name: made[1][name] for name in ("PK", "SK", "status", "createdAt")}
+    stub.add_response("query", {"Items": made[:2], "LastEvaluatedKey": place})
+    stub.add_response("query", {"Items": made[2:]})
+    with stub:
+        assert len(store.by_status(Status.PROCESSING, "0", "~", 10)) == 3
+    stub.assert_no_pending_responses()
+
+
+def test_what_a_batch_get_left_out_is_asked_for_again(
+    moto_dynamodb: "DynamoDBClient", quick: None
+) -> None:
+    made = [opened(command(), START, actor="test").payment for _ in range(2)]
+    left = {"p": {"Keys": [store_module._encode(store_module._payment_key(made[1].id))]}}
+    stub, store = stubbed_store(moto_dynamodb)
+    stub.add_response(
+        "batch_get_item", {"Responses": {"p": [encoded(made[0])]}, "UnprocessedKeys": left}
+    )
+    stub.add_response(
+        "batch_get_item", {"Responses": {"p": [encoded(made[1])]}, "UnprocessedKeys": {}}
+    )
+    with stub:
+        found = store.get_many([payment.id for payment in made])
+    assert found == {payment.id: payment for payment in made}
+    stub.assert_no_pending_responses()
+
+
+def test_a_batch_get_that_never_gets_on_is_unavailable(
+    moto_dynamodb: "DynamoDBClient", quick: None
+) -> None:
+    payment = opened(command(), START, actor="test").payment
+    left = {"p": {"Keys": [store_module._encode(store_module._payment_key(payment.id))]}}
+    stub, store = stubbed_store(moto_dynamodb)
+    for _ in range(6):
+        stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+    with stub, pytest.raises(Unavailable):
+        store.get_many([payment.id])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,10 @@
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html: batches of up to
 ten; what the function reports as failed stays hidden until its visibility timeout has passed,
 the rest is deleted; if the function raises or its answer makes no sense, the whole batch stays.
+
+On AWS the visibility timeout is six times the function's timeout, so that no message comes back
+while it is worked on. The local queue's is short, for what failed to be tried again soon; so a
+batch is held for `WORK_SECONDS`, and what failed is let go for the queue's own timeout.
 """
 
 import threading
@@ -20,6 +24,9 @@ BATCH_SIZE: Final = 10
 WAIT_SECONDS: Final = 1
 """How long a receive waits for the first message; the emulator's stop waits for it to end."""
 
+WORK_SECONDS: Final = 60
+"""Longer than the simulator's slowest answer."""
+
 LambdaFunction = Callable[[dict[str, Any], Any], Any]
 
 
@@ -30,6 +37,7 @@ class EventSource:
     sqs: "SQSClient"
     queue_url: str
     queue_arn: str
+    retry_seconds: int
     region: str
     function: LambdaFunction
     working: threading.Lock = field(default_factory=threading.Lock)
@@ -41,6 +49,7 @@ class EventSource:
             QueueUrl=self.queue_url,
             MaxNumberOfMessages=BATCH_SIZE,
             WaitTimeSeconds=WAIT_SECONDS,
+            VisibilityTimeout=WORK_SECONDS,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         ).get("Messages", [])
@@ -48,6 +57,7 @@ class EventSource:
             with self.working:
                 kept = self._invoke(messages)
                 self._delete([message for message in messages if message["MessageId"] not in kept])
+                self._let_go([message for message in messages if message["MessageId"] in kept])
         return len(messages)
 
     def _invoke(self, messages: Sequence["MessageTypeDef"]) -> set[str]:
@@ -75,13 +85,30 @@ class EventSource:
                 ],
             )
 
+    def _let_go(self, messages: Sequence["MessageTypeDef"]) -> None:
+        if messages:
+            self.sqs.change_message_visibility_batch(
+                QueueUrl=self.queue_url,
+                Entries=[
+                    {
+                        "Id": str(index),
+                        "ReceiptHandle": message["ReceiptHandle"],
+                        "VisibilityTimeout": self.retry_seconds,
+                    }
+                    for index, message in enumerate(messages)
+                ],
+            )
+
     def _record(self, message: "MessageTypeDef") -> dict[str, Any]:
         return {
             "messageId": message["MessageId"],
             "receiptHandle": message["ReceiptHandle"],
             "body": message["Body"],
             "attributes": message.get("Attributes", {}),
-            "messageAttributes": message.get("MessageAttributes", {}),
+            "messageAttributes": {
+                name: {field[0].lower() + field[1:]: part for field, part in value.items()}
+                for name, value in message.get("MessageAttributes", {}).items()
+            },
             "md5OfBody": message["MD5OfBody"],
             "eventSource": "aws:sqs",
             "eventSourceARN": self.queue_arn,

@@ -2,15 +2,17 @@
 
 import os
 import signal
-import sys
 import threading
+from typing import Final
+
+_STANDARD_INPUT: Final = 0
 
 
 def hold() -> None:
     """Send this process SIGTERM once its standard input closes, as it does when its parent dies."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(_STANDARD_INPUT, 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

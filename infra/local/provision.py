@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import yaml
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.settings import ROOT, STAGE, Local, SetupError
 
@@ -20,17 +21,18 @@ _TIMEOUT_SECONDS: Final = 30
 
 def provision(local: Local) -> None:
     """Create the stack, or bring it up to the template; the data stays. Raises SetupError."""
-    session = boto3.Session(
-        region_name="ca-central-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 (the emulator takes any)
-    )
-    cloudformation = session.client("cloudformation", endpoint_url=local.aws_url)
-    _deploy(cloudformation, local.visibility_seconds)
-    dynamodb = session.client("dynamodb", endpoint_url=local.aws_url)
-    for table in tables(STAGE):
-        _check(dynamodb, table)
-        _switch_on_ttl(dynamodb, table)
+    patience = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+    try:
+        _deploy(boto3.client("cloudformation", config=patience), local.visibility_seconds)
+        dynamodb = boto3.client("dynamodb", config=patience)
+        for table in tables(STAGE):
+            _check(dynamodb, table)
+            _switch_on_ttl(dynamodb, table)
+    except (BotoCoreError, ClientError) as error:
+        raise SetupError(
+            f"The emulated AWS did not make the tables and queues: {error}. "
+            f"Its log is in {local.logs}; `make reset` starts afresh."
+        ) from error
 
 
 def tables(stage: str) -> list[dict[str, Any]]:

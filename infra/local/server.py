@@ -6,9 +6,11 @@ backlog of 5), and what API Gateway or HTTP itself refuses is a problem document
 
 import os
 import signal
+import socket
 import sys
 import threading
 import uuid
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -35,26 +37,28 @@ from infra.local import lifeline
 from infra.local.settings import HOST
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
-"""API Gateway's limit; what is larger is not even read."""
+"""API Gateway's limit; what is larger is refused unread."""
+
+_MAX_LENGTH_DIGITS: Final = 18
+_LINGER_BYTES: Final = 64 * 1024 * 1024
+_LINGER_SECONDS: Final = 1
+_READ_BYTES: Final = 64 * 1024
 
 
 class Handler(ChaliceRequestHandler):
     """One connection."""
 
-    server_version = "PayFlow"
-    sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = -1
 
     def _generic_handle(self) -> None:
         try:
-            self._check_length()
             self._check_route()
+            self._check_framing()
+            super()._generic_handle()
+            self.wfile.flush()
         except PayFlowError as error:
             self._refuse(error)
-        else:
-            super()._generic_handle()
-        self.wfile.flush()
 
     do_GET = do_PUT = do_POST = do_HEAD = _generic_handle  # noqa: N815
     do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
@@ -68,19 +72,36 @@ class Handler(ChaliceRequestHandler):
         except PayFlowError as error:
             self.request_version = self.protocol_version  # or the answer would have no headers
             self._refuse(error)
-            self.wfile.flush()
+
+    def version_string(self) -> str:
+        return "PayFlow"
+
+    def handle_expect_100(self) -> bool:
+        """Tell the client to go on now: it waits for this before it sends the body."""
+        is_expected: bool = super().handle_expect_100()
+        self.wfile.flush()
+        return is_expected
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: chalicelib.api writes the request log."""
 
-    def _check_length(self) -> None:
+    def _check_framing(self) -> None:
+        """Refuse a request whose end is not certain: the next one would start in its midst."""
+        if self.headers.defects:
+            raise ValidationFailed([FieldError("headers", "must be well-formed")])
         if "transfer-encoding" in self.headers:
             raise ValidationFailed([FieldError("Transfer-Encoding", "send a Content-Length")])
-        length = self.headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()):
+        length, *others = self.headers.get_all("content-length", ["0"])
+        if others or not (length.isascii() and length.isdigit()):
             raise ValidationFailed([FieldError("Content-Length", "must be a number of bytes")])
-        if int(length) > MAX_BODY_BYTES:
+        if len(length) > _MAX_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
             raise BodyTooLarge(f"Send at most {api.MAX_BODY_BYTES} bytes.")
+
+    def _parse_payload(self) -> tuple[dict[str, Any], bytes | None]:
+        headers, body = super()._parse_payload()
+        if len(body or b"") != int(self.headers.get("content-length", "0")):
+            raise ValidationFailed([FieldError("body", "ended before its Content-Length")])
+        return headers, body
 
     def _check_route(self) -> None:
         app: Chalice = self.server.app
@@ -103,6 +124,17 @@ class Handler(ChaliceRequestHandler):
             self._send_http_response_no_body(error.status, headers)
         else:
             self._send_http_response(error.status, headers, response.body)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read on for a while: a close with unread bytes would reset the answer on its way."""
+        self.wfile.flush()
+        left_bytes = _LINGER_BYTES
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_LINGER_SECONDS)
+            while left_bytes > 0 and (read := self.rfile.read1(_READ_BYTES)):
+                left_bytes -= len(read)
 
     def _send_headers(self, headers: dict[str, Any]) -> None:
         # A preflight is answered before any view, and so without one.

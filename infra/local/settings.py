@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 STAGE = "local"
 _ACCOUNT = "000000000000"
-# What a developer's own AWS set-up would otherwise lend to the local stack.
-_FOREIGN = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_SHARED_CREDENTIALS_FILE")
+# A developer's own AWS set-up and proxies must not reach the stack, nor the stack them.
+_FOREIGN = ("AWS_", "BOTO_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 class SetupError(Exception):
@@ -58,15 +58,20 @@ class Local:
             "PAYFLOW_ALLOWED_ORIGIN": f"http://localhost:{self.dashboard_port}",
             "PAYFLOW_WEBHOOK_QUEUE_URL": self.queue_url,
             "AWS_CONFIG_FILE": str(self.aws_config),
+            "PAYFLOW_API_PORT": str(self.api_port),
             "PYTHONUNBUFFERED": "1",
         }
         inherited = {
-            name: value
-            for name, value in env.items()
-            if name not in _FOREIGN and not name.startswith("AWS_ENDPOINT_URL")
+            name: value for name, value in env.items() if not name.upper().startswith(_FOREIGN)
         }
         chosen = {name: value for name, value in env.items() if name.startswith("PAYFLOW_")}
         return inherited | own | chosen | {"PAYFLOW_STAGE": STAGE}
+
+    def enter_environment(self) -> None:
+        """From here on this process, and those that it starts, live in the stack's environment."""
+        environment = self.environment()
+        os.environ.clear()
+        os.environ.update(environment)
 
     def write_aws_config(self) -> None:
         """For every AWS client of the stack, `chalice local` and a person's own `aws` alike."""
@@ -79,15 +84,17 @@ class Local:
 def from_environment(env: Mapping[str, str] = os.environ) -> Local:
     """Raises SetupError for a port that is none, or two that are one."""
     local = Local(
-        state=ROOT / env.get("PAYFLOW_STATE_DIR", ".payflow"),
+        state=ROOT / (env.get("PAYFLOW_STATE_DIR") or ".payflow"),
         api_port=_port(env, "PAYFLOW_API_PORT", 8000),
         aws_port=_port(env, "PAYFLOW_AWS_PORT", 4566),
         dashboard_port=_port(env, "PAYFLOW_DASHBOARD_PORT", 5173),
         visibility_seconds=_whole(env, "PAYFLOW_VISIBILITY_SECONDS", 5, "seconds", 43_200),
     )
-    if local.api_port == local.aws_port:
+    _whole(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 5, "seconds", 3_600)
+    if len({local.api_port, local.aws_port, local.dashboard_port}) < 3:
         raise SetupError(
-            f"PAYFLOW_API_PORT and PAYFLOW_AWS_PORT are both {local.api_port}; give them two ports."
+            "PAYFLOW_API_PORT, PAYFLOW_AWS_PORT and PAYFLOW_DASHBOARD_PORT must be three ports; "
+            f"they are {local.api_port}, {local.aws_port} and {local.dashboard_port}."
         )
     return local
 

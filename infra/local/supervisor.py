@@ -6,6 +6,7 @@ and on Ctrl-C or SIGTERM the emulator is the last to stop, with the data on disk
 
 import fcntl
 import http.client
+import itertools
 import os
 import shutil
 import signal
@@ -31,8 +32,11 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Process:
     """One child; what it prints goes to a log file."""
 
-    def __init__(self, name: str, module: str, env: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self, name: str, module: str, env: Mapping[str, str], logs: Path, *, consequence: str = ""
+    ) -> None:
         self.name = name
+        self._consequence = consequence
         self._log = logs / f"{module.rpartition('.')[2]}.log"
         with self._log.open("wb") as log:
             self._popen = subprocess.Popen(  # noqa: S603 (our own modules)
@@ -50,7 +54,8 @@ class Process:
         code = self._popen.poll()
         if code is not None:
             raise SetupError(
-                f"{self.name} has stopped (exit code {code}); its last words are in {self._log}."
+                f"{self.name} has stopped (exit code {code}); its last words are in {self._log}. "
+                f"{self._consequence}".rstrip()
             )
 
     def stop(self) -> None:
@@ -70,8 +75,11 @@ def run(local: Local) -> None:
     for number in _SIGNALS:
         signal.signal(number, lambda *_: stop.set())
     with _sole_owner(local), ExitStack() as stack:
-        _check_free("PAYFLOW_API_PORT", local.api_port)
-        _check_free("PAYFLOW_AWS_PORT", local.aws_port)
+        _check_free(local, "PAYFLOW_API_PORT", local.api_port)
+        _check_free(local, "PAYFLOW_AWS_PORT", local.aws_port)
+        local.logs.mkdir(parents=True, exist_ok=True)
+        local.write_aws_config()
+        local.enter_environment()
         processes = _start(local, stack, stop)
         if not stop.is_set():
             print(_welcome(local), flush=True)
@@ -85,39 +93,49 @@ def reset(local: Local) -> None:
     """Remove the tables, the queues and the logs. Raises SetupError while the stack runs."""
     with _sole_owner(local):
         for folder in (local.state / "aws", local.logs):
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                shutil.rmtree(folder)
     print("The local stack is empty.")
+
+
+def hint_stuck(local: Local) -> None:
+    """Hint of the payments that the sweeper has given up, on a stack that runs."""
+    local.enter_environment()
+    import app  # its settings come from the environment
+
+    print(f"Sent the hints of {app.payments.hint_stuck(app.now())} payments.")
 
 
 def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Process]:
     """Each process when the one that it needs is ready; `stack` stops them the other way round."""
-    local.logs.mkdir(parents=True, exist_ok=True)
-    local.write_aws_config()
-    env = local.environment()
-    processes: list[Process] = []
-
-    def start(name: str, module: str, more: dict[str, str]) -> Process:
-        process = Process(name, module, env | more, local.logs)
-        stack.callback(process.stop)
-        processes.append(process)
-        return process
-
-    with _step("emulated AWS"):
-        aws = start(
-            "The emulated AWS",
-            "infra.local.emulator",
-            emulator.environment(local.aws_port, local.state),
-        )
+    env = dict(os.environ)
+    aws = Process(
+        "The emulated AWS",
+        "infra.local.emulator",
+        env | emulator.environment(local.aws_port, local.state),
+        local.logs,
+        consequence="Only a clean stop saves the tables: what came since the last one is lost.",
+    )
+    stack.callback(aws.stop)
+    with _step("emulated AWS", stop):
         _wait_for(aws, stop, lambda: _accepts(local.aws_port))
-    with _step("tables and queues"):
+    with _step("tables and queues", stop):
         if not stop.is_set():
-            provision.provision(local)
-    with _step("API and worker"):
-        api = start("The API", "infra.local.server", {"PAYFLOW_API_PORT": str(local.api_port)})
-        worker = start("The worker", "infra.local.worker", {})
+            _provision(local, aws)
+    api = Process("The API", "infra.local.server", env, local.logs)
+    stack.callback(api.stop)
+    worker = Process("The worker", "infra.local.worker", env, local.logs)
+    stack.callback(worker.stop)
+    with _step("API and worker", stop):
         _wait_for(api, stop, lambda: _is_healthy(local.api_port))
-        worker.check()
-    return processes
+    return [aws, api, worker]
+
+
+def _provision(local: Local, aws: Process) -> None:
+    try:
+        provision.provision(local)
+    finally:
+        aws.check()  # it is dead, or another listens on its port: that is what to say
 
 
 @contextmanager
@@ -139,16 +157,27 @@ def _sole_owner(local: Local) -> Iterator[None]:
         yield
 
 
-def _check_free(variable: str, port: int) -> None:
+def _check_free(local: Local, variable: str, port: int) -> None:
+    reason = _why_taken(port)
+    if reason is not None:
+        ours = {local.api_port, local.aws_port, local.dashboard_port}
+        candidates = itertools.chain(range(port + 1, 65_536), range(1024, port))
+        free = next(
+            other for other in candidates if other not in ours and _why_taken(other) is None
+        )
+        raise SetupError(
+            f"Port {port} cannot be used ({reason}). Choose another: {variable}={free} make run"
+        )
+
+
+def _why_taken(port: int) -> str | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise SetupError(
-                f"Port {port} cannot be used ({error.strerror}). "
-                f"Choose another: {variable}={port + 1 if port < 65535 else port - 1} make run"
-            ) from error
+            return error.strerror or str(error)
+    return None
 
 
 def _wait_for(process: Process, stop: threading.Event, is_ready: Callable[[], bool]) -> None:
@@ -177,11 +206,12 @@ def _is_healthy(port: int) -> bool:
 
 
 @contextmanager
-def _step(what: str) -> Iterator[None]:
+def _step(what: str, stop: threading.Event) -> Iterator[None]:
     print(f"  {what} …", end="", flush=True)
     started = time.monotonic()
     yield
-    print(f" ready ({time.monotonic() - started:.1f} s)", flush=True)
+    state = "stopped" if stop.is_set() else "ready"
+    print(f" {state} ({time.monotonic() - started:.1f} s)", flush=True)
 
 
 def _welcome(local: Local) -> str:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import boto3
@@ -42,11 +42,14 @@ def main() -> None:
 
 def _event_source(app: Any, sqs: Any) -> EventSource:
     url = app.settings.webhook_queue_url
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    attributes = sqs.get_queue_attributes(
+        QueueUrl=url, AttributeNames=["QueueArn", "VisibilityTimeout"]
+    )["Attributes"]
     return EventSource(
         sqs=sqs,
         queue_url=url,
-        queue_arn=attributes["Attributes"]["QueueArn"],
+        queue_arn=attributes["QueueArn"],
+        retry_seconds=int(attributes["VisibilityTimeout"]),
         region=app.settings.region,
         function=app.app.handler_map["webhook_processor"],
     )
@@ -62,15 +65,19 @@ def _poll(source: EventSource) -> None:
 
 
 def _sweep(app: Any) -> None:
+    unit = timedelta(seconds=app.settings.sweep_unit_seconds)
+    scheduled = datetime.now(UTC).replace(microsecond=0)
     while True:
-        time.sleep(app.settings.sweep_unit_seconds)
+        # On a fixed grid, as EventBridge does it; runs that were slept through are not made up.
+        scheduled = max(scheduled + unit, datetime.now(UTC).replace(microsecond=0))
+        time.sleep(max(0.0, (scheduled - datetime.now(UTC)).total_seconds()))
         try:
-            app.app.handler_map["sweeper"](_scheduled_event(app.settings.region), None)
-        except Exception as error:  # the next run makes it good
+            app.app.handler_map["sweeper"](_scheduled_event(app.settings.region, scheduled), None)
+        except Exception as error:  # a later run makes it good
             log_exception("sweep_failed", error)
 
 
-def _scheduled_event(region: str) -> dict[str, Any]:
+def _scheduled_event(region: str, scheduled: datetime) -> dict[str, Any]:
     """As EventBridge sends it."""
     return {
         "version": "0",
@@ -78,7 +85,7 @@ def _scheduled_event(region: str) -> dict[str, Any]:
         "detail-type": "Scheduled Event",
         "source": "aws.events",
         "account": "000000000000",
-        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": scheduled.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": region,
         "resources": [f"arn:aws:events:{region}:000000000000:rule/payflow-local-sweeper"],
         "detail": {},

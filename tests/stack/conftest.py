@@ -32,6 +32,17 @@ if TYPE_CHECKING:
 
 SWEEP_UNIT_SECONDS = 1
 VISIBILITY_SECONDS = 2
+# What a developer's shell may hold; none of it may reach the stack.
+A_DEVELOPERS_OWN = {
+    "AWS_PROFILE": "production",
+    "AWS_DEFAULT_PROFILE": "production",
+    "AWS_ACCESS_KEY_ID": "AKIAREAL",
+    "AWS_SESSION_TOKEN": "real",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -100,6 +111,7 @@ class Stack:
         )
         self.env = {
             **os.environ,
+            **A_DEVELOPERS_OWN,
             "PAYFLOW_STATE_DIR": str(state),
             "PAYFLOW_API_PORT": str(self.local.api_port),
             "PAYFLOW_AWS_PORT": str(self.local.aws_port),

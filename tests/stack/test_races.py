@@ -132,6 +132,8 @@ def test_of_ten_messages_with_one_poisoned_nine_go_through_and_one_dies_after_th
         lambda: dead_letter(sqs, encode(SettlePayment(poison))), "it is dead", seconds=60
     )
     assert int(dead["Attributes"]["ApproximateReceiveCount"]) == 4, "three tries, and this look"
+    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty", seconds=60)
+    assert [hint for hint in hints if dead_letter(sqs, hint)] == [encode(SettlePayment(poison))]
     assert client.payment(poison)["status"] == "processing"
 
 
