@@ -33,8 +33,8 @@ check: .venv/ready  ## lint, formatting and types
 	@.venv/bin/mypy
 
 format: .venv/ready  ## format the code and mend what ruff can
-	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
 
 clean:  ## remove everything that make made, the local stack's data included
 	@rm -rf .venv .payflow .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools

@@ -11,6 +11,11 @@ import sys
 import threading
 import uuid
 from contextlib import suppress
+from email.errors import (
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+    MissingHeaderBodySeparatorDefect,
+)
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -39,6 +44,11 @@ from infra.local.settings import HOST
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 """API Gateway's limit; what is larger is refused unread."""
 
+_BROKEN_HEADERS: Final = (
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+    MissingHeaderBodySeparatorDefect,
+)
 _MAX_LENGTH_DIGITS: Final = 18
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 _LINGER_SECONDS: Final = 1
@@ -87,7 +97,7 @@ class Handler(ChaliceRequestHandler):
 
     def _check_framing(self) -> None:
         """Refuse a request whose end is not certain: the next one would start in its midst."""
-        if self.headers.defects:
+        if any(isinstance(defect, _BROKEN_HEADERS) for defect in self.headers.defects):
             raise ValidationFailed([FieldError("headers", "must be well-formed")])
         if "transfer-encoding" in self.headers:
             raise ValidationFailed([FieldError("Transfer-Encoding", "send a Content-Length")])
