@@ -99,7 +99,9 @@ def reset(local: Local) -> None:
 
 
 def hint_stuck(local: Local) -> None:
-    """Hint of the payments that the sweeper has given up, on a stack that runs."""
+    """Hint of the payments that the sweeper has given up. Raises SetupError unless it runs."""
+    if not _accepts(local.aws_port):
+        raise SetupError(f"No stack runs on port {local.aws_port}; start it with `make run`.")
     local.enter_environment()
     import app  # its settings come from the environment
 

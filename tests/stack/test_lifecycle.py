@@ -152,6 +152,13 @@ def test_a_second_start_in_one_folder_is_a_sentence(stack: Stack) -> None:
     assert_sentence(run(stack.local.state, "reset"), "already runs")
 
 
+def test_the_hints_of_stuck_payments_are_sent_by_command(stack: Stack, tmp_path: Path) -> None:
+    assert_sentence(run(tmp_path, "hint-stuck"), "No stack runs", "make run")
+    ports = {name: stack.env[name] for name in ("PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT")}
+    sent = run(stack.local.state, "hint-stuck", **ports)
+    assert (sent.returncode, sent.stdout) == (0, "Sent the hints of 0 payments.\n")
+
+
 def test_two_stacks_on_other_ports_do_not_meet(stack: Stack, tmp_path: Path) -> None:
     other = Stack(tmp_path)
     try:
