@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset hint-stuck test check format clean
+.PHONY: help run reset hint-stuck key test check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -23,6 +23,9 @@ reset: .venv/ready  ## empty the local stack: tables, queues and logs
 
 hint-stuck: .venv/ready  ## send the hints of payments that the sweeper has given up
 	@.venv/bin/python -m infra.local hint-stuck
+
+key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin
+	@.venv/bin/python -m infra.key --stage "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
 
 test: .venv/ready  ## run all tests
 	@.venv/bin/python -m pytest

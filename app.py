@@ -7,11 +7,26 @@ from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 from pydantic import BaseModel
 
 from chalicelib import VERSION, api, config, exact_json, listing, openapi
-from chalicelib.api import Answer, Call, Success
+from chalicelib.api import Answer, Api, Call, Success
+from chalicelib.api_keys import ApiKeys, Issued
 from chalicelib.aws import dynamodb_client, sqs_client
-from chalicelib.commands import CheckHealth, CreatePayment, ListPayments
-from chalicelib.errors import Conflict, IdempotencyKeyReused, InvalidCursor, NotFound, Unavailable
-from chalicelib.model import Payment, Timestamp
+from chalicelib.commands import (
+    CheckHealth,
+    CreateApiKey,
+    CreatePayment,
+    ListPayments,
+    RollApiKey,
+)
+from chalicelib.errors import (
+    Conflict,
+    Forbidden,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+from chalicelib.model import ApiKey, Payment, Scope, Timestamp
 from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import BATCH_SIZE, Message, Queue, work_off
@@ -39,17 +54,19 @@ payments = Payments(
 )
 app = Chalice(app_name="payflow")
 app.api.cors = api.cors(settings.allowed_origin)
+keys = ApiKeys(stage=settings.stage, store=store, is_required=settings.key_required, clock=now)
+http = Api(app, keys)
 
 # Views check the content type themselves: Chalice's own refusal is not a problem document.
 ANY_TYPE: dict[str, Any] = {"content_types": ["*/*"]}
 
 
 @app.route("/v1/payments", methods=["POST"], **ANY_TYPE)
-@api.operation(
-    app,
+@http.operation(
     "Create a payment",
     Success(201, "the payment, processing", Payment, headers=("Location",)),
     Success(200, "the stored answer to this key", Payment, headers=("Idempotent-Replayed",)),
+    scope=Scope.WRITE,
     refusals=(Conflict, IdempotencyKeyReused, Unavailable),
     body=CreatePayment,
 )
@@ -63,10 +80,10 @@ def create_payment(call: Call[CreatePayment]) -> Answer:
 
 
 @app.route("/v1/payments", methods=["GET"], **ANY_TYPE)
-@api.operation(
-    app,
+@http.operation(
     "List payments, newest first",
     Success(200, "a page", listing.Page),
+    scope=Scope.READ,
     refusals=(InvalidCursor, Unavailable),
     query=ListPayments,
 )
@@ -76,15 +93,74 @@ def list_payments(call: Call[ListPayments]) -> Answer:
 
 
 @app.route("/v1/payments/{payment_id}", methods=["GET"], **ANY_TYPE)
-@api.operation(
-    app,
+@http.operation(
     "Get a payment",
     Success(200, "the payment", Payment),
+    scope=Scope.READ,
     refusals=(NotFound, Unavailable),
 )
 def get_payment(call: Call[Any]) -> Answer:
     payment = payments.get(call.path["payment_id"])
     return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+
+
+class NewApiKey(ApiKey):
+    """A key that was just made: `key` is shown this once."""
+
+    key: str
+
+
+class ApiKeyList(BaseModel):
+    """Every key that was ever made, the newest first."""
+
+    api_keys: list[ApiKey]
+
+
+def issued(new: Issued) -> Answer:
+    shown = new.key.model_dump() | {"key": new.secret}
+    return Answer(201, exact_json.dumps(shown))
+
+
+@app.route("/v1/api_keys", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Create an API key",
+    Success(201, "the key, shown this once", NewApiKey),
+    scope=Scope.ADMIN,
+    refusals=(Unavailable,),
+    body=CreateApiKey,
+)
+def create_api_key(call: Call[CreateApiKey]) -> Answer:
+    return issued(keys.create(call.command))
+
+
+@app.route("/v1/api_keys", methods=["GET"], **ANY_TYPE)
+@http.operation("List the API keys", Success(200, "the keys", ApiKeyList), scope=Scope.ADMIN)
+def list_api_keys(_: Call[Any]) -> Answer:
+    return Answer(200, exact_json.dumps({"api_keys": [key.model_dump() for key in keys.all()]}))
+
+
+@app.route("/v1/api_keys/{key_id}/roll", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Replace an API key",
+    Success(201, "the new key, shown this once", NewApiKey),
+    scope=Scope.ADMIN,
+    refusals=(NotFound, Conflict),
+    body=RollApiKey,
+)
+def roll_api_key(call: Call[RollApiKey]) -> Answer:
+    return issued(keys.roll(call.path["key_id"], call.command))
+
+
+@app.route("/v1/api_keys/{key_id}", methods=["DELETE"], **ANY_TYPE)
+@http.operation(
+    "Revoke an API key",
+    Success(204, "it stops working within a minute", None),
+    scope=Scope.ADMIN,
+    refusals=(NotFound,),
+)
+def revoke_api_key(call: Call[Any]) -> Answer:
+    keys.revoke(call.path["key_id"])
+    return Answer(204, "")
 
 
 class Health(BaseModel):
@@ -98,15 +174,16 @@ class Health(BaseModel):
 
 
 @app.route("/v1/health", methods=["GET"], **ANY_TYPE)
-@api.operation(
-    app,
+@http.operation(
     "Check the health of the service",
     Success(200, "it answers", Health),
-    refusals=(Unavailable,),
+    scope=None,
+    refusals=(Unauthenticated, Forbidden, Unavailable),
     query=CheckHealth,
 )
 def check_health(call: Call[CheckHealth]) -> Answer:
     if call.command.deep == "1":
+        call.admit(Scope.READ)
         payments.check()
     health = Health(
         status="ok",
@@ -119,7 +196,7 @@ def check_health(call: Call[CheckHealth]) -> Answer:
 
 
 @app.route("/v1/openapi.json", methods=["GET"], **ANY_TYPE)
-@api.operation(app, "Get this document", Success(200, "OpenAPI 3.1", None))
+@http.operation("Get this document", Success(200, "OpenAPI 3.1", openapi.Document), scope=None)
 def describe_api(_: Call[Any]) -> Answer:
     return Answer(200, exact_json.dumps(openapi.document(app)))
 

@@ -1,8 +1,9 @@
 """HTTP: parsing, problems and the request log. The only module that knows Chalice's request.
 
-Guarantee: a view runs only with a command that has passed its checks, in this order: body
-size and form, then its fields; and every answer, whatever happened, is JSON with an
-`X-Request-Id`, errors being problem details (RFC 9457) that leak nothing of the inside.
+Guarantee: a view runs only for a caller who may, with a command that has passed its checks, in
+this order: key, scope, body size and form, then its fields; and every answer, whatever happened,
+is JSON with an `X-Request-Id`, errors being problem details (RFC 9457) that leak nothing of the
+inside.
 """
 
 import functools
@@ -16,6 +17,7 @@ from chalice.app import Chalice, CORSConfig, MultiDict, Request, Response
 from pydantic import BaseModel
 
 from chalicelib import exact_json
+from chalicelib.api_keys import ApiKeys
 from chalicelib.commands import Command, validated
 from chalicelib.errors import (
     BodyTooLarge,
@@ -27,7 +29,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from chalicelib.model import SYSTEM
+from chalicelib.model import SYSTEM, Scope
 from chalicelib.telemetry import log, log_exception
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -67,6 +69,8 @@ class Call(Generic[Command]):
     url_path: str
     """As the client sent it, the stage's prefix included."""
     actor: str
+    admit: Callable[[Scope], None]
+    """For a view that asks for a scope only sometimes. Raises Unauthenticated or Forbidden."""
 
 
 class Nothing(BaseModel):
@@ -92,6 +96,8 @@ class Operation:
 
     operation_id: str
     summary: str
+    scope: Scope | None
+    """What a key must allow; None for what is public."""
     successes: tuple[Success, ...]
     refusals: tuple[type[PayFlowError], ...]
     """Those of the view itself; the checks before it add theirs."""
@@ -99,29 +105,70 @@ class Operation:
     body: type[BaseModel] | None = None
 
 
-def operation(
-    app: Chalice,
-    summary: str,
-    *successes: Success,
-    refusals: tuple[type[PayFlowError], ...] = (),
-    query: type[BaseModel] | None = None,
-    body: type[BaseModel] | None = None,
-) -> Callable[[View], Callable[..., Response]]:
-    """Turn a view of `Call` to `Answer` into one that Chalice can route to."""
+@dataclass(frozen=True)
+class Api:
+    """Makes views into what Chalice can route to, behind the keys."""
 
-    def decorate(view: View) -> Callable[..., Response]:
-        what = Operation(view.__name__, summary, successes, refusals, query, body)
+    app: Chalice
+    keys: ApiKeys
 
-        @functools.wraps(view)
-        def handler(**path: str) -> Response:
-            request = app.current_request
-            assert request is not None, "Chalice routes requests only"
-            return _serve(view, what, request, path)
+    def operation(
+        self,
+        summary: str,
+        *successes: Success,
+        scope: Scope | None,
+        refusals: tuple[type[PayFlowError], ...] = (),
+        query: type[BaseModel] | None = None,
+        body: type[BaseModel] | None = None,
+    ) -> Callable[[View], Callable[..., Response]]:
+        """Decorates a view of `Call` to `Answer`."""
 
-        handler.operation = what  # type: ignore[attr-defined]
-        return handler
+        def decorate(view: View) -> Callable[..., Response]:
+            what = Operation(view.__name__, summary, scope, successes, refusals, query, body)
 
-    return decorate
+            @functools.wraps(view)
+            def handler(**path: str) -> Response:
+                request = self.app.current_request
+                assert request is not None, "Chalice routes requests only"
+                return self._serve(view, what, request, path)
+
+            handler.operation = what  # type: ignore[attr-defined]
+            return handler
+
+        return decorate
+
+    def _serve(
+        self, view: View, what: Operation, request: Request, path: Mapping[str, str]
+    ) -> Response:
+        started = time.perf_counter()
+        request_id = request.context.get("requestId") or str(uuid.uuid4())
+        key: str | None = None
+
+        def admit(scope: Scope) -> None:
+            nonlocal key
+            key = self.keys.admit(request.headers.get("authorization"), scope)
+
+        try:
+            if what.scope is not None:
+                admit(what.scope)
+            url_path = request.context.get("path", "")
+            answer = view(Call(_command(request, what), path, url_path, key or SYSTEM, admit))
+        except PayFlowError as error:
+            answer = refuse(error, request_id)
+        except Exception as error:  # a bug: told to the log, never to the client
+            log_exception("bug", error, request_id=request_id)
+            answer = refuse(Internal("The request failed; quote its request_id."), request_id)
+        log(
+            "request",
+            method=request.method,
+            path=request.path.format(**path)[:_MAX_LOGGED_PATH],
+            status=answer.status,
+            latency_ms=round((time.perf_counter() - started) * 1000, 1),
+            request_id=request_id,
+            key=key,
+            payment_id=answer.payment_id,
+        )
+        return respond(answer, request_id)
 
 
 def refuse(error: PayFlowError, request_id: str) -> Answer:
@@ -141,34 +188,9 @@ def respond(answer: Answer, request_id: str) -> Response:
     return Response(answer.body, headers=headers, status_code=answer.status)
 
 
-def _serve(view: View, what: Operation, request: Request, path: Mapping[str, str]) -> Response:
-    started = time.perf_counter()
-    request_id = request.context.get("requestId") or str(uuid.uuid4())
-    try:
-        answer = view(
-            Call(_command(request, what), path, request.context.get("path", ""), actor=SYSTEM)
-        )
-    except PayFlowError as error:
-        answer = refuse(error, request_id)
-    except Exception as error:  # a bug: told to the log, never to the client
-        log_exception("bug", error, request_id=request_id)
-        answer = refuse(Internal("The request failed; quote its request_id."), request_id)
-    log(
-        "request",
-        method=request.method,
-        path=request.path.format(**path)[:_MAX_LOGGED_PATH],
-        status=answer.status,
-        latency_ms=round((time.perf_counter() - started) * 1000, 1),
-        request_id=request_id,
-        key=None,
-        payment_id=answer.payment_id,
-    )
-    return respond(answer, request_id)
-
-
 def _command(request: Request, what: Operation) -> BaseModel:
     if what.body is not None:
-        fields = _json_object(request)
+        fields = _json_object(request, may_be_empty=not required_fields(what.body))
         if "idempotency_key" in what.body.model_fields:
             fields = _with_header_key(fields, request)
         return validated(what.body, fields)
@@ -177,9 +199,16 @@ def _command(request: Request, what: Operation) -> BaseModel:
     return Nothing()
 
 
-def _json_object(request: Request) -> dict[str, Any]:
+def required_fields(model: type[BaseModel]) -> list[str]:
+    """The fields that a request cannot leave out; a body that has none may be left out whole."""
+    return [name for name, field in model.model_fields.items() if field.is_required()]
+
+
+def _json_object(request: Request, *, may_be_empty: bool) -> dict[str, Any]:
     body = request.raw_body
     assert isinstance(body, bytes), "Chalice encodes what API Gateway hands over as text"
+    if may_be_empty and not body:
+        return {}
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge(f"Send at most {MAX_BODY_BYTES} bytes; the body has {len(body)}.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

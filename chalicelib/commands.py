@@ -26,8 +26,10 @@ from pydantic import (
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.model import (
     MAX_AMOUNT,
+    SYSTEM,
     Currency,
     PaymentType,
+    Scope,
     Status,
     check_bounds,
     exact_amount,
@@ -69,6 +71,12 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _not_reserved(name: str) -> str:
+    if name.strip().lower() == SYSTEM:
+        raise ValueError(f"must not be {SYSTEM!r}: events that no key stands behind have it")
+    return name
+
+
 def _printable_ascii(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise ValueError("must be printable ASCII characters only")
@@ -83,6 +91,8 @@ def _small(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def _moment(value: Any, *, end_of_day: bool) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
     try:
         if _DATE.fullmatch(value):
             day = datetime.fromisoformat(value).replace(tzinfo=UTC)
@@ -99,13 +109,21 @@ def _moment(value: Any, *, end_of_day: bool) -> datetime:
 
 def _moment_schema(description: str) -> WithJsonSchema:
     formats = [{"type": "string", "format": form} for form in ("date", "date-time")]
-    return WithJsonSchema({"description": description, "anyOf": formats})
+    return WithJsonSchema({"description": description, "anyOf": [*formats, {"type": "null"}]})
 
 
 def _whole_number(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,6}", value):
         raise ValueError("must be a whole number")
     return value
+
+
+def _whole_json_number(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value) if abs(value) < MAX_AMOUNT else MAX_AMOUNT
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("must be a whole number")
 
 
 IdempotencyKey = Annotated[
@@ -202,6 +220,34 @@ class ListPayments(BaseModel):
         return created_to
 
 
+class CreateApiKey(BaseModel):
+    """A key to make; it is shown once, in the answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=100, description="the actor in events and logs"),
+        AfterValidator(_one_line),
+        AfterValidator(_not_blank),
+        AfterValidator(_not_reserved),
+    ]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    expires_at: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: None if value is None else _moment(value, end_of_day=True)),
+        _moment_schema("a date (to its end, UTC) or an RFC 3339 time; without it, never"),
+    ] = None
+
+
+class RollApiKey(BaseModel):
+    """A key to replace; the old one works for `overlap_hours` more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    overlap_hours: Annotated[int, BeforeValidator(_whole_json_number), Field(ge=0, le=168)] = 24
+
+
 class CheckHealth(BaseModel):
     """Whether the service answers; with `deep=1`, whether its table and queue do too."""
 
@@ -241,6 +287,8 @@ _MESSAGES = {
     "literal_error": "must be one of {expected}",
     "dict_type": "must be an object whose values are strings",
     "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entry",
+    "list_type": "must be a list",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "model_type": "must be a JSON object",

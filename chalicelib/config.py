@@ -18,6 +18,7 @@ class Settings:
     allowed_origin: str
     webhook_queue_url: str
     simulation_allowed: bool
+    key_required: bool
     sweep_unit_seconds: int
     """The sweeper's period, and the unit of its age windows: 60 on AWS, shorter on a laptop."""
 
@@ -35,13 +36,16 @@ class Settings:
 
 
 def from_environment(env: Mapping[str, str] = environ) -> Settings:
-    """Raises MissingSetting. Simulation is off unless the stage says `allowed`."""
+    """Raises MissingSetting. Fails closed: a key is required unless the stage says `open` in
+    so many words, and simulation is off unless it says `allowed`.
+    """
     return Settings(
         stage=_required(env, "PAYFLOW_STAGE"),
         region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "ca-central-1",
         allowed_origin=_required(env, "PAYFLOW_ALLOWED_ORIGIN"),
         webhook_queue_url=_required(env, "PAYFLOW_WEBHOOK_QUEUE_URL"),
         simulation_allowed=env.get("PAYFLOW_SIMULATION") == "allowed",
+        key_required=env.get("PAYFLOW_AUTH") != "open",
         sweep_unit_seconds=int(env.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60")),
     )
 

@@ -5,6 +5,8 @@
     ├── MalformedJson             400 malformed_json
     ├── InvalidCursor             400 invalid_cursor
     ├── IdempotencyKeyMismatch    400 idempotency_key_mismatch
+    ├── Unauthenticated           401 unauthenticated
+    ├── Forbidden                 403 forbidden
     ├── NotFound                  404 not_found
     ├── MethodNotAllowed          405 method_not_allowed
     ├── Conflict                  409 conflict
@@ -81,6 +83,17 @@ class InvalidCursor(PayFlowError):
 class IdempotencyKeyMismatch(PayFlowError):
     status, code = 400, "idempotency_key_mismatch"
     title = "The header and the body name different idempotency keys"
+
+
+class Unauthenticated(PayFlowError):
+    status, code, title = 401, "unauthenticated", "The request has no valid API key"
+
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="payflow"'}  # RFC 6750, section 3
+
+
+class Forbidden(PayFlowError):
+    status, code, title = 403, "forbidden", "The API key may not do this"
 
 
 class NotFound(PayFlowError):

@@ -64,6 +64,14 @@ class FailureCode(StrEnum):
     CURRENCY_NOT_SUPPORTED = "currency_not_supported"
 
 
+class Scope(StrEnum):
+    """What a key may do; each scope includes those before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
 class EventType(StrEnum):
     PAYMENT_CREATED = "payment.created"
     PAYMENT_COMPLETED = "payment.completed"
@@ -204,6 +212,30 @@ class Event(BaseModel):
             actor=actor,
             data=data,
         )
+
+
+class ApiKey(BaseModel):
+    """A key as the API shows it. The key itself is known to its holder alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    created_at: Timestamp
+    last_used_at: Timestamp | None = Field(description="to the hour")
+    expires_at: Timestamp | None
+    revoked_at: Timestamp | None
+
+    digest: str = Field(exclude=True, description="SHA-256 of the key, in hexadecimal")
+
+    def may(self, scope: Scope) -> bool:
+        """Whether one of its scopes is, or includes, `scope`."""
+        order = list(Scope)
+        return any(order.index(own) >= order.index(scope) for own in self.scopes)
+
+    def is_live(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 class Change(NamedTuple):

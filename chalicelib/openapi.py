@@ -5,17 +5,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chalice.app import Chalice
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from chalicelib import VERSION
-from chalicelib.api import Operation, Success
+from chalicelib.api import Operation, Success, required_fields
 from chalicelib.errors import (
     BodyTooLarge,
+    Forbidden,
     IdempotencyKeyMismatch,
     Internal,
     MalformedJson,
     PayFlowError,
+    Unauthenticated,
+    Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
@@ -36,7 +39,6 @@ _KEY_HEADER: Final = {
     "description": "Instead of `idempotency_key` in the body; send it in one of the two.",
     "schema": {"type": "string", "minLength": 8, "maxLength": 128, "pattern": "^[ -~]+$"},
 }
-_OBJECT: Final = {"application/json": {"schema": {"type": "object"}}}
 _HEADERS: Final[dict[str, Json]] = {
     "X-Request-Id": {"description": "quote it when you ask us", "schema": {"type": "string"}},
     "Retry-After": {"description": "in seconds", "schema": {"type": "integer"}},
@@ -46,6 +48,16 @@ _HEADERS: Final[dict[str, Json]] = {
         "schema": {"type": "string", "const": "true"},
     },
 }
+
+
+class Document(BaseModel):
+    """An OpenAPI 3.1 document: this one."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+    info: Json
+    paths: Json
 
 
 class ProblemField(BaseModel):
@@ -84,7 +96,11 @@ def document(app: Chalice) -> Json:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}],
     }
 
 
@@ -123,7 +139,12 @@ def _operation(path: str, what: Operation, schemas: Json) -> Json:
         },
     }
     if what.body is not None:
-        description["requestBody"] = {"required": True, "content": _content(what.body)}
+        is_required = bool(required_fields(what.body))
+        description["requestBody"] = {"required": is_required, "content": _content(what.body)}
+    if what.scope is None:
+        description["security"] = []
+    else:
+        description["description"] = f"Needs a key with the scope `{what.scope}`."
     return description
 
 
@@ -144,20 +165,26 @@ def _parameters(path: str, what: Operation, schemas: Json) -> list[Json]:
 
 def _without_null(schema: Json) -> Json:
     """A query parameter is absent or a string: it cannot be null."""
-    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
-    rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
+    choices: list[Json] = [
+        choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}
+    ]
+    rest: Json = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
     if schema.get("default") is not None:
         rest["default"] = schema["default"]
-    return rest | choices[0] if len(choices) == 1 else rest
+    if len(choices) == 1:
+        return rest | choices[0]
+    return rest | {"anyOf": choices} if choices else rest
 
 
 def _answer(answer: Success) -> Json:
     headers = {name: _HEADERS[name] for name in ("X-Request-Id", *answer.headers)}
-    content = _OBJECT if answer.model is None else _content(answer.model)
-    return {"description": answer.description, "headers": headers, "content": content}
+    content = {} if answer.model is None else {"content": _content(answer.model)}
+    return {"description": answer.description, "headers": headers, **content}
 
 
 def _refusals(what: Operation) -> Iterator[type[PayFlowError]]:
+    if what.scope is not None:
+        yield from (Unauthenticated, Forbidden, Unavailable)
     if what.body is not None:
         yield from _BODY_REFUSALS
         if _takes_key(what):
@@ -176,7 +203,10 @@ def _problems(refusals: Iterator[type[PayFlowError]]) -> Json:
     by_status: dict[int, list[type[PayFlowError]]] = {}
     for refusal in refusals:
         by_status.setdefault(refusal.status, []).append(refusal)
-    return {str(status): _problem(by_status[status]) for status in sorted(by_status)}
+    return {
+        str(status): _problem(list(dict.fromkeys(by_status[status])))
+        for status in sorted(by_status)
+    }
 
 
 def _problem(refusals: list[type[PayFlowError]]) -> Json:

@@ -29,6 +29,7 @@ from chalicelib.errors import Conflict, NotFound, Unavailable
 from chalicelib.idempotency import Record
 from chalicelib.model import (
     PAYMENT_ID,
+    ApiKey,
     Change,
     Currency,
     Event,
@@ -48,6 +49,8 @@ Result = TypeVar("Result")
 BY_STATUS: Final = "status-createdAt-index"
 EVERYTHING: Final = "all-createdAt-index"
 _LISTING: Final = "PAYMENT"
+_API_KEYS: Final = "APIKEYS"
+_KEY_ID: Final = re.compile(r"KEY-[0-9A-F]{20}")
 _ATTEMPTS: Final = 6
 _BACKOFF_BASE_SECONDS: Final = 0.02
 _BACKOFF_CAP_SECONDS: Final = 0.5
@@ -74,6 +77,10 @@ class PaymentMoved(Exception):
     def __init__(self, current: Payment) -> None:
         super().__init__(f"{current.id} is {current.status}, version {current.version}")
         self.current = current
+
+
+class KeyIsGone(Exception):
+    """The API key is revoked, or was never there."""
 
 
 class Entry(NamedTuple):
@@ -231,6 +238,82 @@ class Store:
             left = answer["UnprocessedKeys"].get(self._payments)
             wanted = list(left["Keys"]) if left else []
         raise Unavailable("DynamoDB cannot answer now; try again.")
+
+    def add_key(self, key: ApiKey) -> None:
+        with outage_is_unavailable("DynamoDB"):
+            self._dynamodb.put_item(
+                TableName=self._payments,
+                Item=_encode(_api_key_item(key)),
+                ConditionExpression="attribute_not_exists(PK)",
+            )
+
+    def find_key(self, digest: str) -> ApiKey | None:
+        """The API key with this digest, if there is one, as of the last write."""
+        with outage_is_unavailable("DynamoDB"):
+            answer = self._dynamodb.get_item(
+                TableName=self._payments, Key=_encode(_api_key_key(digest)), ConsistentRead=True
+            )
+        return _api_key(_decode(answer["Item"])) if "Item" in answer else None
+
+    def get_key(self, key_id: str) -> ApiKey:
+        """The API key with this id: it starts with the digest. Raises NotFound."""
+        digest_start = key_id.removeprefix("KEY-").lower()
+        if _KEY_ID.fullmatch(key_id):
+            for key in self._keys(digest_start):
+                return key
+        raise NotFound("There is no API key with this id.")
+
+    def all_keys(self) -> list[ApiKey]:
+        return self._keys("")
+
+    def replace_key(self, old: ApiKey, old_ends_at: datetime, new: ApiKey) -> None:
+        """Add `new` and let `old` end, both or none. Raises KeyIsGone when `old` is revoked."""
+        put = {
+            "TableName": self._payments,
+            "Item": _encode(_api_key_item(new)),
+            "ConditionExpression": "attribute_not_exists(PK)",
+        }
+        end = {
+            "TableName": self._payments,
+            "Key": _encode(_api_key_key(old.digest)),
+            "UpdateExpression": "SET expiresAt = :end",
+            "ConditionExpression": "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
+            "ExpressionAttributeValues": _encode({":end": rfc3339(old_ends_at)}),
+        }
+        try:
+            self._transact(new.id, {"Update": end}, {"Put": put})
+        except _ConditionFailed as failed:
+            raise KeyIsGone from failed
+
+    def revoke_key(self, key: ApiKey, now: datetime) -> None:
+        self._update_key(key, "SET revokedAt = if_not_exists(revokedAt, :moment)", now)
+
+    def note_use(self, key: ApiKey, hour: datetime) -> None:
+        self._update_key(key, "SET lastUsedAt = :moment", hour)
+
+    def _update_key(self, key: ApiKey, expression: str, moment: datetime) -> None:
+        with outage_is_unavailable("DynamoDB"):
+            self._retrying(
+                lambda: self._dynamodb.update_item(
+                    TableName=self._payments,
+                    Key=_encode(_api_key_key(key.digest)),
+                    UpdateExpression=expression,
+                    ConditionExpression="attribute_exists(PK)",
+                    ExpressionAttributeValues=_encode({":moment": rfc3339(moment)}),
+                )
+            )
+
+    def _keys(self, digest_start: str) -> list[ApiKey]:
+        with outage_is_unavailable("DynamoDB"):
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._payments,
+                KeyConditionExpression="PK = :keys AND begins_with(SK, :start)",
+                ExpressionAttributeValues=_encode(
+                    {":keys": _API_KEYS, ":start": f"APIKEY#{digest_start}"}
+                ),
+                ConsistentRead=True,
+            )
+            return [_api_key(_decode(item)) for page in pages for item in page["Items"]]
 
     def check(self) -> None:
         """Read once from each table. Raises Unavailable, for whatever reason there is."""
@@ -450,6 +533,36 @@ def _payment(item: Item) -> Payment:
         refundable=money("refundable"),
         version=item["version"],
         submitted_at=item.get("submittedAt"),
+    )
+
+
+def _api_key_key(digest: str) -> Item:
+    return {"PK": _API_KEYS, "SK": f"APIKEY#{digest}"}
+
+
+def _api_key_item(key: ApiKey) -> Item:
+    item = _api_key_key(key.digest) | {
+        "id": key.id,
+        "name": key.name,
+        "scopes": [scope.value for scope in key.scopes],
+        "createdAt": rfc3339(key.created_at),
+        "lastUsedAt": key.last_used_at and rfc3339(key.last_used_at),
+        "expiresAt": key.expires_at and rfc3339(key.expires_at),
+        "revokedAt": key.revoked_at and rfc3339(key.revoked_at),
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _api_key(item: Item) -> ApiKey:
+    return ApiKey(
+        id=item["id"],
+        name=item["name"],
+        scopes=item["scopes"],
+        created_at=item["createdAt"],
+        last_used_at=item.get("lastUsedAt"),
+        expires_at=item.get("expiresAt"),
+        revoked_at=item.get("revokedAt"),
+        digest=item["SK"].removeprefix("APIKEY#"),
     )
 
 

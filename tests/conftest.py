@@ -32,6 +32,7 @@ SETTINGS = {
     "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
     "PAYFLOW_WEBHOOK_QUEUE_URL": QUEUE_URL,
     "PAYFLOW_SIMULATION": "allowed",
+    "PAYFLOW_AUTH": "open",
 }
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import

@@ -11,7 +11,7 @@ MODULES = sorted((ROOT / "chalicelib").glob("*.py"))
 LAYERS = [
     {"openapi"},
     {"api"},
-    {"payments", "listing"},
+    {"payments", "listing", "api_keys"},
     {"store", "queue_jobs"},
     {"idempotency", "processor", "aws", "commands"},
     {"model", "exact_json"},

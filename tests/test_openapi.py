@@ -51,7 +51,9 @@ def test_every_operation_names_its_errors_and_the_request_id(
 
 def test_create_names_every_refusal_that_it_has() -> None:
     responses = DOCUMENT["paths"]["/v1/payments"]["post"]["responses"]
-    assert list(responses) == ["201", "200", "400", "409", "413", "415", "422", "500", "503"]
+    assert list(responses) == [
+        "201", "200", "400", "401", "403", "409", "413", "415", "422", "500", "503"
+    ]  # fmt: skip
 
 
 def test_what_is_ours_alone_is_not_shown() -> None:
@@ -67,12 +69,25 @@ def test_the_key_may_come_in_the_header_so_the_body_does_not_require_it() -> Non
     assert header["name"] == "Idempotency-Key"
 
 
+def test_every_route_needs_a_key_but_health_and_this_document() -> None:
+    public = {path for path, _, operation in OPERATIONS if operation.get("security") == []}
+    assert public == {"/v1/health", "/v1/openapi.json"}
+    assert DOCUMENT["security"] == [{"key": []}]
+    for path, _, operation in OPERATIONS:
+        if path not in public:
+            assert {"401", "403"} <= set(operation["responses"])
+
+
 def test_query_parameters_are_never_null() -> None:
     parameters = DOCUMENT["paths"]["/v1/payments"]["get"]["parameters"]
     by_name = {parameter["name"]: parameter["schema"] for parameter in parameters}
     assert set(by_name) == {
         "status", "type", "currency", "created_from", "created_to", "limit", "cursor"
     }  # fmt: skip
+    assert [choice["format"] for choice in by_name["created_from"]["anyOf"]] == [
+        "date",
+        "date-time",
+    ]
     assert by_name["status"]["$ref"] == "#/components/schemas/Status"
     assert by_name["limit"] == {
         "default": 20, "maximum": 100, "minimum": 1, "title": "Limit", "type": "integer"

@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from chalicelib import config
 from infra.local import emulator, provision
 from infra.local.settings import HOST, ROOT, Local, SetupError
 
@@ -199,7 +200,7 @@ def _accepts(port: int) -> bool:
 def _is_healthy(port: int) -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        connection.request("GET", "/v1/health?deep=1")
+        connection.request("GET", "/v1/health")
         return connection.getresponse().status == 200
     except OSError:
         return False
@@ -219,8 +220,15 @@ def _step(what: str, stop: threading.Event) -> Iterator[None]:
 def _welcome(local: Local) -> str:
     # A new key at every start: the command makes a payment, not a replay.
     key = time.strftime("try-%Y%m%d-%H%M%S")
+    is_open = config.from_environment().key_required is False
+    access = (
+        "OPEN: whoever can reach it may do everything (PAYFLOW_AUTH=required closes it)."
+        if is_open
+        else "closed: callers need an API key (make key NAME=me SCOPES=admin)."
+    )
+    bearer = "" if is_open else " \\\n    -H 'Authorization: Bearer <your key>'"
     return f"""
-PayFlow is up, and open to everyone on this machine.
+PayFlow is up, and {access}
 
   API    {local.api_url}/v1/health
   AWS    {local.aws_url}  (emulated: DynamoDB, SQS)
@@ -228,7 +236,7 @@ PayFlow is up, and open to everyone on this machine.
 
 Try it:
 
-  curl -sS {local.api_url}/v1/payments -H 'Content-Type: application/json' \\
+  curl -sS {local.api_url}/v1/payments -H 'Content-Type: application/json'{bearer} \\
     -d '{{"merchant": "Northern Lights Coffee", "amount": 12.50, "currency": "CAD",
          "type": "eft", "idempotency_key": "{key}"}}'
 

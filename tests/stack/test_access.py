@@ -1,0 +1,194 @@
+"""A stack that asks for keys: what it takes to get in, tried from outside."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.api_keys import new_secret
+from tests.engines import ROOT
+from tests.stack.conftest import JSON, Client, Reply, Stack, request
+from tests.stack.test_http import assert_problem
+
+UNKNOWN = "/v1/payments/PAY-01M82Y8T27997E9EYD0G6SK6MT"
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("closed"), PAYFLOW_AUTH="required")
+    try:
+        stack.wait_until_up()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def make_key(stack: Stack, scopes: str, name: str = "tests") -> str:
+    made = subprocess.run(
+        [
+            sys.executable, "-m", "infra.key",
+            "--stage", "local", "--name", name, "--scopes", scopes,
+        ],
+        cwd=ROOT,
+        env=stack.env,
+        check=True,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    return made.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def admin(closed: Stack) -> str:
+    return make_key(closed, "admin", name="operator")
+
+
+def call(client: Client, key: str | None, method: str, path: str, fields: Any = None) -> Reply:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    if fields is None:
+        return client.request(method, path, None, **headers)
+    return client.request(method, path, json.dumps(fields), **JSON, **headers)
+
+
+def new_key(client: Client, admin: str, *scopes: str) -> Any:
+    reply = call(
+        client, admin, "POST", "/v1/api_keys", {"name": "made by tests", "scopes": list(scopes)}
+    )
+    assert reply.status == 201
+    return reply.json
+
+
+ROUTES = [
+    ("POST", "/v1/payments", "write"),
+    ("GET", "/v1/payments", "read"),
+    ("GET", UNKNOWN, "read"),
+    ("GET", "/v1/health?deep=1", "read"),
+    ("POST", "/v1/api_keys", "admin"),
+    ("GET", "/v1/api_keys", "admin"),
+    ("POST", "/v1/api_keys/KEY-00000000000000000000/roll", "admin"),
+    ("DELETE", "/v1/api_keys/KEY-00000000000000000000", "admin"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+def test_without_a_key_every_door_says_the_same(
+    closed: Stack, method: str, path: str, scope: str
+) -> None:
+    for key in (None, "x", new_secret("local"), new_secret("prod")):
+        # The body is not valid either: who may not come in is not told about it.
+        reply = call(closed.client, key, method, path, {"amount": 0})
+        problem = assert_problem(reply, 401, "unauthenticated")
+        assert reply.headers["WWW-Authenticate"].startswith("Bearer")
+        assert "errors" not in problem
+
+
+def test_a_key_in_the_query_string_or_another_header_does_not_count(
+    closed: Stack, admin: str
+) -> None:
+    client = closed.client
+    for reply in (
+        client.get(f"/v1/payments?api_key={admin}"),
+        client.get(f"/v1/payments?authorization=Bearer%20{admin}"),
+        client.request("GET", "/v1/payments", None, X_Api_Key=admin),
+        client.request("GET", "/v1/payments", None, Authorization=admin),
+        client.request("GET", "/v1/payments", None, Cookie=f"Authorization=Bearer {admin}"),
+    ):
+        assert_problem(reply, 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("own", ["read", "write", "admin"])
+def test_a_key_opens_the_doors_of_its_scope_and_no_other(
+    closed: Stack, admin: str, own: str
+) -> None:
+    order = ["read", "write", "admin"]
+    key = new_key(closed.client, admin, own)["key"]
+    for method, path, needed in ROUTES:
+        reply = call(closed.client, key, method, path, {"amount": 0})
+        if order.index(needed) <= order.index(own):
+            assert reply.status in {200, 400, 404}, (method, path)
+        else:
+            assert_problem(reply, 403, "forbidden")
+
+
+def test_health_and_the_document_are_public(closed: Stack) -> None:
+    assert closed.client.get("/v1/health").status == 200
+    assert closed.client.get("/v1/openapi.json").status == 200
+
+
+def test_who_made_a_payment_stands_in_its_event(closed: Stack, admin: str) -> None:
+    key = new_key(closed.client, admin, "write")["key"]
+    payment_id = call(closed.client, key, "POST", "/v1/payments", request()).json["id"]
+    item = closed.aws("dynamodb").get_item(
+        TableName="payflow-payments-local",
+        Key={"PK": {"S": f"PAY#{payment_id}"}, "SK": {"S": "EVENT#0000000001"}},
+    )["Item"]
+    assert item["actor"] == {"S": "made by tests"}
+
+
+def test_a_key_is_made_listed_rolled_and_revoked(closed: Stack, admin: str) -> None:
+    client = closed.client
+    made = new_key(client, admin, "read")
+    assert call(client, made["key"], "GET", "/v1/payments").status == 200
+
+    rolled = call(client, admin, "POST", f"/v1/api_keys/{made['id']}/roll")
+    assert rolled.status == 201
+    for key in (made["key"], rolled.json["key"]):
+        assert call(client, key, "GET", "/v1/payments").status == 200
+
+    revoked = call(client, admin, "DELETE", f"/v1/api_keys/{made['id']}")
+    assert (revoked.status, revoked.body) == (204, b"")
+    assert_problem(call(client, made["key"], "GET", "/v1/payments"), 401, "unauthenticated")
+    assert call(client, rolled.json["key"], "GET", "/v1/payments").status == 200
+
+    listed = call(client, admin, "GET", "/v1/api_keys")
+    by_id = {key["id"]: key for key in listed.json["api_keys"]}
+    assert by_id[made["id"]]["revoked_at"] is not None
+    assert by_id[rolled.json["id"]]["last_used_at"] is not None
+    assert made["key"].encode() not in listed.body
+    assert not [key for key in by_id.values() if "key" in key or "digest" in key]
+
+
+def test_rolling_takes_an_overlap_of_whole_hours(closed: Stack, admin: str) -> None:
+    made = new_key(closed.client, admin, "read")
+    path = f"/v1/api_keys/{made['id']}/roll"
+    for wrong in (-1, 169, 1.5, "1", True, 1e300):
+        reply = call(closed.client, admin, "POST", path, {"overlap_hours": wrong})
+        assert_problem(reply, 400, "validation_failed")
+    rolled = call(closed.client, admin, "POST", path, {"overlap_hours": 0})
+    assert rolled.status == 201
+    assert call(closed.client, made["key"], "GET", "/v1/payments").status == 401
+
+
+def test_no_key_is_in_any_log(closed: Stack, admin: str) -> None:
+    call(closed.client, admin, "GET", "/v1/payments")
+    made = new_key(closed.client, admin, "read")
+    logs = b"".join(log.read_bytes() for log in closed.local.logs.iterdir())
+    assert b'"key": "operator"' in logs, "the key's name is"
+    for key in (admin, made["key"]):
+        assert key.removeprefix("pf_local_")[:16].encode() not in logs
+
+
+def test_a_preflight_needs_no_key(closed: Stack) -> None:
+    assert closed.client.request("OPTIONS", "/v1/payments").status == 200
+
+
+def test_the_start_says_loudly_whether_the_api_is_open(closed: Stack, stack: Stack) -> None:
+    assert "closed: callers need an API key" in closed.said
+    assert "OPEN: whoever can reach it may do everything" in stack.said
+
+
+def test_a_key_that_cannot_be_made_is_a_sentence(closed: Stack) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "infra.key", "--stage", "local", "--name", "x", "--scopes", "root"],
+        cwd=ROOT,
+        env=closed.env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+    assert "No key was made. scopes.0: must be one of" in refused.stderr
+    assert "Traceback" not in refused.stderr
