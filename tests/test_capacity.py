@@ -48,6 +48,7 @@ class Meter:
         self._calls: list[str] = []
         self._read_units = 0.0
         self._write_units = 0
+        self._is_consistent = False
         for client in (dynamodb, sqs):
             client.meta.events.register("provide-client-params.*.*", self._before)
         dynamodb.meta.events.register("after-call.dynamodb.*", self._after)
@@ -59,6 +60,8 @@ class Meter:
 
     def _before(self, params: Row, model: Any, **_: Any) -> None:
         self._calls.append(model.name)
+        asked = [params, *params.get("RequestItems", {}).values()]
+        self._is_consistent = any(part.get("ConsistentRead") for part in asked)
         if model.name == "TransactWriteItems":
             for item in params["TransactItems"]:
                 (kind, write), *_ = item.items()
@@ -67,15 +70,17 @@ class Meter:
             self._write_units += self._written("Update", params, transacted=False)
 
     def _after(self, model: Any, parsed: Row, **_: Any) -> None:
+        consistent = self._is_consistent
         if model.name == "GetItem":
-            self._read_units += read_units(size_bytes(parsed.get("Item", {})), consistent=True)
+            size = size_bytes(parsed.get("Item", {}))
+            self._read_units += read_units(size, consistent=consistent)
         elif model.name == "Query":
             total = sum(size_bytes(item) for item in parsed["Items"])
-            self._read_units += read_units(total, consistent=False)
+            self._read_units += read_units(total, consistent=consistent)
         elif model.name == "BatchGetItem":
             for items in parsed["Responses"].values():
                 for item in items:
-                    self._read_units += read_units(size_bytes(item), consistent=True)
+                    self._read_units += read_units(size_bytes(item), consistent=consistent)
 
     def _written(self, kind: str, write: Row, *, transacted: bool) -> int:
         if kind == "Put":
