@@ -49,7 +49,7 @@ class Remembered(NamedTuple):
     since: datetime
 
 
-@dataclass(frozen=True)
+@dataclass
 class ApiKeys:
     """The keys of one stage. Where `is_required` is false, everybody may do everything."""
 

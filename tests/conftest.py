@@ -17,7 +17,7 @@ from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
-from tests import engines
+from tests import engines, iam
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,10 +34,18 @@ SETTINGS = {
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "open",
 }
+recorder = iam.Recorder()
+recorder.listen()  # before the app makes its clients
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import
+recorder.attach(payflow.app)
 START = datetime(2026, 11, 22, 21, 57, 1, 120000, tzinfo=UTC)
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Least privilege is judged last, when the whole suite has been heard."""
+    items.sort(key=lambda item: item.path.stem == "test_least_privilege")
 
 
 class Clock:

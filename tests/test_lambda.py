@@ -65,6 +65,14 @@ def sqs_event(*bodies: str) -> dict[str, Any]:
     return {"Records": records}
 
 
+def scheduled_event(at: datetime) -> dict[str, Any]:
+    return {
+        "version": "0", "id": "1", "account": "123456789012", "region": REGION, "detail": {},
+        "detail-type": "Scheduled Event", "source": "aws.events", "resources": [],
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }  # fmt: skip
+
+
 def test_location_has_the_stages_prefix_and_the_request_id_is_api_gateways() -> None:
     answer = create()
     assert answer["statusCode"] == 201
@@ -148,12 +156,7 @@ def hint(payment_id: str) -> str:
 def test_the_sweeper_takes_the_ages_at_the_time_that_it_was_scheduled_for() -> None:
     created = json.loads(create()["body"])["created_at"]
     scheduled = datetime.fromisoformat(created) + timedelta(minutes=2, seconds=30)
-    event = {
-        "version": "0", "id": "1", "account": "123456789012", "region": REGION, "detail": {},
-        "detail-type": "Scheduled Event", "source": "aws.events", "resources": [],
-        "time": scheduled.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }  # fmt: skip
-    assert payflow.sweeper(event, None) == {"hinted": 1, "stuck": 0}
+    assert payflow.sweeper(scheduled_event(scheduled), None) == {"hinted": 1, "stuck": 0}
 
 
 def test_the_queue_handler_takes_ten_and_the_sweeper_runs_every_minute() -> None:

@@ -1,0 +1,357 @@
+"""Each function may do what it does, and nothing else.
+
+What a function does is heard, not listed: `tests/iam.py` records the calls that its handler
+makes, in the walk below and in every other test of this process (this module runs last).
+
+- A call, here or in any other test, that the policy lacks fails.
+- A grant that the walk does not use fails. The walk alone must therefore go everywhere, and
+  the answer is the same whether one test runs or all do. A new route or function that the walk
+  does not visit fails too.
+
+Another try of the same call (a conflict, throttling, unprocessed keys) needs no grant of its
+own, so the walk does not provoke it.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import boto3
+import pytest
+from chalice.config import Config
+from moto import mock_aws
+
+from chalicelib import idempotency
+from chalicelib.errors import Unavailable
+from chalicelib.model import Payment
+from tests import engines, iam
+from tests.conftest import QUEUE_URL, REGION, payflow, recorder
+from tests.iam import API, Call, Grant, NotUnderstood
+from tests.test_lambda import api_event, create, hint, scheduled_event, sqs_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+STAGE = payflow.settings.stage
+FUNCTIONS = iam.functions(payflow.app)
+CONFIG = json.loads((iam.CHALICE / "config.json").read_text())
+each_function = pytest.mark.parametrize("function", FUNCTIONS)
+
+
+class Walk(NamedTuple):
+    """What was called on the way, and where it led."""
+
+    calls: Sequence[Call]
+    entered: set[str]
+
+
+@pytest.fixture(scope="module")
+def walk() -> Walk:
+    """Every function, through its handler, to every end that it can come to."""
+    calls, entered = len(recorder.calls), len(recorder.entered)
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name=REGION)
+        sqs = boto3.client("sqs", region_name=REGION)
+        engines.create_tables(dynamodb, STAGE)
+        sqs.create_queue(QueueName=payflow.settings.webhook_queue)
+        walk_through_creating(dynamodb)
+        walk_through_reading()
+        walk_through_settling()
+        walk_through_sweeping()
+        walk_through_keys()
+        walk_through_an_outage_of_the_queue(sqs)
+    return Walk(recorder.calls[calls:], set(recorder.entered[entered:]))
+
+
+def walk_through_creating(dynamodb: "DynamoDBClient") -> None:
+    assert create()["statusCode"] == 201
+    assert create()["statusCode"] == 200, "a replay"
+    assert create(amount=1)["statusCode"] == 422, "the key is another request's"
+    expire_the_record(dynamodb, "a-key-of-its-own")
+    assert create(amount=1)["statusCode"] == 201
+    assert create(amount="much")["statusCode"] == 400
+
+
+def expire_the_record(dynamodb: "DynamoDBClient", key: str) -> None:
+    dynamodb.update_item(
+        TableName=payflow.settings.idempotency_table,
+        Key={"idempotencyKey": {"S": idempotency.record_key("create_payment", "payments", key)}},
+        UpdateExpression="SET expiresAt = :past",
+        ExpressionAttributeValues={":past": {"N": "1"}},
+    )
+
+
+def walk_through_reading() -> None:
+    payment_id = json.loads(create(idempotency_key="to-be-read")["body"])["id"]
+    route = "/v1/payments/{payment_id}"
+    for asked_for, status in [(payment_id, 200), (f"{payment_id[:-4]}0000", 404), ("none", 404)]:
+        event = api_event("GET", route, payment_id=asked_for)
+        assert payflow.app(event, None)["statusCode"] == status
+    for filters in ({}, {"status": "processing"}, {"type": "eft"}):
+        page = ask("/v1/payments", limit="1", **filters)
+        cursor = json.loads(page["body"])["next_cursor"]
+        assert ask("/v1/payments", limit="1", cursor=cursor, **filters)["statusCode"] == 200
+    assert ask("/v1/payments", cursor="made-up")["statusCode"] == 400
+    assert ask("/v1/health")["statusCode"] == 200
+    assert ask("/v1/health", deep="1")["statusCode"] == 200
+    assert ask("/v1/openapi.json")["statusCode"] == 200
+
+
+def ask(resource: str, **query: str) -> Any:
+    event = api_event("GET", resource)
+    event["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
+    return payflow.app(event, None)
+
+
+def walk_through_settling() -> None:
+    for wish, done in [
+        ("completed", True),
+        ("failed:account_closed", True),
+        ("pending", True),
+        ("error", False),
+    ]:
+        payment_id = made(wish)
+        assert is_done(hint(payment_id)) is done
+        assert is_done(hint(payment_id)) is done, "a repeated hint"
+    assert is_done(hint("PAY-01M82Y8T27997E9EYD0G6SK6MT")), "of no payment"
+    assert is_done("no job")
+    assert not is_done(json.dumps({"type": "of_tomorrow"}))
+    with another_worker_is_faster():
+        assert is_done(hint(made("completed", key="settled-by-another")))
+
+
+def made(wish: str, key: str | None = None) -> str:
+    payment = create(metadata={"simulate": wish}, idempotency_key=key or f"wish-{wish}")
+    payment_id: str = json.loads(payment["body"])["id"]
+    return payment_id
+
+
+def is_done(body: str) -> bool:
+    # One message a batch: more are worked off by threads, and moto is not safe under them.
+    answer: dict[str, Any] = payflow.webhook_processor(sqs_event(body), None)
+    return not answer["batchItemFailures"]
+
+
+@contextmanager
+def another_worker_is_faster() -> Iterator[None]:
+    settle = type(payflow.payments.processor).settle
+    with pytest.MonkeyPatch.context() as patch:
+
+        def settle_after_another(processor: Any, claimed: Payment) -> Any:
+            patch.undo()
+            payflow.payments.settle(claimed.id)
+            return settle(processor, claimed)
+
+        patch.setattr(type(payflow.payments.processor), "settle", settle_after_another)
+        yield
+
+
+def walk_through_sweeping() -> None:
+    assert sweep() == {"hinted": 0, "stuck": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chalicelib.payments._SWEEP_PAGE", 1)
+        assert sweep(minutes=2, seconds=30)["hinted"] > 1
+    assert sweep(days=6)["stuck"] > 1
+
+
+def sweep(**later: float) -> Any:
+    return payflow.sweeper(scheduled_event(datetime.now(UTC) + timedelta(**later)), None)
+
+
+def walk_through_keys() -> None:
+    admin = issued(api_event("POST", "/v1/api_keys", {"name": "operator", "scopes": ["admin"]}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payflow.keys, "is_required", True)
+        assert ask("/v1/payments")["statusCode"] == 401
+        roll = api_event("POST", "/v1/api_keys/{key_id}/roll", {}, key_id=admin["id"])
+        rolled = issued(with_key(roll, admin["key"]))
+        listed = with_key(api_event("GET", "/v1/api_keys"), rolled["key"])
+        assert payflow.app(listed, None)["statusCode"] == 200
+        revoke = api_event("DELETE", "/v1/api_keys/{key_id}", key_id=admin["id"])
+        assert payflow.app(with_key(revoke, rolled["key"]), None)["statusCode"] == 204
+
+
+def issued(event: dict[str, Any]) -> Any:
+    answer = payflow.app(event, None)
+    assert answer["statusCode"] == 201
+    return json.loads(answer["body"])
+
+
+def with_key(event: dict[str, Any], key: str) -> dict[str, Any]:
+    event["headers"]["Authorization"] = f"Bearer {key}"
+    return event
+
+
+def walk_through_an_outage_of_the_queue(sqs: "SQSClient") -> None:
+    sqs.delete_queue(QueueUrl=QUEUE_URL)
+    assert create(idempotency_key="a-lost-hint")["statusCode"] == 201
+    assert ask("/v1/health", deep="1")["statusCode"] == 503
+    with pytest.raises(Unavailable):
+        sweep(minutes=2, seconds=30)
+
+
+def test_the_walk_visits_every_route_and_every_function(walk: Walk) -> None:
+    routes = {
+        f"{method} {path}" for path, methods in payflow.app.routes.items() for method in methods
+    }
+    assert walk.entered == routes | set(FUNCTIONS) - {API}
+
+
+@each_function
+def test_a_function_is_granted_all_that_it_was_heard_to_ask_for(function: str, walk: Walk) -> None:
+    needs = iam.asked(recorder.calls, function, STAGE)
+    assert needs, "a function that asks nothing was not heard"
+    lacking = iam.lacking(function, iam.granted(iam.read_policy(function)), needs)
+    assert not lacking, "\n".join(lacking)
+
+
+@each_function
+def test_a_function_is_granted_what_lambda_does_in_its_name(function: str) -> None:
+    needs = dict.fromkeys(iam.of_the_service(payflow.app, function, STAGE), "Lambda itself")
+    lacking = iam.lacking(function, iam.granted(iam.read_policy(function)), needs)
+    assert not lacking, "\n".join(lacking)
+
+
+@each_function
+def test_a_function_is_granted_nothing_that_the_walk_does_not_use(
+    function: str, walk: Walk
+) -> None:
+    needs = {
+        *iam.asked(walk.calls, function, STAGE),
+        *iam.of_the_service(payflow.app, function, STAGE),
+    }
+    unused = iam.unused(function, iam.granted(iam.read_policy(function)), needs)
+    assert not unused, "\n".join(unused)
+
+
+@each_function
+def test_only_tracing_is_granted_on_everything_and_no_action_is_a_pattern(function: str) -> None:
+    for grant in iam.granted(iam.read_policy(function)):
+        assert "*" not in grant.action
+        assert "?" not in grant.action + grant.resource
+        if grant.resource == "*":
+            assert grant.action in iam.X_RAY
+        elif "*" in grant.resource:
+            assert grant.action.startswith("logs:"), "a log group's streams have no fixed names"
+            assert grant.resource.index("*") == len(grant.resource) - 1
+
+
+@pytest.mark.parametrize("stage", CONFIG["stages"])
+def test_chalice_gives_every_function_its_own_policy_in_every_stage(stage: str) -> None:
+    scopes = {name: Config(stage, name, config_from_disk=CONFIG) for name in FUNCTIONS}
+    assert not any(scope.autogen_policy for scope in scopes.values()), "it would ignore the files"
+    used = {name: scope.iam_policy_file for name, scope in scopes.items()}
+    assert used == {name: iam.policy_file(name) for name in FUNCTIONS}
+
+
+def test_there_is_one_policy_file_a_function_and_no_other() -> None:
+    files = {path.name for path in iam.CHALICE.glob("*policy*")}
+    assert files == {iam.policy_file(name) for name in FUNCTIONS}
+    assert len(files) == len(FUNCTIONS)
+
+
+def test_a_grant_that_is_taken_away_is_missed_by_name(walk: Walk) -> None:
+    """Every one, so that no part of a policy goes unwatched."""
+    for function in FUNCTIONS:
+        needs = iam.asked(walk.calls, function, STAGE)
+        for grant in needs:
+            (sentence,) = iam.lacking(function, needs.keys() - {grant}, needs)
+            assert sentence.startswith(f"{iam.policy_file(function)} lacks {grant} (asked for by")
+
+
+def test_a_grant_too_many_is_found_by_name(walk: Walk) -> None:
+    policy = copy.deepcopy(iam.read_policy("sweeper"))
+    payments = {"Fn::GetAtt": ["PaymentsTable", "Arn"]}
+    policy["Statement"].append(
+        {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": payments}
+    )
+    needs = {
+        *iam.asked(walk.calls, "sweeper", STAGE),
+        *iam.of_the_service(payflow.app, "sweeper", STAGE),
+    }
+    assert iam.unused("sweeper", iam.granted(policy), needs) == [
+        "policy-sweeper.json grants dynamodb:Query on PaymentsTable, which no call needs"
+    ]
+
+
+def call(service: str, operation: str, **params: Any) -> Call:
+    return Call("sweeper", service, operation, params, "a test")
+
+
+PAYMENTS = payflow.settings.payments_table
+TRANSACTION = call(
+    "dynamodb",
+    "TransactWriteItems",
+    TransactItems=[
+        {"Put": {"TableName": payflow.settings.idempotency_table}},
+        {"Update": {"TableName": PAYMENTS}},
+        {"Delete": {"TableName": PAYMENTS}},
+        {"ConditionCheck": {"TableName": PAYMENTS}},
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "grants"),
+    [
+        (
+            TRANSACTION,
+            {
+                Grant("dynamodb:PutItem", "IdempotencyTable"),
+                Grant("dynamodb:UpdateItem", "PaymentsTable"),
+                Grant("dynamodb:DeleteItem", "PaymentsTable"),
+                Grant("dynamodb:ConditionCheckItem", "PaymentsTable"),
+            },
+        ),
+        (
+            call("dynamodb", "Query", TableName=PAYMENTS, IndexName="an-index"),
+            {Grant("dynamodb:Query", "PaymentsTable/index/an-index")},
+        ),
+        (
+            call("dynamodb", "Query", TableName=PAYMENTS),
+            {Grant("dynamodb:Query", "PaymentsTable")},
+        ),
+        (
+            call("dynamodb", "BatchGetItem", RequestItems={PAYMENTS: {}}),
+            {Grant("dynamodb:BatchGetItem", "PaymentsTable")},
+        ),
+        (
+            call("sqs", "SendMessageBatch", QueueUrl=QUEUE_URL),
+            {Grant("sqs:SendMessage", "WebhookQueue")},
+        ),
+    ],
+    ids=lambda value: value.operation if isinstance(value, Call) else "",
+)
+def test_a_call_authorises_as_what_aws_checks_for_it(call: Call, grants: set[Grant]) -> None:
+    assert iam.asked([call], "sweeper", STAGE).keys() == grants
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [call("dynamodb", "Scan", TableName=PAYMENTS), call("dynamodb", "GetItem", TableName="other")],
+    ids=["operation", "table"],
+)
+def test_a_call_that_is_not_known_is_never_passed_over(unknown: Call) -> None:
+    with pytest.raises(NotUnderstood):
+        iam.asked([unknown], "sweeper", STAGE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Effect": "Deny"},
+        {"Condition": {}},
+        {"NotAction": "s3:GetObject"},
+        {"Resource": "arn:aws:dynamodb:*:*:table/payflow-payments-prod"},
+        {"Resource": {"Fn::ImportValue": "SomeTable"}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_policy_that_could_mean_more_than_it_seems_is_refused(change: Any) -> None:
+    statement = {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"} | change
+    with pytest.raises(NotUnderstood):
+        iam.granted({"Statement": [statement]})
