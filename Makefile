@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset hint-stuck test check format clean
+.PHONY: help run reset hint-stuck package test check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -24,6 +24,9 @@ reset: .venv/ready  ## empty the local stack: tables, queues and logs
 hint-stuck: .venv/ready  ## send the hints of payments that the sweeper has given up
 	@.venv/bin/python -m infra.local hint-stuck
 
+package: .venv/ready  ## make dist/STAGE, what AWS is given: make package STAGE=dev
+	@.venv/bin/python -m infra.package $(STAGE)
+
 test: .venv/ready  ## run all tests
 	@.venv/bin/python -m pytest
 
@@ -37,5 +40,5 @@ format: .venv/ready  ## format the code and mend what ruff can
 	@.venv/bin/ruff check --fix .
 
 clean:  ## remove everything that make made, the local stack's data included
-	@rm -rf .venv .payflow .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
+	@rm -rf .venv .payflow dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
