@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset hint-stuck package test check format clean
+.PHONY: help run reset hint-stuck package deploy chalice-deploy test check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -26,6 +26,12 @@ hint-stuck: .venv/ready  ## send the hints of payments that the sweeper has give
 
 package: .venv/ready  ## make dist/STAGE, what AWS is given: make package STAGE=dev
 	@.venv/bin/python -m infra.package $(STAGE)
+
+deploy: package  ## make deploy STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
+	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)'
+
+chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
+	@.venv/bin/python -m infra.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
 
 test: .venv/ready  ## run all tests
 	@.venv/bin/python -m pytest

@@ -57,12 +57,10 @@ def deploy(stage: str, folder: Path, chosen: Mapping[str, str], bucket: str = ""
     previous = stack.parameters()
     if previous is None and "AllowedOrigin" not in chosen:
         raise DeployError("a new stack needs ORIGIN=https://…, the dashboard's origin")
-    if previous is None and (tables := _left_behind(template, stage)):
-        print(f"Taking in the tables of an earlier stack: {', '.join(tables.values())}")
-        stack.take_in(tables, template, stage)
-        previous = stack.parameters()
+    if previous is None:
+        previous = stack.take_in(template, stage)
     chosen = {"ApiGatewayLogsRole": _logs_role(), **chosen} if not previous else chosen
-    values = _values(template, chosen, previous or set())
+    values = parameter_values(template, chosen, previous or set())
     url = _upload(bucket, folder / ZIP, template)
     stack.change(TemplateURL=url, Parameters=values, Capabilities=_CAPABILITIES)
     return stack.outputs()
@@ -92,10 +90,16 @@ class Stack:
         assert stack is not None, "it has just been deployed"
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def take_in(self, tables: Mapping[str, str], template: Mapping[str, Any], stage: str) -> None:
-        """Make the stack of tables that exist. An import may hold nothing else: no transform,
-        no output and nothing new; what is missing comes with the next change.
+    def take_in(self, template: Mapping[str, Any], stage: str) -> set[str] | None:
+        """Make the stack of those of its tables that exist, if any does; returns `parameters`.
+
+        An import may hold nothing else: no transform, no output and nothing new. What is missing
+        comes with the next change.
         """
+        tables = _left_behind(template, stage)
+        if not tables:
+            return None
+        print(f"Taking in the tables of an earlier stack: {', '.join(tables.values())}")
         body = {
             "Parameters": {"Stage": template["Parameters"]["Stage"]},
             "Resources": {logical_id: template["Resources"][logical_id] for logical_id in tables},
@@ -113,6 +117,7 @@ class Stack:
                 for logical_id, name in tables.items()
             ],
         )
+        return self.parameters()
 
     def change(self, **what: Any) -> None:
         """Make a change set and carry it out; nothing, when there is nothing to change."""
@@ -159,7 +164,7 @@ class Stack:
                 yield f"  {event['LogicalResourceId']}: {reason}"
 
 
-def _values(
+def parameter_values(
     template: Mapping[str, Any], chosen: Mapping[str, str], previous: set[str]
 ) -> list[dict[str, Any]]:
     """Each of the template's parameters: as chosen, or as it was; or its default."""

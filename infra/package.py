@@ -73,11 +73,13 @@ def main(arguments: list[str]) -> None:
 
 def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
     """Write `template.json` and `deployment.zip` into `folder`. Raises PackageError."""
-    settings = _settings(stage)
+    settings = stage_settings(stage)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         vendored = _vendor(_wheels(target, work / "wheels"), work / "project" / "vendor")
-        _copy_sources(work / "project")
+        copy_sources(work / "project")
+        # The wheels are there already: Chalice would fetch them for this machine's Python.
+        (work / "project" / "requirements.txt").touch()
         (work / "project" / "merge.json").write_text(json.dumps(_overlay()))
         _run_chalice(stage, work / "project")
         made = work / "project" / "made"
@@ -109,7 +111,7 @@ def merged(base: Any, overlay: Any) -> Any:
     return {**base, **overlay, **both}
 
 
-def _settings(stage: str) -> dict[str, str]:
+def stage_settings(stage: str) -> dict[str, str]:
     """The stage's environment. Raises PackageError for a stage that is not deployed."""
     stages = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]
     deployed = sorted(stages.keys() - {"local"})
@@ -166,7 +168,8 @@ def _ships(name: str) -> bool:
     return not name.endswith("/") and _TEST_FOLDERS.isdisjoint(path.parts)
 
 
-def _copy_sources(project: Path) -> None:
+def copy_sources(project: Path) -> None:
+    """Copy what Chalice needs of ours, and nothing that it has left there."""
     for name in sources():
         copy = project / name
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -174,8 +177,6 @@ def _copy_sources(project: Path) -> None:
     (project / ".chalice").mkdir()
     for file in (ROOT / ".chalice").glob("*.json"):
         shutil.copyfile(file, project / ".chalice" / file.name)
-    # The wheels are there already: Chalice would fetch them for this machine's Python.
-    (project / "requirements.txt").touch()
 
 
 def _overlay() -> Any:
