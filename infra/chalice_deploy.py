@@ -3,7 +3,9 @@
     the data stack ──▶ chalice deploy ──▶ partial batches switched on
 
 Guarantee: Chalice starts only when the tables and queues are there, and this ends well only when
-Lambda honours the failures that the queue's function reports. What Chalice cannot do stays out:
+Lambda honours the failures that the queue's function reports. (Between the two steps it does not:
+what fails then is lost from the queue, and the sweeper makes it good.) What Chalice cannot do
+stays out:
 throttling, API Gateway's own answers as problems, access logs, and the alarms on the API and the
 functions. `make deploy` does all of it.
 """
@@ -69,14 +71,12 @@ def deploy(stage: str, origin: str, email: str) -> None:
         if remembered.exists():
             shutil.copytree(remembered, project / _DEPLOYED)
         try:
-            chalice = [str(Path(sys.executable).with_name("chalice")), "deploy", "--stage", stage]
-            if subprocess.run(chalice, cwd=project, check=False).returncode != 0:  # noqa: S603
-                raise DeployError("chalice deploy failed; what went wrong stands above")
+            _run_chalice(project, stage)
         finally:
+            # Also when it broke off: the queue may feed its function already.
+            switch_on_partial_batches(boto3.client("lambda"), outputs["WebhookQueueArn"])
             if (project / _DEPLOYED).exists():
                 shutil.copytree(project / _DEPLOYED, remembered, dirs_exist_ok=True)
-    made = json.loads((ROOT / _DEPLOYED / f"{stage}.json").read_text())
-    switch_on_partial_batches(boto3.client("lambda"), made)
 
 
 def prepare(
@@ -120,15 +120,21 @@ def resolved(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
-def switch_on_partial_batches(lambdas: Any, made: Mapping[str, Any]) -> None:
+def switch_on_partial_batches(lambdas: Any, queue_arn: str) -> None:
     """Without this Lambda deletes the messages that failed. Raises DeployError if it cannot."""
-    sources = [one for one in made["resources"] if one["resource_type"] == "sqs_event"]
+    sources = lambdas.list_event_source_mappings(EventSourceArn=queue_arn)["EventSourceMappings"]
     if not sources:
-        raise DeployError("Chalice made no event source for the queue")
+        raise DeployError(f"nothing receives from {queue_arn}: Chalice made no event source for it")
     for source in sources:
         lambdas.update_event_source_mapping(
-            UUID=source["event_uuid"], FunctionResponseTypes=["ReportBatchItemFailures"]
+            UUID=source["UUID"], FunctionResponseTypes=["ReportBatchItemFailures"]
         )
+
+
+def _run_chalice(project: Path, stage: str) -> None:
+    chalice = [str(Path(sys.executable).with_name("chalice")), "deploy", "--stage", stage]
+    if subprocess.run(chalice, cwd=project, check=False).returncode != 0:  # noqa: S603
+        raise DeployError("chalice deploy failed; what went wrong stands above")
 
 
 def _bring_up_data(stage: str, email: str) -> dict[str, str]:

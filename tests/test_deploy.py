@@ -114,19 +114,20 @@ def test_a_policy_that_names_what_is_not_there_is_a_sentence() -> None:
 
 def test_after_plain_chalice_only_the_failed_messages_of_a_batch_come_back() -> None:
     lambdas = boto3.client("lambda", region_name=REGION)
-    made = {
-        "resources": [
-            {"resource_type": "lambda_function", "name": "sweeper"},
-            {"resource_type": "sqs_event", "name": "webhook_processor", "event_uuid": UUID},
-        ]
-    }
+    queue = OUTPUTS["WebhookQueueArn"]
     with Stubber(lambdas) as stub:
+        stub.add_response(
+            "list_event_source_mappings",
+            {"EventSourceMappings": [{"UUID": UUID}]},
+            {"EventSourceArn": queue},
+        )
         stub.add_response(
             "update_event_source_mapping",
             {},
             {"UUID": UUID, "FunctionResponseTypes": ["ReportBatchItemFailures"]},
         )
-        chalice_deploy.switch_on_partial_batches(lambdas, made)
+        chalice_deploy.switch_on_partial_batches(lambdas, queue)
         stub.assert_no_pending_responses()
-    with pytest.raises(DeployError, match="no event source"):
-        chalice_deploy.switch_on_partial_batches(lambdas, {"resources": []})
+        stub.add_response("list_event_source_mappings", {"EventSourceMappings": []})
+        with pytest.raises(DeployError, match="no event source"):
+            chalice_deploy.switch_on_partial_batches(lambdas, queue)
