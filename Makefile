@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset hint-stuck key test check format clean
+.PHONY: help run reset hint-stuck key package deploy chalice-deploy test check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -27,6 +27,15 @@ hint-stuck: .venv/ready  ## send the hints of payments that the sweeper has give
 key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin
 	@.venv/bin/python -m infra.key --stage "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
 
+package: .venv/ready  ## make dist/STAGE, what AWS is given: make package STAGE=dev
+	@.venv/bin/python -m infra.package $(STAGE)
+
+deploy: package  ## make deploy STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
+	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)'
+
+chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
+	@.venv/bin/python -m infra.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
+
 test: .venv/ready  ## run all tests
 	@.venv/bin/python -m pytest
 
@@ -40,5 +49,5 @@ format: .venv/ready  ## format the code and mend what ruff can
 	@.venv/bin/ruff check --fix .
 
 clean:  ## remove everything that make made, the local stack's data included
-	@rm -rf .venv .payflow .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
+	@rm -rf .venv .payflow dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

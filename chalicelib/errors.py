@@ -13,6 +13,7 @@
     ├── BodyTooLarge              413 body_too_large
     ├── UnsupportedMediaType      415 unsupported_media_type
     ├── IdempotencyKeyReused      422 idempotency_key_reused
+    ├── RateLimited               429 rate_limited (API Gateway says it, before any function)
     ├── Internal                  500 internal
     └── Unavailable               503 unavailable
 
@@ -127,6 +128,11 @@ class UnsupportedMediaType(PayFlowError):
 class IdempotencyKeyReused(PayFlowError):
     status, code = 422, "idempotency_key_reused"
     title = "The idempotency key belongs to another request"
+
+
+class RateLimited(PayFlowError):
+    status, code, title = 429, "rate_limited", "Too many requests"
+    retry_after_seconds = 1
 
 
 class Internal(PayFlowError):

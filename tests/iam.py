@@ -187,7 +187,8 @@ def of_the_service(app: Chalice, function: str, stage: str) -> set[Grant]:
     traces, and the polling of the queue that feeds it. It may not make its log group: the
     template does that, with a retention.
     """
-    log_group = f"/aws/lambda/payflow-${{Stage}}-{function}"
+    # Chalice names the API's function without a suffix.
+    log_group = "/aws/lambda/payflow-${Stage}" + ("" if function == API else f"-{function}")
     logs = (
         f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{log_group}:*"
     )

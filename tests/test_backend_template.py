@@ -1,13 +1,17 @@
 """What infra/backend.yaml must say, whatever an emulator makes of it."""
 
+import json
 from typing import Any
 
 import pytest
 import yaml
 
+from chalicelib.payments import Payments
 from infra.local.provision import TEMPLATE
+from tests.conftest import START
 
-RESOURCES: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())["Resources"]
+TEMPLATE_BODY: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
+RESOURCES: dict[str, Any] = TEMPLATE_BODY["Resources"]
 TABLES = ["PaymentsTable", "IdempotencyTable"]
 
 
@@ -48,14 +52,103 @@ def test_a_message_is_tried_three_times_and_then_kept_for_14_days() -> None:
     assert dead["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
 
 
-def test_names_carry_the_stage() -> None:
-    names = {
-        resource["Properties"].get("TableName", resource["Properties"].get("QueueName"))["Fn::Sub"]
-        for resource in RESOURCES.values()
+NAMES = ("TableName", "QueueName", "TopicName", "LogGroupName", "AlarmName")
+UNTAGGABLE = {"AWS::SQS::QueuePolicy", "AWS::SNS::Subscription"}
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {
+        logical_id: resource["Properties"]
+        for logical_id, resource in RESOURCES.items()
+        if resource["Type"] == kind
     }
-    assert names == {
+
+
+def test_names_carry_the_stage() -> None:
+    names = [
+        properties[name]["Fn::Sub"]
+        for properties in (resource["Properties"] for resource in RESOURCES.values())
+        for name in NAMES
+        if name in properties
+    ]
+    assert all("${Stage}" in name for name in names)
+    assert len(names) == len(set(names))
+    assert {
         "payflow-payments-${Stage}",
         "payflow-idempotency-${Stage}",
         "payflow-webhooks-${Stage}",
         "payflow-webhooks-dlq-${Stage}",
+    } <= set(names)
+
+
+def test_all_that_can_be_tagged_is_tagged_with_project_and_stage() -> None:
+    tags = [{"Key": "Project", "Value": "payflow"}, {"Key": "Stage", "Value": {"Ref": "Stage"}}]
+    for logical_id, resource in RESOURCES.items():
+        if resource["Type"] not in UNTAGGABLE:
+            assert resource["Properties"]["Tags"] == tags, logical_id
+
+
+def test_every_queue_refuses_whoever_comes_without_tls() -> None:
+    policies = {
+        policy["Queues"][0]["Ref"]: policy for policy in of_type("AWS::SQS::QueuePolicy").values()
     }
+    assert set(policies) == set(of_type("AWS::SQS::Queue"))
+    for queue, policy in policies.items():
+        assert policy["PolicyDocument"]["Statement"] == [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:*",
+                "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+
+
+def test_no_log_is_kept_for_ever() -> None:
+    groups = of_type("AWS::Logs::LogGroup")
+    assert len(groups) == 3
+    for group in groups.values():
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_every_alarm_tells_the_topic_when_it_comes_and_when_it_goes() -> None:
+    alarms = of_type("AWS::CloudWatch::Alarm")
+    assert len(alarms) == 7
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_an_address_is_subscribed_only_where_one_is_given() -> None:
+    assert RESOURCES["AlarmSubscription"]["Condition"] == "HasAlarmEmail"
+    assert RESOURCES["AlarmSubscription"]["Properties"]["Endpoint"] == {"Ref": "AlarmEmail"}
+
+
+def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
+    alarm = RESOURCES["SilentSweeperAlarm"]["Properties"]
+    assert alarm["TreatMissingData"] == "breaching"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric"),
+    [("SilentSweeperAlarm", "SweeperHeartbeat"), ("StuckPaymentsAlarm", "StuckPayments")],
+)
+def test_alarms_on_our_own_metrics_name_them_as_the_sweeper_writes_them(
+    alarm: str, metric: str, payments: Payments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payments.sweep(START)
+    written = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (directive,) = written["_aws"]["CloudWatchMetrics"]
+    watched = RESOURCES[alarm]["Properties"]
+    assert watched["MetricName"] == metric
+    assert watched["MetricName"] in written
+    assert watched["Namespace"] == directive["Namespace"]
+    assert [[dimension["Name"] for dimension in watched["Dimensions"]]] == directive["Dimensions"]
+
+
+def test_a_single_message_that_fails_is_no_alarm_for_age() -> None:
+    visibility_seconds = TEMPLATE_BODY["Parameters"]["VisibilityTimeoutSeconds"]["Default"]
+    tries = RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+    assert RESOURCES["OldMessagesAlarm"]["Properties"]["Threshold"] > visibility_seconds * tries

@@ -1,0 +1,133 @@
+"""Deploying: what is refused with a sentence, and what plain `chalice deploy` is given."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from infra import chalice_deploy, deploy, package
+from infra.deploy import DeployError
+from tests.engines import ROOT
+
+REGION = "ca-central-1"
+OUTPUTS = {
+    "WebhookQueueUrl": f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-dev",
+    "PaymentsTableArn": f"arn:aws:dynamodb:{REGION}:123456789012:table/payflow-payments-dev",
+    "IdempotencyTableArn": f"arn:aws:dynamodb:{REGION}:123456789012:table/payflow-idempotency-dev",
+    "WebhookQueueArn": f"arn:aws:sqs:{REGION}:123456789012:payflow-webhooks-dev",
+}
+NAMES = {
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::AccountId": "123456789012",
+    "Stage": "dev",
+}
+UUID = "8b578b29-fc81-47f1-8b65-27f832bf7f61"
+TEMPLATE: Any = {"Parameters": {"Stage": {}, "AllowedOrigin": {}, "AlarmEmail": {"Default": ""}}}
+
+
+class Cloudformation:
+    """Knows one stack, in one state."""
+
+    def __init__(self, status: str) -> None:
+        self._status = status
+
+    def describe_stacks(self, **_: Any) -> Any:
+        return {
+            "Stacks": [{"StackStatus": self._status, "Parameters": [{"ParameterKey": "Stage"}]}]
+        }
+
+
+def stack_in(status: str, monkeypatch: pytest.MonkeyPatch) -> deploy.Stack:
+    monkeypatch.setattr(boto3, "client", lambda _: Cloudformation(status))
+    return deploy.Stack("payflow-dev")
+
+
+def test_without_a_package_nothing_is_deployed(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="make package STAGE=dev first"):
+        deploy.deploy("dev", tmp_path, {})
+
+
+def test_a_stack_whose_creation_failed_is_a_sentence_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(DeployError, match="delete-stack --stack-name payflow-dev"):
+        stack_in("ROLLBACK_COMPLETE", monkeypatch).parameters()
+
+
+def test_a_stack_of_which_only_a_change_set_was_made_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert stack_in("REVIEW_IN_PROGRESS", monkeypatch).parameters() is None
+    assert stack_in("UPDATE_ROLLBACK_COMPLETE", monkeypatch).parameters() == {"Stage"}
+
+
+def test_a_new_stack_needs_an_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / package.TEMPLATE).write_text(json.dumps(TEMPLATE))
+    monkeypatch.setattr(boto3, "client", lambda _: Cloudformation("REVIEW_IN_PROGRESS"))
+    with pytest.raises(DeployError, match="ORIGIN="):
+        deploy.deploy("dev", tmp_path, {})
+
+
+def test_a_parameter_is_as_chosen_or_as_it_was_or_its_default() -> None:
+    previous = {"Stage", "AllowedOrigin", "Gone"}
+    assert deploy.parameter_values(TEMPLATE, {"Stage": "dev"}, previous) == [
+        {"ParameterKey": "Stage", "ParameterValue": "dev"},
+        {"ParameterKey": "AllowedOrigin", "UsePreviousValue": True},
+    ]
+
+
+@pytest.mark.parametrize("running", [(3, 11), (3, 12), (3, 14)])
+def test_plain_chalice_is_refused_on_another_python_than_lambdas(running: tuple[int, int]) -> None:
+    with pytest.raises(DeployError, match=rf"this is 3\.{running[1]}.*make deploy.*python3\.13"):
+        chalice_deploy.check_python(running)
+
+
+def test_plain_chalice_runs_on_lambdas_python() -> None:
+    chalice_deploy.check_python((3, 13))
+
+
+def test_plain_chalice_is_given_every_value_that_it_cannot_look_up(tmp_path: Path) -> None:
+    chalice_deploy.prepare(tmp_path, "dev", "https://dashboard.example", OUTPUTS, NAMES)
+    config = json.loads((tmp_path / ".chalice" / "config.json").read_text())
+    variables = config["stages"]["dev"]["environment_variables"]
+    assert variables["PAYFLOW_ALLOWED_ORIGIN"] == "https://dashboard.example"
+    assert variables["PAYFLOW_WEBHOOK_QUEUE_URL"] == OUTPUTS["WebhookQueueUrl"]
+    for settings in config["lambda_functions"].values():
+        policy = (tmp_path / ".chalice" / settings["iam_policy_file"]).read_text()
+        assert "${" not in policy
+        assert "Fn::" not in policy
+        assert OUTPUTS["PaymentsTableArn"] in policy
+    assert (tmp_path / "requirements.txt").read_bytes() == (ROOT / "requirements.txt").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "app.py", "chalicelib", ".chalice", "requirements.txt",
+    }  # fmt: skip
+
+
+def test_a_policy_that_names_what_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(DeployError, match=r"RefundsTable\.Arn"):
+        chalice_deploy.resolved([{"Fn::Sub": "${RefundsTable.Arn}/index/*"}], NAMES)
+
+
+def test_after_plain_chalice_only_the_failed_messages_of_a_batch_come_back() -> None:
+    lambdas = boto3.client("lambda", region_name=REGION)
+    queue = OUTPUTS["WebhookQueueArn"]
+    with Stubber(lambdas) as stub:
+        stub.add_response(
+            "list_event_source_mappings",
+            {"EventSourceMappings": [{"UUID": UUID}]},
+            {"EventSourceArn": queue},
+        )
+        stub.add_response(
+            "update_event_source_mapping",
+            {},
+            {"UUID": UUID, "FunctionResponseTypes": ["ReportBatchItemFailures"]},
+        )
+        chalice_deploy.switch_on_partial_batches(lambdas, queue)
+        stub.assert_no_pending_responses()
+        stub.add_response("list_event_source_mappings", {"EventSourceMappings": []})
+        with pytest.raises(DeployError, match="no event source"):
+            chalice_deploy.switch_on_partial_batches(lambdas, queue)

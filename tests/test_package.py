@@ -1,0 +1,385 @@
+"""What `make package` writes: the zip that Lambda gets, and what the template says for an
+emulator to ignore."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from samtranslator.parser import parser
+from samtranslator.translator.translator import Translator
+
+from chalicelib.api import EXPOSED_HEADERS
+from chalicelib.errors import PayFlowError
+from infra import package
+from infra.package import LAMBDA, PackageError
+from tests.engines import ROOT
+
+FUNCTIONS = {
+    "APIHandler": ("ApiHandlerRole", "policy-api.json"),
+    "WebhookProcessor": ("WebhookProcessorRole", "policy-webhook-processor.json"),
+    "Sweeper": ("SweeperRole", "policy-sweeper.json"),
+}
+ORIGIN = {"Fn::Sub": "'${AllowedOrigin}'"}
+STAGES = ["dev", "prod"]
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {stage: tmp_path_factory.mktemp(stage) for stage in STAGES}
+    for stage, folder in made.items():
+        package.build(stage, folder)
+    return made
+
+
+@pytest.fixture(scope="session")
+def contents(folders: dict[str, Path]) -> dict[str, bytes]:
+    with zipfile.ZipFile(folders["dev"] / package.ZIP) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def read(folder: Path) -> Any:
+    return json.loads((folder / package.TEMPLATE).read_text())
+
+
+@pytest.fixture(params=STAGES)
+def template(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Any:
+    """Of each stage in turn."""
+    return read(folders[request.param])
+
+
+@pytest.fixture
+def api(template: Any) -> Any:
+    return template["Resources"]["RestAPI"]["Properties"]
+
+
+def translated(template: Any) -> Any:
+    """As CloudFormation's SAM transform makes it; raises what it finds wrong."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"  # as after the upload
+    session = boto3.Session(region_name="ca-central-1")
+    translator = Translator({}, parser.Parser(), boto_session=session)
+    return translator.translate(template, {"AllowedOrigin": "https://dashboard.example"})
+
+
+# The zip
+
+
+def test_two_builds_are_the_same_bytes(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYFLOW_ALLOWED_ORIGIN", "https://another.example")
+    monkeypatch.setenv("AWS_PROFILE", "a-developers-own")
+    umask = os.umask(0o077)
+    try:
+        package.build("dev", tmp_path)
+    finally:
+        os.umask(umask)
+    for name in (package.ZIP, package.TEMPLATE):
+        assert (tmp_path / name).read_bytes() == (folders["dev"] / name).read_bytes(), name
+
+
+def test_every_stage_runs_the_same_zip(folders: dict[str, Path]) -> None:
+    assert len({(folder / package.ZIP).read_bytes() for folder in folders.values()}) == 1
+
+
+def test_the_zip_has_our_sources_as_they_are(contents: dict[str, bytes]) -> None:
+    ours = {name for name in contents if name == "app.py" or name.startswith("chalicelib/")}
+    assert ours == {
+        "app.py",
+        *(f"chalicelib/{path.name}" for path in Path("chalicelib").glob("*.py")),
+    }
+    for name in ours:
+        assert contents[name] == (ROOT / name).read_bytes()
+
+
+def test_the_zip_has_what_is_pinned_and_neither_tests_nor_what_the_runtime_brings(
+    contents: dict[str, bytes],
+) -> None:
+    distributions = {name.split("-")[0] for name in contents if ".dist-info/METADATA" in name}
+    assert {package._project(name) for name in distributions} == package._pinned()
+    folders = {part for name in contents for part in name.split("/")[:-1]}
+    assert {"pydantic", "pydantic_core", "simplejson"} <= folders
+    assert folders.isdisjoint({"boto3", "botocore", "pip", "setuptools", "tests", "__pycache__"})
+    assert {name for name in contents if name.startswith("chalice/")} == package.CHALICES_OWN
+
+
+def test_every_binary_in_the_zip_is_for_arm_and_python_3_13(contents: dict[str, bytes]) -> None:
+    binaries = {name: content for name, content in contents.items() if ".so" in name}
+    assert any("pydantic_core" in name for name in binaries)
+    for name, content in binaries.items():
+        assert package.elf_machine(content) == 183, name
+        assert "cpython-313-aarch64" in name
+
+
+def test_a_missing_wheel_is_no_package(tmp_path: Path) -> None:
+    target = package.Target("3.99", LAMBDA.platform, LAMBDA.machine)
+    with pytest.raises(PackageError, match=r"a wheel is missing for Python 3\.99"):
+        package.build("dev", tmp_path / "made", target)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_dependency_that_is_not_pinned_is_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "_pinned", lambda: {"pydantic", "simplejson"})
+    with pytest.raises(PackageError, match=r"does not pin .*annotated-types.*pydantic-core"):
+        package.build("dev", tmp_path, LAMBDA)
+
+
+X86 = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"pydantic_core/_core.so": X86}, "built for another processor"),
+        ({"pydantic_core/_core.so": b"no ELF at all"}, "built for another processor"),
+        ({"tests/test_app.py": b""}, "unexpected in the zip: tests/test_app.py"),
+        ({"app.py": None}, "missing from the zip: app.py"),
+    ],
+)
+def test_a_zip_that_is_not_as_it_should_be_is_no_package(
+    changed: dict[str, bytes | None], words: str
+) -> None:
+    arm = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
+    good = {"app.py": b"", "pydantic_core/_core.so": arm}
+    package._check_contents(good, good.keys(), LAMBDA)
+    bad = {name: content for name, content in (good | changed).items() if content is not None}
+    with pytest.raises(PackageError, match=words):
+        package._check_contents(bad, good.keys(), LAMBDA)
+
+
+@pytest.mark.parametrize("stage", ["local", "elsewhere", ""])
+def test_only_a_stage_that_is_deployed_has_a_package(stage: str, tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="there is dev, prod"):
+        package.build(stage, tmp_path)
+
+
+def test_an_overlay_on_what_chalice_does_not_make_is_no_package() -> None:
+    template: Any = {"Resources": {"APIHandlerr": {"Properties": {}}}}
+    with pytest.raises(PackageError, match="APIHandlerr"):
+        package._finished(template, "dev", {}, LAMBDA)
+
+
+# The template
+
+
+def test_cfn_lint_finds_nothing(folders: dict[str, Path]) -> None:
+    files = [str(folder / package.TEMPLATE) for folder in folders.values()]
+    files.append(str(ROOT / "infra" / "backend.yaml"))
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "ca-central-1", "--"]
+    ended = subprocess.run([*command, *files], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_the_sam_translator_takes_it_and_makes_one_stage(template: Any) -> None:
+    resources = translated(template)["Resources"]
+    kinds = [resource["Type"] for resource in resources.values()]
+    assert kinds.count("AWS::ApiGateway::Stage") == 1
+    assert kinds.count("AWS::Lambda::Function") == 3
+    assert kinds.count("AWS::Lambda::EventSourceMapping") == 1
+    (stage,) = (r for r in resources.values() if r["Type"] == "AWS::ApiGateway::Stage")
+    assert stage["Properties"]["StageName"] == "api"
+    assert stage["Properties"]["MethodSettings"][0]["ThrottlingRateLimit"] == 100
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_package_is_for_its_own_stage_only(stage: str, folders: dict[str, Path]) -> None:
+    template = read(folders[stage])
+    parameter = template["Parameters"]["Stage"]
+    assert (parameter["Default"], parameter["AllowedValues"]) == (stage, [stage])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_runs_python_3_13_on_arm_and_is_traced(template: Any, function: str) -> None:
+    properties = template["Resources"][function]["Properties"]
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Architectures"] == ["arm64"]
+    assert properties["Tracing"] == "Active"
+    assert properties["CodeUri"] == "./deployment.zip"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_may_do_what_its_own_policy_says(template: Any, function: str) -> None:
+    resources = template["Resources"]
+    role, policy = FUNCTIONS[function]
+    assert resources[function]["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+    (attached,) = resources[role]["Properties"]["Policies"]
+    assert attached["PolicyDocument"] == json.loads((ROOT / ".chalice" / policy).read_text())
+    assert "ManagedPolicyArns" not in resources[role]["Properties"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_is_told_its_stage_its_queue_and_the_origin(
+    template: Any, function: str
+) -> None:
+    variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
+    assert variables["PAYFLOW_STAGE"] == {"Ref": "Stage"}
+    assert variables["PAYFLOW_WEBHOOK_QUEUE_URL"] == {"Ref": "WebhookQueue"}
+    assert variables["PAYFLOW_ALLOWED_ORIGIN"] == {"Ref": "AllowedOrigin"}
+    assert "PAYFLOW_AUTH" not in variables  # unset: required
+
+
+def test_simulation_is_allowed_in_dev_and_not_in_prod(folders: dict[str, Path]) -> None:
+    for stage, allowed in (("dev", True), ("prod", False)):
+        for function in FUNCTIONS:
+            properties = read(folders[stage])["Resources"][function]["Properties"]
+            said = properties["Environment"]["Variables"]["PAYFLOW_SIMULATION"]
+            assert (said == "allowed") is allowed
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_logs_where_the_log_does_not_stay_for_ever(template: Any, function: str) -> None:
+    properties = template["Resources"][function]["Properties"]
+    group = template["Resources"][properties["LoggingConfig"]["LogGroup"]["Ref"]]
+    assert group["Type"] == "AWS::Logs::LogGroup"
+    # By the function's name, so that a policy can name it and plain Chalice finds it too.
+    name = properties["FunctionName"]["Fn::Sub"]
+    assert group["Properties"]["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/{name}"}
+
+
+def test_a_message_stays_hidden_for_six_times_the_processors_timeout(template: Any) -> None:
+    timeout = template["Resources"]["WebhookProcessor"]["Properties"]["Timeout"]
+    assert timeout == 60
+    assert template["Parameters"]["VisibilityTimeoutSeconds"]["Default"] == 6 * timeout
+
+
+def test_the_api_gives_up_before_api_gateway_does(template: Any) -> None:
+    assert template["Resources"]["APIHandler"]["Properties"]["Timeout"] <= 29
+
+
+def test_only_the_failed_messages_of_a_batch_come_back(template: Any) -> None:
+    (source,) = template["Resources"]["WebhookProcessor"]["Properties"]["Events"].values()
+    assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["Properties"]["Queue"] == {"Fn::Sub": "${WebhookQueue.Arn}"}
+    assert source["Properties"]["BatchSize"] == 10
+
+
+def test_one_origin_reaches_the_preflight_the_functions_and_api_gateways_answers(
+    template: Any, api: Any
+) -> None:
+    preflights = [methods["options"] for methods in api["DefinitionBody"]["paths"].values()]
+    assert len(preflights) == len(api["DefinitionBody"]["paths"]) > 0
+    for preflight in preflights:
+        answer = preflight["x-amazon-apigateway-integration"]["responses"]["default"]
+        name = "method.response.header.Access-Control-Allow-Origin"
+        assert answer["responseParameters"][name] == ORIGIN
+    for response in api["GatewayResponses"].values():
+        headers = response["ResponseParameters"]["Headers"]
+        assert headers["Access-Control-Allow-Origin"] == ORIGIN
+    handler = template["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]
+    assert handler["PAYFLOW_ALLOWED_ORIGIN"] == {"Ref": "AllowedOrigin"}
+    assert "Default" not in template["Parameters"]["AllowedOrigin"]
+    assert ".invalid" not in json.dumps(template)
+
+
+def test_the_api_is_throttled_traced_counted_and_logged(template: Any, api: Any) -> None:
+    (settings,) = api["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (100, 200)
+    assert settings["MetricsEnabled"] is True
+    assert api["TracingEnabled"] is True
+    assert api["EndpointConfiguration"] == "REGIONAL"
+    assert api["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": ["ApiAccessLogGroup", "Arn"]}
+    line = json.loads(api["AccessLogSetting"]["Format"])
+    assert line["requestId"] == "$context.requestId"
+    # Keys travel in headers, cursors in the query: neither is logged.
+    assert not any("header" in value or "query" in value for value in line.values())
+
+
+def test_the_alarm_on_5xx_watches_the_name_that_the_api_has(template: Any, api: Any) -> None:
+    alarm = template["Resources"]["ApiErrorsAlarm"]["Properties"]
+    watched = {part["Name"]: part["Value"] for part in alarm["Dimensions"]}
+    assert watched == {
+        "ApiName": api["DefinitionBody"]["info"]["title"],
+        "Stage": api["StageName"],
+    }
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_every_function_has_an_alarm_on_throttling(template: Any) -> None:
+    watched = {
+        resource["Properties"]["Dimensions"][0]["Value"]["Ref"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        and resource["Properties"]["MetricName"] == "Throttles"
+    }
+    assert watched == set(FUNCTIONS)
+
+
+def test_what_the_package_adds_is_tagged(template: Any) -> None:
+    untaggable = {
+        "AWS::SQS::QueuePolicy",
+        "AWS::SNS::Subscription",
+        "AWS::Lambda::Permission",
+        "AWS::ApiGateway::Account",
+    }
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] in untaggable:
+            continue
+        tags = resource["Properties"]["Tags"]
+        if isinstance(tags, list):
+            tags = {tag["Key"]: tag["Value"] for tag in tags}
+        assert tags["Project"] == "payflow", logical_id
+        assert tags["Stage"] in ({"Ref": "Stage"}, *STAGES), logical_id
+
+
+def test_the_accounts_role_for_access_logs_is_made_on_demand_and_outlives_the_stack(
+    template: Any,
+) -> None:
+    assert template["Parameters"]["ApiGatewayLogsRole"]["Default"] == "present"
+    for name in ("ApiGatewayAccount", "ApiGatewayLogs"):
+        assert template["Resources"][name]["Condition"] == "CreatesApiGatewayLogsRole"
+        assert template["Resources"][name]["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        ("MISSING_AUTHENTICATION_TOKEN", 404, "not_found"),
+        ("INVALID_SIGNATURE", 404, "not_found"),
+        ("THROTTLED", 429, "rate_limited"),
+        ("REQUEST_TOO_LARGE", 413, "body_too_large"),
+        ("INTEGRATION_TIMEOUT", 503, "unavailable"),
+        ("INTEGRATION_FAILURE", 503, "unavailable"),
+        ("DEFAULT_4XX", 400, "validation_failed"),
+        ("DEFAULT_5XX", 500, "internal"),
+    ],
+)
+def test_api_gateway_refuses_with_problems(api: Any, kind: str, status: int, code: str) -> None:
+    response = api["GatewayResponses"][kind]
+    problem = json.loads(response["ResponseTemplates"]["application/json"])
+    assert (response["StatusCode"], problem["status"], problem["code"]) == (
+        str(status),
+        status,
+        code,
+    )
+
+
+def test_every_problem_of_api_gateway_is_one_of_ours_and_names_its_request(api: Any) -> None:
+    known = {error.code: error for error in PayFlowError.__subclasses__()}
+    for kind, response in api["GatewayResponses"].items():
+        problem = json.loads(response["ResponseTemplates"]["application/json"])
+        error = known[problem["code"]]
+        assert (problem["title"], problem["status"]) == (error.title, error.status), kind
+        assert problem["type"] == f"urn:payflow:problem:{error.code}"
+        assert problem["request_id"] == "$context.requestId"
+        headers = response["ResponseParameters"]["Headers"]
+        assert headers["Content-Type"] == "'application/problem+json'"
+        assert headers["X-Request-Id"] == "context.requestId"
+        assert headers["Access-Control-Expose-Headers"] == f"'{','.join(EXPOSED_HEADERS)}'"
+        assert ("Retry-After" in headers) is (error.retry_after_seconds is not None)
+
+
+def test_prod_and_dev_are_tagged_as_what_they_are(folders: dict[str, Path]) -> None:
+    for stage in STAGES:
+        for function in FUNCTIONS:
+            tags = read(folders[stage])["Resources"][function]["Properties"]["Tags"]
+            assert tags["Stage"] == stage
