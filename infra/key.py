@@ -36,13 +36,16 @@ def main() -> None:
 
 def make_key(stage: str, name: str, scopes: list[str]) -> str:
     """The new key. Raises PayFlowError, or what boto3 raises."""
-    store = Store(
+    keys = ApiKeys(stage, store_of(stage), is_required=True, clock=lambda: datetime.now(UTC))
+    return keys.create(validated(CreateApiKey, {"name": name, "scopes": scopes})).secret
+
+
+def store_of(stage: str) -> Store:
+    return Store(
         dynamodb_client(os.environ.get("AWS_REGION", "ca-central-1")),
         payments_table=f"payflow-payments-{stage}",
         idempotency_table=f"payflow-idempotency-{stage}",
     )
-    keys = ApiKeys(stage=stage, store=store, is_required=True, clock=lambda: datetime.now(UTC))
-    return keys.create(validated(CreateApiKey, {"name": name, "scopes": scopes})).secret
 
 
 if __name__ == "__main__":

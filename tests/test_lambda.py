@@ -46,6 +46,11 @@ def api_event(method: str, resource: str, body: Any = None, **path: str) -> dict
     }
 
 
+def with_key(event: dict[str, Any], key: str) -> dict[str, Any]:
+    event["headers"]["Authorization"] = f"Bearer {key}"
+    return event
+
+
 def create(**fields: Any) -> Any:
     body = {
         "merchant": "Northern Lights Coffee",

@@ -30,7 +30,7 @@ from chalicelib.model import Payment
 from tests import engines, iam
 from tests.conftest import QUEUE_URL, REGION, payflow, recorder
 from tests.iam import API, Call, Grant, NotUnderstood
-from tests.test_lambda import api_event, create, hint, scheduled_event, sqs_event
+from tests.test_lambda import api_event, create, hint, scheduled_event, sqs_event, with_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -179,11 +179,6 @@ def issued(event: dict[str, Any]) -> Any:
     answer = payflow.app(event, None)
     assert answer["statusCode"] == 201
     return json.loads(answer["body"])
-
-
-def with_key(event: dict[str, Any], key: str) -> dict[str, Any]:
-    event["headers"]["Authorization"] = f"Bearer {key}"
-    return event
 
 
 def walk_through_an_outage_of_the_queue(sqs: "SQSClient") -> None:

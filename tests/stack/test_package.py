@@ -10,18 +10,23 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from chalicelib.api_keys import ApiKeys, new_secret
+from chalicelib.commands import CreateApiKey
+from chalicelib.model import Scope
 from infra import deploy, package
+from infra.key import make_key, store_of
 from infra.local import emulator
 from infra.package import Target
 from tests.engines import ROOT, accepts, free_port, wait_until
 from tests.stack.conftest import JSON, Client, request
-from tests.test_lambda import api_event, sqs_event
+from tests.test_lambda import api_event, sqs_event, with_key
 
 ORIGIN = "https://dashboard.example"
 RUNTIMES_OWN = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
@@ -79,15 +84,17 @@ class Deployed:
         self.outputs: dict[str, str] = {}
         self.deploy()
         self.client = Client(int(url.rpartition(":")[2]))
+        self.key = make_key("dev", "tests", ["read", "write"])
 
     def deploy(self) -> None:
         chosen = {"AllowedOrigin": ORIGIN, "VisibilityTimeoutSeconds": "2"}
         self.outputs = deploy.deploy("dev", self._twin, chosen)
 
-    def call(self, method: str, path: str, fields: Any = None) -> Any:
+    def call(self, method: str, path: str, fields: Any = None, key: str | None = None) -> Any:
         route = f"/restapis/{self.outputs['RestAPIId']}/api/_user_request_{path}"
         body = None if fields is None else json.dumps(fields)
-        return self.client.request(method, route, body, **JSON)
+        bearer = {"Authorization": f"Bearer {self.key if key is None else key}"}
+        return self.client.request(method, route, body, **JSON, **bearer)
 
     def status(self, payment_id: str) -> str:
         return str(self.call("GET", f"/v1/payments/{payment_id}").json["status"])
@@ -122,6 +129,26 @@ def test_a_request_goes_through_api_gateway_to_the_function_in_the_zip(deployed:
     assert (refused.status, refused.json["code"]) == (400, "validation_failed")
     assert deployed.call("GET", "/v1/payments/PAY-NONE").status == 404
     assert deployed.call("GET", "/v1/health?deep=1").status == 200
+
+
+def test_who_has_no_key_of_this_stage_does_not_get_in(deployed: Deployed) -> None:
+    revoked = make_key("dev", "revoked", ["admin"])
+    keys = ApiKeys("dev", store_of("dev"), is_required=True, clock=lambda: datetime.now(UTC))
+    keys.revoke(next(key.id for key in keys.all() if key.name == "revoked"))
+    reader = make_key("dev", "reader", ["read"])
+    for key in ("", "x", revoked, new_secret("dev"), make_key_of_another_stage()):
+        refused = deployed.call("GET", "/v1/payments", key=key)
+        assert (refused.status, refused.json["code"]) == (401, "unauthenticated")
+    assert deployed.call("GET", "/v1/payments", key=reader).status == 200
+    refused = deployed.call("POST", "/v1/payments", request(), key=reader)
+    assert (refused.status, refused.json["code"]) == (403, "forbidden")
+    assert deployed.call("GET", "/v1/health", key="").status == 200
+
+
+def make_key_of_another_stage() -> str:
+    """One that the tables of `dev` hold, as if a row had been copied from `prod`'s."""
+    keys = ApiKeys("prod", store_of("dev"), is_required=True, clock=lambda: datetime.now(UTC))
+    return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).secret
 
 
 def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_letter(
@@ -181,8 +208,10 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
         archive.extractall(task)
     fields = request(metadata={"simulate": "completed"})
     events = {
-        "create": api_event("POST", "/v1/payments", fields),
-        "get": api_event("GET", "/v1/payments/{payment_id}", payment_id="-"),
+        "create": with_key(api_event("POST", "/v1/payments", fields), deployed.key),
+        "get": with_key(
+            api_event("GET", "/v1/payments/{payment_id}", payment_id="-"), deployed.key
+        ),
         "batch": sqs_event("{}", "no job at all"),
         "minute": {
             "version": "0", "id": "1", "account": "0", "region": "ca-central-1", "detail": {},
