@@ -5,9 +5,8 @@
 Guarantee: Chalice starts only when the tables and queues are there, and this ends well only when
 Lambda honours the failures that the queue's function reports. (Between the two steps it does not:
 what fails then is lost from the queue, and the sweeper makes it good.) What Chalice cannot do
-stays out:
-throttling, API Gateway's own answers as problems, access logs, and the alarms on the API and the
-functions. `make deploy` does all of it.
+stays out: throttling, API Gateway's own answers as problems, access logs, and the alarms on the
+API and the functions. `make deploy` does all of it.
 """
 
 import argparse
@@ -74,9 +73,11 @@ def deploy(stage: str, origin: str, email: str) -> None:
             _run_chalice(project, stage)
         finally:
             # Also when it broke off: the queue may feed its function already.
-            switch_on_partial_batches(boto3.client("lambda"), outputs["WebhookQueueArn"])
+            sources = switch_on_partial_batches(boto3.client("lambda"), outputs["WebhookQueueArn"])
             if (project / _DEPLOYED).exists():
                 shutil.copytree(project / _DEPLOYED, remembered, dirs_exist_ok=True)
+    if sources == 0:
+        raise DeployError("Chalice made no event source for the queue: nothing receives from it")
 
 
 def prepare(
@@ -120,15 +121,16 @@ def resolved(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
-def switch_on_partial_batches(lambdas: Any, queue_arn: str) -> None:
-    """Without this Lambda deletes the messages that failed. Raises DeployError if it cannot."""
+def switch_on_partial_batches(lambdas: Any, queue_arn: str) -> int:
+    """Without this Lambda deletes the messages that failed. Returns how many functions the queue
+    feeds, all of which now report theirs.
+    """
     sources = lambdas.list_event_source_mappings(EventSourceArn=queue_arn)["EventSourceMappings"]
-    if not sources:
-        raise DeployError(f"nothing receives from {queue_arn}: Chalice made no event source for it")
     for source in sources:
         lambdas.update_event_source_mapping(
             UUID=source["UUID"], FunctionResponseTypes=["ReportBatchItemFailures"]
         )
+    return len(sources)
 
 
 def _run_chalice(project: Path, stage: str) -> None:

@@ -7,6 +7,7 @@ a deleted stack has left behind are taken into the new one with their data.
 import argparse
 import json
 import sys
+import uuid
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -124,7 +125,7 @@ class Stack:
         kind = what.pop("ChangeSetType", "CREATE" if self.parameters() is None else "UPDATE")
         change_set = self._cloudformation.create_change_set(
             StackName=self._name,
-            ChangeSetName=f"payflow-{kind.lower()}",
+            ChangeSetName=f"payflow-{uuid.uuid4()}",
             ChangeSetType=kind,
             **what,
         )["Id"]

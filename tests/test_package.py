@@ -188,6 +188,23 @@ def test_the_sam_translator_takes_it_and_makes_one_stage(template: Any) -> None:
     (stage,) = (r for r in resources.values() if r["Type"] == "AWS::ApiGateway::Stage")
     assert stage["Properties"]["StageName"] == "api"
     assert stage["Properties"]["MethodSettings"][0]["ThrottlingRateLimit"] == 100
+    # It cannot log before the account's role is there.
+    assert "ApiGatewayAccount" in json.dumps(stage["Properties"]["Variables"])
+
+
+def test_another_origin_reaches_the_stage_although_the_definition_reads_the_same(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployments = []
+    for seconds in (1, 2):
+        monkeypatch.setattr("samtranslator.model.apigateway.time.time", lambda: seconds)  # noqa: B023
+        resources = translated(read(folders["dev"]))["Resources"]
+        deployments += [
+            logical_id
+            for logical_id, resource in resources.items()
+            if resource["Type"] == "AWS::ApiGateway::Deployment"
+        ]
+    assert len(set(deployments)) == 2
 
 
 @pytest.mark.parametrize("stage", STAGES)
