@@ -1,4 +1,4 @@
-"""`python -m infra.local [reset | hint-stuck]`: run the local stack, empty it, or help it along."""
+"""`python -m infra.local [reset]`: run the local stack, or empty it."""
 
 import sys
 
@@ -6,14 +6,10 @@ from infra.local import settings, supervisor
 
 
 def main() -> None:
-    actions = {
-        (): supervisor.run,
-        ("reset",): supervisor.reset,
-        ("hint-stuck",): supervisor.hint_stuck,
-    }
+    actions = {(): supervisor.run, ("reset",): supervisor.reset}
     action = actions.get(tuple(sys.argv[1:]))
     if action is None:
-        sys.exit("Usage: python -m infra.local [reset | hint-stuck]")
+        sys.exit("Usage: python -m infra.local [reset]")
     try:
         action(settings.from_environment())
     except settings.SetupError as error:

@@ -99,14 +99,10 @@ def reset(local: Local) -> None:
     print("The local stack is empty.")
 
 
-def hint_stuck(local: Local) -> None:
-    """Hint of the payments that the sweeper has given up. Raises SetupError unless it runs."""
-    if not _accepts(local.aws_port):
+def check_runs(local: Local) -> None:
+    """Raises SetupError unless the stack runs."""
+    if not (local.aws_config.exists() and _accepts(local.aws_port)):
         raise SetupError(f"No stack runs on port {local.aws_port}; start it with `make run`.")
-    local.enter_environment()
-    import app  # its settings come from the environment
-
-    print(f"Sent the hints of {app.payments.hint_stuck(app.now())} payments.")
 
 
 def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Process]:

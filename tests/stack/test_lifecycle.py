@@ -152,11 +152,37 @@ def test_a_second_start_in_one_folder_is_a_sentence(stack: Stack) -> None:
     assert_sentence(run(stack.local.state, "reset"), "already runs")
 
 
-def test_the_hints_of_stuck_payments_are_sent_by_command(stack: Stack, tmp_path: Path) -> None:
-    assert_sentence(run(tmp_path, "hint-stuck"), "No stack runs", "make run")
-    ports = {name: stack.env[name] for name in ("PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT")}
-    sent = run(stack.local.state, "hint-stuck", **ports)
+def operate(stack: Stack, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """One of the operator's commands, on the stack's own stage."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=stack.env | env,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_hints_of_stuck_payments_are_sent_by_command(stack: Stack) -> None:
+    sent = operate(stack, "infra.hint_stuck", "local")
     assert (sent.returncode, sent.stdout) == (0, "Sent the hints of 0 payments.\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("infra.hint_stuck", "local"),
+        ("infra.key", "--stage", "local", "--name", "x", "--scopes", "read"),
+    ],
+)
+def test_an_operators_command_says_so_when_no_stack_runs(
+    stack: Stack, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Before the first run there is no file that keeps its clients from AWS."""
+    for env in ({"PAYFLOW_STATE_DIR": str(tmp_path)}, {"PAYFLOW_AWS_PORT": str(free_port())}):
+        assert_sentence(operate(stack, *command, **env), "No stack runs", "make run")
 
 
 def test_two_stacks_on_other_ports_do_not_meet(stack: Stack, tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from chalicelib.api_keys import ApiKeys, new_secret
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
 from infra import deploy, package
-from infra.key import make_key, store_of
+from infra.hint_stuck import hint_stuck
+from infra.key import make_key
 from infra.local import emulator, provision
 from infra.package import Target
+from infra.stage import store_of
 from tests.engines import ROOT, accepts, free_port, wait_until
 from tests.stack.conftest import JSON, Client, request
 from tests.test_lambda import api_event, sqs_event, with_key
@@ -55,6 +57,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "ca-central-1",
+        "AWS_REGION": "ca-central-1",
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local.emulator"],
@@ -142,6 +145,11 @@ def test_who_has_no_key_of_this_stage_does_not_get_in(deployed: Deployed) -> Non
     refused = deployed.call("POST", "/v1/payments", request(), key=reader)
     assert (refused.status, refused.json["code"]) == (403, "forbidden")
     assert deployed.call("GET", "/v1/health", key="").status == 200
+
+
+def test_an_operator_hints_of_what_is_stuck_on_a_deployed_stage(deployed: Deployed) -> None:
+    assert deployed.call("GET", "/v1/health?deep=1").status == 200
+    assert hint_stuck("dev") == 0
 
 
 def make_key_of_another_stage() -> str:

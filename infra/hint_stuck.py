@@ -1,0 +1,44 @@
+"""Sends the hints of payments that the sweeper has given up: `make hint-stuck STAGE=…`."""
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.errors import PayFlowError
+from chalicelib.payments import Payments
+from chalicelib.processor import Simulator
+from infra import stage as stages
+from infra.local.settings import SetupError
+
+
+def main(arguments: list[str]) -> None:
+    try:
+        (stage,) = arguments
+    except ValueError:
+        sys.exit("Name the stage: make hint-stuck STAGE=dev")
+    try:
+        stages.enter(stage)
+        sent = hint_stuck(stage)
+    except (PayFlowError, SetupError, BotoCoreError, ClientError) as error:
+        sys.exit(f"Not all hints were sent. {error}")
+    print(f"Sent the hints of {sent} payments.")
+
+
+def hint_stuck(stage: str) -> int:
+    """How many. Raises PayFlowError, or what boto3 raises."""
+    payments = Payments(
+        stage=stage,
+        store=stages.store_of(stage),
+        queue=stages.queue_of(stage),
+        processor=Simulator(),
+        simulation_allowed=False,
+        sweep_unit=timedelta(seconds=int(os.environ.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60"))),
+        clock=lambda: datetime.now(UTC),
+    )
+    return payments.hint_stuck(payments.clock())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
