@@ -7,6 +7,7 @@ inside.
 """
 
 import functools
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ REQUEST_HEADERS: Final = ("Authorization", "Idempotency-Key")
 EXPOSED_HEADERS: Final = ("X-Request-Id", "Idempotent-Replayed", "Location", "Retry-After")
 _PREFLIGHT_SECONDS: Final = 600
 _MAX_LOGGED_PATH: Final = 200
+_KEY: Final = re.compile(r"pf_[a-z0-9]+_[0-9a-f]+")  # one that somebody put where an id belongs
 
 
 def cors(allowed_origin: str) -> CORSConfig:
@@ -161,7 +163,7 @@ class Api:
         log(
             "request",
             method=request.method,
-            path=request.path.format(**path)[:_MAX_LOGGED_PATH],
+            path=_KEY.sub("pf_…", request.path.format(**path))[:_MAX_LOGGED_PATH],
             status=answer.status,
             latency_ms=round((time.perf_counter() - started) * 1000, 1),
             request_id=request_id,

@@ -87,7 +87,7 @@ class ApiKeys:
     def roll(self, key_id: str, command: RollApiKey) -> Issued:
         """A new key in place of a live one, which ends after the overlap.
 
-        Raises NotFound, Conflict when it has ended already, or Unavailable.
+        Raises NotFound, Unavailable, or Conflict when it has ended or was rolled already.
         """
         old, now = self.store.get_key(key_id), self.clock()
         end = now + timedelta(hours=command.overlap_hours)
@@ -97,7 +97,9 @@ class ApiKeys:
                 raise KeyIsGone
             self.store.replace_key(old, min(end, old.expires_at or end), issued.key)
         except KeyIsGone:
-            raise Conflict("The key is revoked or has expired; create a new one.") from None
+            raise Conflict(
+                "The key is revoked, has expired or was rolled before; create a new one."
+            ) from None
         self._remembered.pop(old.digest, None)
         return issued
 

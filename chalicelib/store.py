@@ -267,7 +267,10 @@ class Store:
         return self._keys("")
 
     def replace_key(self, old: ApiKey, old_ends_at: datetime, new: ApiKey) -> None:
-        """Add `new` and let `old` end, both or none. Raises KeyIsGone when `old` is revoked."""
+        """Add `new` and let `old` end, both or none.
+
+        Raises KeyIsGone when `old` is revoked or was replaced before: its end is settled then.
+        """
         put = {
             "TableName": self._payments,
             "Item": _encode(_api_key_item(new)),
@@ -276,9 +279,10 @@ class Store:
         end = {
             "TableName": self._payments,
             "Key": _encode(_api_key_key(old.digest)),
-            "UpdateExpression": "SET expiresAt = :end",
-            "ConditionExpression": "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
-            "ExpressionAttributeValues": _encode({":end": rfc3339(old_ends_at)}),
+            "UpdateExpression": "SET expiresAt = :end, replacedBy = :new",
+            "ConditionExpression": "attribute_exists(PK) AND attribute_not_exists(revokedAt) "
+            "AND attribute_not_exists(replacedBy)",
+            "ExpressionAttributeValues": _encode({":end": rfc3339(old_ends_at), ":new": new.id}),
         }
         try:
             self._transact(new.id, {"Update": end}, {"Put": put})

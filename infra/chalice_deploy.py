@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy import DeployError, Stack, parameter_values
 from infra.package import PYTHON, ROOT, PackageError, copy_sources, stage_settings
+from infra.stage import choose_region
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
 """Where Chalice remembers what it has made."""
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--email", default="", help="who hears of alarms")
     asked = parser.parse_args(arguments)
     try:
+        choose_region()
         check_python(sys.version_info[:2])
         if not asked.origin:
             raise DeployError("name the dashboard's origin: ORIGIN=https://…")
@@ -72,10 +74,11 @@ def deploy(stage: str, origin: str, email: str) -> None:
         try:
             _run_chalice(project, stage)
         finally:
-            # Also when it broke off: the queue may feed its function already.
-            sources = switch_on_partial_batches(boto3.client("lambda"), outputs["WebhookQueueArn"])
+            # Also when it broke off: Chalice must know what it made, and the queue may feed its
+            # function already.
             if (project / _DEPLOYED).exists():
                 shutil.copytree(project / _DEPLOYED, remembered, dirs_exist_ok=True)
+            sources = switch_on_partial_batches(boto3.client("lambda"), outputs["WebhookQueueArn"])
     if sources == 0:
         raise DeployError("Chalice made no event source for the queue: nothing receives from it")
 
@@ -157,7 +160,7 @@ def _account_names(stage: str) -> dict[str, str]:
     caller = boto3.client("sts").get_caller_identity()
     return {
         "AWS::Partition": caller["Arn"].split(":")[1],
-        "AWS::Region": boto3.client("sts").meta.region_name,
+        "AWS::Region": boto3.Session().region_name,
         "AWS::AccountId": caller["Account"],
         "Stage": stage,
     }

@@ -17,6 +17,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from infra.package import ROOT, TEMPLATE, ZIP
+from infra.stage import choose_region
 
 _WAITING: Final = {"Delay": 2, "MaxAttempts": 900}
 _CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> None:
     wanted = {"AllowedOrigin": asked.origin, "AlarmEmail": asked.email}
     chosen = {name: value for name, value in wanted.items() if value}
     try:
+        choose_region()
         outputs = deploy(asked.stage, ROOT / "dist" / asked.stage, chosen, asked.bucket)
     except DeployError as error:
         sys.exit(f"Not deployed: {error}")
@@ -60,7 +62,9 @@ def deploy(stage: str, folder: Path, chosen: Mapping[str, str], bucket: str = ""
         raise DeployError("a new stack needs ORIGIN=https://…, the dashboard's origin")
     if previous is None:
         previous = stack.take_in(template, stage)
-    chosen = {"ApiGatewayLogsRole": _logs_role(), **chosen} if not previous else chosen
+    # Also when tables were taken in: a stack that never came up never had a say in it.
+    if "ApiGatewayLogsRole" not in (previous or ()):
+        chosen = {"ApiGatewayLogsRole": _logs_role(), **chosen}
     values = parameter_values(template, chosen, previous or set())
     url = _upload(bucket, folder / ZIP, template)
     stack.change(TemplateURL=url, Parameters=values, Capabilities=_CAPABILITIES)
@@ -79,7 +83,7 @@ class Stack:
         stack = self._description()
         if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
             return None
-        if stack["StackStatus"] == "ROLLBACK_COMPLETE":
+        if stack["StackStatus"] in {"ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}:
             raise DeployError(
                 f"{self._name} could not be created last time; remove what is left of it with "
                 f"`aws cloudformation delete-stack --stack-name {self._name}`, and try again"

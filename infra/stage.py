@@ -19,11 +19,17 @@ _REGION: Final = "ca-central-1"
 def enter(stage: str) -> None:
     """Make this process's AWS clients speak to where the stage is. Raises SetupError."""
     if stage != settings.STAGE:
-        os.environ.setdefault("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", _REGION))
+        choose_region()
         return
     local = settings.from_environment()
     supervisor.check_runs(local)
     local.enter_environment()
+
+
+def choose_region() -> None:
+    """One region for every command: AWS_REGION, else the developer's own, else design's."""
+    region = os.environ.get("AWS_REGION") or boto3.Session().region_name or _REGION
+    os.environ.update(AWS_REGION=region, AWS_DEFAULT_REGION=region)
 
 
 def store_of(stage: str) -> Store:

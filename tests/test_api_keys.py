@@ -184,6 +184,18 @@ def test_a_key_that_has_ended_cannot_be_rolled(keys: ApiKeys, clock: Clock) -> N
     assert len(keys.all()) == 2, "no new key was made"
 
 
+def test_a_key_is_rolled_once(keys: ApiKeys, clock: Clock) -> None:
+    old = make(keys)
+    new = keys.roll(old.key.id, RollApiKey())
+    with pytest.raises(Conflict):
+        keys.roll(old.key.id, RollApiKey())
+    assert {key.id for key in keys.all()} == {old.key.id, new.key.id}
+    assert new.key.expires_at is None
+    keys.revoke(old.key.id)
+    refusal(keys, bearer(old))
+    assert keys.admit(bearer(keys.roll(new.key.id, RollApiKey())), Scope.READ)
+
+
 def test_a_key_that_is_revoked_while_it_is_rolled_gets_no_successor(
     keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,7 +268,7 @@ def test_where_no_key_is_required_everybody_is_admitted(store: Store, clock: Clo
         ({"scopes": []}, "scopes"), ({"scopes": ["root"]}, "scopes.0"),
         ({"scopes": "read"}, "scopes"),
         ({"expires_at": "2026-11-21"}, "expires_at"), ({"expires_at": 7}, "expires_at"),
-        ({"owner": "x"}, "owner"),
+        ({"owner": "x"}, "owner"), ({"name": new_secret("test")}, "name"),
     ],
 )  # fmt: skip
 def test_a_bad_key_request_is_refused_by_name(
