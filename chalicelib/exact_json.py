@@ -4,6 +4,7 @@ Guarantee: no number passes through a float, and what RFC 8259 leaves to chance
 (duplicate names, bytes that are not UTF-8) is refused.
 """
 
+import functools
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -38,14 +39,17 @@ def loads(body: bytes) -> Any:
 
 def dumps(value: Any) -> str:
     """Compact ASCII JSON; a `Decimal` is written digit for digit."""
-    return simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
+    return _dumps(value)
 
 
 def canonical(value: Any) -> str:
     """The one spelling of `value`, whatever order its names came in, at any depth."""
-    return simplejson.dumps(
-        value, use_decimal=True, allow_nan=False, separators=(",", ":"), sort_keys=True
-    )
+    return _dumps(value, sort_keys=True)
+
+
+_dumps = functools.partial(
+    simplejson.dumps, use_decimal=True, allow_nan=False, separators=(",", ":")
+)
 
 
 def _number(text: str) -> Decimal:

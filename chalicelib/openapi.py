@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, generated from the routes and their models."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -79,8 +80,9 @@ class Problem(BaseModel):
     errors: list[ProblemField] = Field(default=[], description="with `validation_failed` only")
 
 
+@functools.cache
 def document(app: Chalice) -> Json:
-    """The description of every route of `app`."""
+    """The description of every route of `app`, made once a process."""
     routes = list(_operations(app))
     schemas = _schemas(what for _, _, what in routes)
     paths: Json = {}

@@ -41,7 +41,6 @@ from chalicelib.model import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 Item = dict[str, Any]
 Result = TypeVar("Result")
@@ -116,18 +115,13 @@ class Store:
             "ExpressionAttributeValues": _encode({":now": int(now.timestamp())}),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        put_payment = {
-            "TableName": self._payments,
-            "Item": _encode(_payment_item(change.payment)),
-            "ConditionExpression": "attribute_not_exists(PK)",
-        }
         try:
             # The id is the token: a resend after a lost answer commits nothing twice.
             self._transact(
                 change.payment.id,
                 {"Put": put_record},
-                {"Put": put_payment},
-                self._put(change.event),
+                {"Put": self._when_absent(_payment_item(change.payment))},
+                {"Put": self._when_absent(_event_item(change.event))},
             )
         except _ConditionFailed as failed:
             if failed.items[0] is None:
@@ -157,7 +151,11 @@ class Store:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         try:
-            self._transact(change.event.id, {"Update": update}, self._put(change.event))
+            self._transact(
+                change.event.id,
+                {"Update": update},
+                {"Put": self._when_absent(_event_item(change.event))},
+            )
         except _ConditionFailed as failed:
             if failed.items[0] is None:
                 raise
@@ -241,11 +239,7 @@ class Store:
 
     def add_key(self, key: ApiKey) -> None:
         with outage_is_unavailable("DynamoDB"):
-            self._dynamodb.put_item(
-                TableName=self._payments,
-                Item=_encode(_api_key_item(key)),
-                ConditionExpression="attribute_not_exists(PK)",
-            )
+            self._dynamodb.put_item(**self._when_absent(_api_key_item(key)))
 
     def find_key(self, digest: str) -> ApiKey | None:
         """The API key with this digest, if there is one, as of the last write."""
@@ -271,11 +265,6 @@ class Store:
 
         Raises KeyIsGone when `old` is revoked or was replaced before: its end is settled then.
         """
-        put = {
-            "TableName": self._payments,
-            "Item": _encode(_api_key_item(new)),
-            "ConditionExpression": "attribute_not_exists(PK)",
-        }
         end = {
             "TableName": self._payments,
             "Key": _encode(_api_key_key(old.digest)),
@@ -285,7 +274,7 @@ class Store:
             "ExpressionAttributeValues": _encode({":end": rfc3339(old_ends_at), ":new": new.id}),
         }
         try:
-            self._transact(new.id, {"Update": end}, {"Put": put})
+            self._transact(new.id, {"Update": end}, {"Put": self._when_absent(_api_key_item(new))})
         except _ConditionFailed as failed:
             raise KeyIsGone from failed
 
@@ -365,13 +354,12 @@ class Store:
                 return items
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _put(self, event: Event) -> "TransactWriteItemTypeDef":
+    def _when_absent(self, item: Item) -> dict[str, Any]:
+        """A put into the payments table that replaces nothing."""
         return {
-            "Put": {
-                "TableName": self._payments,
-                "Item": _encode(_event_item(event)),
-                "ConditionExpression": "attribute_not_exists(PK)",
-            }
+            "TableName": self._payments,
+            "Item": _encode(item),
+            "ConditionExpression": "attribute_not_exists(PK)",
         }
 
     def _transact(self, token: str, *items: Any) -> None:
@@ -512,7 +500,7 @@ def _payment_item(payment: Payment) -> Item:
         "version": payment.version,
         "submittedAt": payment.submitted_at and rfc3339(payment.submitted_at),
     }
-    return {name: value for name, value in item.items() if value is not None}
+    return _present(item)
 
 
 def _payment(item: Item) -> Payment:
@@ -554,7 +542,7 @@ def _api_key_item(key: ApiKey) -> Item:
         "expiresAt": key.expires_at and rfc3339(key.expires_at),
         "revokedAt": key.revoked_at and rfc3339(key.revoked_at),
     }
-    return {name: value for name, value in item.items() if value is not None}
+    return _present(item)
 
 
 def _api_key(item: Item) -> ApiKey:
@@ -603,6 +591,11 @@ def _record(item: Item) -> Record:
         response=item["response"],
         expires_at_seconds=int(item["expiresAt"]),
     )
+
+
+def _present(item: Item) -> Item:
+    """What is unknown is left out: an attribute of the table is there or it is not."""
+    return {name: value for name, value in item.items() if value is not None}
 
 
 def _encode(item: Mapping[str, Any]) -> dict[str, Any]:
