@@ -1,10 +1,14 @@
 """The engines, and the pieces that every test builds its payments from."""
 
+import atexit
 import importlib
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -36,9 +40,10 @@ SETTINGS = {
 }
 recorder = iam.Recorder()
 recorder.listen()  # before the app makes its clients
+HEARD = Path(tempfile.mkdtemp(prefix="payflow-heard-")) / "calls.jsonl"
+atexit.register(shutil.rmtree, HEARD.parent)
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import
-recorder.attach(payflow.app)
 START = datetime(2026, 11, 22, 21, 57, 1, 120000, tzinfo=UTC)
 _numbers = itertools.count(1)
 

@@ -1,7 +1,7 @@
 """What each function asks of AWS while tests run it, and what its IAM policy grants.
 
-Guarantee: every call that a boto3 client makes while one of the app's handlers runs is heard,
-whichever client, thread and test it comes from, and is translated to the IAM actions that AWS
+Guarantee: every call that a boto3 client makes for one of the app's handlers is heard, whichever
+client, thread, process and test it comes from, and is translated to the IAM actions that AWS
 checks for it. A call or a form of policy that is not known here fails; it is never passed over.
 """
 
@@ -9,7 +9,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
@@ -26,7 +29,10 @@ API: Final = "api_handler"
 X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
 """Their resource can only be `*`: X-Ray has no resource level for them."""
 
-_STATEMENT: Final = {"Sid", "Effect", "Action", "Resource"}
+HEARD_FILE: Final = "PAYFLOW_TEST_HEARD"
+"""The environment variable that names the file where child processes write what they ask."""
+
+_STATEMENT: Final = {"Sid", "Effect", "Action", "Resource", "Condition"}
 _BY_ITEM: Final = {
     "Get": "GetItem",
     "Put": "PutItem",
@@ -35,6 +41,9 @@ _BY_ITEM: Final = {
     "ConditionCheck": "ConditionCheckItem",
 }
 _ON_A_TABLE: Final = {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "DescribeTable"}
+_BY_KEY: Final = {
+    f"dynamodb:{operation}" for operation in {"BatchGetItem", "Query", *_BY_ITEM.values()}
+}
 _ON_A_QUEUE: Final = {
     "SendMessage": "SendMessage",
     "SendMessageBatch": "SendMessage",
@@ -56,9 +65,12 @@ class Grant(NamedTuple):
 
     action: str
     resource: str
+    partitions: str = ""
+    """Of the payments table, the kind of partition: `PAY#*` or `APIKEYS`."""
 
     def __str__(self) -> str:
-        return f"{self.action} on {self.resource}"
+        where = f" in {self.partitions}" if self.partitions else ""
+        return f"{self.action} on {self.resource}{where}"
 
 
 class Call(NamedTuple):
@@ -72,68 +84,90 @@ class Call(NamedTuple):
 
 
 class Recorder:
-    """Hears what the functions of one app ask of AWS.
+    """Hears what the functions ask of AWS.
 
-    One function runs at a time, so a call belongs to the one that runs, whichever of its
-    threads makes it. What a test asks for itself belongs to none and is not kept.
+    A call belongs to the function whose handler made it, be it in a thread of its own. What a
+    test or the local stack asks for itself belongs to none and is not kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Callable[[Call], None] | None = None) -> None:
         self.calls: list[Call] = []
         self.entered: list[str] = []
         """Each run of a handler: its function's name, or its route as `GET /v1/health`."""
-        self._running: str | None = None
+        self._keep = keep or self.calls.append
+        self._running: ContextVar[str | None] = ContextVar("running", default=None)
 
     def listen(self) -> None:
-        """To every client that is made from now on: a new session takes these hooks over."""
-        BUILTIN_HANDLERS.append(("provide-client-params", self._hear))
-
-    def attach(self, app: Chalice) -> None:
-        """Learn which function runs, from the app itself, so that no test can forget to tell."""
+        """To every handler, and to every client that a session makes from now on."""
         recorder = self
+        call_api, call_other = Chalice.__call__, EventSourceHandler.__call__
+        submit = ThreadPoolExecutor.submit
 
-        class RecordedChalice(Chalice):
-            def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-                request = event["requestContext"]
-                with recorder._run(API, f"{request['httpMethod']} {request['resourcePath']}"):
-                    return super().__call__(event, context)
+        def run_api(app: Chalice, event: Any, context: Any) -> dict[str, Any]:
+            request = event["requestContext"]
+            with recorder._run(API, f"{request['httpMethod']} {request['resourcePath']}"):
+                return call_api(app, event, context)
 
-        app.__class__ = RecordedChalice
-        for name in functions(app):
-            if name != API:
-                handler: Any = app.handler_map[name]
-                if not isinstance(handler, EventSourceHandler):
-                    raise NotUnderstood(f"{name} is a kind of function that is not recorded yet")
-                handler.func = self._recorded(name, handler.func)
+        def run_other(handler: EventSourceHandler, event: Any, context: Any) -> Any:
+            name = handler.func.__name__
+            with recorder._run(name, name):
+                return call_other(handler, event, context)
 
-    def _recorded(self, name: str, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def run(event: Any) -> Any:
-            with self._run(name, name):
-                return handler(event)
+        def submit_in_context(
+            pool: ThreadPoolExecutor, work: Callable[..., Any], /, *values: Any, **named: Any
+        ) -> Future[Any]:
+            return submit(pool, copy_context().run, work, *values, **named)
 
-        return run
+        patches: list[tuple[Any, str, Any]] = [
+            (Chalice, "__call__", run_api),
+            (EventSourceHandler, "__call__", run_other),
+            (ThreadPoolExecutor, "submit", submit_in_context),
+        ]
+        for where, name, patched in patches:
+            setattr(where, name, patched)
+        BUILTIN_HANDLERS.append(("provide-client-params", self._hear))
 
     @contextmanager
     def _run(self, function: str, entry: str) -> Iterator[None]:
         self.entered.append(entry)
-        self._running = function
+        token = self._running.set(function)
         try:
             yield
         finally:
-            self._running = None
+            self._running.reset(token)
 
     def _hear(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
-        if self._running is not None:
+        function = self._running.get()
+        if function is not None:
             test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
             service: str = model.service_model.service_name
-            self.calls.append(Call(self._running, service, model.name, dict(params), test))
+            self._keep(Call(function, service, model.name, dict(params), test))
+
+
+def write_down(file: Path) -> Callable[[Call], None]:
+    """What keeps each call in `file`, for the process that started this one to read. One write
+    a call: the processes of all stacks share the file, and each may be killed at any moment.
+    """
+
+    def keep(call: Call) -> None:
+        with file.open("ab", buffering=0) as lines:
+            lines.write(json.dumps(call, default=repr).encode() + b"\n")
+
+    return keep
+
+
+def written_down(file: Path) -> list[Call]:
+    if not file.exists():
+        return []
+    with file.open() as lines:
+        return [Call(*json.loads(line)) for line in lines]
 
 
 def functions(app: Chalice) -> list[str]:
     """The Lambda functions that Chalice makes of `app`, by its names for them."""
-    assert not app.websocket_handlers, "websocket handlers are functions of their own"
-    others: list[Any] = [*app.event_sources, *app.pure_lambda_functions, *app.builtin_auth_handlers]
-    return [API, *(other.name for other in others)]
+    if app.websocket_handlers or app.pure_lambda_functions or app.builtin_auth_handlers:
+        raise NotUnderstood("a kind of function that is not recorded yet")
+    return [API, *(source.name for source in app.event_sources)]
 
 
 def policy_file(function: str) -> str:
@@ -147,16 +181,18 @@ def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
     found: dict[Grant, str] = {}
     for call in calls:
         if call.function == function:
-            for action, name in _checked(call):
+            for action, name, partitions in _checked(call):
                 table, slash, index = name.partition("/")
                 if table not in names:
                     raise NotUnderstood(f"{call.test}: infra/backend.yaml makes no {table}")
-                found.setdefault(Grant(action, names[table] + slash + index), call.test)
+                grant = Grant(action, names[table] + slash + index, partitions)
+                found.setdefault(grant, call.test)
     return found
 
 
-def _checked(call: Call) -> Iterator[tuple[str, str]]:
-    """The actions that AWS checks for `call`, each with the name of its table or queue.
+def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
+    """The actions that AWS checks for `call`, each with the name of its table or queue, and the
+    kind of partition that it touches.
 
     A transaction is checked item by item:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
@@ -166,20 +202,38 @@ def _checked(call: Call) -> Iterator[tuple[str, str]]:
         case "dynamodb", "TransactWriteItems" | "TransactGetItems":
             for item in params["TransactItems"]:
                 for kind, request in item.items():
-                    yield f"dynamodb:{_BY_ITEM[kind]}", request["TableName"]
-        case "dynamodb", ("BatchGetItem" | "BatchWriteItem") as operation:
-            for table in params["RequestItems"]:
-                yield f"dynamodb:{operation}", table
+                    yield f"dynamodb:{_BY_ITEM[kind]}", request["TableName"], _partitions(request)
+        case "dynamodb", "BatchGetItem":
+            for table, wanted in params["RequestItems"].items():
+                for key in wanted["Keys"]:
+                    yield "dynamodb:BatchGetItem", table, _partitions({"Key": key})
         case "dynamodb", operation if operation in _ON_A_TABLE:
             index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-            yield f"dynamodb:{operation}", params["TableName"] + index
+            yield f"dynamodb:{operation}", params["TableName"] + index, _partitions(params)
         case "sqs", operation if operation in _ON_A_QUEUE:
-            yield f"sqs:{_ON_A_QUEUE[operation]}", params["QueueUrl"].rpartition("/")[2]
+            yield f"sqs:{_ON_A_QUEUE[operation]}", params["QueueUrl"].rpartition("/")[2], ""
         case service, operation:
             raise NotUnderstood(
                 f"{call.function} calls {service}:{operation} in {call.test}; "
                 "tests/iam.py must learn what that authorises as"
             )
+
+
+def _partitions(request: Mapping[str, Any]) -> str:
+    """The kind of partition, from the start of its key: `PAY#*` for `PAY#PAY-01…`. The payments
+    table alone has kinds; its key is PK, and its indexes are granted whole.
+    """
+    if "IndexName" in request:
+        return ""
+    if "KeyConditionExpression" in request:
+        asked_for = re.match(r"PK = (:\w+)\b", request["KeyConditionExpression"])
+        if asked_for is None:
+            raise NotUnderstood(f"the key condition {request['KeyConditionExpression']}")
+        key = request["ExpressionAttributeValues"][asked_for[1]]
+    else:
+        key = (request.get("Key") or request.get("Item") or {}).get("PK", {"S": ""})
+    kind, hash_sign, _ = key["S"].partition("#")
+    return f"{kind}#*" if hash_sign else kind
 
 
 def of_the_service(app: Chalice, function: str, stage: str) -> set[Grant]:
@@ -216,7 +270,8 @@ def read_policy(function: str) -> dict[str, Any]:
 
 def granted(policy: Mapping[str, Any]) -> set[Grant]:
     """All that `policy` allows. Raises NotUnderstood for what could mean more than it seems to:
-    a denial, a condition, an exception (NotAction, NotResource) or a computed resource.
+    a denial, a condition but on the partition, an exception (NotAction, NotResource) or a
+    computed resource.
     """
     grants = set()
     for statement in policy["Statement"]:
@@ -224,8 +279,26 @@ def granted(policy: Mapping[str, Any]) -> set[Grant]:
             raise NotUnderstood(f"the statement {json.dumps(statement)}")
         for resource in _listed(statement["Resource"]):
             for action in _listed(statement["Action"]):
-                grants.add(Grant(action, _resource(resource)))
+                for partitions in _only_in(statement):
+                    grants.add(Grant(action, _resource(resource), partitions))
     return grants
+
+
+def _only_in(statement: Mapping[str, Any]) -> list[str]:
+    """The partitions that its condition allows: nothing but DynamoDB's leading keys is known.
+
+    "For all values" is true of a call that names no key, such as a scan; no such action may be
+    granted this way. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    match statement:
+        case {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys, **k}, **o}}:
+            if not k and not o and set(_listed(statement["Action"])) <= _BY_KEY and keys:
+                return _listed(keys)
+        case {"Condition": _}:
+            pass
+        case _:
+            return [""]
+    raise NotUnderstood(f"the condition of {json.dumps(statement)}")
 
 
 def _listed(value: Any) -> list[Any]:

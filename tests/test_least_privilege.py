@@ -1,7 +1,8 @@
 """Each function may do what it does, and nothing else.
 
 What a function does is heard, not listed: `tests/iam.py` records the calls that its handler
-makes, in the walk below and in every other test of this process (this module runs last).
+makes, in the walk below, in every other test of this process and in the stacks that tests have
+started (this module runs last).
 
 - A call, here or in any other test, that the policy lacks fails.
 - A grant that the walk does not use fails. The walk alone must therefore go everywhere, and
@@ -28,7 +29,7 @@ from chalicelib import idempotency
 from chalicelib.errors import Unavailable
 from chalicelib.model import Payment
 from tests import engines, iam
-from tests.conftest import QUEUE_URL, REGION, payflow, recorder
+from tests.conftest import HEARD, QUEUE_URL, REGION, payflow, recorder
 from tests.iam import API, Call, Grant, NotUnderstood
 from tests.test_lambda import api_event, create, hint, scheduled_event, sqs_event, with_key
 
@@ -200,6 +201,7 @@ def test_the_walk_visits_every_route_and_every_function(walk: Walk) -> None:
 def test_a_function_is_granted_all_that_it_was_heard_to_ask_for(function: str, walk: Walk) -> None:
     needs = iam.asked(recorder.calls, function, STAGE)
     assert needs, "a function that asks nothing was not heard"
+    needs |= iam.asked(iam.written_down(HEARD), function, "local")
     lacking = iam.lacking(function, iam.granted(iam.read_policy(function)), needs)
     assert not lacking, "\n".join(lacking)
 
@@ -233,6 +235,19 @@ def test_only_tracing_is_granted_on_everything_and_no_action_is_a_pattern(functi
         elif "*" in grant.resource:
             assert grant.action.startswith("logs:"), "a log group's streams have no fixed names"
             assert grant.resource.index("*") == len(grant.resource) - 1
+
+
+def test_a_worker_may_not_touch_api_keys() -> None:
+    grants = iam.granted(iam.read_policy("webhook_processor"))
+    assert {grant.partitions for grant in grants if grant.resource == "PaymentsTable"} == {"PAY#*"}
+
+
+def test_what_the_stacks_processes_ask_is_heard(request: pytest.FixtureRequest) -> None:
+    """In a run of all that a stack serves; one test alone does not make every function work."""
+    races = [item for item in request.session.items if item.path.stem == "test_races"]
+    heard = {call.function for call in iam.written_down(HEARD)}
+    assert heard <= set(FUNCTIONS)
+    assert len(races) < 2 or heard == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("stage", CONFIG["stages"])
@@ -273,19 +288,25 @@ def test_a_grant_too_many_is_found_by_name(walk: Walk) -> None:
     ]
 
 
+def leading(*keys: str) -> dict[str, Any]:
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}}
+
+
 def call(service: str, operation: str, **params: Any) -> Call:
     return Call("sweeper", service, operation, params, "a test")
 
 
 PAYMENTS = payflow.settings.payments_table
+A_PAYMENT = {"PK": {"S": "PAY#PAY-01M82Y8T27997E9EYD0G6SK6MT"}}
 TRANSACTION = call(
     "dynamodb",
     "TransactWriteItems",
     TransactItems=[
-        {"Put": {"TableName": payflow.settings.idempotency_table}},
-        {"Update": {"TableName": PAYMENTS}},
-        {"Delete": {"TableName": PAYMENTS}},
-        {"ConditionCheck": {"TableName": PAYMENTS}},
+        {"Put": {"TableName": payflow.settings.idempotency_table, "Item": {}}},
+        {"Put": {"TableName": PAYMENTS, "Item": A_PAYMENT}},
+        {"Update": {"TableName": PAYMENTS, "Key": A_PAYMENT}},
+        {"Delete": {"TableName": PAYMENTS, "Key": {"PK": {"S": "APIKEYS"}}}},
+        {"ConditionCheck": {"TableName": PAYMENTS, "Key": A_PAYMENT}},
     ],
 )
 
@@ -297,9 +318,10 @@ TRANSACTION = call(
             TRANSACTION,
             {
                 Grant("dynamodb:PutItem", "IdempotencyTable"),
-                Grant("dynamodb:UpdateItem", "PaymentsTable"),
-                Grant("dynamodb:DeleteItem", "PaymentsTable"),
-                Grant("dynamodb:ConditionCheckItem", "PaymentsTable"),
+                Grant("dynamodb:PutItem", "PaymentsTable", "PAY#*"),
+                Grant("dynamodb:UpdateItem", "PaymentsTable", "PAY#*"),
+                Grant("dynamodb:DeleteItem", "PaymentsTable", "APIKEYS"),
+                Grant("dynamodb:ConditionCheckItem", "PaymentsTable", "PAY#*"),
             },
         ),
         (
@@ -307,12 +329,18 @@ TRANSACTION = call(
             {Grant("dynamodb:Query", "PaymentsTable/index/an-index")},
         ),
         (
-            call("dynamodb", "Query", TableName=PAYMENTS),
-            {Grant("dynamodb:Query", "PaymentsTable")},
+            call(
+                "dynamodb",
+                "Query",
+                TableName=PAYMENTS,
+                KeyConditionExpression="PK = :keys AND begins_with(SK, :start)",
+                ExpressionAttributeValues={":keys": {"S": "APIKEYS"}},
+            ),
+            {Grant("dynamodb:Query", "PaymentsTable", "APIKEYS")},
         ),
         (
-            call("dynamodb", "BatchGetItem", RequestItems={PAYMENTS: {}}),
-            {Grant("dynamodb:BatchGetItem", "PaymentsTable")},
+            call("dynamodb", "BatchGetItem", RequestItems={PAYMENTS: {"Keys": [A_PAYMENT]}}),
+            {Grant("dynamodb:BatchGetItem", "PaymentsTable", "PAY#*")},
         ),
         (
             call("sqs", "SendMessageBatch", QueueUrl=QUEUE_URL),
@@ -327,8 +355,12 @@ def test_a_call_authorises_as_what_aws_checks_for_it(call: Call, grants: set[Gra
 
 @pytest.mark.parametrize(
     "unknown",
-    [call("dynamodb", "Scan", TableName=PAYMENTS), call("dynamodb", "GetItem", TableName="other")],
-    ids=["operation", "table"],
+    [
+        call("dynamodb", "Scan", TableName=PAYMENTS),
+        call("dynamodb", "GetItem", TableName="other"),
+        call("dynamodb", "Query", TableName=PAYMENTS, KeyConditionExpression=":any = PK"),
+    ],
+    ids=["operation", "table", "key"],
 )
 def test_a_call_that_is_not_known_is_never_passed_over(unknown: Call) -> None:
     with pytest.raises(NotUnderstood):
@@ -340,6 +372,9 @@ def test_a_call_that_is_not_known_is_never_passed_over(unknown: Call) -> None:
     [
         {"Effect": "Deny"},
         {"Condition": {}},
+        {"Condition": {"StringLike": {"dynamodb:LeadingKeys": ["PAY#*"]}}},
+        {"Condition": leading("PAY#*"), "Action": "dynamodb:Scan"},
+        {"Condition": leading("PAY#*") | {"Bool": {"aws:SecureTransport": "true"}}},
         {"NotAction": "s3:GetObject"},
         {"Resource": "arn:aws:dynamodb:*:*:table/payflow-payments-prod"},
         {"Resource": {"Fn::ImportValue": "SomeTable"}},

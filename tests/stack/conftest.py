@@ -24,6 +24,8 @@ from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
 from infra.local.settings import Local
+from tests import iam
+from tests.conftest import HEARD
 from tests.engines import ROOT, free_port, wait_until
 
 if TYPE_CHECKING:
@@ -117,6 +119,9 @@ class Stack:
             "PAYFLOW_AWS_PORT": str(self.local.aws_port),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            # Its processes write down what their functions ask of AWS; see tests/iam.py.
+            "PYTHONPATH": str(Path(__file__).with_name("heard")),
+            iam.HEARD_FILE: str(HEARD),
             **env,
         }
         self.said = ""
