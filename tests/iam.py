@@ -32,6 +32,9 @@ X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
 HEARD_FILE: Final = "PAYFLOW_TEST_HEARD"
 """The environment variable that names the file where child processes write what they ask."""
 
+NO_SUCH_QUEUE: Final = "no-such-queue"
+"""What a test of an outage calls the queue; whoever asks it must be granted the real one."""
+
 _STATEMENT: Final = {"Sid", "Effect", "Action", "Resource", "Condition"}
 _BY_ITEM: Final = {
     "Get": "GetItem",
@@ -177,7 +180,7 @@ def policy_file(function: str) -> str:
 
 def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
     """What `function` must be granted for its calls, each with the first test that needs it."""
-    names = _logical_ids(stage)
+    names = _logical_ids(stage) | {NO_SUCH_QUEUE: "WebhookQueue"}
     found: dict[Grant, str] = {}
     for call in calls:
         if call.function == function:

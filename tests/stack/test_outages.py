@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.engines import free_port, wait_until
+from tests.iam import NO_SUCH_QUEUE
 from tests.stack.conftest import Client, Stack, events, request
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def test_a_queue_that_never_answers_does_not_stop_a_payment(
 def test_a_queue_that_is_gone_does_not_stop_a_payment(
     stack: Stack, client: Client, dynamodb: "DynamoDBClient"
 ) -> None:
-    gone = f"{stack.local.aws_url}/000000000000/no-such-queue"
+    gone = f"{stack.local.aws_url}/000000000000/{NO_SUCH_QUEUE}"
     with stack.another_api(PAYFLOW_WEBHOOK_QUEUE_URL=gone) as (faulty, _):
         assert_created_in_time_and_brought_home(faulty, client, dynamodb)
 
