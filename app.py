@@ -6,7 +6,7 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 from pydantic import BaseModel
 
-from chalicelib import VERSION, api, config, exact_json, listing, openapi
+from chalicelib import VERSION, api, config, exact_json, listing, openapi, telemetry
 from chalicelib.api import Answer, Api, Call, Success
 from chalicelib.api_keys import ApiKeys, Issued
 from chalicelib.aws import dynamodb_client, sqs_client
@@ -56,6 +56,8 @@ app = Chalice(app_name="payflow")
 app.api.cors = api.cors(settings.allowed_origin)
 keys = ApiKeys(stage=settings.stage, store=store, is_required=settings.key_required, clock=now)
 http = Api(app, keys)
+if not settings.key_required:
+    telemetry.log("no_key_required", stage=settings.stage)
 
 # Views check the content type themselves: Chalice's own refusal is not a problem document.
 ANY_TYPE: dict[str, Any] = {"content_types": ["*/*"]}

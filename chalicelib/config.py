@@ -54,4 +54,8 @@ def _required(env: Mapping[str, str], name: str) -> str:
     try:
         return env[name]
     except KeyError:
-        raise MissingSetting(f"{name} is not set; see .chalice/config.json") from None
+        raise MissingSetting(
+            f"{name} is not set. Beside what .chalice/config.json says of a stage, `make run`, "
+            "`make deploy` and `make chalice-deploy` give the app what only they know: use those, "
+            "not Chalice alone."
+        ) from None

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,11 +26,15 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy import DeployError, Stack, parameter_values
-from infra.package import PYTHON, ROOT, PackageError, copy_sources, stage_settings
+from infra.package import PYTHON, ROOT, PackageError, add_settings, check_stage, copy_sources
 from infra.stage import choose_region
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
 """Where Chalice remembers what it has made."""
+
+_SETTLED: Final = frozenset({"Enabled", "Disabled"})
+_PATIENCE_SECONDS: Final = 300
+_PAUSE_SECONDS: Final = 1.0
 
 
 def main(arguments: list[str]) -> None:
@@ -63,7 +68,7 @@ def check_python(running: tuple[int, int]) -> None:
 
 def deploy(stage: str, origin: str, email: str) -> None:
     """The three steps. Raises DeployError, PackageError and what boto3 raises."""
-    stage_settings(stage)  # refuses a stage that is none
+    check_stage(stage)
     outputs = _bring_up_data(stage, email)
     with tempfile.TemporaryDirectory() as temporary:
         project = Path(temporary)
@@ -89,12 +94,9 @@ def prepare(
     """A copy of the project with what Chalice has no references for written out."""
     copy_sources(project)
     shutil.copyfile(ROOT / "requirements.txt", project / "requirements.txt")
-    config = json.loads((project / ".chalice" / "config.json").read_text())
-    config["stages"][stage]["environment_variables"] |= {
-        "PAYFLOW_ALLOWED_ORIGIN": origin,
-        "PAYFLOW_WEBHOOK_QUEUE_URL": outputs["WebhookQueueUrl"],
-    }
-    (project / ".chalice" / "config.json").write_text(json.dumps(config))
+    queue_url = outputs["WebhookQueueUrl"]
+    known = {"PAYFLOW_ALLOWED_ORIGIN": origin, "PAYFLOW_WEBHOOK_QUEUE_URL": queue_url}
+    add_settings(project, stage, known)
     arns = {
         f"{name.removesuffix('Arn')}.Arn": value
         for name, value in outputs.items()
@@ -130,10 +132,25 @@ def switch_on_partial_batches(lambdas: Any, queue_arn: str) -> int:
     """
     sources = lambdas.list_event_source_mappings(EventSourceArn=queue_arn)["EventSourceMappings"]
     for source in sources:
+        # A mapping that is still being made or changed refuses another change.
+        _wait_until_settled(lambdas, source["UUID"])
         lambdas.update_event_source_mapping(
             UUID=source["UUID"], FunctionResponseTypes=["ReportBatchItemFailures"]
         )
+        _wait_until_settled(lambdas, source["UUID"])
     return len(sources)
+
+
+def _wait_until_settled(lambdas: Any, uuid: str) -> None:
+    """Raises DeployError after five minutes."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (state := lambdas.get_event_source_mapping(UUID=uuid)["State"]) not in _SETTLED:
+        if time.monotonic() > deadline:
+            raise DeployError(
+                f"the queue's event source {uuid} is still {state}, and so partial batches may be "
+                "off; run this again"
+            )
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _run_chalice(project: Path, stage: str) -> None:

@@ -35,6 +35,12 @@ ZIP: Final = "deployment.zip"
 _ARM64: Final = 183
 """ELF's number for it."""
 
+_KNOWN_ONCE_DEPLOYED: Final = {
+    "PAYFLOW_ALLOWED_ORIGIN": "https://origin.invalid",
+    "PAYFLOW_WEBHOOK_QUEUE_URL": "https://queue.invalid",
+}
+"""What importing the app needs though only an account can say it; replaced in the template."""
+
 _TEST_FOLDERS: Final = frozenset({"test", "tests", "testing"})
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _MIB: Final = 1024 * 1024
@@ -73,17 +79,18 @@ def main(arguments: list[str]) -> None:
 
 def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
     """Write `template.json` and `deployment.zip` into `folder`. Raises PackageError."""
-    settings = stage_settings(stage)
+    check_stage(stage)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         vendored = _vendor(_wheels(target, work / "wheels"), work / "project" / "vendor")
         copy_sources(work / "project")
+        add_settings(work / "project", stage, _KNOWN_ONCE_DEPLOYED)
         # The wheels are there already: Chalice would fetch them for this machine's Python.
         (work / "project" / "requirements.txt").touch()
         (work / "project" / "merge.json").write_text(json.dumps(_overlay()))
         _run_chalice(stage, work / "project")
         made = work / "project" / "made"
-        template = _finished(json.loads((made / "sam.json").read_text()), stage, settings, target)
+        template = _finished(json.loads((made / "sam.json").read_text()), stage, target)
         contents = _contents(made / ZIP)
     _check_contents(contents, CHALICES_OWN | vendored | set(sources()), target)
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,14 +118,12 @@ def merged(base: Any, overlay: Any) -> Any:
     return {**base, **overlay, **both}
 
 
-def stage_settings(stage: str) -> dict[str, str]:
-    """The stage's environment. Raises PackageError for a stage that is not deployed."""
+def check_stage(stage: str) -> None:
+    """Raises PackageError for a stage that is not deployed."""
     stages = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]
     deployed = sorted(stages.keys() - {"local"})
     if stage not in deployed:
         raise PackageError(f"there is no stage {stage!r} to deploy; there is {', '.join(deployed)}")
-    settings: dict[str, str] = stages[stage]["environment_variables"]
-    return settings
 
 
 def _wheels(target: Target, folder: Path) -> list[Path]:
@@ -179,6 +184,14 @@ def copy_sources(project: Path) -> None:
         shutil.copyfile(file, project / ".chalice" / file.name)
 
 
+def add_settings(project: Path, stage: str, values: Mapping[str, str]) -> None:
+    """Add to the environment that a copy's stage gives its functions."""
+    path = project / ".chalice" / "config.json"
+    config = json.loads(path.read_text())
+    config["stages"][stage]["environment_variables"] |= values
+    path.write_text(json.dumps(config))
+
+
 def _overlay() -> Any:
     """All that Chalice does not know of."""
     overlay = yaml.safe_load((ROOT / "infra" / "backend.yaml").read_text())
@@ -201,9 +214,7 @@ def _run_chalice(stage: str, project: Path) -> None:
         raise PackageError(f"chalice package failed:\n{ended.stdout}{ended.stderr}")
 
 
-def _finished(
-    template: dict[str, Any], stage: str, settings: Mapping[str, str], target: Target
-) -> dict[str, Any]:
+def _finished(template: dict[str, Any], stage: str, target: Target) -> dict[str, Any]:
     """Chalice's template with what it cannot be told. Raises PackageError."""
     resources = template["Resources"]
     if typeless := [name for name, resource in resources.items() if "Type" not in resource]:
@@ -214,18 +225,13 @@ def _finished(
             resource["Properties"]["Runtime"] = f"python{target.python}"
             resource["Properties"]["CodeUri"] = f"./{ZIP}"
     template["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
-    # The app is imported to be packaged, and so its preflight answers have the stage's origin.
-    origin = settings["PAYFLOW_ALLOWED_ORIGIN"]
+    # The app is imported to be packaged, and so its preflight answers have the placeholder.
+    origin = _KNOWN_ONCE_DEPLOYED["PAYFLOW_ALLOWED_ORIGIN"]
     replaced: dict[str, Any] = _replace(template, f"'{origin}'", {"Fn::Sub": "'${AllowedOrigin}'"})
-    left_over = [value for value in _placeholders(settings) if value in json.dumps(replaced)]
-    if replaced == template or left_over:
-        raise PackageError(f"placeholders were not replaced: {left_over or origin}")
+    text = json.dumps(replaced)
+    if left_over := [value for value in _KNOWN_ONCE_DEPLOYED.values() if value in text]:
+        raise PackageError(f"placeholders were not replaced: {', '.join(left_over)}")
     return replaced
-
-
-def _placeholders(settings: Mapping[str, str]) -> list[str]:
-    """Values that a stage only knows once it is deployed."""
-    return [value for value in settings.values() if ".invalid" in value]
 
 
 def _replace(value: Any, old: str, new: Any) -> Any:

@@ -115,9 +115,22 @@ def test_no_log_is_kept_for_ever() -> None:
 
 def test_every_alarm_tells_the_topic_when_it_comes_and_when_it_goes() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 7
+    assert len(alarms) == 11
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
+
+
+@pytest.mark.parametrize("metric", ["ReadThrottleEvents", "WriteThrottleEvents"])
+def test_the_payments_table_and_each_of_its_indexes_is_watched_for_throttling(metric: str) -> None:
+    watched = [
+        {part["Name"]: part["Value"] for part in alarm["Dimensions"]}
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == metric
+    ]
+    table = {"TableName": {"Ref": "PaymentsTable"}}
+    assert table in watched
+    for index in RESOURCES["PaymentsTable"]["Properties"]["GlobalSecondaryIndexes"]:
+        assert table | {"GlobalSecondaryIndexName": index["IndexName"]} in watched
 
 
 def test_an_address_is_subscribed_only_where_one_is_given() -> None:

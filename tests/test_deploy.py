@@ -1,6 +1,9 @@
 """Deploying: what is refused with a sentence, and what plain `chalice deploy` is given."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from botocore.stub import Stubber
 
 from infra import chalice_deploy, deploy, package
 from infra.deploy import DeployError
+from infra.package import copy_sources
 from tests.engines import ROOT
 
 REGION = "ca-central-1"
@@ -112,19 +116,48 @@ def test_a_policy_that_names_what_is_not_there_is_a_sentence() -> None:
         chalice_deploy.resolved([{"Fn::Sub": "${RefundsTable.Arn}/index/*"}], NAMES)
 
 
-def test_after_plain_chalice_only_the_failed_messages_of_a_batch_come_back() -> None:
+def test_after_plain_chalice_only_the_failed_messages_of_a_batch_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chalice_deploy, "_PAUSE_SECONDS", 0)
     lambdas = boto3.client("lambda", region_name=REGION)
     queue = OUTPUTS["WebhookQueueArn"]
+    source = {"UUID": UUID}
+    listed = {"EventSourceMappings": [source]}
     with Stubber(lambdas) as stub:
-        stub.add_response(
-            "list_event_source_mappings",
-            {"EventSourceMappings": [{"UUID": UUID}]},
-            {"EventSourceArn": queue},
-        )
+        stub.add_response("list_event_source_mappings", listed, {"EventSourceArn": queue})
+        for state in ("Creating", "Enabled"):
+            stub.add_response("get_event_source_mapping", {"State": state}, source)
         stub.add_response(
             "update_event_source_mapping",
-            {},
-            {"UUID": UUID, "FunctionResponseTypes": ["ReportBatchItemFailures"]},
+            {"State": "Updating"},
+            source | {"FunctionResponseTypes": ["ReportBatchItemFailures"]},
         )
+        for state in ("Updating", "Enabled"):
+            stub.add_response("get_event_source_mapping", {"State": state}, source)
         assert chalice_deploy.switch_on_partial_batches(lambdas, queue) == 1
         stub.assert_no_pending_responses()
+
+
+def test_an_event_source_that_never_settles_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chalice_deploy, "_PATIENCE_SECONDS", -1)
+    lambdas = boto3.client("lambda", region_name=REGION)
+    with Stubber(lambdas) as stub:
+        stub.add_response("list_event_source_mappings", {"EventSourceMappings": [{"UUID": UUID}]})
+        stub.add_response("get_event_source_mapping", {"State": "Creating"})
+        with pytest.raises(DeployError, match=r"still Creating.*run this again"):
+            chalice_deploy.switch_on_partial_batches(lambdas, OUTPUTS["WebhookQueueArn"])
+
+
+@pytest.mark.parametrize("command", ["deploy", "package"])
+def test_chalice_alone_is_told_by_what_payflow_is_deployed(command: str, tmp_path: Path) -> None:
+    copy_sources(tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    run = [str(Path(sys.executable).with_name("chalice")), command, "--stage", "dev"]
+    where = ["made"] if command == "package" else []
+    env = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": REGION}
+    ended = subprocess.run(
+        run + where, cwd=tmp_path, env=env, check=False, capture_output=True, text=True
+    )
+    assert ended.returncode != 0
+    assert "`make chalice-deploy`" in ended.stdout + ended.stderr

@@ -165,7 +165,7 @@ def test_only_a_stage_that_is_deployed_has_a_package(stage: str, tmp_path: Path)
 def test_an_overlay_on_what_chalice_does_not_make_is_no_package() -> None:
     template: Any = {"Resources": {"APIHandlerr": {"Properties": {}}}}
     with pytest.raises(PackageError, match="APIHandlerr"):
-        package._finished(template, "dev", {}, LAMBDA)
+        package._finished(template, "dev", LAMBDA)
 
 
 # The template
