@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset hint-stuck key package deploy chalice-deploy test check format clean
+.PHONY: help run reset hint-stuck key package bootstrap deploy chalice-deploy test check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -30,6 +30,11 @@ key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,adm
 package: .venv/ready  ## make dist/STAGE, what AWS is given: make package STAGE=dev
 	@.venv/bin/python -m infra.package $(STAGE)
 
+bootstrap: .venv/ready  ## into an AWS account, once: STAGE=dev SUBJECT=repo:…:ref:refs/heads/main
+	@.venv/bin/python -m infra.bootstrap $(STAGE) --subject '$(SUBJECT)' --email '$(EMAIL)' \
+	  --domain '$(DOMAIN)' --certificate '$(CERTIFICATE)' \
+	  --api-domain '$(API_DOMAIN)' --api-certificate '$(API_CERTIFICATE)'
+
 deploy: package  ## make deploy STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
 	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)'
 
@@ -39,10 +44,14 @@ chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves
 test: .venv/ready  ## run all tests
 	@.venv/bin/python -m pytest
 
-check: .venv/ready  ## lint, formatting and types
+check: .venv/ready  ## lint, formatting, types, templates and workflows
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/cfn-lint infra/backend.yaml infra/frontend-stack.yaml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@.venv/bin/zizmor --offline --quiet --no-progress .github
 
 format: .venv/ready  ## format the code and mend what ruff can
 	@.venv/bin/ruff format .

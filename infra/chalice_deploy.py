@@ -25,9 +25,9 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deploy import DeployError, Stack, parameter_values
-from infra.package import PYTHON, ROOT, PackageError, add_settings, check_stage, copy_sources
-from infra.stage import choose_region
+from infra.dist import ROOT
+from infra.package import PYTHON, PackageError, add_settings, check_stage, copy_sources
+from infra.stacks import DeployError, Stack, choose_region, parameter_values
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
 """Where Chalice remembers what it has made."""

@@ -23,15 +23,13 @@ from typing import Any, Final
 
 import yaml
 
-from infra import gateway_responses
+from infra import dist, gateway_responses
+from infra.dist import ROOT, TEMPLATE, ZIP
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 PYTHON: Final = "3.13"
 """The deployed runtime's Python: the one place that says so."""
 
 CHALICES_OWN: Final = frozenset({"chalice/__init__.py", "chalice/app.py"})
-TEMPLATE: Final = "template.json"
-ZIP: Final = "deployment.zip"
 _ARM64: Final = 183
 """ELF's number for it."""
 
@@ -69,7 +67,7 @@ def main(arguments: list[str]) -> None:
         (stage,) = arguments
     except ValueError:
         sys.exit("Name the stage: make package STAGE=dev")
-    folder = ROOT / "dist" / stage
+    folder = dist.folder(stage)
     try:
         build(stage, folder)
     except PackageError as error:

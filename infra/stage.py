@@ -4,7 +4,6 @@ The stage `local` is the stack that runs from this folder; any other is on AWS.
 """
 
 import os
-from typing import Final
 
 import boto3
 
@@ -12,8 +11,7 @@ from chalicelib.aws import dynamodb_client, sqs_client
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
 from infra.local import settings, supervisor
-
-_REGION: Final = "ca-central-1"
+from infra.stacks import choose_region
 
 
 def enter(stage: str) -> None:
@@ -24,12 +22,6 @@ def enter(stage: str) -> None:
     local = settings.from_environment()
     supervisor.check_runs(local)
     local.enter_environment()
-
-
-def choose_region() -> None:
-    """One region for every command: AWS_REGION, else the developer's own, else design's."""
-    region = os.environ.get("AWS_REGION") or boto3.Session().region_name or _REGION
-    os.environ.update(AWS_REGION=region, AWS_DEFAULT_REGION=region)
 
 
 def store_of(stage: str) -> Store:

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra import chalice_deploy, deploy, package
-from infra.deploy import DeployError
+from infra import chalice_deploy, deploy, dist
 from infra.package import copy_sources
+from infra.stacks import DeployError, Stack, parameter_values
 from tests.engines import ROOT
 
 REGION = "ca-central-1"
@@ -45,9 +45,9 @@ class Cloudformation:
         }
 
 
-def stack_in(status: str, monkeypatch: pytest.MonkeyPatch) -> deploy.Stack:
+def stack_in(status: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
     monkeypatch.setattr(boto3, "client", lambda _: Cloudformation(status))
-    return deploy.Stack("payflow-dev")
+    return Stack("payflow-dev")
 
 
 def test_without_a_package_nothing_is_deployed(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_stack_of_which_only_a_change_set_was_made_is_none(
 
 
 def test_a_new_stack_needs_an_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / package.TEMPLATE).write_text(json.dumps(TEMPLATE))
+    (tmp_path / dist.TEMPLATE).write_text(json.dumps(TEMPLATE))
     monkeypatch.setattr(boto3, "client", lambda _: Cloudformation("REVIEW_IN_PROGRESS"))
     with pytest.raises(DeployError, match="ORIGIN="):
         deploy.deploy("dev", tmp_path, {})
@@ -78,7 +78,7 @@ def test_a_new_stack_needs_an_origin(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_parameter_is_as_chosen_or_as_it_was_or_its_default() -> None:
     previous = {"Stage", "AllowedOrigin", "Gone"}
-    assert deploy.parameter_values(TEMPLATE, {"Stage": "dev"}, previous) == [
+    assert parameter_values(TEMPLATE, {"Stage": "dev"}, previous) == [
         {"ParameterKey": "Stage", "ParameterValue": "dev"},
         {"ParameterKey": "AllowedOrigin", "UsePreviousValue": True},
     ]

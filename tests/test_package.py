@@ -16,7 +16,7 @@ from samtranslator.translator.translator import Translator
 
 from chalicelib.api import EXPOSED_HEADERS
 from chalicelib.errors import PayFlowError
-from infra import package
+from infra import dist, package
 from infra.package import LAMBDA, PackageError
 from tests.engines import ROOT
 
@@ -39,12 +39,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def contents(folders: dict[str, Path]) -> dict[str, bytes]:
-    with zipfile.ZipFile(folders["dev"] / package.ZIP) as archive:
+    with zipfile.ZipFile(folders["dev"] / dist.ZIP) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def read(folder: Path) -> Any:
-    return json.loads((folder / package.TEMPLATE).read_text())
+    return json.loads((folder / dist.TEMPLATE).read_text())
 
 
 @pytest.fixture(params=STAGES)
@@ -81,12 +81,12 @@ def test_two_builds_are_the_same_bytes(
         package.build("dev", tmp_path)
     finally:
         os.umask(umask)
-    for name in (package.ZIP, package.TEMPLATE):
+    for name in (dist.ZIP, dist.TEMPLATE):
         assert (tmp_path / name).read_bytes() == (folders["dev"] / name).read_bytes(), name
 
 
 def test_every_stage_runs_the_same_zip(folders: dict[str, Path]) -> None:
-    assert len({(folder / package.ZIP).read_bytes() for folder in folders.values()}) == 1
+    assert len({(folder / dist.ZIP).read_bytes() for folder in folders.values()}) == 1
 
 
 def test_the_zip_has_our_sources_as_they_are(contents: dict[str, bytes]) -> None:
@@ -172,7 +172,7 @@ def test_an_overlay_on_what_chalice_does_not_make_is_no_package() -> None:
 
 
 def test_cfn_lint_finds_nothing(folders: dict[str, Path]) -> None:
-    files = [str(folder / package.TEMPLATE) for folder in folders.values()]
+    files = [str(folder / dist.TEMPLATE) for folder in folders.values()]
     files.append(str(ROOT / "infra" / "backend.yaml"))
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "ca-central-1", "--"]
     ended = subprocess.run([*command, *files], check=False, capture_output=True, text=True)

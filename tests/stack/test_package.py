@@ -20,11 +20,12 @@ import pytest
 from chalicelib.api_keys import ApiKeys, new_secret
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
-from infra import deploy, package
+from infra import deploy, dist, package
 from infra.hint_stuck import hint_stuck
 from infra.key import make_key
 from infra.local import emulator, provision
 from infra.package import Target
+from infra.stacks import Stack
 from infra.stage import store_of
 from tests.engines import ROOT, accepts, free_port, wait_until
 from tests.stack.conftest import JSON, Client, request
@@ -192,7 +193,7 @@ def test_another_origin_is_all_that_changes_when_no_more_is_chosen(deployed: Dep
 def test_a_stack_that_is_up_to_date_is_left_alone(
     aws: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack = deploy.Stack("payflow-backend-twice")
+    stack = Stack("payflow-backend-twice")
     for _ in range(2):
         stack.change(
             TemplateBody=provision.TEMPLATE.read_text(),
@@ -224,7 +225,7 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
     site_packages = Path(boto3.__file__).parents[1]
     for name in RUNTIMES_OWN:
         (runtime / name).symlink_to(site_packages / name)
-    with zipfile.ZipFile(twin / package.ZIP) as archive:
+    with zipfile.ZipFile(twin / dist.ZIP) as archive:
         archive.extractall(task)
     fields = request(metadata={"simulate": "completed"})
     events = {

@@ -1,0 +1,155 @@
+"""CloudFormation's stacks, changed by change sets only.
+
+Guarantee: a stack changes as a whole or not at all (CloudFormation rolls back), and tables that a
+deleted stack has left behind are taken into the new one with their data.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import boto3
+from botocore.exceptions import ClientError, WaiterError
+
+_REGION: Final = "ca-central-1"
+_WAITING: Final = {"Delay": 2, "MaxAttempts": 900}
+_TABLE: Final = "AWS::DynamoDB::Table"
+
+
+class DeployError(Exception):
+    """The stack is not what it should be; the message says why and what to do."""
+
+
+def choose_region() -> None:
+    """One region for every command: AWS_REGION, else the developer's own, else design's."""
+    region = os.environ.get("AWS_REGION") or boto3.Session().region_name or _REGION
+    os.environ.update(AWS_REGION=region, AWS_DEFAULT_REGION=region)
+
+
+class Stack:
+    """One CloudFormation stack, changed by change sets only."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._cloudformation: Any = boto3.client("cloudformation")
+
+    def parameters(self) -> set[str] | None:
+        """The names that it has values for; None where there is no stack."""
+        stack = self._description()
+        if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+            return None
+        if stack["StackStatus"] in {"ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}:
+            raise DeployError(
+                f"{self._name} could not be created last time; remove what is left of it with "
+                f"`aws cloudformation delete-stack --stack-name {self._name}`, and try again"
+            )
+        return {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
+
+    def outputs(self) -> dict[str, str]:
+        stack = self._description()
+        assert stack is not None, "it has just been deployed"
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def take_in(self, template: Mapping[str, Any], stage: str) -> set[str] | None:
+        """Make the stack of those of its tables that exist, if any does; returns `parameters`.
+
+        An import may hold nothing else: no transform, no output and nothing new. What is missing
+        comes with the next change.
+        """
+        tables = _left_behind(template, stage)
+        if not tables:
+            return None
+        print(f"Taking in the tables of an earlier stack: {', '.join(tables.values())}")
+        body = {
+            "Parameters": {"Stage": template["Parameters"]["Stage"]},
+            "Resources": {logical_id: template["Resources"][logical_id] for logical_id in tables},
+        }
+        self.change(
+            TemplateBody=json.dumps(body),
+            Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage}],
+            ChangeSetType="IMPORT",
+            ResourcesToImport=[
+                {
+                    "ResourceType": _TABLE,
+                    "LogicalResourceId": logical_id,
+                    "ResourceIdentifier": {"TableName": name},
+                }
+                for logical_id, name in tables.items()
+            ],
+        )
+        return self.parameters()
+
+    def change(self, **what: Any) -> None:
+        """Make a change set and carry it out; nothing, when there is nothing to change."""
+        kind = what.pop("ChangeSetType", "CREATE" if self.parameters() is None else "UPDATE")
+        change_set = self._cloudformation.create_change_set(
+            StackName=self._name,
+            ChangeSetName=f"payflow-{uuid.uuid4()}",
+            ChangeSetType=kind,
+            **what,
+        )["Id"]
+        try:
+            self._wait("change_set_create_complete", ChangeSetName=change_set)
+        except WaiterError:
+            reason = self._cloudformation.describe_change_set(ChangeSetName=change_set).get(
+                "StatusReason", "no reason given"
+            )
+            self._cloudformation.delete_change_set(ChangeSetName=change_set)
+            if "didn't contain changes" in reason or "No updates" in reason:
+                print("Nothing to change.")
+                return
+            raise DeployError(reason) from None
+        self._cloudformation.execute_change_set(ChangeSetName=change_set)
+        try:
+            self._wait(f"stack_{kind.lower()}_complete", StackName=self._name)
+        except WaiterError:
+            raise DeployError("\n".join(["CloudFormation says:", *self._failures()])) from None
+
+    def _description(self) -> Any:
+        try:
+            return self._cloudformation.describe_stacks(StackName=self._name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"]["Message"]:
+                return None
+            raise
+
+    def _wait(self, state: str, **what: str) -> None:
+        self._cloudformation.get_waiter(state).wait(**what, WaiterConfig=_WAITING)
+
+    def _failures(self) -> Iterable[str]:
+        events = self._cloudformation.describe_stack_events(StackName=self._name)["StackEvents"]
+        for event in reversed(events):
+            if event["ResourceStatus"].endswith("_FAILED"):
+                reason = event.get("ResourceStatusReason", "")
+                yield f"  {event['LogicalResourceId']}: {reason}"
+
+
+def parameter_values(
+    template: Mapping[str, Any], chosen: Mapping[str, str], previous: set[str]
+) -> list[dict[str, Any]]:
+    """Each of the template's parameters: as chosen, or as it was; or its default."""
+    values: list[dict[str, Any]] = []
+    for name in template["Parameters"]:
+        if name in chosen:
+            values.append({"ParameterKey": name, "ParameterValue": chosen[name]})
+        elif name in previous:
+            values.append({"ParameterKey": name, "UsePreviousValue": True})
+    return values
+
+
+def _left_behind(template: Mapping[str, Any], stage: str) -> dict[str, str]:
+    """The tables of the template that exist already, by logical id."""
+    dynamodb = boto3.client("dynamodb")
+    existing: dict[str, str] = {}
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] != _TABLE:
+            continue
+        name = resource["Properties"]["TableName"]["Fn::Sub"].replace("${Stage}", stage)
+        try:
+            dynamodb.describe_table(TableName=name)
+        except dynamodb.exceptions.ResourceNotFoundException:
+            continue
+        existing[logical_id] = name
+    return existing

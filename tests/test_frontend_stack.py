@@ -1,0 +1,493 @@
+"""What infra/frontend-stack.yaml promises: the dashboard is private, and who deploys can do that
+and nothing else. AWS is not asked: tests/policies.py judges as IAM does.
+"""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+from infra.bootstrap import TEMPLATE
+from tests import iam
+from tests.policies import Context, Rights, Template, rights_of, trusts
+from tests.test_least_privilege import FUNCTIONS
+
+BODY: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
+SUBJECT = "repo:acme/payflow:ref:refs/heads/main"
+GITHUB = "token.actions.githubusercontent.com"
+DEPLOY_ROLES = ["BackendDeployRole", "FrontendDeployRole"]
+API_ID = "a1b2c3d4e5"
+STACK = Template(BODY, Stage="dev", GitHubSubject=SUBJECT, ApiId=API_ID)
+ACCOUNT = "ca-central-1:123456789012"
+PACKAGES, SITE, BOUNDARY = "<PackagesBucket.Arn>", "<SiteBucket.Arn>", "<FunctionBoundary>"
+ROLE = "arn:aws:iam::123456789012:role/payflow-dev-ApiHandlerRole-1A2B3C"
+OWN_ROLE = "arn:aws:iam::123456789012:role/payflow-frontend-dev-BackendDeployRole-1A2B3C"
+TABLE = f"arn:aws:dynamodb:{ACCOUNT}:table/payflow-payments-dev"
+FUNCTION = f"arn:aws:lambda:{ACCOUNT}:function:payflow-dev"
+MAPPING = f"arn:aws:lambda:{ACCOUNT}:event-source-mapping:8b578b29-fc81-47f1-8b65-27f832bf7f61"
+RULE = f"arn:aws:events:{ACCOUNT}:rule/payflow-dev-SweeperEvent-1A2B3C"
+QUEUE = f"arn:aws:sqs:{ACCOUNT}:payflow-webhooks-dev"
+TOPIC = f"arn:aws:sns:{ACCOUNT}:payflow-alarms-dev"
+ALARM = f"arn:aws:cloudwatch:{ACCOUNT}:alarm:payflow-dev-dead-letters"
+LOGS = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev:log-stream:one"
+API = f"arn:aws:apigateway:ca-central-1::/restapis/{API_ID}"
+BACKEND = f"arn:aws:cloudformation:{ACCOUNT}:stack/payflow-dev/0a1b2c3d"
+ADMINISTRATORS = f"arn:aws:cloudformation:{ACCOUNT}:stack/payflow-frontend-dev/0a1b2c3d"
+
+cloudformation = rights_of(STACK.resource("CloudFormationRole"))
+backend = rights_of(STACK.resource("BackendDeployRole"))
+frontend = rights_of(STACK.resource("FrontendDeployRole"))
+boundary = STACK.resource("FunctionBoundary")["PolicyDocument"]["Statement"]
+
+
+# The dashboard
+
+
+@pytest.mark.parametrize("bucket", ["SiteBucket", "PackagesBucket"])
+def test_a_bucket_is_private_encrypted_versioned_and_outlives_the_stack(bucket: str) -> None:
+    properties = STACK.resource(bucket)
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert BODY["Resources"][bucket]["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("bucket", ["SiteBucket", "PackagesBucket"])
+def test_a_bucket_refuses_what_does_not_come_by_tls(bucket: str) -> None:
+    policy = STACK.resource(f"{bucket}Policy")["PolicyDocument"]
+    (denial,) = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
+    assert denial["Principal"] == "*"
+    assert denial["Action"] == "s3:*"
+    assert denial["Resource"] == [f"<{bucket}.Arn>", f"<{bucket}.Arn>/*"]
+    assert denial["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_only_this_distribution_reads_the_bucket() -> None:
+    policy = STACK.resource("SiteBucketPolicy")["PolicyDocument"]
+    (grant,) = [one for one in policy["Statement"] if one["Effect"] == "Allow"]
+    assert grant["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert grant["Action"] == "s3:GetObject"
+    distribution = "arn:aws:cloudfront::123456789012:distribution/<Distribution>"
+    assert grant["Condition"] == {"StringEquals": {"AWS:SourceArn": distribution}}
+    (origin,) = STACK.resource("Distribution")["DistributionConfig"]["Origins"]
+    assert origin["OriginAccessControlId"] == "<OriginAccess.Id>"
+    access = STACK.resource("OriginAccess")["OriginAccessControlConfig"]
+    assert (access["SigningBehavior"], access["SigningProtocol"]) == ("always", "sigv4")
+
+
+def test_the_address_of_any_page_is_answered_by_the_dashboard() -> None:
+    answers = STACK.resource("Distribution")["DistributionConfig"]["CustomErrorResponses"]
+    assert {answer["ErrorCode"] for answer in answers} == {403, 404}
+    assert {(one["ResponseCode"], one["ResponsePagePath"]) for one in answers} == {
+        (200, "/index.html")
+    }
+
+
+def test_the_dashboard_comes_by_https_compressed_and_over_every_http() -> None:
+    config = STACK.resource("Distribution")["DistributionConfig"]
+    assert config["HttpVersion"] == "http2and3"
+    assert config["DefaultCacheBehavior"]["ViewerProtocolPolicy"] == "redirect-to-https"
+    assert config["DefaultCacheBehavior"]["Compress"] is True
+    assert config["DefaultCacheBehavior"]["AllowedMethods"] == ["GET", "HEAD"]
+    assert config["DefaultCacheBehavior"]["ResponseHeadersPolicyId"] == "<ResponseHeaders>"
+
+
+def policy_of(stack: Template) -> dict[str, list[str]]:
+    headers = stack.resource("ResponseHeaders")["ResponseHeadersPolicyConfig"]
+    text = headers["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    directives = [directive.split() for directive in text.split(";")]
+    return {name: sources for name, *sources in directives}
+
+
+def test_the_dashboard_talks_to_the_api_and_to_nobody_else() -> None:
+    api = "https://a1b2c3d4e5.execute-api.ca-central-1.amazonaws.com"
+    assert policy_of(Template(BODY, ApiOrigin=api))["connect-src"] == [api]
+    assert policy_of(Template(BODY))["connect-src"] == ["'none'"]
+
+
+def test_the_dashboard_runs_no_script_but_its_own_and_is_framed_by_nobody() -> None:
+    policy = policy_of(STACK)
+    assert policy["default-src"] == ["'none'"]
+    assert policy["script-src"] == policy["style-src"] == ["'self'"]
+    for directive in ("base-uri", "form-action", "frame-ancestors"):
+        assert policy[directive] == ["'none'"]
+    assert "unsafe" not in json.dumps(policy)
+    headers = STACK.resource("ResponseHeaders")["ResponseHeadersPolicyConfig"]
+    security = headers["SecurityHeadersConfig"]
+    assert security["FrameOptions"]["FrameOption"] == "DENY"
+    assert security["ContentTypeOptions"] == {"Override": True}
+    assert security["ReferrerPolicy"]["ReferrerPolicy"] == "no-referrer"
+    assert security["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 365 * 24 * 60 * 60
+
+
+def test_domains_of_ones_own_are_optional() -> None:
+    own = Template(BODY, DomainName="pay.example.com", CertificateArn="arn", ApiId=API_ID)
+    config = own.resource("Distribution")["DistributionConfig"]
+    assert config["Aliases"] == ["pay.example.com"]
+    assert config["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    assert "Aliases" not in STACK.resource("Distribution")["DistributionConfig"]
+    assert not STACK.holds("HasApiDomain")
+    assert not Template(BODY, ApiCertificateArn="arn").holds("HasApiDomain")
+    assert Template(BODY, ApiCertificateArn="arn", ApiId=API_ID).holds("HasApiDomain")
+
+
+# Who is let in
+
+THE_MAIN_BRANCH = {"aud": "sts.amazonaws.com", "sub": SUBJECT}
+
+
+@pytest.mark.parametrize("role", DEPLOY_ROLES)
+def test_the_main_branch_of_this_repository_deploys_for_an_hour(role: str) -> None:
+    properties = STACK.resource(role)
+    assert trusts(properties, GITHUB, THE_MAIN_BRANCH)
+    assert properties["MaxSessionDuration"] == 3600
+
+
+@pytest.mark.parametrize("role", DEPLOY_ROLES)
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "repo:acme/payflow:ref:refs/heads/develop"},
+        {"sub": "repo:acme/payflow:ref:refs/heads/main2"},
+        {"sub": "repo:acme/payflow:ref:refs/tags/main"},
+        {"sub": "repo:acme/payflow:pull_request"},
+        {"sub": "repo:acme/payflow:environment:production"},
+        {"sub": "repo:acme/payflow2:ref:refs/heads/main"},
+        {"sub": "repo:mallory/payflow:ref:refs/heads/main"},
+        {"sub": "repo:acme@1/payflow@2:ref:refs/heads/main"},
+        {"aud": "https://github.com/acme"},
+    ],
+)
+def test_no_other_token_of_github_is_let_in(role: str, claims: dict[str, str]) -> None:
+    assert not trusts(STACK.resource(role), GITHUB, THE_MAIN_BRANCH | claims)
+
+
+@pytest.mark.parametrize("role", DEPLOY_ROLES)
+def test_a_deploy_role_has_one_way_in_and_compares_the_whole_subject(role: str) -> None:
+    (statement,) = STACK.resource(role)["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"].keys() == {"Federated"}
+    assert statement["Condition"].keys() == {"StringEquals"}
+    assert not trusts(STACK.resource(role), GITHUB, {"sub": SUBJECT})
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_one"),
+    [
+        (SUBJECT, True),
+        ("repo:acme@12345/payflow@67890:ref:refs/heads/main", True),
+        ("repo:acme/*:ref:refs/heads/main", False),
+        ("repo:acme/payflow:*", False),
+        ("repo:acme/payflow:ref:refs/heads/develop", False),
+        ("repo:acme/payflow:pull_request", False),
+    ],
+)
+def test_a_subject_is_a_main_branch_and_has_no_wildcard(subject: str, is_one: bool) -> None:
+    pattern = BODY["Parameters"]["GitHubSubject"]["AllowedPattern"]
+    assert (re.fullmatch(pattern, subject) is not None) == is_one
+    assert "Default" not in BODY["Parameters"]["GitHubSubject"]
+
+
+def test_only_cloudformation_is_given_the_role_that_changes_the_backend() -> None:
+    (statement,) = STACK.resource("CloudFormationRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "cloudformation.amazonaws.com"}
+
+
+# What a deploy can do
+
+
+def test_the_dashboards_role_adds_builds_and_shows_them_and_that_is_all() -> None:
+    distribution = "arn:aws:cloudfront::123456789012:distribution/<Distribution>"
+    assert frontend.allow("s3:PutObject", f"{SITE}/index.html")
+    assert frontend.allow("cloudfront:CreateInvalidation", distribution)
+    assert frontend.actions() == {
+        "s3:PutObject", "cloudfront:CreateInvalidation", "cloudfront:GetInvalidation",
+    }  # fmt: skip
+    assert not frontend.allow("s3:PutObject", f"{PACKAGES}/code.zip")
+
+
+def test_the_backends_role_changes_one_stack_and_only_by_cloudformations_role() -> None:
+    by_role = {"cloudformation:RoleArn": "<CloudFormationRole.Arn>"}
+    assert backend.allow("cloudformation:CreateChangeSet", BACKEND, by_role)
+    assert not backend.allow("cloudformation:CreateChangeSet", BACKEND)
+    assert not backend.allow(
+        "cloudformation:CreateChangeSet", BACKEND, {"cloudformation:RoleArn": OWN_ROLE}
+    )
+    for stack in ("payflow-prod", "payflow-backend-dev", "another"):
+        arn = f"arn:aws:cloudformation:{ACCOUNT}:stack/{stack}/0a1b2c3d"
+        assert not backend.allow("cloudformation:CreateChangeSet", arn, by_role)
+    to_cloudformation = {"iam:PassedToService": "cloudformation.amazonaws.com"}
+    assert backend.allow("iam:PassRole", "<CloudFormationRole.Arn>", to_cloudformation)
+    assert not backend.allow("iam:PassRole", "<CloudFormationRole.Arn>")
+    assert not backend.allow("iam:PassRole", ROLE, to_cloudformation)
+
+
+def test_the_backends_role_touches_no_resource_of_the_backend_itself() -> None:
+    services = {action.partition(":")[0] for action in backend.actions()}
+    assert services == {"cloudformation", "iam", "s3"}
+    assert {one for one in backend.actions() if one.startswith("iam:")} == {"iam:PassRole"}
+    forbidden = {"cloudformation:DeleteStack", "cloudformation:UpdateStack"}
+    assert backend.actions().isdisjoint(forbidden | {"cloudformation:SetStackPolicy"})
+
+
+IN_THE_BOUNDARY = {"iam:PermissionsBoundary": BOUNDARY}
+ON_ITEMS = [
+    "BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "DeleteItem", "GetItem",
+    "PartiQLSelect", "PutItem", "Query", "Scan", "UpdateItem",
+]  # fmt: skip
+OUTSIDE: list[tuple[str, str, Context]] = [
+    # Its own rights.
+    ("iam:CreateRole", ROLE, {}),
+    ("iam:CreateRole", ROLE, {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
+    ("iam:CreateRole", "arn:aws:iam::123456789012:role/another", IN_THE_BOUNDARY),
+    ("iam:PutRolePolicy", ROLE, {}),
+    ("iam:PutRolePolicy", OWN_ROLE, {}),
+    ("iam:PutRolePolicy", OWN_ROLE, IN_THE_BOUNDARY),
+    ("iam:AttachRolePolicy", ROLE, IN_THE_BOUNDARY),
+    ("iam:AttachRolePolicy", OWN_ROLE, {}),
+    ("iam:DeleteRolePermissionsBoundary", ROLE, IN_THE_BOUNDARY),
+    ("iam:PutRolePermissionsBoundary", ROLE, {}),
+    ("iam:UpdateAssumeRolePolicy", ROLE, {}),
+    ("iam:UpdateAssumeRolePolicy", OWN_ROLE, {}),
+    ("iam:DeleteRole", OWN_ROLE, {}),
+    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
+    ("iam:PassRole", ROLE, {"iam:PassedToService": "apigateway.amazonaws.com"}),
+    ("iam:CreatePolicyVersion", BOUNDARY, {}),
+    ("iam:SetDefaultPolicyVersion", BOUNDARY, {}),
+    ("iam:DeletePolicy", BOUNDARY, {}),
+    ("iam:CreateUser", "arn:aws:iam::123456789012:user/mallory", {}),
+    ("iam:CreateAccessKey", "arn:aws:iam::123456789012:user/payflow-dev-x", {}),
+    ("iam:AddClientIDToOpenIDConnectProvider", f"arn:aws:iam::1:oidc-provider/{GITHUB}", {}),
+    ("iam:CreateOpenIDConnectProvider", "arn:aws:iam::1:oidc-provider/evil.example", {}),
+    ("sts:AssumeRole", ROLE, {}),
+    ("cloudformation:UpdateStack", ADMINISTRATORS, {}),
+    ("cloudformation:DeleteStack", ADMINISTRATORS, {}),
+    ("cloudformation:CreateChangeSet", ADMINISTRATORS, {}),
+    ("cloudformation:ExecuteChangeSet", ADMINISTRATORS, {}),
+    # The tables' contents, and the tables' end.
+    *(
+        (f"dynamodb:{action}", resource, {})
+        for action in ON_ITEMS
+        for resource in (TABLE, f"{TABLE}/index/status-createdAt-index")
+    ),
+    ("dynamodb:GetRecords", f"{TABLE}/stream/2026-11-24T00:00:00.000", {}),
+    ("dynamodb:GetShardIterator", f"{TABLE}/stream/2026-11-24T00:00:00.000", {}),
+    ("dynamodb:ExportTableToPointInTime", TABLE, {}),
+    ("dynamodb:CreateBackup", TABLE, {}),
+    ("dynamodb:RestoreTableToPointInTime", TABLE, {}),
+    ("dynamodb:RestoreTableFromBackup", TABLE, {}),
+    ("dynamodb:CreateTableReplica", TABLE, {}),
+    ("dynamodb:CreateGlobalTable", TABLE, {}),
+    ("dynamodb:EnableKinesisStreamingDestination", TABLE, {}),
+    ("dynamodb:PutResourcePolicy", TABLE, {}),
+    ("dynamodb:DeleteTable", TABLE, {}),
+    ("lambda:InvokeFunction", FUNCTION, {}),
+    ("lambda:CreateFunctionUrlConfig", FUNCTION, {}),
+    ("lambda:AddPermission", FUNCTION, {"lambda:Principal": "999999999999"}),
+    ("lambda:AddPermission", FUNCTION, {"lambda:Principal": "*"}),
+    # What is not the project's, or is another stage's.
+    ("lambda:UpdateFunctionCode", f"arn:aws:lambda:{ACCOUNT}:function:another", {}),
+    ("lambda:UpdateFunctionCode", f"arn:aws:lambda:{ACCOUNT}:function:payflow-prod", {}),
+    ("lambda:UpdateFunctionCode", f"arn:aws:lambda:{ACCOUNT}:function:payflow-dev2", {}),
+    (
+        "lambda:CreateEventSourceMapping",
+        "*",
+        {"lambda:FunctionArn": f"arn:aws:lambda:{ACCOUNT}:function:another"},
+    ),
+    ("lambda:DeleteEventSourceMapping", MAPPING, {}),
+    ("events:PutTargets", RULE, {"events:TargetArn": f"arn:aws:sqs:{ACCOUNT}:another"}),
+    (
+        "cloudwatch:PutMetricAlarm",
+        ALARM,
+        {"cloudwatch:AlarmActions": "arn:aws:automate:ca-central-1:ec2:terminate"},
+    ),
+    ("dynamodb:UpdateTable", f"arn:aws:dynamodb:{ACCOUNT}:table/another", {}),
+    ("dynamodb:UpdateTable", f"arn:aws:dynamodb:{ACCOUNT}:table/payflow-payments-prod", {}),
+    ("sqs:DeleteQueue", f"arn:aws:sqs:{ACCOUNT}:another", {}),
+    ("sqs:ReceiveMessage", QUEUE, {}),
+    ("logs:PutSubscriptionFilter", LOGS, {}),
+    ("logs:FilterLogEvents", LOGS, {}),
+    ("logs:DeleteLogGroup", f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/another", {}),
+    ("apigateway:PATCH", "arn:aws:apigateway:ca-central-1::/restapis/another", {}),
+    ("apigateway:PATCH", "arn:aws:apigateway:ca-central-1::/account", {}),
+    ("apigateway:POST", "arn:aws:apigateway:ca-central-1::/restapis", {}),
+    ("apigateway:POST", "arn:aws:apigateway:ca-central-1::/domainnames", {}),
+    ("apigateway:DELETE", API, {}),
+    ("s3:GetObject", f"{SITE}/index.html", {}),
+    ("s3:GetObject", "arn:aws:s3:::another/secret", {}),
+    ("ssm:GetParameter", f"arn:aws:ssm:{ACCOUNT}:parameter/secret", {}),
+    ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{ACCOUNT}:secret:one", {}),
+    ("kms:Decrypt", f"arn:aws:kms:{ACCOUNT}:key/one", {}),
+    ("ec2:RunInstances", "*", {}),
+]
+
+
+@pytest.mark.parametrize(("action", "resource", "context"), OUTSIDE)
+def test_a_compromised_push_to_main_cannot(action: str, resource: str, context: Context) -> None:
+    for rights in (backend, frontend, cloudformation):
+        assert not rights.allow(action, resource, context)
+
+
+def test_without_an_api_named_by_the_administrator_none_is_changed() -> None:
+    unnamed = rights_of(Template(BODY, Stage="dev").resource("CloudFormationRole"))
+    assert not any(action.startswith("apigateway:") for action in unnamed.actions())
+
+
+# What a deploy must be able to do
+
+OWNED: dict[str, list[str]] = {
+    "AWS::ApiGateway::Deployment": [f"{API}/deployments"],
+    "AWS::ApiGateway::RestApi": [API],
+    "AWS::ApiGateway::Stage": [f"{API}/stages/api"],
+    "AWS::CloudWatch::Alarm": [ALARM],
+    "AWS::DynamoDB::Table": [TABLE, TABLE.replace("payments", "idempotency")],
+    "AWS::Events::Rule": [RULE],
+    "AWS::IAM::Role": [ROLE],
+    "AWS::Lambda::EventSourceMapping": [MAPPING],
+    "AWS::Lambda::Function": [FUNCTION, f"{FUNCTION}-webhook_processor"],
+    "AWS::Lambda::Permission": [FUNCTION],
+    "AWS::Logs::LogGroup": [
+        f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev-sweeper",
+        f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev",
+        f"arn:aws:logs:{ACCOUNT}:log-group:/payflow/dev/api-access",
+    ],
+    "AWS::SNS::Subscription": [TOPIC],
+    "AWS::SNS::Topic": [TOPIC],
+    "AWS::SQS::Queue": [QUEUE, QUEUE.replace("webhooks", "webhooks-dlq")],
+    "AWS::SQS::QueuePolicy": [QUEUE],
+}
+ELSEWHERE = {
+    "iam:GetRole": ROLE,
+    "iam:PassRole": ROLE,
+    "s3:GetObject": f"{PACKAGES}/code.zip",
+    "s3:GetObjectVersion": f"{PACKAGES}/code.zip",
+}
+"""What an action is needed on, when that is not the resource that is being made."""
+
+CONTEXT: Context = {
+    "cloudwatch:AlarmActions": TOPIC,
+    "events:TargetArn": f"{FUNCTION}-sweeper",
+    "iam:PassedToService": "lambda.amazonaws.com",
+    "iam:PermissionsBoundary": BOUNDARY,
+    "lambda:FunctionArn": f"{FUNCTION}-webhook_processor",
+    "lambda:Principal": "apigateway.amazonaws.com",
+}
+NOT_USED = {
+    # What is for properties that no template of ours sets, by a part of its name.
+    "BearerToken", "Capacity", "CodeSigning", "ContributorInsights", "DataProtection",
+    "DeleteIndex", "DescribeImport", "DescribeResourcePolicies", "GetLayerVersion", "ImportTable",
+    "KinesisStreaming", "KmsKey", "LogDelivery", "LogGroupDeletion", "PublishVersion",
+    "PutFunctionRecursion", "PutFunctionScaling", "PutIndex", "PutRuntimeManagement",
+    "ResourcePolicy", "RuntimeAlias", "UpdateRestApiPolicy",
+}  # fmt: skip
+REFUSED = {
+    # The items of a table, which a replica is filled with; and the table's end.
+    *(action for action, _, _ in OUTSIDE if action.startswith("dynamodb:")),
+    "dynamodb:AssociateTableReplica",
+    # An API's birth and end: the administrator deploys it first, and clients know it by its id.
+    "apigateway:POST on " + API,
+    "apigateway:DELETE on " + API,
+    # Rights of a role other than by a policy of its own, within the boundary.
+    "iam:AttachRolePolicy",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DetachRolePolicy",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateRole",
+    "iam:UpdateRoleDescription",
+}
+
+
+def needed_for(kind: str) -> set[tuple[str, str]]:
+    """Actions, each with its resource, by which CloudFormation looks after resources of a kind:
+    AWS says so in the kind's schema. Other services' are for properties that we do not set."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("ca-central-1", kind).schema
+    return {
+        (action, resource)
+        for name, handler in schema["handlers"].items()
+        if name != "list"
+        for action in handler["permissions"]
+        if action in ELSEWHERE or action.startswith(f"{kind.split('::')[1].lower()}:")
+        for resource in ([ELSEWHERE[action]] if action in ELSEWHERE else OWNED[kind])
+        if not any(word in action for word in NOT_USED)
+        and REFUSED.isdisjoint({action, f"{action} on {resource}"})
+    }
+
+
+@pytest.mark.parametrize("kind", OWNED)
+def test_cloudformation_may_do_what_it_says_that_it_needs(kind: str) -> None:
+    needed = needed_for(kind)
+    assert needed
+    lacking = [need for need in sorted(needed) if not cloudformation.allow(*need, CONTEXT)]
+    assert not lacking
+
+
+# What the backend's functions can do at most
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
+    names = {"PaymentsTable": TABLE, "WebhookQueue": QUEUE, "*": "*"}
+    names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
+    within = Rights(boundary)
+    suffix = "" if function == iam.API else f"-{function}"
+    context: Context = {"lambda:SourceFunctionArn": FUNCTION + suffix}
+    for grant in iam.granted(iam.read_policy(function)):
+        table, slash, index = grant.resource.partition("/")
+        resource = (
+            (names[table] + slash + index)
+            if table in names
+            else LOGS.replace("payflow-dev:", f"payflow-dev{suffix}:")
+        )
+        assert within.allow(grant.action, resource, context), grant
+
+
+ALL_OF_IT = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+FROM_OUTSIDE: list[Context] = [
+    {},
+    {"lambda:SourceFunctionArn": f"arn:aws:lambda:{ACCOUNT}:function:x"},
+]
+
+
+@pytest.mark.parametrize("context", FROM_OUTSIDE)
+def test_a_role_that_grants_all_and_trusts_anybody_does_not_reach_the_tables(
+    context: Context,
+) -> None:
+    evil = Rights(ALL_OF_IT, boundary)
+    for action in ("GetItem", "Query", "Scan", "BatchGetItem", "PutItem", "UpdateItem"):
+        assert not evil.allow(f"dynamodb:{action}", TABLE, context)
+        assert not evil.allow(f"dynamodb:{action}", f"{TABLE}/index/all-createdAt-index", context)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("dynamodb:Scan", TABLE),
+        ("dynamodb:ExportTableToPointInTime", TABLE),
+        ("dynamodb:DeleteTable", TABLE),
+        ("dynamodb:GetItem", TABLE.replace("-dev", "-prod")),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{ACCOUNT}:table/another"),
+        ("sqs:SendMessage", QUEUE.replace("-dev", "-prod")),
+        ("iam:PutRolePolicy", ROLE),
+        ("sts:AssumeRole", OWN_ROLE),
+        ("s3:GetObject", "arn:aws:s3:::another/secret"),
+        ("lambda:UpdateFunctionCode", FUNCTION),
+    ],
+)
+def test_a_function_whatever_its_policy_says_cannot(action: str, resource: str) -> None:
+    evil = Rights(ALL_OF_IT, boundary)
+    assert not evil.allow(action, resource, {"lambda:SourceFunctionArn": FUNCTION})
+
+
+def test_the_policies_are_no_longer_than_iam_takes() -> None:
+    def length(document: Any) -> int:
+        return len("".join(json.dumps(document).split()))
+
+    assert length({"Version": "2012-10-17", "Statement": boundary}) < 6144
+    for role in ("CloudFormationRole", *DEPLOY_ROLES):
+        policies = STACK.resource(role)["Policies"]
+        assert sum(length(policy["PolicyDocument"]) for policy in policies) < 10240, role

@@ -1,0 +1,130 @@
+"""What the workflows promise to who reads them as an attacker; zizmor looks besides."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.bootstrap import what_next
+from tests.engines import ROOT
+
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+WORKFLOWS: dict[str, Any] = {file.stem: yaml.safe_load(file.read_text()) for file in FILES}
+JOBS = [(name, job) for name, one in WORKFLOWS.items() for job in one["jobs"]]
+DEPLOYS = [("deploy", "deploy-backend"), ("deploy", "deploy-frontend")]
+PINNED = {
+    "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1",
+    "actions/download-artifact": "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c",
+    "actions/setup-node": "820762786026740c76f36085b0efc47a31fe5020",
+    "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97",
+    "actions/upload-artifact": "043fb46d1a93c77aae656e7c1c64a875d1fc6a0a",
+    "aws-actions/configure-aws-credentials": "e6de054238d6b7531b4efff3b6587d9aade6a06c",
+}
+
+
+def job_of(where: tuple[str, str]) -> Any:
+    workflow, job = where
+    return WORKFLOWS[workflow]["jobs"][job]
+
+
+def triggers(workflow: str) -> Any:
+    return WORKFLOWS[workflow][True]  # `on`, to YAML 1.1
+
+
+def test_main_is_deployed_when_it_is_pushed_and_at_no_other_time() -> None:
+    assert triggers("deploy") == {"push": {"branches": ["main"]}}
+
+
+def test_no_workflow_runs_others_code_with_this_repositorys_rights() -> None:
+    # Each of these runs for a stranger's event, in the name of the main branch.
+    dangerous = {"pull_request_target", "workflow_run", "issue_comment", "issues", "discussion"}
+    for name in WORKFLOWS:
+        assert dangerous.isdisjoint(triggers(name))
+
+
+@pytest.mark.parametrize("where", JOBS)
+def test_a_job_may_read_the_repository_and_only_a_deploy_gets_a_token_for_aws(
+    where: tuple[str, str],
+) -> None:
+    token = {"id-token": "write"} if where in DEPLOYS else {}
+    assert job_of(where)["permissions"] == {"contents": "read"} | token
+    assert WORKFLOWS[where[0]]["permissions"] == {}
+
+
+@pytest.mark.parametrize("where", DEPLOYS)
+def test_a_deploy_has_the_branch_as_its_subject_and_credentials_for_an_hour(
+    where: tuple[str, str],
+) -> None:
+    job = job_of(where)
+    assert "environment" not in job
+    (assumes,) = [step["with"] for step in job["steps"] if "configure-aws" in step.get("uses", "")]
+    assert assumes["role-duration-seconds"] == 3600
+    assert assumes.keys() == {"role-to-assume", "role-duration-seconds", "aws-region"}
+
+
+@pytest.mark.parametrize("where", DEPLOYS)
+def test_beside_the_credentials_nothing_runs_but_our_scripts_and_known_bytes(
+    where: tuple[str, str],
+) -> None:
+    for step in job_of(where)["steps"]:
+        if "run" in step:
+            assert re.match(
+                r"python -m infra\.(deploy|site|smoke) "
+                r"|pip install --require-hashes -r infra/requirements-deploy\.txt$",
+                step["run"],
+            ), step
+    lines = (ROOT / "infra" / "requirements-deploy.txt").read_text()
+    assert lines.count("==") == lines.count("--hash=sha256:") > 0
+
+
+@pytest.mark.parametrize("where", DEPLOYS)
+def test_a_deploy_comes_after_the_checks_and_is_looked_at_afterwards(
+    where: tuple[str, str],
+) -> None:
+    def all_before(job: str) -> set[str]:
+        needs = WORKFLOWS["deploy"]["jobs"][job].get("needs", [])
+        return {*needs, *(other for one in needs for other in all_before(one))}
+
+    assert "checks" in all_before(where[1])
+    assert "infra.smoke" in job_of(where)["steps"][-1]["run"]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_two_runs_of_a_workflow_do_not_get_in_each_others_way(workflow: str) -> None:
+    concurrency = WORKFLOWS[workflow]["concurrency"]
+    # A deploy that has begun is never broken off.
+    assert concurrency["cancel-in-progress"] == (workflow == "checks")
+
+
+@pytest.mark.parametrize("where", JOBS)
+def test_an_action_is_one_commit_and_leaves_no_credentials(where: tuple[str, str]) -> None:
+    for step in job_of(where)["steps"]:
+        if "uses" in step:
+            action, _, commit = step["uses"].partition("@")
+            assert commit == PINNED[action]
+        if step.get("uses", "").startswith("actions/checkout"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_secret_is_named_and_no_value_is_pasted_into_a_script(file: Path) -> None:
+    assert "secrets." not in file.read_text()
+    for job in WORKFLOWS[file.stem]["jobs"].values():
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+
+
+def test_every_variable_that_a_workflow_reads_is_one_that_bootstrap_names() -> None:
+    outputs = dict.fromkeys(
+        [
+            "BackendDeployRole", "CloudFormationRole", "DistributionId", "FrontendDeployRole",
+            "PackagesBucket", "SiteBucket", "SiteOrigin",
+        ],
+        "value",
+    )  # fmt: skip
+    told = re.findall(r"gh variable set (\w+)", what_next("dev", outputs, "https://api.example"))
+    read = re.findall(r"vars\.(\w+)", json.dumps(WORKFLOWS))
+    assert set(read) == set(told)
