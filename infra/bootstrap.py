@@ -70,7 +70,7 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
     backend = _deploy_backend(stage, frontend, email)
     api_url = address_of(backend, frontend)
     _step("3/6  the dashboard: build")
-    built = _build_dashboard(api_url)
+    built = build_dashboard(api_url)
     _step("4/6  the dashboard: publish")
     site.publish(built, frontend["SiteBucket"], frontend["DistributionId"])
     _step("5/6  the frontend stack again: the API that is deployed to, and talked to")
@@ -82,11 +82,9 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
     return what_next(stage, frontend, api_url)
 
 
-def bring_up_frontend(
-    stage: str, chosen: Mapping[str, str], body: str | None = None
-) -> dict[str, str]:
+def bring_up_frontend(stage: str, chosen: Mapping[str, str]) -> dict[str, str]:
     """Create or update the stack; returns its outputs. What is not `chosen` stays as it is."""
-    body = body or TEMPLATE.read_text()
+    body = TEMPLATE.read_text()
     template: Any = yaml.safe_load(body)
     stack = Stack(f"payflow-frontend-{stage}")
     previous = stack.parameters() or set()
@@ -97,7 +95,7 @@ def bring_up_frontend(
         )
     wanted = {"Stage": stage, **chosen}
     if _PROVIDER not in previous:
-        wanted[_PROVIDER] = _oidc_provider()
+        wanted[_PROVIDER] = oidc_provider()
     values = parameter_values(template, wanted, previous)
     stack.change(TemplateBody=body, Parameters=values, Capabilities=["CAPABILITY_IAM"])
     return stack.outputs()
@@ -137,7 +135,7 @@ def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str) -> dict
     return deploy.deploy(stage, folder, chosen, frontend["PackagesBucket"])
 
 
-def _build_dashboard(api_url: str) -> Path:
+def build_dashboard(api_url: str) -> Path:
     """Raises DeployError."""
     folder = ROOT / "frontend"
     env = {**os.environ, "VITE_API_URL": api_url}
@@ -147,7 +145,7 @@ def _build_dashboard(api_url: str) -> Path:
     return folder / "dist"
 
 
-def _oidc_provider() -> str:
+def oidc_provider() -> str:
     """Whether this account knows GitHub already."""
     known = boto3.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
     return "present" if any(one["Arn"].endswith(f"/{_GITHUB}") for one in known) else "create"

@@ -321,6 +321,22 @@ def test_the_alarm_on_5xx_watches_the_name_that_the_api_has(template: Any, api: 
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
 
 
+def test_every_role_of_a_function_stays_within_the_boundary_that_is_given(template: Any) -> None:
+    roles = {
+        name: resource["Properties"]
+        for name, resource in translated(template)["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
+    }
+    # The fourth is the account's, for API Gateway's logs; no pipeline makes it.
+    assert roles.keys() == {*(role for role, _ in FUNCTIONS.values()), "ApiGatewayLogs"}
+    for role, _ in FUNCTIONS.values():
+        assert roles[role]["PermissionsBoundary"] == {
+            "Fn::If": [
+                "HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"},
+            ]
+        }  # fmt: skip
+
+
 def test_every_function_has_an_alarm_on_throttling(template: Any) -> None:
     watched = {
         resource["Properties"]["Dimensions"][0]["Value"]["Ref"]

@@ -16,11 +16,12 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
 from chalicelib.api_keys import ApiKeys, new_secret
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
-from infra import deploy, dist, package
+from infra import bootstrap, deploy, dist, package, site, smoke
 from infra.hint_stuck import hint_stuck
 from infra.key import make_key
 from infra.local import emulator, provision
@@ -29,9 +30,9 @@ from infra.stacks import Stack
 from infra.stage import store_of
 from tests.engines import ROOT, accepts, free_port, wait_until
 from tests.stack.conftest import JSON, Client, request
+from tests.test_frontend_stack import SUBJECT
 from tests.test_lambda import api_event, sqs_event, with_key
 
-ORIGIN = "https://dashboard.example"
 RUNTIMES_OWN = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
 
 
@@ -80,18 +81,41 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.communicate(timeout=30)
 
 
-class Deployed:
-    """The stack of the twin, through its API gateway and its queues."""
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands in for a build."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    (folder / "assets").mkdir()
+    (folder / "index.html").write_text(
+        '<script type="module" src="/assets/index-1a2b.js"></script>'
+    )
+    (folder / "assets" / "index-1a2b.js").write_text("export {}")
+    (folder / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    return folder
 
-    def __init__(self, url: str, twin: Path) -> None:
+
+class Deployed:
+    """What `make bootstrap` has made of the twin, through its API gateway and its queues."""
+
+    def __init__(self, url: str, twin: Path, dashboard: Path, frontend_template: Path) -> None:
         self._twin = twin
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bootstrap, "TEMPLATE", frontend_template)
+            patch.setattr(dist, "folder", lambda _: twin)
+            patch.setattr(package, "build", lambda *_: None)  # the twin is built
+            patch.setattr(bootstrap, "build_dashboard", lambda _: dashboard)
+            patch.setattr(smoke, "in_time", lambda _: None)  # its addresses lead nowhere
+            self.said = bootstrap.bootstrap("dev", {"GitHubSubject": SUBJECT}, "")
+        self.frontend = Stack("payflow-frontend-dev").outputs()
         self.outputs: dict[str, str] = {}
-        self.deploy(AllowedOrigin=ORIGIN, VisibilityTimeoutSeconds="2")
+        self.deploy(VisibilityTimeoutSeconds="2")
         self.client = Client(int(url.rpartition(":")[2]))
         self.key = make_key("dev", "tests", ["read", "write"])
 
     def deploy(self, **chosen: str) -> None:
-        self.outputs = deploy.deploy("dev", self._twin, chosen)
+        """As GitHub Actions does."""
+        packages, role = self.frontend["PackagesBucket"], self.frontend["CloudFormationRole"]
+        self.outputs = deploy.deploy("dev", self._twin, chosen, packages, role)
 
     def call(self, method: str, path: str, fields: Any = None, key: str | None = None) -> Any:
         route = f"/restapis/{self.outputs['RestAPIId']}/api/_user_request_{path}"
@@ -104,8 +128,60 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(aws: str, twin: Path) -> Deployed:
-    return Deployed(aws, twin)
+def deployed(
+    aws: str, twin: Path, dashboard: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Deployed:
+    template: Any = yaml.safe_load(bootstrap.TEMPLATE.read_text())
+    del template["Resources"]["GitHub"]  # the emulated CloudFormation refuses the kind
+    without_it = tmp_path_factory.mktemp("template") / "frontend-stack.json"
+    without_it.write_text(json.dumps(template))
+    return Deployed(aws, twin, dashboard, without_it)
+
+
+def test_the_api_allows_the_dashboards_origin_and_the_dashboard_talks_to_the_api(
+    deployed: Deployed,
+) -> None:
+    answer = deployed.call("GET", "/v1/health")
+    assert answer.headers["Access-Control-Allow-Origin"] == deployed.frontend["SiteOrigin"]
+    cloudfront: Any = boto3.client("cloudfront")
+    config = cloudfront.get_distribution_config(Id=deployed.frontend["DistributionId"])
+    behavior = config["DistributionConfig"]["DefaultCacheBehavior"]
+    headers = cloudfront.get_response_headers_policy(Id=behavior["ResponseHeadersPolicyId"])
+    policy = json.dumps(headers["ResponseHeadersPolicy"], default=str)
+    assert f"connect-src https://{deployed.outputs['RestAPIId']}.execute-api." in policy
+
+
+def test_a_build_is_published_with_how_long_each_file_holds(deployed: Deployed) -> None:
+    s3 = boto3.client("s3")
+    bucket = deployed.frontend["SiteBucket"]
+
+    def published(file: str) -> tuple[str, str]:
+        found = s3.get_object(Bucket=bucket, Key=file)
+        return found["ContentType"], found["CacheControl"]
+
+    assert published("assets/index-1a2b.js") == (
+        "text/javascript", "public, max-age=31536000, immutable",
+    )  # fmt: skip
+    assert published("index.html") == ("text/html", "no-cache")
+    assert published("icon.svg") == ("image/svg+xml", "no-cache")
+
+
+def test_what_a_build_before_has_left_stays_for_the_tabs_that_are_open(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("the next")
+    (tmp_path / "assets" / "index-3c4d.js").write_text("export {}")
+    bucket, distribution = deployed.frontend["SiteBucket"], deployed.frontend["DistributionId"]
+    site.publish(tmp_path, bucket, distribution)
+    listed = boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    assert {"assets/index-1a2b.js", "assets/index-3c4d.js"} <= {one["Key"] for one in listed}
+
+
+def test_bootstrap_ends_with_what_there_is_to_know(deployed: Deployed) -> None:
+    assert "make key STAGE=dev" in deployed.said
+    for name in ("SiteBucket", "PackagesBucket", "BackendDeployRole", "FrontendDeployRole"):
+        assert deployed.frontend[name] in deployed.said
 
 
 def waiting(queue: str) -> int:
@@ -121,7 +197,6 @@ def test_a_request_goes_through_api_gateway_to_the_function_in_the_zip(deployed:
     fields = request(metadata={"simulate": "completed"})
     created = deployed.call("POST", "/v1/payments", fields)
     assert created.status == 201, created
-    assert created.headers["Access-Control-Allow-Origin"] == ORIGIN
     replayed = deployed.call("POST", "/v1/payments", fields)
     assert (replayed.status, replayed.body) == (200, created.body)
     payment_id = created.json["id"]
@@ -248,7 +323,7 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
             "PYTHONPATH": f"{task}:{runtime}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PAYFLOW_STAGE": "dev",
-            "PAYFLOW_ALLOWED_ORIGIN": ORIGIN,
+            "PAYFLOW_ALLOWED_ORIGIN": deployed.frontend["SiteOrigin"],
             "PAYFLOW_WEBHOOK_QUEUE_URL": deployed.outputs["WebhookQueueUrl"],
             "PAYFLOW_SIMULATION": "allowed",
         },
@@ -272,7 +347,7 @@ def test_a_stack_that_was_taken_down_comes_back_with_its_payments(deployed: Depl
     waiter.wait(StackName="payflow-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
     left = boto3.client("dynamodb").list_tables()["TableNames"]
     assert {"payflow-payments-dev", "payflow-idempotency-dev"} <= set(left)
-    deployed.deploy(AllowedOrigin=ORIGIN)
+    deployed.deploy(AllowedOrigin=deployed.frontend["SiteOrigin"])
     assert deployed.call("GET", f"/v1/payments/{payment_id}").status == 200
     resources = cloudformation.describe_stack_resources(StackName="payflow-dev")["StackResources"]
     assert {"PaymentsTable", "IdempotencyTable"} <= {one["LogicalResourceId"] for one in resources}

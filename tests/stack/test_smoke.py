@@ -1,0 +1,104 @@
+"""The look at what was deployed: it passes what is well, and says of the rest what is not."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from infra import smoke
+from infra.smoke import Unwell
+from tests.stack.conftest import Stack
+
+PAGE = '<script type="module" src="/assets/index-1a2b.js"></script>'
+API = "https://a1b2.execute-api.ca-central-1.amazonaws.com/api"
+POLICY = "default-src 'none'; connect-src https://a1b2.execute-api.ca-central-1.amazonaws.com"
+
+
+@contextmanager
+def site(policy: str = POLICY, deep: int = 200, asset: str = "text/javascript") -> Iterator[str]:
+    """A dashboard at a loopback address."""
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_asset = self.path.startswith("/assets/")
+            self.send_response(200 if is_asset or self.path == "/" else deep)
+            self.send_header("Content-Type", asset if is_asset else "text/html")
+            self.send_header("Content-Security-Policy", policy)
+            self.end_headers()
+            self.wfile.write(PAGE.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_an_api_that_asks_for_a_key_and_allows_the_dashboard_is_well(stack: Stack) -> None:
+    with stack.another_api(PAYFLOW_AUTH="required") as (closed, _):
+        url = f"http://127.0.0.1:{closed.port}"
+        smoke.check_api(url, "http://localhost:5173")
+        with pytest.raises(Unwell, match="allows the origin http://localhost:5173"):
+            smoke.check_api(url, "https://another.example")
+
+
+def test_an_api_that_is_open_is_not_well(stack: Stack) -> None:
+    with pytest.raises(Unwell, match="without a key POST /v1/payments answers 400"):
+        smoke.check_api(f"http://127.0.0.1:{stack.local.api_port}", "http://localhost:5173")
+
+
+def test_nothing_is_created_by_looking(stack: Stack) -> None:
+    before = stack.client.get("/v1/payments").json
+    with pytest.raises(Unwell):
+        smoke.check_api(f"http://127.0.0.1:{stack.local.api_port}", "http://localhost:5173")
+    assert stack.client.get("/v1/payments").json == before
+
+
+def test_a_dashboard_that_is_served_and_may_talk_to_its_api_is_well() -> None:
+    with site() as url:
+        smoke.check_site(API, url)
+
+
+@pytest.mark.parametrize(
+    ("dashboard", "says"),
+    [
+        ({"policy": "default-src 'none'; connect-src 'none'"}, "may not talk to https://a1b2"),
+        ({"policy": POLICY + ".evil.example"}, "may not talk to https://a1b2"),
+        ({"deep": 404}, "/payments/PAY-NONE answers 404, not the page"),
+        ({"asset": "text/html"}, "/assets/index-1a2b.js is missing"),
+    ],
+)
+def test_of_a_dashboard_that_is_not_well_it_says_why(dashboard: dict[str, str], says: str) -> None:
+    with site(**dashboard) as url, pytest.raises(Unwell, match=says):  # type: ignore[arg-type]
+        smoke.check_site(API, url)
+
+
+def test_what_does_not_answer_is_a_sentence() -> None:
+    with site() as url:
+        pass
+    with pytest.raises(Unwell, match="does not answer"):
+        smoke.check_site(API, url)
+
+
+def test_what_is_not_well_yet_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoke, "_PAUSE_SECONDS", 0)
+    answers = iter([Unwell("not yet"), Unwell("not yet"), None])
+
+    def check() -> None:
+        if (answer := next(answers)) is not None:
+            raise answer
+
+    smoke.in_time(check)
+    monkeypatch.setattr(smoke, "_PATIENCE_SECONDS", -1)
+    answers = iter([Unwell("never")])
+    with pytest.raises(Unwell, match="never"):
+        smoke.in_time(check)

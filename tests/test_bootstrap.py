@@ -1,0 +1,90 @@
+"""Taking PayFlow into an account: what is refused with a sentence, and what is told at the end.
+
+The whole of it runs in tests/stack/test_package.py.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra import bootstrap, site
+from infra.stacks import DeployError
+
+BACKEND = {
+    "EndpointURL": "https://a1b2.execute-api.ca-central-1.amazonaws.com/api/",
+    "RestAPIId": "a1b2",
+}
+FRONTEND = {
+    "SiteOrigin": "https://d1234.cloudfront.net",
+    "DistributionDomainName": "d1234.cloudfront.net",
+}
+OWN = {
+    "SiteOrigin": "https://pay.example.com",
+    "DistributionDomainName": "d1234.cloudfront.net",
+    "ApiDomainName": "api.example.com",
+    "ApiDomainTarget": "d-5678.execute-api.ca-central-1.amazonaws.com",
+}
+
+
+class NoStack:
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def parameters(self) -> None:
+        return None
+
+
+def test_a_new_frontend_stack_needs_whom_to_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "Stack", NoStack)
+    with pytest.raises(DeployError, match="SUBJECT=repo:"):
+        bootstrap.bring_up_frontend("dev", {})
+
+
+def test_the_dashboard_calls_the_api_where_it_is() -> None:
+    url = bootstrap.address_of(BACKEND, FRONTEND)
+    assert url == "https://a1b2.execute-api.ca-central-1.amazonaws.com/api"
+    assert bootstrap.what_is_known_of_the_api(BACKEND, url) == {
+        "ApiId": "a1b2",
+        "ApiOrigin": "https://a1b2.execute-api.ca-central-1.amazonaws.com",
+    }
+    assert bootstrap.address_of(BACKEND, OWN) == "https://api.example.com"
+
+
+def test_the_owner_of_domains_is_told_where_they_must_point() -> None:
+    assert bootstrap.where_names_must_point(FRONTEND) == ""
+    assert bootstrap.where_names_must_point(OWN).splitlines()[2:] == [
+        "  pay.example.com  CNAME  d1234.cloudfront.net",
+        "  api.example.com  CNAME  d-5678.execute-api.ca-central-1.amazonaws.com",
+    ]
+
+
+@mock_aws
+def test_an_account_that_knows_github_already_keeps_its_provider() -> None:
+    assert bootstrap.oidc_provider() == "create"
+    iam = boto3.client("iam")
+    iam.create_open_id_connect_provider(Url="https://gitlab.example", ThumbprintList=["0" * 40])
+    assert bootstrap.oidc_provider() == "create"
+    iam.create_open_id_connect_provider(
+        Url="https://token.actions.githubusercontent.com", ThumbprintList=["0" * 40]
+    )
+    assert bootstrap.oidc_provider() == "present"
+
+
+def test_the_page_is_uploaded_when_all_that_it_asks_for_is_there(tmp_path: Path) -> None:
+    for file in ("index.html", "assets/b.js", "assets/a.css", "icon.svg"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    assert list(site.in_order(tmp_path)) == [
+        "assets/a.css",
+        "assets/b.js",
+        "icon.svg",
+        "index.html",
+    ]
+
+
+def test_without_a_build_nothing_is_published(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="build the dashboard first"):
+        list(site.in_order(tmp_path))
