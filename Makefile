@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset hint-stuck key package bootstrap deploy chalice-deploy test check format clean
+.PHONY: help run reset hint-stuck key package bootstrap deploy chalice-deploy test e2e types check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -15,7 +15,19 @@ help:  ## show this list
 .venv/ready: requirements.txt requirements-dev.txt infra/install.py
 	@$(PYTHON) infra/install.py
 
-run: .venv/ready  ## run the whole gateway on this machine, until Ctrl-C
+frontend/node_modules/ready: frontend/package-lock.json
+	@$(PYTHON) infra/install.py frontend
+
+# The stack runs without its dashboard where that is not wanted, or where there is no Node.
+ifeq ($(PAYFLOW_DASHBOARD),off)
+export PAYFLOW_DASHBOARD
+RUNS := .venv/ready
+else
+RUNS := .venv/ready frontend/node_modules/ready
+endif
+FRONTEND := cd frontend && npm run --silent
+
+run: $(RUNS)  ## run the whole gateway on this machine, until Ctrl-C
 	@.venv/bin/python -m infra.local
 
 reset: .venv/ready  ## empty the local stack: tables, queues and logs
@@ -41,10 +53,18 @@ deploy: package  ## make deploy STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET
 chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
 	@.venv/bin/python -m infra.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
 
-test: .venv/ready  ## run all tests
+test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
+	@$(FRONTEND) test
 	@.venv/bin/python -m pytest
 
-check: .venv/ready  ## lint, formatting, types, templates and workflows
+e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
+	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend e2e
+
+types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
+	@.venv/bin/python -m infra.openapi > frontend/openapi.json
+	@$(FRONTEND) types
+
+check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates and workflows
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -52,11 +72,15 @@ check: .venv/ready  ## lint, formatting, types, templates and workflows
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@.venv/bin/zizmor --offline --quiet --no-progress .github
+	@.venv/bin/python -m infra.openapi > frontend/openapi.json
+	@$(FRONTEND) types -- --check
+	@$(FRONTEND) check
 
-format: .venv/ready  ## format the code and mend what ruff can
+format: .venv/ready frontend/node_modules/ready  ## format the code and mend what ruff can
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
+	@$(FRONTEND) format
 
 clean:  ## remove everything that make made, the local stack's data included
-	@rm -rf .venv .payflow dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
+	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,5 @@
-"""Make .venv and install what requirements-dev.txt pins. `make` calls this when it must.
+"""Make .venv and install what requirements-dev.txt pins; with `frontend`, install the dashboard's
+packages instead. `make` calls this when it must.
 
 Written so that an old Python can read it far enough to say that it is too old.
 """
@@ -9,6 +10,9 @@ import sys
 
 NEEDED = (3, 11)
 READY = os.path.join(".venv", "ready")
+NODE_NEEDED = (20, 19)
+FRONTEND = "frontend"
+FRONTEND_READY = os.path.join(FRONTEND, "node_modules", "ready")
 
 
 def main():
@@ -22,6 +26,32 @@ def main():
     python = os.path.join(".venv", "bin", "python")
     show_progress([python, "-m", "pip", "install", "-r", "requirements-dev.txt"])
     open(READY, "w").close()
+
+
+def install_frontend():
+    version = node_version()
+    if version < NODE_NEEDED:
+        found = "%d.%d" % version if version else "none"
+        sys.exit(
+            "The dashboard needs Node %d.%d or newer, and found %s. Install one from "
+            "https://nodejs.org, or go without the dashboard: make run PAYFLOW_DASHBOARD=off"
+            % (NODE_NEEDED + (found,))
+        )
+    print("Setting up the dashboard's packages (once, about half a minute)")
+    npm = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    if subprocess.call(npm, cwd=FRONTEND) != 0:
+        sys.exit("Could not install the packages; npm's words stand above.")
+    open(FRONTEND_READY, "w").close()
+
+
+def node_version():
+    """Major and minor; nothing where there is no Node, or no npm beside it."""
+    try:
+        subprocess.check_output(["npm", "--version"], stderr=subprocess.DEVNULL)
+        said = subprocess.check_output(["node", "--version"], text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ()
+    return tuple(int(part) for part in said.strip().lstrip("v").split(".")[:2])
 
 
 def run(command):
@@ -58,6 +88,6 @@ def show(text):
 
 if __name__ == "__main__":
     try:
-        main()
+        install_frontend() if sys.argv[1:] == ["frontend"] else main()
     except KeyboardInterrupt:
         sys.exit("\nStopped; the next make begins the set-up anew.")

@@ -27,6 +27,11 @@ class Local:
     aws_port: int
     dashboard_port: int
     visibility_seconds: int
+    serves_dashboard: bool = True
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://localhost:{self.dashboard_port}"
 
     @property
     def logs(self) -> Path:
@@ -55,7 +60,7 @@ class Local:
         config = json.loads((ROOT / ".chalice" / "config.json").read_text())
         stage: dict[str, str] = config["stages"][STAGE]["environment_variables"]
         own = stage | {
-            "PAYFLOW_ALLOWED_ORIGIN": f"http://localhost:{self.dashboard_port}",
+            "PAYFLOW_ALLOWED_ORIGIN": self.dashboard_url,
             "PAYFLOW_WEBHOOK_QUEUE_URL": self.queue_url,
             "AWS_CONFIG_FILE": str(self.aws_config),
             "PAYFLOW_API_PORT": str(self.api_port),
@@ -89,6 +94,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
         aws_port=_port(env, "PAYFLOW_AWS_PORT", 4566),
         dashboard_port=_port(env, "PAYFLOW_DASHBOARD_PORT", 5173),
         visibility_seconds=_whole(env, "PAYFLOW_VISIBILITY_SECONDS", 5, "seconds", 43_200),
+        serves_dashboard=env.get("PAYFLOW_DASHBOARD") != "off",
     )
     _whole(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 5, "seconds", 3_600)
     if len({local.api_port, local.aws_port, local.dashboard_port}) < 3:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from chalicelib import config
-from infra.local import emulator, provision
+from infra.local import dashboard, emulator, provision
 from infra.local.settings import HOST, ROOT, Local, SetupError
 
 _START_SECONDS: Final = 60
@@ -78,6 +78,8 @@ def run(local: Local) -> None:
     with _sole_owner(local), ExitStack() as stack:
         _check_free(local, "PAYFLOW_API_PORT", local.api_port)
         _check_free(local, "PAYFLOW_AWS_PORT", local.aws_port)
+        if local.serves_dashboard:
+            _check_free(local, "PAYFLOW_DASHBOARD_PORT", local.dashboard_port)
         local.logs.mkdir(parents=True, exist_ok=True)
         local.write_aws_config()
         local.enter_environment()
@@ -127,7 +129,17 @@ def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Proces
     stack.callback(worker.stop)
     with _step("API and worker", stop):
         _wait_for(api, stop, lambda: _is_healthy(local.api_port))
-    return [aws, api, worker]
+    pages = [_start_dashboard(local, stack, stop)] if local.serves_dashboard else []
+    return [aws, api, worker, *pages]
+
+
+def _start_dashboard(local: Local, stack: ExitStack, stop: threading.Event) -> Process:
+    with _step("dashboard", stop):
+        dashboard.build(local)
+        pages = Process("The dashboard", "infra.local.dashboard", dict(os.environ), local.logs)
+        stack.callback(pages.stop)
+        _wait_for(pages, stop, lambda: _accepts(local.dashboard_port))
+    return pages
 
 
 def _provision(local: Local, aws: Process) -> None:
@@ -223,12 +235,13 @@ def _welcome(local: Local) -> str:
         else "closed: callers need an API key (make key NAME=me SCOPES=admin)."
     )
     bearer = "" if is_open else " \\\n    -H 'Authorization: Bearer <your key>'"
+    pages = f"  Dashboard  {local.dashboard_url}\n" if local.serves_dashboard else ""
     return f"""
 PayFlow is up, and {access}
 
-  API    {local.api_url}/v1/health
-  AWS    {local.aws_url}  (emulated: DynamoDB, SQS)
-  Logs   {local.logs}
+{pages}  API        {local.api_url}/v1/health
+  AWS        {local.aws_url}  (emulated: DynamoDB, SQS)
+  Logs       {local.logs}
 
 Try it:
 

@@ -119,6 +119,7 @@ class Stack:
             "PAYFLOW_AWS_PORT": str(self.local.aws_port),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
             # Its processes write down what their functions ask of AWS; see tests/iam.py.
             "PYTHONPATH": str(Path(__file__).with_name("heard")),
             iam.HEARD_FILE: str(HEARD),

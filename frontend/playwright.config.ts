@@ -1,0 +1,20 @@
+import { defineConfig } from "@playwright/test";
+
+/** `make e2e` finds one, or installs it. */
+const executablePath = process.env.PAYFLOW_BROWSER;
+
+export default defineConfig({
+  testDir: "e2e",
+  timeout: 30_000,
+  workers: 2,
+  fullyParallel: true,
+  forbidOnly: true,
+  reporter: [["line"]],
+  globalSetup: "./e2e/stack.ts",
+  use: {
+    ...(executablePath && { launchOptions: { executablePath } }),
+    locale: "en-CA",
+    timezoneId: "America/Toronto",
+    trace: "off",
+  },
+});

@@ -1,0 +1,71 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { holdKey } from "../session/key";
+import { answer, api } from "./client";
+import type { Problem } from "./problem";
+
+const answers = (response: () => Promise<Response>) => {
+  const fetch = vi.fn((_: Request) => response());
+  vi.stubGlobal("fetch", fetch);
+  return fetch;
+};
+const list = () => answer(api.GET("/v1/payments", {}));
+const refusal = async () => {
+  const problem: Problem = await list().then(
+    () => expect.unreachable(),
+    (error) => error,
+  );
+  return problem;
+};
+
+afterEach(() => vi.unstubAllGlobals());
+
+test("the key goes into a header, and nowhere else", async () => {
+  holdKey("pf_dev_secret");
+  const fetch = answers(async () => Response.json({ payments: [] }));
+  await list();
+  const request = fetch.mock.calls[0]?.[0];
+  expect(request?.headers.get("Authorization")).toBe("Bearer pf_dev_secret");
+  expect(request?.url).not.toContain("secret");
+});
+
+test("without a key there is no header", async () => {
+  const fetch = answers(async () => Response.json({ payments: [] }));
+  await list();
+  expect(fetch.mock.calls[0]?.[0].headers.has("Authorization")).toBe(false);
+});
+
+test("a refusal says what the API said", async () => {
+  answers(async () =>
+    Response.json(
+      {
+        type: "urn:payflow:problem:validation_failed",
+        title: "The request is not valid",
+        status: 400,
+        detail: "limit: at most 100",
+        code: "validation_failed",
+        request_id: "r-1",
+        errors: [{ field: "limit", message: "at most 100" }],
+      },
+      { status: 400 },
+    ),
+  );
+  expect(await refusal()).toMatchObject({
+    status: 400,
+    code: "validation_failed",
+    message: "limit: at most 100",
+    requestId: "r-1",
+    fields: [{ field: "limit", message: "at most 100" }],
+  });
+});
+
+test("an API that cannot be reached is a problem too", async () => {
+  answers(async () => {
+    throw new TypeError("Failed to fetch");
+  });
+  expect((await refusal()).code).toBe("unreachable");
+});
+
+test("what is not the API's answer is said to be none", async () => {
+  answers(async () => new Response("<html>Bad gateway</html>", { status: 502 }));
+  expect(await refusal()).toMatchObject({ status: 502, code: "not_understood" });
+});

@@ -1,0 +1,37 @@
+import createClient from "openapi-fetch";
+import { heldKey } from "../session/key";
+import { Problem } from "./problem";
+import type { components, paths } from "./schema";
+
+export type Payment = components["schemas"]["Payment"];
+export type PaymentPage = components["schemas"]["Page"];
+export type Status = components["schemas"]["Status"];
+export type PaymentType = components["schemas"]["PaymentType"];
+export type Currency = components["schemas"]["Currency"];
+
+export const API_URL: string = import.meta.env.VITE_API_URL;
+
+export const api = createClient<paths>({ baseUrl: API_URL });
+
+api.use({
+  onRequest({ request }) {
+    const key = heldKey();
+    if (key) request.headers.set("Authorization", `Bearer ${key}`);
+    return request;
+  },
+  onError({ error }) {
+    // An abort is the caller's own wish; anything else means that nothing came back.
+    return error instanceof DOMException && error.name === "AbortError"
+      ? error
+      : Problem.unreachable();
+  },
+});
+
+/** The body of a success. Throws the Problem that the API answered with. */
+export async function answer<T>(
+  call: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
+  const { data, error, response } = await call;
+  if (!response.ok) throw Problem.from(error, response);
+  return data as T;
+}

@@ -1,0 +1,53 @@
+/** What the API says when it refuses (RFC 9457), or what stands for it when it says nothing. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly requestId: string | undefined;
+  readonly fields: readonly { readonly field: string; readonly message: string }[];
+
+  constructor(said: {
+    status: number;
+    code: string;
+    title: string;
+    detail?: string | undefined;
+    request_id?: string | undefined;
+    errors?: readonly { field: string; message: string }[] | undefined;
+  }) {
+    super(said.detail ?? said.title);
+    this.name = "Problem";
+    this.status = said.status;
+    this.code = said.code;
+    this.title = said.title;
+    this.requestId = said.request_id;
+    this.fields = said.errors ?? [];
+  }
+
+  /** The API could not be reached at all: it is down, or the network is. */
+  static unreachable(): Problem {
+    return new Problem({
+      status: 0,
+      code: "unreachable",
+      title: "The API does not answer",
+      detail: "Nothing came back from it. Check your connection; what you see may be out of date.",
+    });
+  }
+
+  /** Something other than the API answered, such as a proxy. */
+  static notUnderstood(status: number): Problem {
+    return new Problem({
+      status,
+      code: "not_understood",
+      title: "The answer was not understood",
+      detail: `Something answered ${status}, and not as the API does.`,
+    });
+  }
+
+  static from(body: unknown, response: Response): Problem {
+    const said = body as Partial<ConstructorParameters<typeof Problem>[0]> | undefined;
+    if (typeof said !== "object" || said === null || !said.code || !said.title) {
+      return Problem.notUnderstood(response.status);
+    }
+    return new Problem({ ...said, status: response.status, code: said.code, title: said.title });
+  }
+}

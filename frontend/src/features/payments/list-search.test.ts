@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import { listQuery, listSearch } from "./list-search";
+
+test("an address says what is listed", () => {
+  const said = { status: "failed", type: "eft", currency: "CAD", from: "2026-11-01", cursor: "c" };
+  expect(listSearch(said)).toEqual(said);
+});
+
+test("what means nothing in an address is left out", () => {
+  expect(
+    listSearch({ status: "lost", type: 7, currency: "EUR", from: "yesterday", to: "", cursor: "" }),
+  ).toEqual({});
+});
+
+test("days are the viewer's, from their first moment to their last", () => {
+  const query = listQuery({ from: "2026-11-01", to: "2026-11-02" });
+  expect(new Date(query.created_from ?? "").getTime()).toBe(new Date(2026, 10, 1).getTime());
+  expect(new Date(query.created_to ?? "").getTime()).toBe(
+    new Date(2026, 10, 2, 23, 59, 59, 999).getTime(),
+  );
+});

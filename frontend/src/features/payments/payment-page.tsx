@@ -1,0 +1,174 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { ChevronLeft, Info } from "lucide-react";
+import { type ReactNode, useId } from "react";
+import type { Payment } from "../../api/client";
+import { CopyButton } from "../../ui/copy-button";
+import { money } from "../../ui/money";
+import { PageTitle } from "../../ui/page-title";
+import { ProblemNote } from "../../ui/problem-note";
+import { Time } from "../../ui/time";
+import { paymentOf } from "./queries";
+import { StatusBadge } from "./status-badge";
+import { failureSays, statusName, typeName } from "./words";
+
+const route = getRouteApi("/payments/$id");
+
+export function PaymentPage() {
+  const { id } = route.useParams();
+  const { data: payment, error, refetch } = useQuery(paymentOf(id));
+  return (
+    <>
+      <Link
+        to="/payments"
+        className="mb-3 inline-flex items-center gap-1 text-sm text-muted hover:text-ink"
+      >
+        <ChevronLeft className="size-4" aria-hidden="true" />
+        Payments
+      </Link>
+      {payment ? (
+        <PageTitle title={`${money(payment.amount, payment.currency)} to ${payment.merchant}`}>
+          <span className="tabular-nums">{money(payment.amount, payment.currency)}</span>{" "}
+          <span className="font-normal break-words text-muted">to {payment.merchant}</span>
+        </PageTitle>
+      ) : (
+        <PageTitle title={`Payment ${id}`} />
+      )}
+      {error && <ProblemNote error={error} retry={() => refetch()} />}
+      {payment && <Whole payment={payment} />}
+      {!payment && !error && <p role="status">Loading the payment…</p>}
+    </>
+  );
+}
+
+function Whole({ payment }: { payment: Payment }) {
+  const raw = JSON.stringify(payment, null, 2);
+  return (
+    <div className="grid gap-5 lg:grid-cols-[1fr_20rem]">
+      <div className="min-w-0 space-y-5">
+        {payment.failure_code && (
+          <p className="flex gap-3 rounded-xl border border-bad/40 bg-bad-ground p-4 text-sm text-bad">
+            <Info className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
+            <span>
+              <code className="font-mono font-semibold">{payment.failure_code}</code>
+              <br />
+              {failureSays(payment.failure_code)}
+            </span>
+          </p>
+        )}
+        <Card title="Details">
+          <dl className="divide-y divide-line text-sm">
+            <Row name="Payment id" copy={payment.id} mono>
+              {payment.id}
+            </Row>
+            <Row name="Merchant">{payment.merchant}</Row>
+            <Row name="Amount">{money(payment.amount, payment.currency)}</Row>
+            <Row name="Currency">{payment.currency}</Row>
+            <Row name="Refunded">{money(payment.amount_refunded, payment.currency)}</Row>
+            <Row name="Type">{typeName(payment.type)}</Row>
+            <Row name="Description">{payment.description ?? <None />}</Row>
+            <Row name="Idempotency key" copy={payment.idempotency_key} mono>
+              {payment.idempotency_key}
+            </Row>
+            {Object.entries(payment.metadata).map(([name, value]) => (
+              <Row key={name} name={name} copy={value} mono>
+                {value}
+              </Row>
+            ))}
+          </dl>
+        </Card>
+        <Card title="As the API shows it" action={<CopyButton text={raw} what="the JSON" />}>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key */}
+          <pre tabIndex={0} className="overflow-x-auto p-4 font-mono text-xs leading-relaxed">
+            {raw}
+          </pre>
+        </Card>
+      </div>
+      <Card title="Status">
+        <div className="space-y-4 p-4" aria-live="polite">
+          <StatusBadge status={payment.status} />
+          <Timeline payment={payment} />
+        </div>
+      </Card>
+    </div>
+  );
+}
+
+function Timeline({ payment }: { payment: Payment }) {
+  const isSettled = payment.status !== "processing";
+  return (
+    <ol className="space-y-4 border-l border-line pl-4 text-sm">
+      <Moment at={payment.created_at}>Created</Moment>
+      {isSettled ? (
+        <Moment at={payment.completed_at ?? payment.updated_at}>
+          {statusName(payment.status)}
+        </Moment>
+      ) : (
+        <li className="text-muted">Waiting for the bank; this page follows it.</li>
+      )}
+    </ol>
+  );
+}
+
+function Moment({ at, children }: { at: string; children: ReactNode }) {
+  return (
+    <li className="relative before:absolute before:top-1.5 before:-left-[1.3rem] before:size-2 before:rounded-full before:bg-muted">
+      <p className="font-medium">{children}</p>
+      <p className="text-xs text-muted">
+        <Time at={at} exact />
+      </p>
+    </li>
+  );
+}
+
+function Card({
+  title,
+  action,
+  children,
+}: {
+  title: string;
+  action?: ReactNode;
+  children: ReactNode;
+}) {
+  const heading = useId();
+  return (
+    <section
+      aria-labelledby={heading}
+      className="self-start overflow-hidden rounded-xl border border-line bg-surface"
+    >
+      <div className="flex min-h-11 items-center justify-between border-b border-line px-4 py-1.5">
+        <h2 id={heading} className="text-sm font-semibold">
+          {title}
+        </h2>
+        {action}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+function Row({
+  name,
+  children,
+  copy,
+  mono = false,
+}: {
+  name: string;
+  children: ReactNode;
+  copy?: string;
+  mono?: boolean;
+}) {
+  return (
+    <div className="flex flex-wrap items-center gap-x-4 px-4 py-2.5">
+      <dt className="w-40 shrink-0 break-words text-muted">{name}</dt>
+      <dd className={`flex min-w-0 flex-1 items-center gap-1 ${mono ? "font-mono text-xs" : ""}`}>
+        <span className="min-w-0 break-words">{children}</span>
+        {copy !== undefined && <CopyButton text={copy} what={name} />}
+      </dd>
+    </div>
+  );
+}
+
+function None() {
+  return <span className="text-muted">none</span>;
+}

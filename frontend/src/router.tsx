@@ -1,0 +1,90 @@
+import { QueryCache, QueryClient } from "@tanstack/react-query";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  Link,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { Problem } from "./api/problem";
+import { listSearch } from "./features/payments/list-search";
+import { ACCESS } from "./session/access";
+import { Gate } from "./session/gate";
+import { PageTitle } from "./ui/page-title";
+import { ProblemNote } from "./ui/problem-note";
+
+export const queryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError(error, query) {
+      // A key that was good is so no longer: let the gate ask for another.
+      if (error instanceof Problem && error.status === 401 && query.queryKey[0] !== ACCESS) {
+        void queryClient.invalidateQueries({ queryKey: [ACCESS] });
+      }
+    },
+  }),
+  defaultOptions: {
+    queries: {
+      // What the API refuses it refuses again; what did not come through may, the next time.
+      retry: (failures, error) =>
+        failures < 2 && error instanceof Problem && (error.status === 0 || error.status >= 500),
+      retryDelay: (failures) => 500 * 2 ** failures,
+    },
+  },
+});
+
+const root = createRootRoute({
+  component: Gate,
+  notFoundComponent: () => (
+    <>
+      <PageTitle title="There is no such page" />
+      <Link to="/payments" className="text-accent underline">
+        To the payments
+      </Link>
+    </>
+  ),
+});
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/payments" });
+  },
+});
+
+const payments = createRoute({
+  getParentRoute: () => root,
+  path: "/payments",
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import("./features/payments/list-page"), "ListPage"),
+});
+
+const newPayment = createRoute({
+  getParentRoute: () => root,
+  path: "/payments/new",
+  component: lazyRouteComponent(() => import("./features/payments/new-page"), "NewPage"),
+});
+
+const payment = createRoute({
+  getParentRoute: () => root,
+  path: "/payments/$id",
+  component: lazyRouteComponent(() => import("./features/payments/payment-page"), "PaymentPage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, payments, newPayment, payment]),
+  defaultPreload: "intent",
+  scrollRestoration: true,
+  defaultErrorComponent: ({ error, reset }) => <ProblemNote error={error as Error} retry={reset} />,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+  interface HistoryState {
+    /** The cursors of the pages before this one, the newest page first. */
+    trail?: readonly (string | undefined)[];
+  }
+}

@@ -1,0 +1,27 @@
+import { useQuery } from "@tanstack/react-query";
+import { answer, api } from "../api/client";
+import { Problem } from "../api/problem";
+import { useHeldKey } from "./key";
+
+/** `open` asks nobody for a key, `granted` has let this one in, `refused` wants another. */
+export type Access = "open" | "granted" | "refused";
+
+export const ACCESS = "access";
+
+/** How the API takes us, by asking it for something that needs a key wherever keys are on. */
+export function useAccess() {
+  const key = useHeldKey();
+  return useQuery({
+    queryKey: [ACCESS, key],
+    queryFn: async ({ signal }): Promise<Access> => {
+      try {
+        await answer(api.GET("/v1/payments", { params: { query: { limit: 1 } }, signal }));
+        return key === null ? "open" : "granted";
+      } catch (error) {
+        if (error instanceof Problem && error.status === 401) return "refused";
+        throw error;
+      }
+    },
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}

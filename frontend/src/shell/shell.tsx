@@ -1,0 +1,101 @@
+import { Link, Outlet } from "@tanstack/react-router";
+import { CreditCard, LogOut, type LucideIcon, Monitor, Moon, Plus, Sun } from "lucide-react";
+import type { Access } from "../session/access";
+import { dropKey } from "../session/key";
+import { Button, LOOKS } from "../ui/button";
+import { THEMES, type Theme, useTheme } from "./theme";
+
+const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
+  { to: "/payments", label: "Payments", icon: CreditCard },
+];
+
+/** What surrounds every page. */
+export function Shell({ access }: { access: Access }) {
+  return (
+    <div className="min-h-dvh md:grid md:grid-cols-[15rem_1fr]">
+      <a
+        href="#main"
+        className="sr-only rounded-lg bg-accent px-4 py-2 text-accent-ink focus:not-sr-only focus:absolute focus:z-20 focus:m-2"
+      >
+        Skip to the page
+      </a>
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b border-line bg-surface px-4 py-3 md:sticky md:top-0 md:h-dvh md:flex-col md:flex-nowrap md:items-stretch md:gap-6 md:border-r md:border-b-0 md:p-5">
+        <Link to="/payments" className="flex items-center gap-2.5 font-semibold">
+          <img src="/icon.svg" alt="" className="size-7" />
+          PayFlow
+        </Link>
+        <Link to="/payments/new" className={`${LOOKS.primary} max-md:order-2 max-md:ml-auto`}>
+          <Plus className="size-4" aria-hidden="true" />
+          New payment
+        </Link>
+        <nav
+          aria-label="Pages"
+          className="max-md:order-3 max-md:-mx-1 max-md:w-full max-md:overflow-x-auto"
+        >
+          <ul className="flex gap-1 md:flex-col">
+            {PLACES.map(({ to, label, icon: Icon }) => (
+              <li key={to}>
+                <Link
+                  to={to}
+                  className="flex items-center gap-2.5 rounded-lg px-3 py-2 text-sm font-medium text-muted hover:bg-raised hover:text-ink"
+                  activeProps={{ className: "bg-raised text-ink!" }}
+                >
+                  <Icon className="size-4" aria-hidden="true" />
+                  {label}
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <div className="flex items-center gap-2 max-md:order-3 max-md:w-full md:mt-auto md:flex-col md:items-stretch">
+          {access === "open" ? (
+            <p className="rounded-lg bg-wait-ground px-3 py-2 text-xs text-wait">
+              This API is open: whoever reaches it may do everything.
+            </p>
+          ) : (
+            <Button look="quiet" onClick={dropKey} className="md:justify-start">
+              <LogOut className="size-4" aria-hidden="true" />
+              Sign out
+            </Button>
+          )}
+          <ThemeSwitch />
+        </div>
+      </div>
+      <main id="main" className="mx-auto w-full max-w-6xl min-w-0 px-4 py-6 md:px-8 md:py-8">
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+const ICONS: Record<Theme, LucideIcon> = { system: Monitor, light: Sun, dark: Moon };
+const NAMES: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
+
+function ThemeSwitch() {
+  const [theme, choose] = useTheme();
+  return (
+    <fieldset className="flex rounded-lg bg-raised p-0.5 max-md:ml-auto">
+      <legend className="sr-only">Colours</legend>
+      {THEMES.map((one) => {
+        const Icon = ICONS[one];
+        return (
+          <label
+            key={one}
+            title={NAMES[one]}
+            className="flex flex-1 cursor-pointer justify-center rounded-md px-3 py-1.5 text-muted has-checked:bg-surface has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-accent"
+          >
+            <input
+              type="radio"
+              name="theme"
+              className="sr-only"
+              checked={theme === one}
+              onChange={() => choose(one)}
+            />
+            <Icon className="size-4" aria-hidden="true" />
+            <span className="sr-only">{NAMES[one]}</span>
+          </label>
+        );
+      })}
+    </fieldset>
+  );
+}

@@ -1,0 +1,48 @@
+import { type ReactNode, useId } from "react";
+
+const INPUT =
+  "w-full min-h-9 rounded-lg border bg-surface px-3 py-1.5 text-sm text-ink placeholder:text-muted";
+
+/** For inputs that stand by themselves. */
+export const inputLook = (wrong = false) => `${INPUT} ${wrong ? "border-bad" : "border-line"}`;
+
+type Wiring = {
+  id: string;
+  className: string;
+  "aria-invalid": boolean;
+  "aria-describedby": string | undefined;
+};
+
+/** A label, an input and what is to be said of it, tied together for those who listen to a page. */
+export function Field({
+  label,
+  hint,
+  error,
+  children,
+}: {
+  label: string;
+  hint?: ReactNode;
+  error?: string | undefined;
+  children: (wiring: Wiring) => ReactNode;
+}) {
+  const id = useId();
+  const said = error ?? hint;
+  return (
+    <div>
+      <label htmlFor={id} className="mb-1 block text-sm font-medium">
+        {label}
+      </label>
+      {children({
+        id,
+        className: inputLook(error !== undefined),
+        "aria-invalid": error !== undefined,
+        "aria-describedby": said ? `${id}-said` : undefined,
+      })}
+      {said && (
+        <p id={`${id}-said`} className={`mt-1 text-xs ${error ? "text-bad" : "text-muted"}`}>
+          {said}
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,4 @@
+/** An amount in its currency, as the viewer writes it. Amounts of two currencies never meet. */
+export function money(amount: number, currency: string): string {
+  return new Intl.NumberFormat(undefined, { style: "currency", currency }).format(amount);
+}
