@@ -26,7 +26,8 @@ def main() -> None:
     if find() is None and shutil.which("apt-get") and os.geteuid() == 0:
         print("Installing Chromium (once)")
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "chromium"]):
+        install = ["install", "-qy", "--no-install-recommends", "chromium"]
+        for command in (["update", "-q"], install):
             subprocess.run(["apt-get", *command], env=env, check=True)  # noqa: S603, S607
     browser = find()
     if browser is None:

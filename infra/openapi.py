@@ -15,7 +15,7 @@ def main() -> None:
         PAYFLOW_ALLOWED_ORIGIN="https://origin.invalid",
         PAYFLOW_WEBHOOK_QUEUE_URL="https://queue.invalid",
     )
-    import app  # noqa: PLC0415
+    import app
 
     sys.stdout.write(exact_json.dumps(openapi.document(app.app)))
 

@@ -7,7 +7,6 @@ stack's API.
 
 import gzip
 import json
-import mimetypes
 import os
 import signal
 import subprocess
@@ -135,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815
 
     def version_string(self) -> str:
         return "PayFlow"

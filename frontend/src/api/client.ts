@@ -7,11 +7,14 @@ export type Payment = components["schemas"]["Payment"];
 export type PaymentPage = components["schemas"]["Page"];
 export type Status = components["schemas"]["Status"];
 export type PaymentType = components["schemas"]["PaymentType"];
+export type ApiKey = components["schemas"]["ApiKey"];
+export type NewApiKey = components["schemas"]["NewApiKey"];
+export type Scope = components["schemas"]["Scope"];
 export type Currency = components["schemas"]["Currency"];
 
 export const API_URL: string = import.meta.env.VITE_API_URL;
 
-export const api = createClient<paths>({ baseUrl: API_URL });
+export const api = createClient<paths>({ baseUrl: API_URL, fetch: (request) => fetch(request) });
 
 api.use({
   onRequest({ request }) {
