@@ -72,8 +72,23 @@ const payment = createRoute({
   component: lazyRouteComponent(() => import("./features/payments/payment-page"), "PaymentPage"),
 });
 
+const keys = createRoute({
+  getParentRoute: () => root,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("./features/keys/keys-page"), "KeysPage"),
+});
+
+const reference = createRoute({
+  getParentRoute: () => root,
+  path: "/reference",
+  component: lazyRouteComponent(
+    () => import("./features/reference/reference-page"),
+    "ReferencePage",
+  ),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, payments, newPayment, payment]),
+  routeTree: root.addChildren([home, payments, newPayment, payment, keys, reference]),
   defaultPreload: "intent",
   scrollRestoration: true,
   defaultErrorComponent: ({ error, reset }) => <ProblemNote error={error as Error} retry={reset} />,

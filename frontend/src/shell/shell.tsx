@@ -1,5 +1,15 @@
 import { Link, Outlet } from "@tanstack/react-router";
-import { CreditCard, LogOut, type LucideIcon, Monitor, Moon, Plus, Sun } from "lucide-react";
+import {
+  BookOpen,
+  CreditCard,
+  KeyRound,
+  LogOut,
+  type LucideIcon,
+  Monitor,
+  Moon,
+  Plus,
+  Sun,
+} from "lucide-react";
 import type { Access } from "../session/access";
 import { dropKey } from "../session/key";
 import { Button, LOOKS } from "../ui/button";
@@ -7,6 +17,8 @@ import { THEMES, type Theme, useTheme } from "./theme";
 
 const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
   { to: "/payments", label: "Payments", icon: CreditCard },
+  { to: "/keys", label: "API keys", icon: KeyRound },
+  { to: "/reference", label: "API reference", icon: BookOpen },
 ];
 
 /** What surrounds every page. */

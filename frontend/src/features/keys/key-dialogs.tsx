@@ -1,0 +1,175 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import type { ApiKey, NewApiKey, Scope } from "../../api/client";
+import { Problem } from "../../api/problem";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy-button";
+import { Dialog } from "../../ui/dialog";
+import { Field } from "../../ui/field";
+import { ProblemNote } from "../../ui/problem-note";
+import { createKey, keysQuery, type NewKey, revokeKey, rollKey } from "./queries";
+
+const SCOPES: readonly [Scope, string, string][] = [
+  ["read", "Read", "See payments and totals."],
+  ["write", "Write", "Make payments as well."],
+  ["admin", "Admin", "Manage keys and read the request log as well."],
+];
+
+/** Runs an action on the keys, and has the list show what came of it. */
+function useKeyAction<In, Out>(action: (input: In) => Promise<Out>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: action,
+    onSettled: () => client.invalidateQueries({ queryKey: keysQuery.queryKey }),
+  });
+}
+
+export function CreateDialog({ close }: { close: () => void }) {
+  const create = useKeyAction(createKey);
+  const [wish, setWish] = useState<NewKey>({ name: "", scopes: ["read"], expires_at: null });
+  if (create.data) return <SecretDialog made={create.data} close={close} />;
+  const told = create.error instanceof Problem ? create.error.fields : [];
+  const said = (field: string) => told.find((one) => one.field === field)?.message;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!create.isPending) create.mutate(wish);
+  };
+  return (
+    <Dialog title="New API key" close={close}>
+      <form onSubmit={submit} className="space-y-4">
+        <Field label="Name" hint="Events and logs name it." error={said("name")}>
+          {(wiring) => (
+            <input
+              {...wiring}
+              required
+              autoComplete="off"
+              value={wish.name}
+              onChange={(event) => setWish({ ...wish, name: event.target.value })}
+            />
+          )}
+        </Field>
+        <fieldset>
+          <legend className="mb-1 text-sm font-medium">What it may do</legend>
+          {SCOPES.map(([scope, name, says]) => (
+            <label key={scope} className="flex items-start gap-2.5 py-1 text-sm">
+              <input
+                type="radio"
+                name="scope"
+                className="mt-1 accent-accent"
+                checked={wish.scopes[0] === scope}
+                onChange={() => setWish({ ...wish, scopes: [scope] })}
+              />
+              <span>
+                {name} <span className="block text-xs text-muted">{says}</span>
+              </span>
+            </label>
+          ))}
+        </fieldset>
+        <Field label="Last day" hint="Empty: until it is revoked." error={said("expires_at")}>
+          {(wiring) => (
+            <input
+              {...wiring}
+              type="date"
+              value={wish.expires_at ?? ""}
+              onChange={(event) => setWish({ ...wish, expires_at: event.target.value || null })}
+            />
+          )}
+        </Field>
+        {create.error && told.length === 0 && <ProblemNote error={create.error} />}
+        <Buttons close={close} busy={create.isPending} action="Make the key" />
+      </form>
+    </Dialog>
+  );
+}
+
+export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => void }) {
+  const [hours, setHours] = useState("24");
+  const roll = useKeyAction(() => rollKey(rolled.id, Number(hours)));
+  if (roll.data) return <SecretDialog made={roll.data} close={close} />;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!roll.isPending) roll.mutate(undefined);
+  };
+  return (
+    <Dialog title={`Roll ${rolled.name}`} close={close}>
+      <form onSubmit={submit} className="space-y-4">
+        <p className="text-sm">
+          A new key takes its place, with the same name, scopes and expiry. The old one works for as
+          long as you say, so that nothing stops while you change over.
+        </p>
+        <Field label="Hours that the old one works on" hint="0 to 168. A key is rolled once.">
+          {(wiring) => (
+            <input
+              {...wiring}
+              type="number"
+              min={0}
+              max={168}
+              required
+              value={hours}
+              onChange={(event) => setHours(event.target.value)}
+            />
+          )}
+        </Field>
+        {roll.error && <ProblemNote error={roll.error} />}
+        <Buttons close={close} busy={roll.isPending} action="Roll the key" />
+      </form>
+    </Dialog>
+  );
+}
+
+export function RevokeDialog({ revoked, close }: { revoked: ApiKey; close: () => void }) {
+  const revoke = useKeyAction(() => revokeKey(revoked.id));
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    if (!revoke.isPending) revoke.mutate(undefined, { onSuccess: close });
+  };
+  return (
+    <Dialog title={`Revoke ${revoked.name}`} close={close}>
+      <form onSubmit={submit} className="space-y-4">
+        <p className="text-sm">
+          Whoever uses this key is shut out within a minute, and for good. It cannot be undone.
+        </p>
+        {revoke.error && <ProblemNote error={revoke.error} />}
+        <Buttons close={close} busy={revoke.isPending} action="Revoke the key" danger />
+      </form>
+    </Dialog>
+  );
+}
+
+function SecretDialog({ made, close }: { made: NewApiKey; close: () => void }) {
+  return (
+    <Dialog title={`The key of ${made.name}`} close={close}>
+      <p className="mb-3 text-sm">
+        It is shown this once. Keep it where secrets are kept; here only its fingerprint is.
+      </p>
+      <p className="mb-5 flex items-center gap-2 rounded-lg bg-raised p-3">
+        <code className="min-w-0 flex-1 font-mono text-xs break-all">{made.key}</code>
+        <CopyButton text={made.key} what="the key" />
+      </p>
+      <Button look="primary" onClick={close}>
+        I have it
+      </Button>
+    </Dialog>
+  );
+}
+
+function Buttons({
+  close,
+  busy,
+  action,
+  danger = false,
+}: {
+  close: () => void;
+  busy: boolean;
+  action: string;
+  danger?: boolean;
+}) {
+  return (
+    <div className="flex justify-end gap-2">
+      <Button onClick={close}>Cancel</Button>
+      <Button type="submit" look={danger ? "danger" : "primary"} disabled={busy}>
+        {action}
+      </Button>
+    </div>
+  );
+}
