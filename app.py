@@ -6,15 +6,17 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 from pydantic import BaseModel
 
-from chalicelib import VERSION, api, config, exact_json, listing, openapi, telemetry
+from chalicelib import VERSION, api, config, exact_json, listing, openapi, stats, telemetry
 from chalicelib.api import Answer, Api, Call, Success
 from chalicelib.api_keys import ApiKeys, Issued
-from chalicelib.aws import dynamodb_client, sqs_client
+from chalicelib.aws import dynamodb_client, logs_client, sqs_client
 from chalicelib.commands import (
     CheckHealth,
     CreateApiKey,
     CreatePayment,
     ListPayments,
+    ReadLogs,
+    ReadStats,
     RollApiKey,
 )
 from chalicelib.errors import (
@@ -30,6 +32,7 @@ from chalicelib.model import ApiKey, Payment, Scope, Timestamp
 from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import BATCH_SIZE, Message, Queue, work_off
+from chalicelib.request_log import Logs, RequestLog
 from chalicelib.store import Store
 
 
@@ -52,6 +55,7 @@ payments = Payments(
     sweep_unit=timedelta(seconds=settings.sweep_unit_seconds),
     clock=now,
 )
+request_log = RequestLog(logs_client(settings.region), settings.api_log_group)
 app = Chalice(app_name="payflow")
 app.api.cors = api.cors(settings.allowed_origin)
 keys = ApiKeys(stage=settings.stage, store=store, is_required=settings.key_required, clock=now)
@@ -104,6 +108,28 @@ def list_payments(call: Call[ListPayments]) -> Answer:
 def get_payment(call: Call[Any]) -> Answer:
     payment = payments.get(call.path["payment_id"])
     return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+
+
+@app.route("/v1/stats", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "Count what was settled, by day, currency, type and status",
+    Success(200, "the totals", stats.Stats),
+    scope=Scope.READ,
+    query=ReadStats,
+)
+def read_stats(call: Call[ReadStats]) -> Answer:
+    return Answer(200, exact_json.dumps(stats.read(store, call.command, now()).model_dump()))
+
+
+@app.route("/v1/logs", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "List the last hour's API requests, newest first",
+    Success(200, "at most 200", Logs),
+    scope=Scope.ADMIN,
+    query=ReadLogs,
+)
+def read_logs(call: Call[ReadLogs]) -> Answer:
+    return Answer(200, exact_json.dumps(request_log.newest(call.command, now()).model_dump()))
 
 
 class NewApiKey(ApiKey):

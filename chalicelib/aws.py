@@ -1,4 +1,4 @@
-"""The two AWS clients, with timeouts short enough for a caller who waits.
+"""The AWS clients, with timeouts short enough for a caller who waits.
 
 Guarantee: what `outage_is_unavailable` guards raises `Unavailable` when AWS cannot be
 reached, is slow, throttles or is broken, and lets every other error through: those are bugs.
@@ -18,6 +18,7 @@ from chalicelib.errors import Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
 
 _MAX_CONNECTIONS: Final = 64
@@ -41,6 +42,11 @@ def dynamodb_client(region: str) -> "DynamoDBClient":
 def sqs_client(region: str) -> "SQSClient":
     """1 s to connect, 1 s to read, 1 attempt: the sweeper is the retry."""
     return boto3.client("sqs", region_name=region, config=_config(1, 1, attempts=1))
+
+
+def logs_client(region: str) -> "CloudWatchLogsClient":
+    """1 s to connect, 5 s to read, 2 attempts: a search takes its time."""
+    return boto3.client("logs", region_name=region, config=_config(1, 5, attempts=2))
 
 
 @contextmanager

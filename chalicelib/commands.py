@@ -7,7 +7,7 @@ request itself. The same models are the request half of `/v1/openapi.json`.
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -109,9 +109,28 @@ def _moment(value: Any, *, end_of_day: bool) -> datetime:
     )
 
 
+def _day(value: Any) -> date:
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError("must be a date that exists") from error
+    raise ValueError("must be a date (2026-11-22)")
+
+
+def _day_schema(description: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "format": "date", "description": description})
+
+
 def _moment_schema(description: str) -> WithJsonSchema:
     formats = [{"type": "string", "format": form} for form in ("date", "date-time")]
     return WithJsonSchema({"description": description, "anyOf": [*formats, {"type": "null"}]})
+
+
+def _status_code(text: str) -> str:
+    if not re.fullmatch(r"[1-5]([0-9]{2}|xx)", text):
+        raise ValueError("must be an HTTP status such as 404, or a class of them such as 4xx")
+    return text
 
 
 def _whole_number(value: Any) -> Any:
@@ -220,6 +239,35 @@ class ListPayments(BaseModel):
         if created_from and created_to and created_to < created_from:
             raise ValueError("must not be earlier than created_from")
         return created_to
+
+
+class ReadStats(BaseModel):
+    """Whole UTC days, both ends included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_: Annotated[
+        date | None,
+        BeforeValidator(_day),
+        Field(alias="from"),
+        _day_schema("the first UTC day; without it, 30 days in all"),
+    ] = None
+    to: Annotated[
+        date | None, BeforeValidator(_day), _day_schema("the last UTC day; without it, today")
+    ] = None
+
+
+class ReadLogs(BaseModel):
+    """The requests of the last hour, as far as both filters let them through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Annotated[
+        str | None,
+        Field(description="as 404, or a whole class, as 4xx", examples=["404", "4xx"]),
+        AfterValidator(_status_code),
+    ] = None
+    path: Annotated[str | None, Field(max_length=200, description="a part of the path")] = None
 
 
 class CreateApiKey(BaseModel):

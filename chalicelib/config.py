@@ -31,6 +31,11 @@ class Settings:
         return f"payflow-idempotency-{self.stage}"
 
     @property
+    def api_log_group(self) -> str:
+        """Where Lambda puts what the API's function writes; infra/backend.yaml makes it."""
+        return f"/aws/lambda/payflow-{self.stage}"
+
+    @property
     def webhook_queue(self) -> str:
         return f"payflow-webhooks-{self.stage}"
 

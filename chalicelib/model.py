@@ -11,7 +11,7 @@ taken has exactly one event. No clock, no environment and no AWS in here: the ca
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -137,6 +137,11 @@ Timestamp = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-11-22T21:57:01.120000Z"]}
     ),
 ]
+Day = Annotated[
+    date,
+    PlainSerializer(date.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-22"]}),
+]
 Amount = Annotated[
     Decimal,
     WithJsonSchema({"type": "number", "examples": [1250.75]}),
@@ -243,3 +248,38 @@ class Change(NamedTuple):
 
     payment: Payment
     event: Event
+
+
+class Total(BaseModel):
+    """So many payments, and their amounts added up: of one day, currency, type and status."""
+
+    model_config = ConfigDict(frozen=True)
+
+    day: Day = Field(description="the UTC day on which they were created")
+    currency: Currency
+    type: PaymentType
+    status: Status
+    count: int
+    volume: Amount
+
+
+def totals_moved(before: Payment, after: Payment) -> list[Total]:
+    """What a step takes from the totals of settled payments, and what it adds to them.
+
+    What is processing stands in none. The day is the one on which the payment was created, so
+    that a step taken later, such as a bank's return, moves the counts of that same day.
+    """
+    if before.status is after.status:
+        return []
+    left = [] if before.status is Status.PROCESSING else [(before.status, -1)]
+    return [
+        Total(
+            day=after.created_at.astimezone(UTC).date(),
+            currency=after.currency,
+            type=after.type,
+            status=status,
+            count=sign,
+            volume=sign * after.amount,
+        )
+        for status, sign in [*left, (after.status, 1)]
+    ]

@@ -7,7 +7,8 @@ only if the payment is still what the caller saw. Nothing scans. What one transa
               payment  absent                               ├─ all, or none
               event                                        ─┘
     change    payment  has the status and version we saw   ─┐
-              event    absent                              ─┘ both, or none
+              event    absent                               ├─ all, or none
+              totals   add what moved                      ─┘
 
 Raises Unavailable when DynamoDB is out of reach and Conflict when others keep changing
 the same items; whether a write that ended so was done is unknown until it is asked again.
@@ -16,8 +17,10 @@ the same items; whether a write that ended so was done is unknown until it is as
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -35,12 +38,15 @@ from chalicelib.model import (
     Event,
     Payment,
     Status,
+    Total,
     rfc3339,
+    totals_moved,
     with_decimals,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
 Item = dict[str, Any]
 Result = TypeVar("Result")
@@ -49,6 +55,10 @@ BY_STATUS: Final = "status-createdAt-index"
 EVERYTHING: Final = "all-createdAt-index"
 _LISTING: Final = "PAYMENT"
 _API_KEYS: Final = "APIKEYS"
+TOTALS_SHARDS: Final = 16
+"""A day's totals lie in as many partitions, so that payments seldom settle on the same row."""
+_TOTALS_READERS: Final = 16
+MAX_COUNTED: Final = 10_000
 _KEY_ID: Final = re.compile(r"KEY-[0-9A-F]{20}")
 _ATTEMPTS: Final = 6
 _BACKOFF_BASE_SECONDS: Final = 0.02
@@ -129,7 +139,7 @@ class Store:
             raise RecordExists(_record(failed.items[0])) from failed
 
     def change(self, before: Payment, change: Change) -> None:
-        """Replace `before` by the changed payment, with its event.
+        """Replace `before` by the changed payment, with its event and what it moves in the totals.
 
         Raises PaymentMoved when the stored payment is no longer `before`.
         """
@@ -155,6 +165,10 @@ class Store:
                 change.event.id,
                 {"Update": update},
                 {"Put": self._when_absent(_event_item(change.event))},
+                *(
+                    {"Update": self._addition(total, before.id)}
+                    for total in totals_moved(before, change.payment)
+                ),
             )
         except _ConditionFailed as failed:
             if failed.items[0] is None:
@@ -237,6 +251,32 @@ class Store:
             wanted = list(left["Keys"]) if left else []
         raise Unavailable("DynamoDB cannot answer now; try again.")
 
+    def count_processing(self, lower: str, upper: str) -> int:
+        """How many payments are processing, as the index has it; stops after `MAX_COUNTED`."""
+        counted = 0
+        start: dict[str, Any] = {}
+        while counted < MAX_COUNTED:
+            answer = self._query_index(
+                BY_STATUS, "status", Status.PROCESSING, lower, upper, Select="COUNT", **start
+            )
+            counted += answer["Count"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return counted
+
+    def totals(self, days: Iterable[date]) -> list[Total]:
+        """What is settled of each day, as of the last write: each shard's rows by themselves."""
+        partitions = [
+            _totals_partition(day, shard) for day in days for shard in range(TOTALS_SHARDS)
+        ]
+        with ThreadPoolExecutor(max_workers=_TOTALS_READERS) as pool:
+            return [
+                _total(item)
+                for items in pool.map(lambda key: self._partition(key), partitions)
+                for item in items
+            ]
+
     def add_key(self, key: ApiKey) -> None:
         with outage_is_unavailable("DynamoDB"):
             self._dynamodb.put_item(**self._when_absent(_api_key_item(key)))
@@ -297,16 +337,20 @@ class Store:
             )
 
     def _keys(self, digest_start: str) -> list[ApiKey]:
+        return [_api_key(item) for item in self._partition(_API_KEYS, f"APIKEY#{digest_start}")]
+
+    def _partition(self, key: str, start: str = "") -> list[Item]:
+        """Its items whose sort keys begin with `start`, as of the last write."""
+        condition = "PK = :key" + (" AND begins_with(SK, :start)" if start else "")
+        values = {":key": key} | ({":start": start} if start else {})
         with outage_is_unavailable("DynamoDB"):
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._payments,
-                KeyConditionExpression="PK = :keys AND begins_with(SK, :start)",
-                ExpressionAttributeValues=_encode(
-                    {":keys": _API_KEYS, ":start": f"APIKEY#{digest_start}"}
-                ),
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=_encode(values),
                 ConsistentRead=True,
             )
-            return [_api_key(_decode(item)) for page in pages for item in page["Items"]]
+            return [_decode(item) for page in pages for item in page["Items"]]
 
     def check(self) -> None:
         """Read once from each table. Raises Unavailable, for whatever reason there is."""
@@ -336,23 +380,50 @@ class Store:
         items: list[Item] = []
         start: dict[str, Any] = {}
         while True:  # a page ends at 1 MB, whatever the limit
-            with outage_is_unavailable("DynamoDB"):
-                answer = self._dynamodb.query(
-                    TableName=self._payments,
-                    IndexName=index,
-                    KeyConditionExpression="#hash = :hash AND createdAt BETWEEN :lower AND :upper",
-                    ExpressionAttributeNames={"#hash": attribute},
-                    ExpressionAttributeValues=_encode(
-                        {":hash": value, ":lower": lower, ":upper": upper}
-                    ),
-                    ScanIndexForward=not newest_first,
-                    Limit=limit - len(items),
-                    **start,
-                )
+            answer = self._query_index(
+                index,
+                attribute,
+                value,
+                lower,
+                upper,
+                ScanIndexForward=not newest_first,
+                Limit=limit - len(items),
+                **start,
+            )
             items += [_decode(item) for item in answer["Items"]]
             if len(items) >= limit or "LastEvaluatedKey" not in answer:
                 return items
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _query_index(
+        self, index: str, attribute: str, value: str, lower: str, upper: str, **how: Any
+    ) -> "QueryOutputTypeDef":
+        with outage_is_unavailable("DynamoDB"):
+            return self._dynamodb.query(
+                TableName=self._payments,
+                IndexName=index,
+                KeyConditionExpression="#hash = :hash AND createdAt BETWEEN :lower AND :upper",
+                ExpressionAttributeNames={"#hash": attribute},
+                ExpressionAttributeValues=_encode(
+                    {":hash": value, ":lower": lower, ":upper": upper}
+                ),
+                **how,
+            )
+
+    def _addition(self, total: Total, payment_id: str) -> dict[str, Any]:
+        """The update that adds to a total; a payment's are always in one shard."""
+        shard = zlib.crc32(payment_id.encode()) % TOTALS_SHARDS
+        key = {
+            "PK": _totals_partition(total.day, shard),
+            "SK": f"{total.currency}#{total.type}#{total.status}",
+        }
+        return {
+            "TableName": self._payments,
+            "Key": _encode(key),
+            "UpdateExpression": "ADD #count :count, #volume :volume",
+            "ExpressionAttributeNames": {"#count": "count", "#volume": "volume"},
+            "ExpressionAttributeValues": _encode({":count": total.count, ":volume": total.volume}),
+        }
 
     def _when_absent(self, item: Item) -> dict[str, Any]:
         """A put into the payments table that replaces nothing."""
@@ -571,6 +642,22 @@ def _event_item(event: Event) -> Item:
         "actor": event.actor,
         "data": event.data,
     }
+
+
+def _totals_partition(day: date, shard: int) -> str:
+    return f"STATS#{day.isoformat()}#{shard:02}"
+
+
+def _total(item: Item) -> Total:
+    currency, payment_type, status = item["SK"].split("#")
+    return Total(
+        day=item["PK"].split("#")[1],
+        currency=currency,
+        type=payment_type,
+        status=status,
+        count=item["count"],
+        volume=with_decimals(item["volume"], Currency(currency)),
+    )
 
 
 def _record_item(record: Record) -> Item:

@@ -185,41 +185,56 @@ def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
     for call in calls:
         if call.function == function:
             for action, name, partitions in _checked(call):
-                table, slash, index = name.partition("/")
-                if table not in names:
-                    raise NotUnderstood(f"{call.test}: infra/backend.yaml makes no {table}")
-                grant = Grant(action, names[table] + slash + index, partitions)
+                resource, slash, index = name.partition("/index/")
+                if resource not in names:
+                    raise NotUnderstood(f"{call.test}: infra/backend.yaml makes no {resource}")
+                grant = Grant(action, names[resource] + slash + index, partitions)
                 found.setdefault(grant, call.test)
     return found
 
 
 def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
-    """The actions that AWS checks for `call`, each with the name of its table or queue, and the
-    kind of partition that it touches.
-
-    A transaction is checked item by item:
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """The actions that AWS checks for `call`, each with the name of its table, queue or log group,
+    and the kind of partition that it touches.
     """
     params = call.params
     match call.service, call.operation:
-        case "dynamodb", "TransactWriteItems" | "TransactGetItems":
+        case "dynamodb", _:
+            yield from _checked_of_dynamodb(call)
+        case "sqs", operation if operation in _ON_A_QUEUE:
+            yield f"sqs:{_ON_A_QUEUE[operation]}", params["QueueUrl"].rpartition("/")[2], ""
+        case "logs", "FilterLogEvents":
+            yield "logs:FilterLogEvents", params["logGroupName"], ""
+        case _:
+            raise _not_known(call)
+
+
+def _checked_of_dynamodb(call: Call) -> Iterator[tuple[str, str, str]]:
+    """A transaction is checked item by item:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """
+    params = call.params
+    match call.operation:
+        case "TransactWriteItems" | "TransactGetItems":
             for item in params["TransactItems"]:
                 for kind, request in item.items():
                     yield f"dynamodb:{_BY_ITEM[kind]}", request["TableName"], _partitions(request)
-        case "dynamodb", "BatchGetItem":
+        case "BatchGetItem":
             for table, wanted in params["RequestItems"].items():
                 for key in wanted["Keys"]:
                     yield "dynamodb:BatchGetItem", table, _partitions({"Key": key})
-        case "dynamodb", operation if operation in _ON_A_TABLE:
+        case operation if operation in _ON_A_TABLE:
             index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
             yield f"dynamodb:{operation}", params["TableName"] + index, _partitions(params)
-        case "sqs", operation if operation in _ON_A_QUEUE:
-            yield f"sqs:{_ON_A_QUEUE[operation]}", params["QueueUrl"].rpartition("/")[2], ""
-        case service, operation:
-            raise NotUnderstood(
-                f"{call.function} calls {service}:{operation} in {call.test}; "
-                "tests/iam.py must learn what that authorises as"
-            )
+        case _:
+            raise _not_known(call)
+
+
+def _not_known(call: Call) -> NotUnderstood:
+    return NotUnderstood(
+        f"{call.function} calls {call.service}:{call.operation} in {call.test}; "
+        "tests/iam.py must learn what that authorises as"
+    )
 
 
 def _partitions(request: Mapping[str, Any]) -> str:
@@ -245,10 +260,7 @@ def of_the_service(app: Chalice, function: str, stage: str) -> set[Grant]:
     template does that, with a retention.
     """
     # Chalice names the API's function without a suffix.
-    log_group = "/aws/lambda/payflow-${Stage}" + ("" if function == API else f"-{function}")
-    logs = (
-        f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:{log_group}:*"
-    )
+    logs = _arn("/aws/lambda/payflow-${Stage}" + ("" if function == API else f"-{function}"))
     polled = [
         _logical_ids(stage)[source.queue]
         for source in app.event_sources
@@ -336,12 +348,23 @@ def unused(function: str, grants: set[Grant], needs: Iterable[Grant]) -> list[st
     ]
 
 
+def _arn(log_group: str) -> str:
+    """As policies write it: of the group and of every stream in it."""
+    account = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
+    return f"{account}:log-group:{log_group}:*"
+
+
 def _logical_ids(stage: str) -> dict[str, str]:
-    """The ids in infra/backend.yaml, by the names that its tables and queues have in `stage`."""
+    """The ids in infra/backend.yaml, by the names that its tables and queues have in `stage`; of
+    log groups the ARNs.
+    """
     found = {}
     for logical_id, resource in yaml.safe_load(TEMPLATE.read_text())["Resources"].items():
         properties = resource.get("Properties", {})
         name = properties.get("TableName") or properties.get("QueueName")
         if name is not None:
             found[name["Fn::Sub"].replace("${Stage}", stage)] = logical_id
+        if resource["Type"] == "AWS::Logs::LogGroup":
+            text = properties["LogGroupName"]["Fn::Sub"]
+            found[text.replace("${Stage}", stage)] = _arn(text)
     return found

@@ -11,8 +11,8 @@ MODULES = sorted((ROOT / "chalicelib").glob("*.py"))
 LAYERS = [
     {"openapi"},
     {"api"},
-    {"payments", "listing", "api_keys"},
-    {"store", "queue_jobs"},
+    {"payments", "listing", "stats", "api_keys"},
+    {"store", "queue_jobs", "request_log"},
     {"idempotency", "processor", "aws", "commands"},
     {"model", "exact_json"},
     {"errors"},

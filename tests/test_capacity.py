@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from chalicelib import stats
 from chalicelib import store as store_module
-from chalicelib.commands import ListPayments
+from chalicelib.commands import ListPayments, ReadStats
 from chalicelib.listing import list_payments
 from chalicelib.model import Payment
 from chalicelib.payments import Payments
+from chalicelib.store import TOTALS_SHARDS
 from tests.conftest import Clock, command
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class Meter:
             size = size_bytes(parsed.get("Item", {}))
             self._read_units += read_units(size, consistent=consistent)
         elif model.name == "Query":
-            total = sum(size_bytes(item) for item in parsed["Items"])
+            counted = parsed["Count"] * 1024  # a count reads what it counts
+            items = parsed.get("Items")
+            total = counted if items is None else sum(map(size_bytes, items))
             self._read_units += read_units(total, consistent=consistent)
         elif model.name == "BatchGetItem":
             for items in parsed["Responses"].values():
@@ -96,16 +100,22 @@ class Meter:
 
     def _row(self, write: Row) -> Row:
         calls, read_units = list(self._calls), self._read_units  # our own look is not counted
-        item: Row = self._dynamodb.get_item(TableName=write["TableName"], Key=write["Key"])["Item"]
+        found = self._dynamodb.get_item(TableName=write["TableName"], Key=write["Key"])
         self._calls, self._read_units = calls, read_units
+        item: Row = found.get("Item", write["Key"])  # an update makes what is not there
         return item
 
 
 def changes(update: Row, before: Row) -> Row:
-    """The attributes that a `SET a = :a, …` or `SET a = if_not_exists(a, :b)` leaves behind."""
+    """The attributes that an update leaves behind: `SET a = :a, …`, `SET a = if_not_exists(a, :b)`
+    or `ADD a :a, …`, whose sums are as long as what is added, give or take.
+    """
     names = update.get("ExpressionAttributeNames", {})
     values = update["ExpressionAttributeValues"]
     result = {}
+    if update["UpdateExpression"].startswith("ADD "):
+        added = [part.split() for part in update["UpdateExpression"][4:].split(", ")]
+        return {names[name]: values[value] for name, value in added}
     for clause in update["UpdateExpression"].removeprefix("SET ").split(", #"):
         name, _, value = clause.partition(" = ")
         attribute = names.get(f"#{name.lstrip('#')}", name)
@@ -201,13 +211,23 @@ def test_a_list_of_everything_is_one_query_and_one_batch_get(
     assert asked() == (["Query", "BatchGetItem"], 0.5 + 20, 0)
 
 
-def test_settling_claims_for_2_write_units_and_changes_for_6(
+def test_settling_claims_for_2_write_units_and_changes_for_8(
     payments: Payments, meter: Meter
 ) -> None:
     payment = typical(payments)
     with meter.running() as asked:
         payments.settle(payment.id)
-    assert asked() == (["UpdateItem", "TransactWriteItems"], 0, 2 + 6)
+    assert asked() == (["UpdateItem", "TransactWriteItems"], 0, 2 + 8)
+
+
+def test_totals_are_one_read_of_each_shard_a_day_and_a_count(
+    payments: Payments, meter: Meter, clock: Clock
+) -> None:
+    payments.settle(typical(payments).id)
+    query = ReadStats.model_validate({"from": "2026-11-21", "to": "2026-11-22"})
+    with meter.running() as asked:
+        stats.read(payments.store, query, clock.now)
+    assert asked() == (["Query"] * (2 * TOTALS_SHARDS + 1), 2 * TOTALS_SHARDS + 0.5, 0)
 
 
 def test_a_repeated_hint_costs_one_refused_claim(payments: Payments, meter: Meter) -> None:

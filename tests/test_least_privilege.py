@@ -59,6 +59,8 @@ def walk() -> Walk:
         sqs = boto3.client("sqs", region_name=REGION)
         engines.create_tables(dynamodb, STAGE)
         sqs.create_queue(QueueName=payflow.settings.webhook_queue)
+        logs = boto3.client("logs", region_name=REGION)
+        logs.create_log_group(logGroupName=payflow.settings.api_log_group)
         walk_through_creating(dynamodb)
         walk_through_reading()
         walk_through_settling()
@@ -97,6 +99,8 @@ def walk_through_reading() -> None:
         cursor = json.loads(page["body"])["next_cursor"]
         assert ask("/v1/payments", limit="1", cursor=cursor, **filters)["statusCode"] == 200
     assert ask("/v1/payments", cursor="made-up")["statusCode"] == 400
+    assert ask("/v1/stats", **{"from": "2026-11-22", "to": "2026-11-22"})["statusCode"] == 200
+    assert ask("/v1/logs")["statusCode"] == 200
     assert ask("/v1/health")["statusCode"] == 200
     assert ask("/v1/health", deep="1")["statusCode"] == 200
     assert ask("/v1/openapi.json")["statusCode"] == 200
@@ -239,7 +243,8 @@ def test_only_tracing_is_granted_on_everything_and_no_action_is_a_pattern(functi
 
 def test_a_worker_may_not_touch_api_keys() -> None:
     grants = iam.granted(iam.read_policy("webhook_processor"))
-    assert {grant.partitions for grant in grants if grant.resource == "PaymentsTable"} == {"PAY#*"}
+    partitions = {grant.partitions for grant in grants if grant.resource == "PaymentsTable"}
+    assert partitions == {"PAY#*", "STATS#*"}
 
 
 def test_what_the_stacks_processes_ask_is_heard(request: pytest.FixtureRequest) -> None:
@@ -333,8 +338,8 @@ TRANSACTION = call(
                 "dynamodb",
                 "Query",
                 TableName=PAYMENTS,
-                KeyConditionExpression="PK = :keys AND begins_with(SK, :start)",
-                ExpressionAttributeValues={":keys": {"S": "APIKEYS"}},
+                KeyConditionExpression="PK = :key AND begins_with(SK, :start)",
+                ExpressionAttributeValues={":key": {"S": "APIKEYS"}},
             ),
             {Grant("dynamodb:Query", "PaymentsTable", "APIKEYS")},
         ),

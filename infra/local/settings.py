@@ -37,6 +37,10 @@ class Local:
     def logs(self) -> Path:
         return self.state / "logs"
 
+    def log_of(self, module: str) -> Path:
+        """What the process that runs `module` prints."""
+        return self.logs / f"{module.rpartition('.')[2]}.log"
+
     @property
     def aws_config(self) -> Path:
         return self.state / "aws.config"

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Final
 
 from chalicelib import config
@@ -34,11 +33,11 @@ class Process:
     """One child; what it prints goes to a log file."""
 
     def __init__(
-        self, name: str, module: str, env: Mapping[str, str], logs: Path, *, consequence: str = ""
+        self, name: str, module: str, env: Mapping[str, str], local: Local, *, consequence: str = ""
     ) -> None:
         self.name = name
         self._consequence = consequence
-        self._log = logs / f"{module.rpartition('.')[2]}.log"
+        self._log = local.log_of(module)
         with self._log.open("wb") as log:
             self._popen = subprocess.Popen(  # noqa: S603 (our own modules)
                 [sys.executable, "-m", module],
@@ -114,7 +113,7 @@ def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Proces
         "The emulated AWS",
         "infra.local.emulator",
         env | emulator.environment(local.aws_port, local.state),
-        local.logs,
+        local,
         consequence="Only a clean stop saves the tables: what came since the last one is lost.",
     )
     stack.callback(aws.stop)
@@ -123,9 +122,9 @@ def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Proces
     with _step("tables and queues", stop):
         if not stop.is_set():
             _provision(local, aws)
-    api = Process("The API", "infra.local.server", env, local.logs)
+    api = Process("The API", "infra.local.server", env, local)
     stack.callback(api.stop)
-    worker = Process("The worker", "infra.local.worker", env, local.logs)
+    worker = Process("The worker", "infra.local.worker", env, local)
     stack.callback(worker.stop)
     with _step("API and worker", stop):
         _wait_for(api, stop, lambda: _is_healthy(local.api_port))
@@ -136,7 +135,7 @@ def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Proces
 def _start_dashboard(local: Local, stack: ExitStack, stop: threading.Event) -> Process:
     with _step("dashboard", stop):
         dashboard.build(local)
-        pages = Process("The dashboard", "infra.local.dashboard", dict(os.environ), local.logs)
+        pages = Process("The dashboard", "infra.local.dashboard", dict(os.environ), local)
         stack.callback(pages.stop)
         _wait_for(pages, stop, lambda: _accepts(local.dashboard_port))
     return pages

@@ -1,4 +1,6 @@
-"""The queue's poller and the sweeper's schedule, as a process of their own."""
+"""The queue's poller, the sweeper's schedule and the shipping of the API's log, as a process of
+their own.
+"""
 
 import os
 import signal
@@ -11,8 +13,9 @@ from typing import Any, Final
 import boto3
 
 from chalicelib.telemetry import log_exception
-from infra.local import lifeline
+from infra.local import lifeline, settings
 from infra.local.event_source import EventSource
+from infra.local.log_shipper import LogShipper
 
 POLLERS: Final = 4
 """Lambda starts with five for a queue."""
@@ -32,6 +35,12 @@ def main() -> None:
     for source in sources:
         threading.Thread(target=_poll, args=(source,), daemon=True).start()
     threading.Thread(target=_sweep, args=(app,), daemon=True).start()
+    shipper = LogShipper(
+        boto3.client("logs", region_name=app.settings.region),
+        app.settings.api_log_group,
+        settings.from_environment().log_of("infra.local.server"),
+    )
+    threading.Thread(target=shipper.run, daemon=True).start()
     stop.wait()
     # Batches that are being worked on are finished; receives that wait for one are abandoned.
     deadline = time.monotonic() + _FINISH_SECONDS

@@ -66,6 +66,8 @@ ROUTES = [
     ("GET", "/v1/payments", "read"),
     ("GET", UNKNOWN, "read"),
     ("GET", "/v1/health?deep=1", "read"),
+    ("GET", "/v1/stats?to=2026-01-01&from=2026-01-01", "read"),
+    ("GET", "/v1/logs", "admin"),
     ("POST", "/v1/api_keys", "admin"),
     ("GET", "/v1/api_keys", "admin"),
     ("POST", "/v1/api_keys/KEY-00000000000000000000/roll", "admin"),

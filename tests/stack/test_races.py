@@ -184,11 +184,11 @@ def test_a_walk_over_the_list_is_exact_while_payments_are_added_and_settle(clien
         writer.join()
 
 
-def walk(client: Client) -> list[str]:
+def walk(client: Client, filters: str = "") -> list[str]:
     found: list[str] = []
     cursor = ""
     while True:
-        page = client.get(f"/v1/payments?limit=7{cursor}").json
+        page = client.get(f"/v1/payments?limit=7{filters}{cursor}").json
         found += [payment["id"] for payment in page["payments"]]
         if page["next_cursor"] is None:
             return found

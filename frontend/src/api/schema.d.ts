@@ -48,6 +48,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count what was settled, by day, currency, type and status
+         * @description Needs a key with the scope `read`.
+         */
+        get: operations["read_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the last hour's API requests, newest first
+         * @description Needs a key with the scope `admin`.
+         */
+        get: operations["read_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api_keys": {
         parameters: {
             query?: never;
@@ -186,6 +226,20 @@ export interface components {
             api_keys: components["schemas"]["ApiKey"][];
         };
         /**
+         * Approximate
+         * @description A count from an index.
+         */
+        Approximate: {
+            /** Count */
+            count: number;
+            /**
+             * Approximate
+             * @default true
+             * @constant
+             */
+            approximate?: true;
+        };
+        /**
          * CreateApiKey
          * @description A key to make; it is shown once, in the answer.
          */
@@ -284,6 +338,47 @@ export interface components {
             timestamp: string;
             /** Version */
             version: string;
+        };
+        /**
+         * LoggedRequest
+         * @description One request that reached the API's function, without its body.
+         */
+        LoggedRequest: {
+            /**
+             * Time
+             * Format: date-time
+             * @description when it was answered
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            time: string;
+            /** Method */
+            method: string;
+            /** Path */
+            path: string;
+            /** Status */
+            status: number;
+            /**
+             * Latency Ms
+             * @example 12.3
+             */
+            latency_ms: number;
+            /** Request Id */
+            request_id: string;
+            /**
+             * Key
+             * @description the name of the API key
+             */
+            key: string | null;
+            /** Payment Id */
+            payment_id: string | null;
+        };
+        /**
+         * Logs
+         * @description The newest requests of the last hour, newest first.
+         */
+        Logs: {
+            /** Logs */
+            logs: components["schemas"]["LoggedRequest"][];
         };
         /**
          * NewApiKey
@@ -437,10 +532,64 @@ export interface components {
          */
         Scope: "read" | "write" | "admin";
         /**
+         * Stats
+         * @description Totals of what was created from the one day to the other, both included.
+         */
+        Stats: {
+            /**
+             * From
+             * Format: date
+             * @example 2026-11-22
+             */
+            from: string;
+            /**
+             * To
+             * Format: date
+             * @example 2026-11-22
+             */
+            to: string;
+            /**
+             * Timezone
+             * @default UTC
+             * @constant
+             */
+            timezone?: "UTC";
+            /**
+             * Rows
+             * @description by day, currency, type and status; none is empty
+             */
+            rows: components["schemas"]["Total"][];
+            /** @description of the same days, and in no row */
+            processing: components["schemas"]["Approximate"];
+        };
+        /**
          * Status
          * @enum {string}
          */
         Status: "processing" | "completed" | "failed" | "canceled" | "returned";
+        /**
+         * Total
+         * @description So many payments, and their amounts added up: of one day, currency, type and status.
+         */
+        Total: {
+            /**
+             * Day
+             * Format: date
+             * @description the UTC day on which they were created
+             * @example 2026-11-22
+             */
+            day: string;
+            currency: components["schemas"]["Currency"];
+            type: components["schemas"]["PaymentType"];
+            status: components["schemas"]["Status"];
+            /** Count */
+            count: number;
+            /**
+             * Volume
+             * @example 1250.75
+             */
+            volume: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -787,6 +936,200 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong on our side */
+            500: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A service behind PayFlow does not answer */
+            503: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_stats: {
+        parameters: {
+            query?: {
+                from?: string;
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the totals */
+            200: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid */
+            400: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: The request has no valid API key */
+            401: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key may not do this */
+            403: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong on our side */
+            500: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A service behind PayFlow does not answer */
+            503: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_logs: {
+        parameters: {
+            query?: {
+                status?: string;
+                path?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description at most 200 */
+            200: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Logs"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid */
+            400: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: The request has no valid API key */
+            401: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key may not do this */
+            403: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
                     } & components["schemas"]["Problem"];
                 };
             };

@@ -1,0 +1,188 @@
+"""The request log, read back from a CloudWatch that gives lines oldest first, a page at a time."""
+
+import itertools
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from chalicelib import request_log
+from chalicelib.aws import logs_client
+from chalicelib.commands import ReadLogs, validated
+from chalicelib.errors import Unavailable, ValidationFailed
+from chalicelib.request_log import LoggedRequest, RequestLog
+from tests.conftest import REGION, START
+
+GROUP = "/aws/lambda/payflow-test"
+START_MS = int(START.timestamp() * 1000)
+
+
+class CloudWatch:
+    """Lines by their times, and what was asked. A page has at most `page` of them."""
+
+    def __init__(self, lines: list[tuple[int, str]], page: int = 10_000) -> None:
+        self.exceptions = boto3.client("logs", region_name=REGION).exceptions
+        self.asked: list[dict[str, Any]] = []
+        self._lines = sorted(lines)
+        self._page = page
+
+    def filter_log_events(self, **asked: Any) -> Any:
+        self.asked.append(asked)
+        found = [line for line in self._lines if asked["startTime"] <= line[0] <= asked["endTime"]]
+        start = int(asked.get("nextToken", 0))
+        end = start + min(self._page, asked["limit"])
+        more = {"nextToken": str(end)} if end < len(found) else {}
+        return {"events": [{"message": message} for _, message in found[start:end]], **more}
+
+
+def line(age_ms: int, **fields: Any) -> tuple[int, str]:
+    """What `api` logged so long before START."""
+    logged = {
+        "kind": "request",
+        "time_ms": START_MS - age_ms,
+        "method": "GET",
+        "path": "/v1/payments",
+        "status": 200,
+        "latency_ms": 12.3,
+        "request_id": f"request-{age_ms}",
+        "key": None,
+        "payment_id": None,
+    } | fields
+    return START_MS - age_ms, json.dumps(logged)
+
+
+def newest(logs: Any, **query: str) -> list[LoggedRequest]:
+    return RequestLog(logs, GROUP).newest(validated(ReadLogs, query), START).logs
+
+
+def ages_ms(found: list[LoggedRequest]) -> list[int]:
+    return [int(request.request_id.removeprefix("request-")) for request in found]
+
+
+def test_a_request_is_shown_as_it_was_logged() -> None:
+    fields = {"method": "POST", "status": 201, "key": "dashboard", "payment_id": "PAY-1"}
+    (request,) = newest(CloudWatch([line(1500, **fields)]))
+    assert request.model_dump() == {
+        "time": "2026-11-22T21:56:59.620000Z",
+        "method": "POST",
+        "path": "/v1/payments",
+        "status": 201,
+        "latency_ms": request.latency_ms,
+        "request_id": "request-1500",
+        "key": "dashboard",
+        "payment_id": "PAY-1",
+    }
+    assert str(request.latency_ms) == "12.3"
+
+
+def test_the_newest_come_first_and_none_is_older_than_an_hour() -> None:
+    hour = 3_600_000
+    ages = [0, 1, 59_999, 60_000, 60_001, 600_000, 600_001, hour - 1]
+    logs = CloudWatch([line(age) for age in [*ages, hour, -1]])
+    assert ages_ms(newest(logs)) == ages
+
+
+def test_no_millisecond_of_the_hour_is_read_twice_or_left_out() -> None:
+    logs = CloudWatch([])
+    newest(logs)
+    windows = sorted((asked["startTime"], asked["endTime"]) for asked in logs.asked)
+    assert windows[-1][1] - windows[0][0] == 3_600_000 - 1
+    assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(windows))
+
+
+def test_two_hundred_are_enough_and_older_ones_are_not_even_asked_for() -> None:
+    logs = CloudWatch([line(age) for age in range(0, 50_000, 100)])
+    assert ages_ms(newest(logs)) == list(range(0, 20_000, 100))
+    assert len(logs.asked) == 1
+
+
+@pytest.mark.parametrize("page", [5, 40, 10_000])
+def test_a_window_with_too_many_lines_is_halved_and_none_is_missed(
+    page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_log, "_LINES_A_PAGE", page)
+    monkeypatch.setattr(request_log, "_MAX_WINDOWS_READ", 200)
+    ages = [number * 137 for number in range(400)]
+    assert ages_ms(newest(CloudWatch([line(age) for age in ages], page))) == ages[:200]
+
+
+def test_a_page_that_is_full_counts_as_too_many_though_nothing_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An emulator cuts at its limit without a word."""
+    monkeypatch.setattr(request_log, "_LINES_A_PAGE", 50)
+    logs = CloudWatch([line(age) for age in range(0, 50_000, 100)])
+    cut = logs.filter_log_events
+    logs.filter_log_events = lambda **asked: {"events": cut(**asked)["events"]}  # type: ignore[method-assign]
+    assert ages_ms(newest(logs)) == list(range(0, 20_000, 100))
+
+
+def test_reading_ends_however_much_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_log, "_LINES_A_PAGE", 3)
+    logs = CloudWatch([line(age) for age in range(3_000)], page=3)
+    newest(logs, path="/v1/rare")
+    assert len(logs.asked) <= request_log._MAX_WINDOWS_READ * request_log._PAGES
+
+
+def test_lines_that_tell_of_something_else_are_passed_over() -> None:
+    others = ["", "START RequestId: 1", "[1]", '{"kind":"bug","status":500}', "{", "\ud800"]
+    logs = CloudWatch([(START_MS - 5, other) for other in others] + [line(7)])
+    assert ages_ms(newest(logs)) == [7]
+
+
+@pytest.mark.parametrize(
+    ("query", "statuses"),
+    [
+        ({}, [200, 404, 422, 503]),
+        ({"status": "404"}, [404]),
+        ({"status": "4xx"}, [404, 422]),
+        ({"status": "5xx"}, [503]),
+        ({"path": "keys"}, [422, 503]),
+        ({"path": "keys", "status": "4xx"}, [422]),
+        ({"path": "/v1/none"}, []),
+    ],
+)
+def test_both_filters_narrow_what_is_shown(query: dict[str, str], statuses: list[int]) -> None:
+    paths = {200: "/v1/payments", 404: "/v1/payments/x", 422: "/v1/api_keys", 503: "/v1/api_keys"}
+    logs = CloudWatch([line(status, status=status, path=path) for status, path in paths.items()])
+    assert [request.status for request in newest(logs, **query)] == statuses
+
+
+def test_cloudwatch_is_asked_for_requests_of_the_status_only() -> None:
+    logs = CloudWatch([])
+    newest(logs, status="4xx", path='"} {')
+    assert {asked["filterPattern"] for asked in logs.asked} == {
+        '{ ($.kind = "request") && ($.status >= 400) && ($.status <= 499) }'
+    }
+
+
+@pytest.mark.parametrize(
+    "query", [{"status": "6xx"}, {"status": "4x"}, {"status": "abc"}, {"q": "1"}]
+)
+def test_a_filter_that_means_nothing_is_refused(query: dict[str, str]) -> None:
+    with pytest.raises(ValidationFailed):
+        validated(ReadLogs, query)
+
+
+def refused(code: str) -> Callable[[], Any]:
+    client = logs_client(REGION)
+    stubber = Stubber(client)
+    stubber.add_client_error("filter_log_events", code, http_status_code=400)
+    stubber.activate()
+    return lambda: newest(client)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ResourceNotFoundException"])
+def test_a_log_that_cannot_be_read_now_is_unavailable(code: str) -> None:
+    with pytest.raises(Unavailable):
+        refused(code)()
+
+
+def test_times_are_utc() -> None:
+    (request,) = newest(CloudWatch([line(0)]))
+    assert request.time == datetime.fromtimestamp(START_MS / 1000, UTC)
+    assert request.time.utcoffset() == timedelta()

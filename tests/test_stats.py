@@ -1,0 +1,194 @@
+"""The totals: what each step moves, and what is read back, against a recount."""
+
+from collections import Counter, defaultdict
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chalicelib import exact_json, stats
+from chalicelib.commands import ListPayments, ReadStats, validated
+from chalicelib.errors import ValidationFailed
+from chalicelib.listing import list_payments
+from chalicelib.model import FailureCode, Payment, Status, Total, totals_moved
+from chalicelib.payments import Payments, opened
+from chalicelib.store import Store
+from tests.conftest import START, command
+from tests.test_store import put
+
+DAY = START.date()
+
+
+def read(store: Store, **query: str) -> Any:
+    """Of two days, unless the test says otherwise: every day is a read of every shard."""
+    wanted = {"from": "2026-11-21"} | query
+    return stats.read(store, validated(ReadStats, wanted), START)
+
+
+def settle(store: Store, *, fails: bool = False, **fields: Any) -> Payment:
+    payment = put(store, **fields)
+    later = payment.created_at + timedelta(days=1)
+    change = (
+        payment.fail(FailureCode.ACCOUNT_CLOSED, later, actor="test")
+        if fails
+        else payment.complete(later, actor="test")
+    )
+    store.change(payment, change)
+    return change.payment
+
+
+def recounted(payments: list[Payment]) -> list[Total]:
+    """The rows that `payments` should have led to, counted one by one."""
+    counts: Counter[Any] = Counter()
+    volumes: defaultdict[Any, Decimal] = defaultdict(Decimal)
+    for payment in payments:
+        if payment.status is not Status.PROCESSING:
+            day = payment.created_at.astimezone(UTC).date()
+            key = (day, payment.currency, payment.type, payment.status)
+            counts[key] += 1
+            volumes[key] += payment.amount
+    return [
+        Total(day=d, currency=c, type=t, status=s, count=counts[d, c, t, s], volume=volumes[key])
+        for key in sorted(counts)
+        for d, c, t, s in [key]
+    ]
+
+
+def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
+    payment = opened(command(), START, actor="test").payment
+    after = payment.complete(START + timedelta(days=3), actor="test").payment
+    (total,) = totals_moved(payment, after)
+    assert (total.day, total.status, total.count, total.volume) == (
+        DAY,
+        Status.COMPLETED,
+        1,
+        Decimal("12.50"),
+    )
+
+
+def test_the_day_is_utcs_wherever_the_clock_is() -> None:
+    late = datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
+    payment = opened(command(), late, actor="test").payment
+    (total,) = totals_moved(payment, payment.complete(late, actor="test").payment)
+    assert total.day == date(2026, 11, 22)
+
+
+def test_a_step_from_one_final_state_to_another_moves_the_count() -> None:
+    payment = opened(command(), START, actor="test").payment
+    completed = payment.complete(START, actor="test").payment
+    returned = completed.model_copy(update={"status": Status.RETURNED})
+    moved = [
+        (total.status, total.count, total.volume) for total in totals_moved(completed, returned)
+    ]
+    assert moved == [
+        (Status.COMPLETED, -1, Decimal("-12.50")),
+        (Status.RETURNED, 1, Decimal("12.50")),
+    ]
+
+
+def test_a_change_that_leaves_the_status_moves_nothing() -> None:
+    payment = opened(command(), START, actor="test").payment
+    assert totals_moved(payment, payment.model_copy(update={"version": 2})) == []
+
+
+def test_the_totals_are_a_recount_of_the_payments(store: Store) -> None:
+    settled = [
+        settle(store, amount=f"{number}.01", currency=currency, type=kind, fails=number % 3 == 0)
+        for number in range(1, 25)
+        for currency, kind in [("CAD", "eft"), ("USD", "wire")]
+    ]
+    put(store)
+    rows = read(store).rows
+    assert rows == recounted(settled)
+    assert {row.currency for row in rows} == {"CAD", "USD"}
+
+
+def test_a_change_that_is_refused_counts_nothing(store: Store) -> None:
+    payment = put(store)
+    change = payment.complete(START, actor="test")
+    store.change(payment, change)
+    with pytest.raises(Exception, match="completed, version 2"):
+        store.change(payment, payment.complete(START, actor="test"))
+    assert [row.count for row in read(store).rows] == [1]
+
+
+def test_what_is_processing_is_counted_apart_and_stands_in_no_row(store: Store) -> None:
+    put(store)
+    put(store, at=START - timedelta(days=40))
+    answer = read(store)
+    assert answer.rows == []
+    assert exact_json.dumps(answer.model_dump()) == (
+        '{"from":"2026-11-21","to":"2026-11-22","timezone":"UTC","rows":[],'
+        '"processing":{"count":1,"approximate":true}}'
+    )
+
+
+def test_a_count_goes_on_over_every_page_and_ends(store: Store, monkeypatch: Any) -> None:
+    for _ in range(5):
+        put(store)
+    query = store._query_index
+    monkeypatch.setattr(store, "_query_index", lambda *a, **how: query(*a, **how, Limit=2))
+    assert read(store).processing.count == 5
+    monkeypatch.setattr("chalicelib.store.MAX_COUNTED", 4)
+    assert read(store).processing.count == 4
+
+
+def test_a_row_is_written_with_its_currencys_decimals(store: Store) -> None:
+    settle(store, amount="10")
+    settle(store, amount="0.5")
+    assert '"volume":10.50}' in exact_json.dumps(read(store).model_dump())
+
+
+def test_both_ends_belong_to_the_range_and_nothing_beyond_them(store: Store) -> None:
+    days = [DAY + timedelta(days=number) for number in range(-2, 3)]
+    for day in days:
+        settle(store, at=START + (day - DAY))
+    rows = read(store, **{"from": "2026-11-21", "to": "2026-11-23"}).rows
+    assert [row.day for row in rows] == days[1:4]
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "last"),
+    [
+        ({}, "2026-10-24", "2026-11-22"),
+        ({"to": "2026-03-31"}, "2026-03-02", "2026-03-31"),
+        ({"from": "2026-11-20"}, "2026-11-20", "2026-11-22"),
+        ({"from": "2026-12-20"}, "2026-12-20", "2026-12-20"),
+        ({"to": "0001-01-05"}, "0001-01-01", "0001-01-05"),
+        ({"from": "9999-12-31", "to": "9999-12-31"}, "9999-12-31", "9999-12-31"),
+    ],
+)
+def test_an_end_that_is_missing_is_filled_in(query: Any, first: str, last: str) -> None:
+    found = stats.days_of(validated(ReadStats, query), START)
+    assert [day.isoformat() for day in (found[0], found[-1])] == [first, last]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"from": "2026-11-23", "to": "2026-11-22"}, "to"),
+        ({"from": "2026-08-22", "to": "2026-11-22"}, "from"),
+        ({"from": "yesterday"}, "from"),
+        ({"from": "2026-02-30"}, "from"),
+        ({"to": "2026-11-22T00:00:00Z"}, "to"),
+        ({"until": "2026-11-22"}, "until"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused_by_name(query: Any, field: str) -> None:
+    with pytest.raises(ValidationFailed) as refusal:
+        stats.days_of(validated(ReadStats, query), START)
+    assert [error.field for error in refusal.value.errors] == [field]
+
+
+def test_the_simulators_outcomes_are_recounted_through_the_list(
+    payments: Payments,
+) -> None:
+    for number in range(30):
+        created = payments.create(command(amount=f"{number + 1}.10"), actor="test")
+        if number % 5:
+            payments.settle(created.payment_id)
+    listed = list_payments(payments.store, ListPayments(limit=100)).payments
+    answer = read(payments.store)
+    assert answer.rows == recounted(listed)
+    assert answer.processing.count == 6
