@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset hint-stuck key package bootstrap deploy chalice-deploy test e2e types check format clean
+.PHONY: help run seed reset hint-stuck key package bootstrap deploy chalice-deploy test e2e types check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -29,6 +29,9 @@ FRONTEND := cd frontend && npm run --silent
 
 run: $(RUNS)  ## run the whole gateway on this machine, until Ctrl-C
 	@.venv/bin/python -m infra.local
+
+seed: .venv/ready  ## make believable payments on the local stack: N=300
+	@.venv/bin/python -m infra.seed "$(or $(N),300)"
 
 reset: .venv/ready  ## empty the local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
