@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint-stuck key package bootstrap deploy chalice-deploy test e2e types check format clean
+.PHONY: help run seed reset hint-stuck key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -62,6 +62,9 @@ test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser'
 
 e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend e2e
+
+screenshots: .venv/ready frontend/node_modules/ready  ## take the pictures of every page, the README's among them
+	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend screenshots
 
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json

@@ -24,6 +24,10 @@ export default async function start() {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await said(stack, "Ctrl-C stops it");
+  process.env.PAYFLOW_STATE_DIR = state; // for the project's own commands, on this stack
+  process.env.PAYFLOW_API_PORT = String(api);
+  process.env.PAYFLOW_AWS_PORT = String(aws);
+  process.env.PAYFLOW_DASHBOARD_PORT = String(dashboard);
   process.env.PAYFLOW_E2E_SITE = `http://localhost:${dashboard}`;
   process.env.PAYFLOW_E2E_API = `http://127.0.0.1:${api}`;
   return async () => {

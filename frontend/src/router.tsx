@@ -5,9 +5,10 @@ import {
   createRouter,
   Link,
   lazyRouteComponent,
-  redirect,
 } from "@tanstack/react-router";
 import { Problem } from "./api/problem";
+import { logsSearch } from "./features/logs/logs-search";
+import { overviewSearch } from "./features/overview/range";
 import { listSearch } from "./features/payments/list-search";
 import { ACCESS } from "./session/access";
 import { Gate } from "./session/gate";
@@ -45,12 +46,11 @@ const root = createRootRoute({
   ),
 });
 
-const home = createRoute({
+const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/payments" });
-  },
+  validateSearch: overviewSearch,
+  component: lazyRouteComponent(() => import("./features/overview/overview-page"), "OverviewPage"),
 });
 
 const payments = createRoute({
@@ -72,6 +72,13 @@ const payment = createRoute({
   component: lazyRouteComponent(() => import("./features/payments/payment-page"), "PaymentPage"),
 });
 
+const logs = createRoute({
+  getParentRoute: () => root,
+  path: "/logs",
+  validateSearch: logsSearch,
+  component: lazyRouteComponent(() => import("./features/logs/logs-page"), "LogsPage"),
+});
+
 const keys = createRoute({
   getParentRoute: () => root,
   path: "/keys",
@@ -88,7 +95,7 @@ const reference = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, payments, newPayment, payment, keys, reference]),
+  routeTree: root.addChildren([overview, payments, newPayment, payment, logs, keys, reference]),
   defaultPreload: "intent",
   scrollRestoration: true,
   defaultErrorComponent: ({ error, reset }) => <ProblemNote error={error as Error} retry={reset} />,

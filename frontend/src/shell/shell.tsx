@@ -1,6 +1,7 @@
 import { Link, Outlet } from "@tanstack/react-router";
 import {
   BookOpen,
+  ChartColumn,
   CreditCard,
   KeyRound,
   LogOut,
@@ -8,6 +9,7 @@ import {
   Monitor,
   Moon,
   Plus,
+  ScrollText,
   Sun,
 } from "lucide-react";
 import type { Access } from "../session/access";
@@ -16,7 +18,9 @@ import { Button, LOOKS } from "../ui/button";
 import { THEMES, type Theme, useTheme } from "./theme";
 
 const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
+  { to: "/", label: "Overview", icon: ChartColumn },
   { to: "/payments", label: "Payments", icon: CreditCard },
+  { to: "/logs", label: "Logs", icon: ScrollText },
   { to: "/keys", label: "API keys", icon: KeyRound },
   { to: "/reference", label: "API reference", icon: BookOpen },
 ];
@@ -32,7 +36,7 @@ export function Shell({ access }: { access: Access }) {
         Skip to the page
       </a>
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b border-line bg-surface px-4 py-3 md:sticky md:top-0 md:h-dvh md:flex-col md:flex-nowrap md:items-stretch md:gap-6 md:border-r md:border-b-0 md:p-5">
-        <Link to="/payments" className="flex items-center gap-2.5 font-semibold">
+        <Link to="/" className="flex items-center gap-2.5 font-semibold">
           <img src="/icon.svg" alt="" className="size-7" />
           PayFlow
         </Link>
@@ -49,6 +53,7 @@ export function Shell({ access }: { access: Access }) {
               <li key={to}>
                 <Link
                   to={to}
+                  activeOptions={{ exact: to === "/", includeSearch: false }}
                   className="flex items-center gap-2.5 rounded-lg px-3 py-2 text-sm font-medium text-muted hover:bg-raised hover:text-ink"
                   activeProps={{ className: "bg-raised text-ink!" }}
                 >

@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { ChevronLeft, Info } from "lucide-react";
-import { type ReactNode, useId } from "react";
+import type { ReactNode } from "react";
 import type { Payment } from "../../api/client";
+import { Card } from "../../ui/card";
 import { CopyButton } from "../../ui/copy-button";
 import { money } from "../../ui/money";
 import { PageTitle } from "../../ui/page-title";
@@ -118,32 +119,6 @@ function Moment({ at, children }: { at: string; children: ReactNode }) {
         <Time at={at} exact />
       </p>
     </li>
-  );
-}
-
-function Card({
-  title,
-  action,
-  children,
-}: {
-  title: string;
-  action?: ReactNode;
-  children: ReactNode;
-}) {
-  const heading = useId();
-  return (
-    <section
-      aria-labelledby={heading}
-      className="self-start overflow-hidden rounded-xl border border-line bg-surface"
-    >
-      <div className="flex min-h-11 items-center justify-between border-b border-line px-4 py-1.5">
-        <h2 id={heading} className="text-sm font-semibold">
-          {title}
-        </h2>
-        {action}
-      </div>
-      {children}
-    </section>
   );
 }
 

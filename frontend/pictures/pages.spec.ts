@@ -1,0 +1,66 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { expect, type Page, test } from "@playwright/test";
+
+const ROOT = join(import.meta.dirname, "../..");
+const README = join(ROOT, "docs/dashboard.png");
+const FOLDER = join(ROOT, "frontend/screenshots");
+const SIZES = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+const SCHEMES = ["light", "dark"] as const;
+
+const site = () => process.env.PAYFLOW_E2E_SITE ?? "";
+const api = () => process.env.PAYFLOW_E2E_API ?? "";
+
+test.beforeAll(() => {
+  for (const module of [["infra.history"], ["infra.seed", "60"]]) {
+    execFileSync(join(ROOT, ".venv/bin/python"), ["-m", ...module], { cwd: ROOT });
+  }
+});
+
+async function newest(status: string): Promise<string> {
+  const response = await fetch(`${api()}/v1/payments?status=${status}&limit=1`);
+  return (await response.json()).payments[0].id;
+}
+
+async function shown(page: Page) {
+  await page.waitForLoadState("networkidle");
+  await expect(page.getByText(/^Loading|^Adding up/)).toHaveCount(0);
+}
+
+test("every page, in both sizes and colours", async ({ browser }) => {
+  const pages = {
+    overview: "/",
+    payments: "/payments",
+    payment: `/payments/${await newest("completed")}`,
+    failed: `/payments/${await newest("failed")}`,
+    new: "/payments/new",
+    logs: "/logs",
+    keys: "/keys",
+    reference: "/reference",
+    missing: "/payments/PAY-NONE",
+  };
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    for (const colorScheme of SCHEMES) {
+      const context = await browser.newContext({ viewport, colorScheme });
+      const page = await context.newPage();
+      for (const [name, path] of Object.entries(pages)) {
+        await page.goto(site() + path);
+        await shown(page);
+        await page.screenshot({
+          path: join(FOLDER, `${name}-${size}-${colorScheme}.png`),
+          fullPage: name !== "reference",
+        });
+      }
+      await context.close();
+    }
+  }
+});
+
+test("the one for the README", async ({ browser }) => {
+  const context = await browser.newContext({ viewport: SIZES.desktop, colorScheme: "light" });
+  const page = await context.newPage();
+  await page.goto(`${site()}/`);
+  await shown(page);
+  await page.screenshot({ path: README });
+  await context.close();
+});

@@ -1,0 +1,14 @@
+import { expect, it } from "vitest";
+import { logsSearch } from "./logs-search";
+
+it.each([
+  [{ status: 404 }, { status: "404" }],
+  [
+    { status: "4xx", path: "/v1/payments" },
+    { status: "4xx", path: "/v1/payments" },
+  ],
+  [{ status: "paid", path: "" }, {}],
+  [{ status: 99, other: 1 }, {}],
+])("of the address %o counts %o", (said, counts) => {
+  expect(logsSearch(said)).toEqual(counts);
+});

@@ -1,0 +1,28 @@
+import { type ReactNode, useId } from "react";
+
+/** A part of a page, with its name. */
+export function Card({
+  title,
+  action,
+  children,
+}: {
+  title: string;
+  action?: ReactNode;
+  children: ReactNode;
+}) {
+  const heading = useId();
+  return (
+    <section
+      aria-labelledby={heading}
+      className="self-start overflow-hidden rounded-xl border border-line bg-surface"
+    >
+      <div className="flex min-h-11 items-center justify-between border-b border-line px-4 py-1.5">
+        <h2 id={heading} className="text-sm font-semibold">
+          {title}
+        </h2>
+        {action}
+      </div>
+      {children}
+    </section>
+  );
+}
