@@ -12,6 +12,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from infra.bootstrap import TEMPLATE
 from tests import iam
+from tests.conftest import payflow
 from tests.policies import Context, Rights, Template, rights_of, trusts
 from tests.test_least_privilege import FUNCTIONS
 
@@ -32,7 +33,8 @@ RULE = f"arn:aws:events:{ACCOUNT}:rule/payflow-dev-SweeperEvent-1A2B3C"
 QUEUE = f"arn:aws:sqs:{ACCOUNT}:payflow-webhooks-dev"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:payflow-alarms-dev"
 ALARM = f"arn:aws:cloudwatch:{ACCOUNT}:alarm:payflow-dev-dead-letters"
-LOGS = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev:log-stream:one"
+API_LOG = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev"
+LOGS = f"{API_LOG}:log-stream:one"
 API = f"arn:aws:apigateway:ca-central-1::/restapis/{API_ID}"
 BACKEND = f"arn:aws:cloudformation:{ACCOUNT}:stack/payflow-dev/0a1b2c3d"
 ADMINISTRATORS = f"arn:aws:cloudformation:{ACCOUNT}:stack/payflow-frontend-dev/0a1b2c3d"
@@ -435,8 +437,10 @@ def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
     names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
     within = Rights(boundary)
     suffix = "" if function == iam.API else f"-{function}"
-    context: Context = {"lambda:SourceFunctionArn": FUNCTION + suffix}
+    from_inside: Context = {"lambda:SourceFunctionArn": FUNCTION + suffix}
+    lambdas_own = iam.of_the_service(payflow.app, function, payflow.settings.stage)
     for grant in iam.granted(iam.read_policy(function)):
+        context = {} if grant in lambdas_own else from_inside
         table, slash, index = grant.resource.partition("/")
         resource = (
             (names[table] + slash + index)
@@ -444,6 +448,27 @@ def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
             else LOGS.replace("payflow-dev:", f"payflow-dev{suffix}:")
         )
         assert within.allow(grant.action, resource, context), grant
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("dynamodb:Query", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
+        ("logs:FilterLogEvents", API_LOG),
+        ("logs:FilterLogEvents", f"{API_LOG}:*"),
+        ("sqs:SendMessage", QUEUE),
+    ],
+)
+def test_the_boundary_leaves_the_api_its_counts_its_log_and_its_hints(
+    action: str, resource: str
+) -> None:
+    # Whatever the partition: which ones is for the function's own policy to say.
+    context: Context = {
+        "lambda:SourceFunctionArn": FUNCTION,
+        "dynamodb:LeadingKeys": "STATS#2026-11-24#7",
+    }
+    assert Rights(boundary).allow(action, resource, context)
 
 
 ALL_OF_IT = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
@@ -454,10 +479,12 @@ FROM_OUTSIDE: list[Context] = [
 
 
 @pytest.mark.parametrize("context", FROM_OUTSIDE)
-def test_a_role_that_grants_all_and_trusts_anybody_does_not_reach_the_tables(
+def test_a_role_that_grants_all_and_trusts_anybody_reaches_neither_tables_nor_logs(
     context: Context,
 ) -> None:
     evil = Rights(ALL_OF_IT, boundary)
+    assert not evil.allow("logs:FilterLogEvents", f"{API_LOG}:*", context)
+    assert not evil.allow("sqs:SendMessage", QUEUE, context)
     for action in ("GetItem", "Query", "Scan", "BatchGetItem", "PutItem", "UpdateItem"):
         assert not evil.allow(f"dynamodb:{action}", TABLE, context)
         assert not evil.allow(f"dynamodb:{action}", f"{TABLE}/index/all-createdAt-index", context)
@@ -472,6 +499,8 @@ def test_a_role_that_grants_all_and_trusts_anybody_does_not_reach_the_tables(
         ("dynamodb:GetItem", TABLE.replace("-dev", "-prod")),
         ("dynamodb:GetItem", f"arn:aws:dynamodb:{ACCOUNT}:table/another"),
         ("sqs:SendMessage", QUEUE.replace("-dev", "-prod")),
+        ("logs:FilterLogEvents", f"{API_LOG.replace('-dev', '-prod')}:*"),
+        ("logs:FilterLogEvents", f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/another:*"),
         ("iam:PutRolePolicy", ROLE),
         ("sts:AssumeRole", OWN_ROLE),
         ("s3:GetObject", "arn:aws:s3:::another/secret"),
