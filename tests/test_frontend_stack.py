@@ -26,6 +26,7 @@ ACCOUNT = "ca-central-1:123456789012"
 PACKAGES, SITE, BOUNDARY = "<PackagesBucket.Arn>", "<SiteBucket.Arn>", "<FunctionBoundary>"
 ROLE = "arn:aws:iam::123456789012:role/payflow-dev-ApiHandlerRole-1A2B3C"
 OWN_ROLE = "arn:aws:iam::123456789012:role/payflow-frontend-dev-BackendDeployRole-1A2B3C"
+LOGS_ROLE = "arn:aws:iam::123456789012:role/payflow-dev-ApiGatewayLogs-1A2B3C"
 TABLE = f"arn:aws:dynamodb:{ACCOUNT}:table/payflow-payments-dev"
 FUNCTION = f"arn:aws:lambda:{ACCOUNT}:function:payflow-dev"
 MAPPING = f"arn:aws:lambda:{ACCOUNT}:event-source-mapping:8b578b29-fc81-47f1-8b65-27f832bf7f61"
@@ -183,6 +184,7 @@ def test_a_deploy_role_has_one_way_in_and_compares_the_whole_subject(role: str) 
     [
         (SUBJECT, True),
         ("repo:acme@12345/payflow@67890:ref:refs/heads/main", True),
+        ("repo:mona_acme/payflow:ref:refs/heads/main", True),
         ("repo:acme/*:ref:refs/heads/main", False),
         ("repo:acme/payflow:*", False),
         ("repo:acme/payflow:ref:refs/heads/develop", False),
@@ -259,6 +261,10 @@ OUTSIDE: list[tuple[str, str, Context]] = [
     ("iam:DeleteRole", OWN_ROLE, {}),
     ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
     ("iam:PassRole", ROLE, {"iam:PassedToService": "apigateway.amazonaws.com"}),
+    ("iam:DeleteRole", LOGS_ROLE, {}),
+    ("iam:PutRolePermissionsBoundary", LOGS_ROLE, IN_THE_BOUNDARY),
+    ("iam:PutRolePolicy", LOGS_ROLE, IN_THE_BOUNDARY),
+    ("iam:PassRole", LOGS_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
     ("iam:CreatePolicyVersion", BOUNDARY, {}),
     ("iam:SetDefaultPolicyVersion", BOUNDARY, {}),
     ("iam:DeletePolicy", BOUNDARY, {}),
