@@ -294,6 +294,9 @@ OUTSIDE: list[tuple[str, str, Context]] = [
     ("dynamodb:EnableKinesisStreamingDestination", TABLE, {}),
     ("dynamodb:PutResourcePolicy", TABLE, {}),
     ("dynamodb:DeleteTable", TABLE, {}),
+    ("dynamodb:UpdateContinuousBackups", TABLE, {}),
+    ("dynamodb:UpdateTimeToLive", TABLE, {}),
+    ("dynamodb:CreateTable", TABLE, {}),
     ("lambda:InvokeFunction", FUNCTION, {}),
     ("lambda:CreateFunctionUrlConfig", FUNCTION, {}),
     ("lambda:AddPermission", FUNCTION, {"lambda:Principal": "999999999999"}),
@@ -308,6 +311,7 @@ OUTSIDE: list[tuple[str, str, Context]] = [
         {"lambda:FunctionArn": f"arn:aws:lambda:{ACCOUNT}:function:another"},
     ),
     ("lambda:DeleteEventSourceMapping", MAPPING, {}),
+    ("events:PutRule", RULE, {}),
     ("events:PutTargets", RULE, {"events:TargetArn": f"arn:aws:sqs:{ACCOUNT}:another"}),
     (
         "cloudwatch:PutMetricAlarm",
@@ -394,8 +398,10 @@ NOT_USED = {
     "ResourcePolicy", "RuntimeAlias", "UpdateRestApiPolicy",
 }  # fmt: skip
 REFUSED = {
-    # The items of a table, which a replica is filled with; and the table's end.
+    # The items of a table, which a replica is filled with; the table's birth, backups and end.
     *(action for action, _, _ in OUTSIDE if action.startswith("dynamodb:")),
+    # A rule may show a function any event of the account.
+    "events:PutRule",
     "dynamodb:AssociateTableReplica",
     # An API's birth and end: the administrator deploys it first, and clients know it by its id.
     "apigateway:POST on " + API,
@@ -408,6 +414,14 @@ REFUSED = {
     "iam:UpdateRole",
     "iam:UpdateRoleDescription",
 }
+
+
+BESIDE_THE_ADMINISTRATOR = [
+    ("dynamodb:CreateTable", TABLE),
+    ("dynamodb:UpdateContinuousBackups", TABLE),
+    ("dynamodb:UpdateTimeToLive", TABLE),
+    ("events:PutRule", RULE),
+]
 
 
 def needed_for(kind: str) -> set[tuple[str, str]]:
@@ -432,6 +446,21 @@ def test_cloudformation_may_do_what_it_says_that_it_needs(kind: str) -> None:
     assert needed
     lacking = [need for need in sorted(needed) if not cloudformation.allow(*need, CONTEXT)]
     assert not lacking
+
+
+@pytest.mark.parametrize(("action", "resource"), BESIDE_THE_ADMINISTRATOR)
+def test_tables_and_schedules_are_made_while_an_administrator_deploys(
+    action: str, resource: str
+) -> None:
+    attended = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="present")
+    assert rights_of(attended.resource("CloudFormationRole")).allow(action, resource)
+    assert not cloudformation.allow(action, resource)
+
+
+def test_an_administrators_presence_changes_nothing_else() -> None:
+    attended = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="present")
+    more = rights_of(attended.resource("CloudFormationRole")).actions() - cloudformation.actions()
+    assert more == {action for action, _ in BESIDE_THE_ADMINISTRATOR}
 
 
 # What the backend's functions can do at most
