@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,18 @@ def test_the_checks_are_what_their_name_says(workflow: str) -> None:
     assert [step["run"] for step in checks["steps"] if "run" in step] == [".ci/run", "make e2e"]
     commands = (ROOT / ".ci" / "run").read_text().splitlines()
     assert commands[-2:] == ["make check", "make test"]
+
+
+def test_the_known_bytes_fit_together_on_the_machine_that_deploys(tmp_path: Path) -> None:
+    # Otherwise an update of one of them would be found out on main, by the deploy.
+    setups = [step for step in job_of(DEPLOYS[0])["steps"] if "setup-python" in str(step)]
+    assert [step["with"]["python-version"] for step in setups] == ["3.13"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"]
+    command += ["--only-binary=:all:", "--python-version", "3.13", "--dest", str(tmp_path)]
+    command += ["--platform", "manylinux2014_x86_64", "--implementation", "cp"]
+    command += ["--requirement", str(ROOT / "infra" / "requirements-deploy.txt")]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("where", DEPLOYS)
