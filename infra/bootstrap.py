@@ -30,6 +30,10 @@ TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _PROVIDER: Final = "GitHubOidcProvider"
 
+# CloudFormation keeps to the role that GitHub's deploys gave it, whoever asks.
+_PRESENT: Final = {"Administrator": "present"}
+_AWAY: Final = {"Administrator": "away"}
+
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="make bootstrap", description=__doc__)
@@ -64,10 +68,14 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
     """All of it; returns what there is to know and to do. Raises DeployError, PackageError,
     smoke.Unwell and what boto3 raises; run again, it goes on where it broke off.
     """
+    package.check_stage(stage)
     _step("1/6  the frontend stack: bucket, CloudFront, roles (CloudFront takes some minutes)")
-    frontend = bring_up_frontend(stage, chosen)
+    frontend = bring_up_frontend(stage, {**chosen, **_PRESENT})
     _step("2/6  the backend: package and deploy")
-    backend = _deploy_backend(stage, frontend, email)
+    try:
+        backend = _deploy_backend(stage, frontend, email)
+    finally:
+        bring_up_frontend(stage, _AWAY)
     api_url = address_of(backend, frontend)
     _step("3/6  the dashboard: build")
     built = build_dashboard(api_url)

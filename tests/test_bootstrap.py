@@ -3,6 +3,7 @@
 The whole of it runs in tests/stack/test_package.py.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from moto import mock_aws
 
 from infra import bootstrap, site
+from infra.package import PackageError
 from infra.stacks import DeployError
+from tests.test_frontend_stack import SUBJECT
 
 BACKEND = {
     "EndpointURL": "https://a1b2.execute-api.ca-central-1.amazonaws.com/api/",
@@ -41,6 +44,33 @@ def test_a_new_frontend_stack_needs_whom_to_trust(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(bootstrap, "Stack", NoStack)
     with pytest.raises(DeployError, match="SUBJECT=repo:"):
         bootstrap.bring_up_frontend("dev", {})
+
+
+def test_a_stage_that_has_no_package_is_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bootstrap, "Stack", NoStack)
+    with pytest.raises(PackageError, match="there is dev, prod"):
+        bootstrap.bootstrap("staging", {"GitHubSubject": SUBJECT}, "")
+
+
+def test_the_administrator_is_away_again_when_the_backend_does_not_come_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    def bring_up(stage: str, chosen: Mapping[str, str]) -> dict[str, str]:
+        said.append(chosen["Administrator"])
+        return FRONTEND
+
+    def deploy(*_: Any) -> dict[str, str]:
+        raise DeployError("no")
+
+    monkeypatch.setattr(bootstrap, "bring_up_frontend", bring_up)
+    monkeypatch.setattr(bootstrap, "_deploy_backend", deploy)
+    with pytest.raises(DeployError, match="no"):
+        bootstrap.bootstrap("dev", {"GitHubSubject": SUBJECT}, "")
+    assert said == ["present", "away"]
 
 
 def test_the_dashboard_calls_the_api_where_it_is() -> None:

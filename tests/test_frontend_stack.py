@@ -12,6 +12,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from infra.bootstrap import TEMPLATE
 from tests import iam
+from tests.conftest import payflow
 from tests.policies import Context, Rights, Template, rights_of, trusts
 from tests.test_least_privilege import FUNCTIONS
 
@@ -25,6 +26,7 @@ ACCOUNT = "ca-central-1:123456789012"
 PACKAGES, SITE, BOUNDARY = "<PackagesBucket.Arn>", "<SiteBucket.Arn>", "<FunctionBoundary>"
 ROLE = "arn:aws:iam::123456789012:role/payflow-dev-ApiHandlerRole-1A2B3C"
 OWN_ROLE = "arn:aws:iam::123456789012:role/payflow-frontend-dev-BackendDeployRole-1A2B3C"
+LOGS_ROLE = "arn:aws:iam::123456789012:role/payflow-dev-ApiGatewayLogs-1A2B3C"
 TABLE = f"arn:aws:dynamodb:{ACCOUNT}:table/payflow-payments-dev"
 FUNCTION = f"arn:aws:lambda:{ACCOUNT}:function:payflow-dev"
 MAPPING = f"arn:aws:lambda:{ACCOUNT}:event-source-mapping:8b578b29-fc81-47f1-8b65-27f832bf7f61"
@@ -32,7 +34,8 @@ RULE = f"arn:aws:events:{ACCOUNT}:rule/payflow-dev-SweeperEvent-1A2B3C"
 QUEUE = f"arn:aws:sqs:{ACCOUNT}:payflow-webhooks-dev"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:payflow-alarms-dev"
 ALARM = f"arn:aws:cloudwatch:{ACCOUNT}:alarm:payflow-dev-dead-letters"
-LOGS = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev:log-stream:one"
+API_LOG = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev"
+LOGS = f"{API_LOG}:log-stream:one"
 API = f"arn:aws:apigateway:ca-central-1::/restapis/{API_ID}"
 BACKEND = f"arn:aws:cloudformation:{ACCOUNT}:stack/payflow-dev/0a1b2c3d"
 ADMINISTRATORS = f"arn:aws:cloudformation:{ACCOUNT}:stack/payflow-frontend-dev/0a1b2c3d"
@@ -181,6 +184,7 @@ def test_a_deploy_role_has_one_way_in_and_compares_the_whole_subject(role: str) 
     [
         (SUBJECT, True),
         ("repo:acme@12345/payflow@67890:ref:refs/heads/main", True),
+        ("repo:mona_acme/payflow:ref:refs/heads/main", True),
         ("repo:acme/*:ref:refs/heads/main", False),
         ("repo:acme/payflow:*", False),
         ("repo:acme/payflow:ref:refs/heads/develop", False),
@@ -257,6 +261,10 @@ OUTSIDE: list[tuple[str, str, Context]] = [
     ("iam:DeleteRole", OWN_ROLE, {}),
     ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
     ("iam:PassRole", ROLE, {"iam:PassedToService": "apigateway.amazonaws.com"}),
+    ("iam:DeleteRole", LOGS_ROLE, {}),
+    ("iam:PutRolePermissionsBoundary", LOGS_ROLE, IN_THE_BOUNDARY),
+    ("iam:PutRolePolicy", LOGS_ROLE, IN_THE_BOUNDARY),
+    ("iam:PassRole", LOGS_ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
     ("iam:CreatePolicyVersion", BOUNDARY, {}),
     ("iam:SetDefaultPolicyVersion", BOUNDARY, {}),
     ("iam:DeletePolicy", BOUNDARY, {}),
@@ -286,6 +294,9 @@ OUTSIDE: list[tuple[str, str, Context]] = [
     ("dynamodb:EnableKinesisStreamingDestination", TABLE, {}),
     ("dynamodb:PutResourcePolicy", TABLE, {}),
     ("dynamodb:DeleteTable", TABLE, {}),
+    ("dynamodb:UpdateContinuousBackups", TABLE, {}),
+    ("dynamodb:UpdateTimeToLive", TABLE, {}),
+    ("dynamodb:CreateTable", TABLE, {}),
     ("lambda:InvokeFunction", FUNCTION, {}),
     ("lambda:CreateFunctionUrlConfig", FUNCTION, {}),
     ("lambda:AddPermission", FUNCTION, {"lambda:Principal": "999999999999"}),
@@ -300,6 +311,7 @@ OUTSIDE: list[tuple[str, str, Context]] = [
         {"lambda:FunctionArn": f"arn:aws:lambda:{ACCOUNT}:function:another"},
     ),
     ("lambda:DeleteEventSourceMapping", MAPPING, {}),
+    ("events:PutRule", RULE, {}),
     ("events:PutTargets", RULE, {"events:TargetArn": f"arn:aws:sqs:{ACCOUNT}:another"}),
     (
         "cloudwatch:PutMetricAlarm",
@@ -386,8 +398,10 @@ NOT_USED = {
     "ResourcePolicy", "RuntimeAlias", "UpdateRestApiPolicy",
 }  # fmt: skip
 REFUSED = {
-    # The items of a table, which a replica is filled with; and the table's end.
+    # The items of a table, which a replica is filled with; the table's birth, backups and end.
     *(action for action, _, _ in OUTSIDE if action.startswith("dynamodb:")),
+    # A rule may show a function any event of the account.
+    "events:PutRule",
     "dynamodb:AssociateTableReplica",
     # An API's birth and end: the administrator deploys it first, and clients know it by its id.
     "apigateway:POST on " + API,
@@ -400,6 +414,14 @@ REFUSED = {
     "iam:UpdateRole",
     "iam:UpdateRoleDescription",
 }
+
+
+BESIDE_THE_ADMINISTRATOR = [
+    ("dynamodb:CreateTable", TABLE),
+    ("dynamodb:UpdateContinuousBackups", TABLE),
+    ("dynamodb:UpdateTimeToLive", TABLE),
+    ("events:PutRule", RULE),
+]
 
 
 def needed_for(kind: str) -> set[tuple[str, str]]:
@@ -426,6 +448,21 @@ def test_cloudformation_may_do_what_it_says_that_it_needs(kind: str) -> None:
     assert not lacking
 
 
+@pytest.mark.parametrize(("action", "resource"), BESIDE_THE_ADMINISTRATOR)
+def test_tables_and_schedules_are_made_while_an_administrator_deploys(
+    action: str, resource: str
+) -> None:
+    attended = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="present")
+    assert rights_of(attended.resource("CloudFormationRole")).allow(action, resource)
+    assert not cloudformation.allow(action, resource)
+
+
+def test_an_administrators_presence_changes_nothing_else() -> None:
+    attended = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="present")
+    more = rights_of(attended.resource("CloudFormationRole")).actions() - cloudformation.actions()
+    assert more == {action for action, _ in BESIDE_THE_ADMINISTRATOR}
+
+
 # What the backend's functions can do at most
 
 
@@ -435,8 +472,10 @@ def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
     names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
     within = Rights(boundary)
     suffix = "" if function == iam.API else f"-{function}"
-    context: Context = {"lambda:SourceFunctionArn": FUNCTION + suffix}
+    from_inside: Context = {"lambda:SourceFunctionArn": FUNCTION + suffix}
+    lambdas_own = iam.of_the_service(payflow.app, function, payflow.settings.stage)
     for grant in iam.granted(iam.read_policy(function)):
+        context = {} if grant in lambdas_own else from_inside
         table, slash, index = grant.resource.partition("/")
         resource = (
             (names[table] + slash + index)
@@ -444,6 +483,27 @@ def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
             else LOGS.replace("payflow-dev:", f"payflow-dev{suffix}:")
         )
         assert within.allow(grant.action, resource, context), grant
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("dynamodb:Query", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
+        ("logs:FilterLogEvents", API_LOG),
+        ("logs:FilterLogEvents", f"{API_LOG}:*"),
+        ("sqs:SendMessage", QUEUE),
+    ],
+)
+def test_the_boundary_leaves_the_api_its_counts_its_log_and_its_hints(
+    action: str, resource: str
+) -> None:
+    # Whatever the partition: which ones is for the function's own policy to say.
+    context: Context = {
+        "lambda:SourceFunctionArn": FUNCTION,
+        "dynamodb:LeadingKeys": "STATS#2026-11-24#7",
+    }
+    assert Rights(boundary).allow(action, resource, context)
 
 
 ALL_OF_IT = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
@@ -454,10 +514,12 @@ FROM_OUTSIDE: list[Context] = [
 
 
 @pytest.mark.parametrize("context", FROM_OUTSIDE)
-def test_a_role_that_grants_all_and_trusts_anybody_does_not_reach_the_tables(
+def test_a_role_that_grants_all_and_trusts_anybody_reaches_neither_tables_nor_logs(
     context: Context,
 ) -> None:
     evil = Rights(ALL_OF_IT, boundary)
+    assert not evil.allow("logs:FilterLogEvents", f"{API_LOG}:*", context)
+    assert not evil.allow("sqs:SendMessage", QUEUE, context)
     for action in ("GetItem", "Query", "Scan", "BatchGetItem", "PutItem", "UpdateItem"):
         assert not evil.allow(f"dynamodb:{action}", TABLE, context)
         assert not evil.allow(f"dynamodb:{action}", f"{TABLE}/index/all-createdAt-index", context)
@@ -472,6 +534,8 @@ def test_a_role_that_grants_all_and_trusts_anybody_does_not_reach_the_tables(
         ("dynamodb:GetItem", TABLE.replace("-dev", "-prod")),
         ("dynamodb:GetItem", f"arn:aws:dynamodb:{ACCOUNT}:table/another"),
         ("sqs:SendMessage", QUEUE.replace("-dev", "-prod")),
+        ("logs:FilterLogEvents", f"{API_LOG.replace('-dev', '-prod')}:*"),
+        ("logs:FilterLogEvents", f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/another:*"),
         ("iam:PutRolePolicy", ROLE),
         ("sts:AssumeRole", OWN_ROLE),
         ("s3:GetObject", "arn:aws:s3:::another/secret"),

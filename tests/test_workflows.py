@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ def triggers(workflow: str) -> Any:
 
 def test_main_is_deployed_when_it_is_pushed_and_at_no_other_time() -> None:
     assert triggers("deploy") == {"push": {"branches": ["main"]}}
+    assert triggers("checks") == {"pull_request": None}
 
 
 def test_no_workflow_runs_others_code_with_this_repositorys_rights() -> None:
@@ -78,6 +81,40 @@ def test_beside_the_credentials_nothing_runs_but_our_scripts_and_known_bytes(
             ), step
     lines = (ROOT / "infra" / "requirements-deploy.txt").read_text()
     assert lines.count("==") == lines.count("--hash=sha256:") > 0
+
+
+@pytest.mark.parametrize("what", ["backend", "frontend"])
+def test_what_is_deployed_is_what_its_own_job_built(what: str) -> None:
+    # Any job of a run can replace an artifact under its name; the checks run others' code.
+    build, deploy = job_of(("deploy", f"build-{what}")), job_of(("deploy", f"deploy-{what}"))
+    (uploads,) = [step for step in build["steps"] if "upload-artifact" in step.get("uses", "")]
+    (downloads,) = [step for step in deploy["steps"] if "download-artifact" in step.get("uses", "")]
+    assert build["outputs"] == {"artifact": f"${{{{ steps.{uploads['id']}.outputs.artifact-id }}}}"}
+    assert f"build-{what}" in deploy["needs"]
+    assert downloads["with"].keys() == {"artifact-ids", "path"}
+    wanted = f"${{{{ needs.build-{what}.outputs.artifact }}}}"
+    assert downloads["with"]["artifact-ids"] == wanted
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_the_checks_are_what_their_name_says(workflow: str) -> None:
+    checks = job_of((workflow, "checks"))
+    assert checks["name"] == "make check, make test, make e2e"
+    assert [step["run"] for step in checks["steps"] if "run" in step] == [".ci/run", "make e2e"]
+    commands = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert commands[-2:] == ["make check", "make test"]
+
+
+def test_the_known_bytes_fit_together_on_the_machine_that_deploys(tmp_path: Path) -> None:
+    # Otherwise an update of one of them would be found out on main, by the deploy.
+    setups = [step for step in job_of(DEPLOYS[0])["steps"] if "setup-python" in str(step)]
+    assert [step["with"]["python-version"] for step in setups] == ["3.13"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"]
+    command += ["--only-binary=:all:", "--python-version", "3.13", "--dest", str(tmp_path)]
+    command += ["--platform", "manylinux2014_x86_64", "--implementation", "cp"]
+    command += ["--requirement", str(ROOT / "infra" / "requirements-deploy.txt")]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("where", DEPLOYS)

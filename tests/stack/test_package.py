@@ -178,6 +178,13 @@ def test_what_a_build_before_has_left_stays_for_the_tabs_that_are_open(
     assert {"assets/index-1a2b.js", "assets/index-3c4d.js"} <= {one["Key"] for one in listed}
 
 
+def test_after_bootstrap_the_administrator_is_away(deployed: Deployed) -> None:
+    (stack,) = boto3.client("cloudformation").describe_stacks(StackName="payflow-frontend-dev")[
+        "Stacks"
+    ]
+    assert {"ParameterKey": "Administrator", "ParameterValue": "away"} in stack["Parameters"]
+
+
 def test_bootstrap_ends_with_what_there_is_to_know(deployed: Deployed) -> None:
     assert "make key STAGE=dev" in deployed.said
     for name in ("SiteBucket", "PackagesBucket", "BackendDeployRole", "FrontendDeployRole"):
