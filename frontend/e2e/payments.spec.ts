@@ -1,27 +1,6 @@
 import { expect, type Page, test } from "@playwright/test";
 
-const site = () => process.env.PAYFLOW_E2E_SITE ?? "";
-const api = () => process.env.PAYFLOW_E2E_API ?? "";
-
-type Wish = { merchant: string; simulate?: string; amount?: string };
-
-/** A payment made past the page. */
-async function make({ merchant, simulate = "completed", amount = "12.50" }: Wish) {
-  const response = await fetch(`${api()}/v1/payments`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({
-      merchant,
-      amount,
-      currency: "CAD",
-      type: "eft",
-      idempotency_key: crypto.randomUUID(),
-      metadata: { simulate },
-    }),
-  });
-  expect(response.status).toBe(201);
-  return (await response.json()) as { id: string };
-}
+import { api, make, site, type Wish } from "./payments";
 
 async function fill(page: Page, { merchant, simulate, amount = "42.50" }: Wish) {
   await page.goto(`${site()}/payments/new`);

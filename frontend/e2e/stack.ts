@@ -1,39 +1,60 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "../..");
+const PYTHON = join(ROOT, ".venv/bin/python");
 const STARTS_MS = 120_000;
 
-/** A local stack of its own, as `make run` starts it, for all the tests. */
+/** Local stacks of their own, as `make run` starts them: an open one, and one that asks for keys. */
 export default async function start() {
+  const [open, closed] = await Promise.all([run("open"), run("required")]);
+  Object.assign(process.env, open.env); // for the project's own commands, on this stack
+  process.env.PAYFLOW_E2E_SITE = open.site;
+  process.env.PAYFLOW_E2E_API = open.api;
+  process.env.PAYFLOW_E2E_CLOSED_SITE = closed.site;
+  process.env.PAYFLOW_E2E_CLOSED_API = closed.api;
+  process.env.PAYFLOW_E2E_KEY = closed.command("infra.key", [
+    ...["--stage", "local", "--name", "operator", "--scopes", "admin"],
+  ]);
+  return () => Promise.all([open.stop(), closed.stop()]);
+}
+
+async function run(auth: "open" | "required") {
   const state = mkdtempSync(join(tmpdir(), "payflow-e2e-"));
   const [api, aws, dashboard] = await Promise.all([freePort(), freePort(), freePort()]);
-  const stack = spawn(join(ROOT, ".venv/bin/python"), ["-m", "infra.local"], {
-    cwd: ROOT,
-    env: {
-      ...process.env,
-      PAYFLOW_STATE_DIR: state,
-      PAYFLOW_API_PORT: String(api),
-      PAYFLOW_AWS_PORT: String(aws),
-      PAYFLOW_DASHBOARD_PORT: String(dashboard),
-      PAYFLOW_DASHBOARD: "on",
-    },
+  const env = {
+    PAYFLOW_AUTH: auth,
+    PAYFLOW_STATE_DIR: state,
+    PAYFLOW_API_PORT: String(api),
+    PAYFLOW_AWS_PORT: String(aws),
+    PAYFLOW_DASHBOARD_PORT: String(dashboard),
+    PAYFLOW_DASHBOARD: "on",
+  };
+  const whole = { cwd: ROOT, env: { ...process.env, ...env } };
+  const stack = spawn(PYTHON, ["-m", "infra.local"], {
+    ...whole,
     stdio: ["ignore", "pipe", "inherit"],
   });
   await said(stack, "Ctrl-C stops it");
-  process.env.PAYFLOW_STATE_DIR = state; // for the project's own commands, on this stack
-  process.env.PAYFLOW_API_PORT = String(api);
-  process.env.PAYFLOW_AWS_PORT = String(aws);
-  process.env.PAYFLOW_DASHBOARD_PORT = String(dashboard);
-  process.env.PAYFLOW_E2E_SITE = `http://localhost:${dashboard}`;
-  process.env.PAYFLOW_E2E_API = `http://127.0.0.1:${api}`;
-  return async () => {
-    stack.kill("SIGTERM");
-    await new Promise((ended) => stack.once("exit", ended));
-    rmSync(state, { recursive: true });
+  return {
+    env,
+    site: `http://localhost:${dashboard}`,
+    api: `http://127.0.0.1:${api}`,
+    command: (module: string, options: string[]) =>
+      execFileSync(PYTHON, ["-m", module, ...options], {
+        ...whole,
+        stdio: ["ignore", "pipe", "ignore"],
+      })
+        .toString()
+        .trim(),
+    stop: async () => {
+      stack.kill("SIGTERM");
+      await new Promise((ended) => stack.once("exit", ended));
+      rmSync(state, { recursive: true });
+    },
   };
 }
 

@@ -3,8 +3,10 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { queryClient, router } from "./router";
+import { followTheme } from "./shell/theme";
 import "./styles.css";
 
+followTheme();
 const place = document.getElementById("root");
 if (place) {
   createRoot(place).render(

@@ -22,7 +22,7 @@ const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
   { to: "/payments", label: "Payments", icon: CreditCard },
   { to: "/logs", label: "Logs", icon: ScrollText },
   { to: "/keys", label: "API keys", icon: KeyRound },
-  { to: "/reference", label: "API reference", icon: BookOpen },
+  { to: "/reference", label: "Reference", icon: BookOpen },
 ];
 
 /** What surrounds every page. */
@@ -35,7 +35,7 @@ export function Shell({ access }: { access: Access }) {
       >
         Skip to the page
       </a>
-      <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b border-line bg-surface px-4 py-3 md:sticky md:top-0 md:h-dvh md:flex-col md:flex-nowrap md:items-stretch md:gap-6 md:border-r md:border-b-0 md:p-5">
+      <header className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b border-line bg-surface px-4 py-3 md:sticky md:top-0 md:h-dvh md:flex-col md:flex-nowrap md:items-stretch md:gap-6 md:border-r md:border-b-0 md:p-5">
         <Link to="/" className="flex items-center gap-2.5 font-semibold">
           <img src="/icon.svg" alt="" className="size-7" />
           PayFlow
@@ -44,17 +44,14 @@ export function Shell({ access }: { access: Access }) {
           <Plus className="size-4" aria-hidden="true" />
           New payment
         </Link>
-        <nav
-          aria-label="Pages"
-          className="max-md:order-3 max-md:-mx-1 max-md:w-full max-md:overflow-x-auto"
-        >
+        <nav aria-label="Pages" className="max-md:order-3 max-md:-mx-2 max-md:w-[calc(100%+1rem)]">
           <ul className="flex gap-1 md:flex-col">
             {PLACES.map(({ to, label, icon: Icon }) => (
-              <li key={to}>
+              <li key={to} className="max-md:min-w-0 max-md:flex-1">
                 <Link
                   to={to}
                   activeOptions={{ exact: to === "/", includeSearch: false }}
-                  className="flex items-center gap-2.5 rounded-lg px-3 py-2 text-sm font-medium text-muted hover:bg-raised hover:text-ink"
+                  className="flex items-center gap-2.5 rounded-lg px-3 py-2 text-sm font-medium whitespace-nowrap text-muted hover:bg-raised hover:text-ink max-md:flex-col max-md:gap-1 max-md:px-0 max-md:py-1.5 max-md:text-[0.6875rem]"
                   activeProps={{ className: "bg-raised text-ink!" }}
                 >
                   <Icon className="size-4" aria-hidden="true" />
@@ -77,7 +74,7 @@ export function Shell({ access }: { access: Access }) {
           )}
           <ThemeSwitch />
         </div>
-      </div>
+      </header>
       <main id="main" className="mx-auto w-full max-w-6xl min-w-0 px-4 py-6 md:px-8 md:py-8">
         <Outlet />
       </main>

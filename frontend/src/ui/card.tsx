@@ -4,9 +4,11 @@ import { type ReactNode, useId } from "react";
 export function Card({
   title,
   action,
+  className = "",
   children,
 }: {
   title: string;
+  className?: string;
   action?: ReactNode;
   children: ReactNode;
 }) {
@@ -14,7 +16,7 @@ export function Card({
   return (
     <section
       aria-labelledby={heading}
-      className="self-start overflow-hidden rounded-xl border border-line bg-surface"
+      className={`self-start overflow-hidden rounded-xl border border-line bg-surface ${className}`}
     >
       <div className="flex min-h-11 items-center justify-between border-b border-line px-4 py-1.5">
         <h2 id={heading} className="text-sm font-semibold">

@@ -15,15 +15,17 @@ export function Health() {
   const behind: Word = error ? (isOut ? "unknown" : "not well") : data ? "answer" : "…";
   return (
     <Card title="Health">
-      <dl className="space-y-3 p-4 text-sm" aria-live="polite">
-        <Part name="API" word={api} />
-        <Part name="Tables and queue" word={behind} />
+      <div className="space-y-3 p-4" aria-live="polite">
+        <dl className="space-y-3 text-sm">
+          <Part name="API" word={api} />
+          <Part name="Tables and queue" word={behind} />
+        </dl>
         {data && (
           <p className="text-xs text-muted">
             Version {data.version}, {data.region}
           </p>
         )}
-      </dl>
+      </div>
       {error && !data && (
         <div className="px-4 pb-4">
           <ProblemNote error={error} retry={() => refetch()} />

@@ -86,9 +86,9 @@ function Figures({ stats }: { stats: Stats }) {
         </Tile>
         <Tile name="Completed volume" note="each currency by itself">
           {CURRENCIES.filter((currency) => whole.volume[currency] !== undefined).map((currency) => (
-            <span key={currency} className="block">
-              {money(whole.volume[currency] ?? 0, currency)}{" "}
+            <span key={currency} className="flex items-baseline gap-2 text-lg">
               <span className="text-sm font-normal text-muted">{currency}</span>
+              {money(whole.volume[currency] ?? 0, currency)}
             </span>
           ))}
           {Object.keys(whole.volume).length === 0 && "–"}
@@ -113,7 +113,11 @@ function Figures({ stats }: { stats: Stats }) {
 const rate = (value: number | undefined) =>
   value === undefined
     ? "–"
-    : value.toLocaleString(undefined, { style: "percent", maximumFractionDigits: 1 });
+    : value.toLocaleString(undefined, {
+        style: "percent",
+        minimumFractionDigits: 1,
+        maximumFractionDigits: 1,
+      });
 
 function Tile({ name, note, children }: { name: string; note: string; children: ReactNode }) {
   return (
@@ -140,20 +144,18 @@ function OverTime({ stats }: { stats: Stats }) {
     <Card
       title="Over time"
       action={
-        <label className="text-xs text-muted">
-          <span className="sr-only">Show</span>
-          <select
-            className={`${inputLook()} min-h-8! py-0.5! text-xs!`}
-            value={measure}
-            onChange={(event) => setMeasure(event.target.value as Measure)}
-          >
-            {MEASURES.map(([one, text]) => (
-              <option key={one} value={one}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </label>
+        <select
+          aria-label="Show"
+          className={`${inputLook()} w-auto! min-h-8! py-0.5! text-xs!`}
+          value={measure}
+          onChange={(event) => setMeasure(event.target.value as Measure)}
+        >
+          {MEASURES.map(([one, text]) => (
+            <option key={one} value={one}>
+              {text}
+            </option>
+          ))}
+        </select>
       }
     >
       <Tabs.Root defaultValue="chart" className="p-4">
@@ -190,8 +192,10 @@ function OverTime({ stats }: { stats: Stats }) {
   );
 }
 
-const HEAD = "px-3 py-2 text-right text-xs font-medium text-muted first:text-left";
-const CELL = "px-3 py-2 text-right whitespace-nowrap tabular-nums";
+const PLACE = "px-3 py-2 max-sm:px-2 max-sm:text-xs";
+const HEAD = `${PLACE} text-right text-xs font-medium text-muted first:text-left`;
+const CELL = `${PLACE} text-right whitespace-nowrap tabular-nums`;
+const ROW = `${PLACE} text-left font-medium whitespace-nowrap`;
 
 function DayTable({ days, measure }: { days: readonly DayFigures[]; measure: Measure }) {
   return (
@@ -213,7 +217,7 @@ function DayTable({ days, measure }: { days: readonly DayFigures[]; measure: Mea
         <tbody className="divide-y divide-line">
           {days.toReversed().map((day) => (
             <tr key={day.day}>
-              <th scope="row" className="px-3 py-2 text-left font-medium whitespace-nowrap">
+              <th scope="row" className={ROW}>
                 {shortDay(day.day)}
               </th>
               {SETTLED.map((status) => (
@@ -246,7 +250,7 @@ function Parts({ parts }: { parts: readonly Part[] }) {
           <tbody className="divide-y divide-line">
             {parts.map(({ type, currency, summary: { settled, successRate, volume } }) => (
               <tr key={type + currency}>
-                <th scope="row" className="px-3 py-2 text-left font-medium whitespace-nowrap">
+                <th scope="row" className={ROW}>
                   <Link to="/payments" search={{ type, currency }} className="hover:underline">
                     {typeName(type)} <span className="font-normal text-muted">{currency}</span>
                   </Link>

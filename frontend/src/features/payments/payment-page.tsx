@@ -78,14 +78,14 @@ function Whole({ payment }: { payment: Payment }) {
             ))}
           </dl>
         </Card>
-        <Card title="As the API shows it" action={<CopyButton text={raw} what="the JSON" />}>
+        <Card title="JSON" action={<CopyButton text={raw} what="the JSON" />}>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key */}
           <pre tabIndex={0} className="overflow-x-auto p-4 font-mono text-xs leading-relaxed">
             {raw}
           </pre>
         </Card>
       </div>
-      <Card title="Status">
+      <Card title="Status" className="max-lg:order-first">
         <div className="space-y-4 p-4" aria-live="polite">
           <StatusBadge status={payment.status} />
           <Timeline payment={payment} />
