@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic
+from urllib.parse import unquote
 
 from chalice.app import Chalice, CORSConfig, MultiDict, Request, Response
 from pydantic import BaseModel
@@ -38,7 +39,8 @@ REQUEST_HEADERS: Final = ("Authorization", "Idempotency-Key")
 EXPOSED_HEADERS: Final = ("X-Request-Id", "Idempotent-Replayed", "Location", "Retry-After")
 _PREFLIGHT_SECONDS: Final = 600
 _MAX_LOGGED_PATH: Final = 200
-_KEY: Final = re.compile(r"pf_[a-z0-9]+_[0-9a-f]+")  # one that somebody put where an id belongs
+# One that somebody put where an id belongs, also in capitals or without its beginning.
+_KEY: Final = re.compile(r"pf_[a-z0-9]+_[0-9a-f]+|[0-9a-f]{32,}", re.IGNORECASE)
 
 
 def cors(allowed_origin: str) -> CORSConfig:
@@ -163,7 +165,7 @@ class Api:
         log(
             "request",
             method=request.method,
-            path=_KEY.sub("pf_…", request.path.format(**path))[:_MAX_LOGGED_PATH],
+            path=_loggable(request.path.format(**path)),
             status=answer.status,
             latency_ms=round((time.perf_counter() - started) * 1000, 1),
             request_id=request_id,
@@ -171,6 +173,11 @@ class Api:
             payment_id=answer.payment_id,
         )
         return respond(answer, request_id)
+
+
+def _loggable(path: str) -> str:
+    """Decoded, as a local server does not do, so that no encoding hides a key."""
+    return _KEY.sub("pf_…", unquote(path))[:_MAX_LOGGED_PATH]
 
 
 def refuse(error: PayFlowError, request_id: str) -> Answer:

@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from chalicelib.api_keys import new_secret
 from tests import engines
 from tests.conftest import QUEUE_URL, REGION, payflow
 
@@ -122,6 +124,49 @@ def test_the_request_log_has_no_body_and_no_key(capsys: pytest.CaptureFixture[st
     assert (logged["method"], logged["path"], logged["status"]) == ("POST", "/v1/payments", 201)
     assert logged["payment_id"] == payment["id"]
     assert "rivate" not in line
+
+
+SECRET = new_secret("test")
+WITHOUT_ITS_BEGINNING = SECRET.removeprefix("pf_test_")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        SECRET,
+        SECRET.upper(),
+        SECRET[:24],
+        WITHOUT_ITS_BEGINNING,
+        f"{SECRET}/{SECRET}",
+        SECRET.replace("_", "%5F"),
+        "".join(f"%{ord(character):02x}" for character in SECRET),
+        "x" * 180 + SECRET,
+    ],
+    ids=[
+        "whole",
+        "capitals",
+        "cut",
+        "headless",
+        "twice",
+        "partly encoded",
+        "encoded",
+        "at the end",
+    ],
+)
+def test_a_key_that_stands_in_the_path_is_not_logged(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = payflow.app(api_event("GET", "/v1/payments/{payment_id}", payment_id=path), None)
+    assert answer["statusCode"] == 404
+    logged = unquote(capsys.readouterr().out).lower()
+    assert "/v1/payments/" in logged
+    assert WITHOUT_ITS_BEGINNING[:8] not in logged
+
+
+def test_a_keys_id_in_the_path_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    key_id = "KEY-0123456789ABCDEF0123"
+    payflow.app(api_event("DELETE", "/v1/api_keys/{key_id}", key_id=key_id), None)
+    assert json.loads(capsys.readouterr().out)["path"] == f"/v1/api_keys/{key_id}"
 
 
 def test_the_processor_settles_what_came_and_reports_what_failed(aws: Any) -> None:

@@ -1,0 +1,48 @@
+"""Settings fail closed: what is not said in so many words is not so."""
+
+import json
+
+import pytest
+
+from chalicelib.config import MissingSetting, Settings, from_environment
+from tests.conftest import SETTINGS
+from tests.engines import ROOT
+
+STAGES = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]
+
+
+def settings(name: str, said: str | None) -> Settings:
+    """With one setting as it is said, or unset."""
+    env = {**SETTINGS, name: said}
+    return from_environment({name: value for name, value in env.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "said", [None, "", "required", "OPEN", "open ", "opened", "none", "off", "false", "0"]
+)
+def test_a_key_is_required_whatever_is_said_but_open(said: str | None) -> None:
+    assert settings("PAYFLOW_AUTH", said).key_required
+
+
+def test_a_stage_that_says_open_is_open() -> None:
+    assert not settings("PAYFLOW_AUTH", "open").key_required
+
+
+def test_no_stage_is_open_but_the_local_one() -> None:
+    said = {
+        name: stage["environment_variables"].get("PAYFLOW_AUTH") for name, stage in STAGES.items()
+    }
+    assert said == {"local": "open", "dev": None, "prod": None}
+
+
+@pytest.mark.parametrize("said", [None, "", "refused", "ALLOWED", "true", "1"])
+def test_simulation_is_refused_whatever_is_said_but_allowed(said: str | None) -> None:
+    assert not settings("PAYFLOW_SIMULATION", said).simulation_allowed
+
+
+@pytest.mark.parametrize(
+    "name", ["PAYFLOW_STAGE", "PAYFLOW_ALLOWED_ORIGIN", "PAYFLOW_WEBHOOK_QUEUE_URL"]
+)
+def test_a_setting_without_a_safe_default_is_asked_for_by_name(name: str) -> None:
+    with pytest.raises(MissingSetting, match=f"{name} is not set"):
+        settings(name, None)
