@@ -30,7 +30,7 @@ const FAILURES: Record<string, string> = {
   account_not_found: "There is no such account. Check its details with the payer.",
   rejected_by_bank: "The bank refused, and gave no reason. Only the payer can ask it why.",
   currency_not_supported:
-    "This way of paying does not carry this currency. Interac and EFT carry CAD, ACH carries USD.",
+    "This way of paying does not carry this currency: Interac carries CAD only, ACH USD only.",
 };
 
 /** What a failure code means, and what can be done. */
