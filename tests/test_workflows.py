@@ -102,7 +102,7 @@ def test_the_checks_are_what_their_name_says(workflow: str) -> None:
     assert checks["name"] == "make check, make test, make e2e"
     assert [step["run"] for step in checks["steps"] if "run" in step] == [".ci/run"]
     commands = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert commands[-2:] == ["make check", "make test"]
+    assert commands[-3:] == ["make check", "make test", "make e2e"]
 
 
 def test_the_known_bytes_fit_together_on_the_machine_that_deploys(tmp_path: Path) -> None:
