@@ -15,11 +15,10 @@ from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml
 from botocore.handlers import BUILTIN_HANDLERS
 from chalice.app import Chalice, EventSourceHandler, SQSEventConfig
 
-from infra.local.provision import TEMPLATE
+from infra.local.provision import template
 from tests.engines import ROOT
 
 CHALICE: Final = ROOT / ".chalice"
@@ -359,7 +358,7 @@ def _logical_ids(stage: str) -> dict[str, str]:
     log groups the ARNs.
     """
     found = {}
-    for logical_id, resource in yaml.safe_load(TEMPLATE.read_text())["Resources"].items():
+    for logical_id, resource in template()["Resources"].items():
         properties = resource.get("Properties", {})
         name = properties.get("TableName") or properties.get("QueueName")
         if name is not None:

@@ -4,13 +4,12 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from chalicelib.payments import Payments
-from infra.local.provision import TEMPLATE
+from infra.local.provision import template
 from tests.conftest import START
 
-TEMPLATE_BODY: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
+TEMPLATE_BODY: dict[str, Any] = template()
 RESOURCES: dict[str, Any] = TEMPLATE_BODY["Resources"]
 TABLES = ["PaymentsTable", "IdempotencyTable"]
 

@@ -7,20 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from chalicelib.api_keys import new_secret
 from tests import engines
-from tests.conftest import QUEUE_URL, REGION, payflow
+from tests.conftest import QUEUE_URL, REGION, SESSION, payflow
 
 
 @pytest.fixture(autouse=True)
 def aws() -> Iterator[Any]:
     with mock_aws():
-        engines.create_tables(boto3.client("dynamodb", region_name=REGION), "test")
-        sqs = boto3.client("sqs", region_name=REGION)
+        engines.create_tables(SESSION.client("dynamodb"), "test")
+        sqs = SESSION.client("sqs")
         sqs.create_queue(QueueName="payflow-webhooks-test")
         yield sqs
 

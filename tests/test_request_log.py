@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -15,7 +14,7 @@ from chalicelib.aws import logs_client
 from chalicelib.commands import ReadLogs, validated
 from chalicelib.errors import Unavailable, ValidationFailed
 from chalicelib.request_log import LoggedRequest, RequestLog
-from tests.conftest import REGION, START
+from tests.conftest import REGION, SESSION, START
 
 GROUP = "/aws/lambda/payflow-test"
 START_MS = int(START.timestamp() * 1000)
@@ -25,7 +24,7 @@ class CloudWatch:
     """Lines by their times, and what was asked. A page has at most `page` of them."""
 
     def __init__(self, lines: list[tuple[int, str]], page: int = 10_000) -> None:
-        self.exceptions = boto3.client("logs", region_name=REGION).exceptions
+        self.exceptions = SESSION.client("logs").exceptions
         self.asked: list[dict[str, Any]] = []
         self._lines = sorted(lines)
         self._page = page

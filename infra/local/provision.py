@@ -1,5 +1,6 @@
 """Makes the local tables and queues from infra/backend.yaml, the template that AWS gets."""
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,16 +38,21 @@ def provision(local: Local) -> None:
 
 def tables(stage: str) -> list[dict[str, Any]]:
     """The properties of the template's tables, with the stage filled in."""
-    resources = yaml.safe_load(TEMPLATE.read_text())["Resources"].values()
-    properties = [
-        resource["Properties"]
-        for resource in resources
-        if resource["Type"] == "AWS::DynamoDB::Table"
-    ]
     return [
         {**table, "TableName": table["TableName"]["Fn::Sub"].replace("${Stage}", stage)}
-        for table in properties
+        for table in (
+            resource["Properties"]
+            for resource in template()["Resources"].values()
+            if resource["Type"] == "AWS::DynamoDB::Table"
+        )
     ]
+
+
+@functools.cache
+def template() -> dict[str, Any]:
+    """What `TEMPLATE` says, read once a process."""
+    body: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
+    return body
 
 
 def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> None:
