@@ -34,6 +34,7 @@ from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import BATCH_SIZE, Message, Queue, work_off
 from chalicelib.request_log import Logs, RequestLog
 from chalicelib.store import Store
+from chalicelib.sweeper import Sweeper
 
 
 def now() -> datetime:
@@ -46,14 +47,20 @@ store = Store(
     payments_table=settings.payments_table,
     idempotency_table=settings.idempotency_table,
 )
+queue = Queue(sqs_client(settings.region), settings.webhook_queue_url)
 payments = Payments(
     stage=settings.stage,
     store=store,
-    queue=Queue(sqs_client(settings.region), settings.webhook_queue_url),
+    queue=queue,
     processor=Simulator(),
     simulation_allowed=settings.simulation_allowed,
-    sweep_unit=timedelta(seconds=settings.sweep_unit_seconds),
     clock=now,
+)
+unfinished = Sweeper(
+    stage=settings.stage,
+    store=store,
+    queue=queue,
+    unit=timedelta(seconds=settings.sweep_unit_seconds),
 )
 request_log = RequestLog(logs_client(settings.region), settings.api_log_group)
 app = Chalice(app_name="payflow")
@@ -239,4 +246,4 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
 def sweeper(event: CloudWatchEvent) -> dict[str, int]:
     # The scheduled time, not the clock: a late start or a retry asks for the same ages.
-    return payments.sweep(datetime.fromisoformat(event.time))._asdict()
+    return unfinished.sweep(datetime.fromisoformat(event.time))._asdict()

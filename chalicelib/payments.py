@@ -1,18 +1,18 @@
-"""What PayFlow does with payments: create, read, settle, sweep.
+"""What PayFlow does with payments: create, read, settle.
 
 Guarantee: the row is the truth and a message is a hint. A payment is committed before its
 hint is sent, so a hint may be lost, repeated or late and the payment still ends once:
 
     create ── commit ── hint ──▶ settle ── claim ── processor ── commit
                 │                  ▲
-                └── hint lost? ── sweep, every minute, finds it by its age
+                └── hint lost? ── the sweeper finds it by its age
 
 Knows no HTTP, no Lambda and no table layout.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -33,14 +33,10 @@ from chalicelib.model import (
 )
 from chalicelib.processor import Completed, Failed, Outcome, Pending, Processor, check_simulation
 from chalicelib.queue_jobs import Queue, SettlePayment
-from chalicelib.store import EARLIEST, PaymentMoved, RecordExists, Store, just_after, to_moment
+from chalicelib.store import PaymentMoved, RecordExists, Store
 from chalicelib.telemetry import count, log
 
 _CREATE: Final = "create_payment"
-_DOUBLINGS: Final = range(1, 14)
-_SWEEP_PAGE: Final = 500
-_STUCK_SHOWN: Final = 10
-MAX_STUCK_COUNTED: Final = 1000
 
 
 class Created(NamedTuple):
@@ -49,13 +45,6 @@ class Created(NamedTuple):
     body: str
     payment_id: str
     replayed: bool
-
-
-class Swept(NamedTuple):
-    """What one run of the sweeper found. `stuck` stops counting at `MAX_STUCK_COUNTED`."""
-
-    hinted: int
-    stuck: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +56,6 @@ class Payments:
     queue: Queue
     processor: Processor
     simulation_allowed: bool
-    sweep_unit: timedelta
     clock: Callable[[], datetime]
 
     def create(self, command: CreatePayment, *, actor: str) -> Created:
@@ -127,35 +115,6 @@ class Payments:
             return  # another worker was faster
         log("payment_settled", payment_id=payment_id, status=change.payment.status)
 
-    def sweep(self, now: datetime) -> Swept:
-        """Send again the hints of payments that are processing too long, youngest first.
-
-        Keeps no state: every run asks for the ages in `age_windows` at `now`, the time for
-        which it was scheduled. What is older than all of them is stuck, and reported whatever
-        became of the rest. Raises Unavailable when some hints could not be sent.
-        """
-        hinted = 0
-        outage: Unavailable | None = None
-        for lower, upper in age_windows(now, self.sweep_unit):
-            try:
-                hinted += self._hint_all(lower, upper)
-            except Unavailable as error:
-                outage = error
-        stuck = self.store.processing(
-            EARLIEST, stuck_before(now, self.sweep_unit), MAX_STUCK_COUNTED
-        )
-        if stuck:
-            oldest = [entry.payment_id for entry in stuck[:_STUCK_SHOWN]]
-            log("payments_stuck", count=len(stuck), at_most=MAX_STUCK_COUNTED, oldest=oldest)
-        count(self.stage, SweeperHeartbeat=1, HintsResent=hinted, StuckPayments=len(stuck))
-        if outage is not None:
-            raise outage
-        return Swept(hinted, len(stuck))
-
-    def hint_stuck(self, now: datetime) -> int:
-        """Send hints of all that the sweeper has given up; returns how many. Raises Unavailable."""
-        return self._hint_all(EARLIEST, stuck_before(now, self.sweep_unit))
-
     def check(self) -> None:
         """Raises Unavailable unless the tables and the queue answer."""
         self.store.check()
@@ -167,16 +126,6 @@ class Payments:
         except Unavailable as error:
             log("hint_lost", payment_id=payment_id, reason=error.detail)
             count(self.stage, HintsLost=1)
-
-    def _hint_all(self, lower: str, upper: str) -> int:
-        """Hint of every payment that is processing and lies in the range."""
-        hinted = 0
-        while True:
-            page = self.store.processing(lower, upper, _SWEEP_PAGE)
-            hinted += self.queue.send_all(SettlePayment(entry.payment_id) for entry in page)
-            if len(page) < _SWEEP_PAGE:
-                return hinted
-            lower = just_after(page[-1].sort_key)
 
     def _check_simulation(self, command: CreatePayment) -> None:
         if "simulate" not in command.metadata:
@@ -216,17 +165,3 @@ def settled(payment: Payment, outcome: Outcome, now: datetime) -> Change | None:
             return payment.fail(code, now, actor=SYSTEM)
         case Pending():
             return None
-
-
-def age_windows(now: datetime, unit: timedelta) -> list[tuple[str, str]]:
-    """Ranges of sort keys for the ages [2ᵏ, 2ᵏ + 1) units, k = 1 … 13, youngest first.
-
-    A window is as wide as the sweeper's period, so runs that are scheduled one unit apart
-    meet a payment once in each. One that was missed is made good at the next doubling.
-    """
-    return [(to_moment(now - unit * (2**k + 1)), to_moment(now - unit * 2**k)) for k in _DOUBLINGS]
-
-
-def stuck_before(now: datetime, unit: timedelta) -> str:
-    """The end of the range of those that have outlived every window."""
-    return to_moment(now - unit * (2 ** _DOUBLINGS[-1] + 1))

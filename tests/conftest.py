@@ -21,6 +21,7 @@ from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
+from chalicelib.sweeper import Sweeper
 from tests import engines, iam
 
 if TYPE_CHECKING:
@@ -129,9 +130,13 @@ def payments(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) ->
         queue=Queue(sqs, url),
         processor=Simulator(),
         simulation_allowed=True,
-        sweep_unit=timedelta(minutes=1),
         clock=clock,
     )
+
+
+@pytest.fixture
+def sweeper(payments: Payments) -> Sweeper:
+    return Sweeper("test", payments.store, payments.queue, timedelta(minutes=1))
 
 
 def command(**fields: Any) -> CreatePayment:

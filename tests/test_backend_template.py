@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.payments import Payments
+from chalicelib.sweeper import Sweeper
 from infra.local.provision import TEMPLATE
 from tests.conftest import START
 
@@ -149,9 +149,9 @@ def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
     [("SilentSweeperAlarm", "SweeperHeartbeat"), ("StuckPaymentsAlarm", "StuckPayments")],
 )
 def test_alarms_on_our_own_metrics_name_them_as_the_sweeper_writes_them(
-    alarm: str, metric: str, payments: Payments, capsys: pytest.CaptureFixture[str]
+    alarm: str, metric: str, sweeper: Sweeper, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    payments.sweep(START)
+    sweeper.sweep(START)
     written = json.loads(capsys.readouterr().out.splitlines()[-1])
     (directive,) = written["_aws"]["CloudWatchMetrics"]
     watched = RESOURCES[alarm]["Properties"]

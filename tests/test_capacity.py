@@ -21,6 +21,7 @@ from chalicelib.listing import list_payments
 from chalicelib.model import Payment
 from chalicelib.payments import Payments
 from chalicelib.store import TOTALS_SHARDS
+from chalicelib.sweeper import Sweeper
 from tests.conftest import Clock, command
 
 if TYPE_CHECKING:
@@ -239,11 +240,11 @@ def test_a_repeated_hint_costs_one_refused_claim(payments: Payments, meter: Mete
 
 
 def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck(
-    payments: Payments, meter: Meter, clock: Clock
+    sweeper: Sweeper, meter: Meter, clock: Clock
 ) -> None:
     clock.advance(minutes=2)
     with meter.running() as asked:
-        payments.sweep(clock.now)
+        sweeper.sweep(clock.now)
     assert asked() == (["Query"] * 14, 14 * 0.5, 0)
 
 

@@ -158,7 +158,7 @@ def another_worker_is_faster() -> Iterator[None]:
 def walk_through_sweeping() -> None:
     assert sweep() == {"hinted": 0, "stuck": 0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chalicelib.payments._SWEEP_PAGE", 1)
+        patch.setattr("chalicelib.sweeper._PAGE", 1)
         assert sweep(minutes=2, seconds=30)["hinted"] > 1
     assert sweep(days=6)["stuck"] > 1
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -242,7 +242,6 @@ def payments(stack: Stack, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Paym
         queue=Queue(sqs, url),
         processor=Simulator(),
         simulation_allowed=True,
-        sweep_unit=timedelta(minutes=1),
         clock=lambda: datetime.now(UTC),
     )
 
