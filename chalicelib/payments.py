@@ -1,4 +1,4 @@
-"""What PayFlow does with payments: create, read, settle.
+"""What PayFlow does with payments: create, read, cancel, settle, give back.
 
 Guarantee: the row is the truth and a message is a hint. A payment is committed before its
 hint is sent, so a hint may be lost, repeated or late and the payment still ends once:
@@ -17,24 +17,34 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from chalicelib import exact_json, idempotency
-from chalicelib.commands import CreatePayment
-from chalicelib.errors import FieldError, NotFound, Unavailable, ValidationFailed
+from chalicelib.commands import CreatePayment, SimulateReturn
+from chalicelib.errors import FieldError, NotFound, PaymentNotReturnable, ValidationFailed
 from chalicelib.idempotency import Record
 from chalicelib.model import (
-    PAYMENT_ID,
+    RETURN_CODES,
     SYSTEM,
     Change,
     Event,
     EventType,
     Payment,
+    PaymentType,
     Status,
     new_id,
     with_decimals,
 )
-from chalicelib.processor import Completed, Failed, Outcome, Pending, Processor, check_simulation
-from chalicelib.queue_jobs import Queue, SettlePayment
-from chalicelib.store import PaymentMoved, RecordExists, Store
-from chalicelib.telemetry import count, log
+from chalicelib.processor import (
+    SIMULATE,
+    SIMULATE_REFUND,
+    Completed,
+    Failed,
+    Outcome,
+    Pending,
+    Processor,
+    check_simulation,
+)
+from chalicelib.queue_jobs import Queue, SettlePayment, hint
+from chalicelib.store import PaymentMoved, RecordExists, Store, on_the_latest
+from chalicelib.telemetry import log
 
 _CREATE: Final = "create_payment"
 
@@ -82,14 +92,31 @@ class Payments:
             if exists.record.resource_id != payment_id:
                 body = exists.record.replay(record.fingerprint)
                 return Created(body, exists.record.resource_id, replayed=True)
-        self._hint(payment_id)
+        hint(self.queue, SettlePayment(payment_id), stage=self.stage)
         return Created(record.response, payment_id, replayed=False)
 
     def get(self, payment_id: str) -> Payment:
         """Raises NotFound or Unavailable."""
-        if not PAYMENT_ID.fullmatch(payment_id):
-            raise NotFound("There is no payment with this id.")
         return self.store.get(payment_id)
+
+    def cancel(self, payment_id: str, *, actor: str) -> Payment:
+        """Stop a payment that no worker has claimed yet. Of the two, one is first.
+
+        Raises NotFound, PaymentNotCancelable, Conflict or Unavailable.
+        """
+        return self._take(payment_id, lambda payment: payment.cancel(self.clock(), actor=actor))
+
+    def give_back(self, payment_id: str, command: SimulateReturn, *, actor: str) -> Payment:
+        """Have a bank return a completed payment late.
+
+        Raises NotFound, ValidationFailed, PaymentNotReturnable, Conflict or Unavailable.
+        """
+
+        def step(payment: Payment) -> Change:
+            code = return_code(command, payment.type)
+            return payment.give_back(code, self.clock(), actor=actor)
+
+        return self._take(payment_id, step)
 
     def settle(self, payment_id: str) -> None:
         """Bring a processing payment to its end, once, however often this is called.
@@ -120,22 +147,35 @@ class Payments:
         self.store.check()
         self.queue.check()
 
-    def _hint(self, payment_id: str) -> None:
-        try:
-            self.queue.send(SettlePayment(payment_id))
-        except Unavailable as error:
-            log("hint_lost", payment_id=payment_id, reason=error.detail)
-            count(self.stage, HintsLost=1)
+    def _take(self, payment_id: str, step: Callable[[Payment], Change]) -> Payment:
+        """Take `step` from where the payment stands, be it while others move it."""
+
+        def attempt(payment: Payment) -> Payment:
+            change = step(payment)
+            self.store.change(payment, change)
+            return change.payment
+
+        return on_the_latest(self.store.get(payment_id), attempt)
 
     def _check_simulation(self, command: CreatePayment) -> None:
-        if "simulate" not in command.metadata:
-            return
-        try:
-            if not self.simulation_allowed:
-                raise ValueError("simulation is not allowed in this stage; leave it out")
-            check_simulation(command.metadata)
-        except ValueError as error:
-            raise ValidationFailed([FieldError("metadata.simulate", str(error))]) from error
+        for name in {SIMULATE, SIMULATE_REFUND} & command.metadata.keys():
+            try:
+                if not self.simulation_allowed:
+                    raise ValueError("simulation is not allowed in this stage; leave it out")
+                check_simulation(command.metadata[name])
+            except ValueError as error:
+                raise ValidationFailed([FieldError(f"metadata.{name}", str(error))]) from error
+
+
+def return_code(command: SimulateReturn, rail: PaymentType) -> str:
+    """The code that `rail` returns with. Raises ValidationFailed, or PaymentNotReturnable."""
+    codes = RETURN_CODES.get(rail)
+    if codes is None:
+        raise PaymentNotReturnable(f"A payment by {rail} is final: no bank returns it.")
+    code = codes.no_funds if command.code is None else command.code
+    if not codes.pattern.fullmatch(code):
+        raise ValidationFailed([FieldError("code", f"must be one of {codes.described}")])
+    return code
 
 
 def opened(command: CreatePayment, now: datetime, *, actor: str) -> Change:
@@ -150,6 +190,7 @@ def opened(command: CreatePayment, now: datetime, *, actor: str) -> Change:
         failure_code=None,
         amount_refunded=with_decimals(Decimal(0), command.currency),
         refundable=with_decimals(Decimal(0), command.currency),
+        refunds_processing=0,
         version=1,
         submitted_at=None,
     )

@@ -115,7 +115,7 @@ def test_no_log_is_kept_for_ever() -> None:
 
 def test_every_alarm_tells_the_topic_when_it_comes_and_when_it_goes() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 11
+    assert len(alarms) == 12
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
 
@@ -146,7 +146,11 @@ def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
 
 @pytest.mark.parametrize(
     ("alarm", "metric"),
-    [("SilentSweeperAlarm", "SweeperHeartbeat"), ("StuckPaymentsAlarm", "StuckPayments")],
+    [
+        ("SilentSweeperAlarm", "SweeperHeartbeat"),
+        ("StuckPaymentsAlarm", "StuckPayments"),
+        ("StuckRefundsAlarm", "StuckRefunds"),
+    ],
 )
 def test_alarms_on_our_own_metrics_name_them_as_the_sweeper_writes_them(
     alarm: str, metric: str, sweeper: Sweeper, capsys: pytest.CaptureFixture[str]

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import exact_json
-from chalicelib.errors import IdempotencyKeyReused, NotFound, ValidationFailed
+from chalicelib.commands import SimulateReturn
+from chalicelib.errors import (
+    IdempotencyKeyReused,
+    NotFound,
+    PaymentNotCancelable,
+    PaymentNotReturnable,
+    ValidationFailed,
+)
 from chalicelib.model import Payment, Status
 from chalicelib.payments import Payments
 from chalicelib.queue_jobs import decode
@@ -133,17 +140,100 @@ def test_what_cannot_be_an_id_is_not_found_without_asking(
         payments.get(payment_id)
 
 
+@pytest.mark.parametrize("name", ["simulate", "simulate_refund"])
 @pytest.mark.parametrize("wish", ["completed", "nonsense"])
 def test_simulation_is_refused_where_the_stage_does_not_allow_it(
-    payments: Payments, wish: str
+    payments: Payments, name: str, wish: str
 ) -> None:
     prod = Payments(**{**vars(payments), "simulation_allowed": False})
     with pytest.raises(ValidationFailed) as refusal:
-        prod.create(command(metadata={"simulate": wish}), actor="test")
-    assert refusal.value.errors[0].field == "metadata.simulate"
+        prod.create(command(metadata={name: wish}), actor="test")
+    assert refusal.value.errors[0].field == f"metadata.{name}"
 
 
-def test_an_unknown_simulation_is_refused_by_name(payments: Payments) -> None:
+@pytest.mark.parametrize("name", ["simulate", "simulate_refund"])
+def test_an_unknown_simulation_is_refused_by_name(payments: Payments, name: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
-        payments.create(command(metadata={"simulate": "explode"}), actor="test")
-    assert refusal.value.errors[0].field == "metadata.simulate"
+        payments.create(command(metadata={name: "explode"}), actor="test")
+    assert refusal.value.errors[0].field == f"metadata.{name}"
+
+
+def test_a_payment_that_no_worker_has_claimed_is_canceled_and_stays_so(payments: Payments) -> None:
+    payment = made(payments, metadata={"simulate": "completed"})
+    canceled = payments.cancel(payment.id, actor="clerk")
+    assert canceled.status is Status.CANCELED
+    payments.settle(payment.id)
+    assert payments.get(payment.id) == canceled
+    assert [event.type for event in payments.store.story(payment.id)] == [
+        "payment.created",
+        "payment.canceled",
+    ]
+
+
+def test_a_payment_that_is_canceled_already_is_not_canceled_again(payments: Payments) -> None:
+    payment = made(payments)
+    payments.cancel(payment.id, actor="clerk")
+    with pytest.raises(PaymentNotCancelable, match="canceled already"):
+        payments.cancel(payment.id, actor="clerk")
+
+
+def test_a_claim_between_the_look_and_the_cancel_wins(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = made(payments, metadata={"simulate": "pending"})
+    get = type(payments.store).get
+
+    def get_before_the_claim(store: Any, payment_id: str) -> Payment:
+        found = get(store, payment_id)
+        payments.settle(payment_id)
+        return found
+
+    monkeypatch.setattr(type(payments.store), "get", get_before_the_claim)
+    with pytest.raises(PaymentNotCancelable, match="with its processor"):
+        payments.cancel(payment.id, actor="clerk")
+    assert payments.store.story(payment.id)[1:] == []
+
+
+def completed(payments: Payments, **fields: Any) -> Payment:
+    payment = made(payments, metadata={"simulate": "completed"}, **fields)
+    payments.settle(payment.id)
+    return payment
+
+
+@pytest.mark.parametrize(
+    ("fields", "codes", "wrong"),
+    [
+        ({"type": "ach", "currency": "USD"}, [None, "R01", "R29"], ["R00", "R30", "r01", "901"]),
+        ({"type": "eft"}, [None, "900", "901", "999"], ["899", "1000", "R01", ""]),
+    ],
+)
+def test_a_rail_returns_with_its_own_codes_only(
+    payments: Payments, fields: Any, codes: list[str | None], wrong: list[str]
+) -> None:
+    payment = completed(payments, **fields)
+    for other in wrong:
+        with pytest.raises(ValidationFailed) as refusal:
+            payments.give_back(payment.id, SimulateReturn.model_construct(code=other), actor="bank")
+        assert refusal.value.errors[0].field == "code"
+    for code in codes:
+        payment = completed(payments, **fields)
+        returned = payments.give_back(payment.id, SimulateReturn(code=code), actor="bank")
+        assert (returned.status, returned.failure_code) == (
+            Status.RETURNED,
+            code or {"ach": "R01", "eft": "901"}[payment.type],
+        )
+        assert payments.get(payment.id) == returned
+
+
+@pytest.mark.parametrize("rail", ["wire", "interac"])
+def test_what_a_final_rail_has_delivered_no_bank_returns(payments: Payments, rail: str) -> None:
+    payment = completed(payments, type=rail)
+    with pytest.raises(PaymentNotReturnable, match=f"by {rail} is final"):
+        payments.give_back(payment.id, SimulateReturn(), actor="bank")
+
+
+def test_a_payment_is_returned_once(payments: Payments) -> None:
+    payment = completed(payments)
+    payments.give_back(payment.id, SimulateReturn(), actor="bank")
+    with pytest.raises(PaymentNotReturnable, match="is returned, not completed"):
+        payments.give_back(payment.id, SimulateReturn(), actor="bank")

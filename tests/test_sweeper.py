@@ -8,9 +8,10 @@ import pytest
 
 from chalicelib.errors import Unavailable
 from chalicelib.payments import Payments
+from chalicelib.refunds import Refunds
 from chalicelib.store import sort_key
 from chalicelib.sweeper import Sweeper, age_windows, stuck_before
-from tests.conftest import START, Clock
+from tests.conftest import START, Clock, KeptQueue, refund_command
 from tests.test_payments import hints, made
 
 if TYPE_CHECKING:
@@ -147,3 +148,32 @@ def test_a_window_takes_its_late_end_and_leaves_its_early_one(payments: Payments
     assert lower < sort_key(payment) < upper
     lower, upper = age_windows(exactly_two + MINUTE, MINUTE)[0]
     assert not lower < sort_key(payment) < upper
+
+
+def test_refunds_are_swept_as_payments_are(
+    payments: Payments,
+    refunds: Refunds,
+    sweeper: Sweeper,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wishes = {"simulate": "completed", "simulate_refund": "pending"}
+    payment = made(payments, metadata=wishes)
+    payments.settle(payment.id)
+    kept = KeptQueue()
+    monkeypatch.setattr(type(payments.queue), "send", lambda _, job: kept.send(job))
+    monkeypatch.setattr(type(payments.queue), "send_all", lambda _, jobs: kept.send_all(jobs))
+    refunds.create(payment.id, refund_command(), actor="test")
+    (sent,) = kept.jobs
+    clock.advance(minutes=2)
+    assert sweeper.sweep(clock.now) == (1, 0)
+    assert kept.jobs == [sent, sent]
+    clock.advance(days=6)
+    assert sweeper.sweep(clock.now) == (0, 1)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-2]["kind"] == "refunds_stuck"
+    assert lines[-2]["oldest"] == [getattr(sent, "refund_id", None)]
+    assert (lines[-1]["StuckPayments"], lines[-1]["StuckRefunds"]) == (0, 1)
+    assert sweeper.hint_stuck(clock.now) == 1
+    assert kept.jobs[-1] == sent
