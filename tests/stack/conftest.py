@@ -81,9 +81,9 @@ class Client:
     def get(self, path: str) -> Reply:
         return self.request("GET", path)
 
-    def post(self, fields: Any, **headers: str) -> Reply:
+    def post(self, fields: Any, path: str = "/v1/payments", **headers: str) -> Reply:
         body = fields if isinstance(fields, bytes | str) else json.dumps(fields)
-        return self.request("POST", "/v1/payments", body, **(JSON | headers))
+        return self.request("POST", path, body, **(JSON | headers))
 
     def payment(self, payment_id: str) -> Any:
         reply = self.get(f"/v1/payments/{payment_id}")
