@@ -33,7 +33,7 @@ run: $(RUNS)  ## run the whole gateway on this machine, until Ctrl-C
 reset: .venv/ready  ## empty the local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
-hint-stuck: .venv/ready  ## send the hints of payments that the sweeper has given up: STAGE=local
+hint-stuck: .venv/ready  ## send the hints of what the sweeper has given up: STAGE=local
 	@.venv/bin/python -m infra.hint_stuck "$(or $(STAGE),local)"
 
 key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin

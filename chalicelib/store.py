@@ -308,13 +308,13 @@ class Store:
 
     def get(self, payment_id: str) -> Payment:
         """The payment, as of the last write. Raises NotFound."""
-        return _payment(self._get(payment_id, _payment_key(payment_id)))
+        return _payment(self._get("payment", payment_id, _payment_key(payment_id)))
 
     def get_refund(self, payment_id: str, refund_id: str) -> Refund:
         """The refund, as of the last write. Raises NotFound."""
-        return _refund(self._get(payment_id, _refund_key(payment_id, refund_id)))
+        return _refund(self._get("refund", payment_id, _refund_key(payment_id, refund_id)))
 
-    def _get(self, payment_id: str, key: Item) -> Item:
+    def _get(self, kind: str, payment_id: str, key: Item) -> Item:
         if not PAYMENT_ID.fullmatch(payment_id):  # it may be longer than a key can be
             raise NotFound("There is no payment with this id.")
         with outage_is_unavailable("DynamoDB"):
@@ -322,7 +322,7 @@ class Store:
                 TableName=self._payments, Key=_encode(key), ConsistentRead=True
             )
         if "Item" not in answer:
-            raise NotFound(f"There is no {key['SK'].partition('#')[0].lower()} with this id.")
+            raise NotFound(f"There is no {kind} with this id.")
         return _decode(answer["Item"])
 
     def refunds(self, payment_id: str) -> list[Refund]:
@@ -599,12 +599,13 @@ def on_the_latest(payment: Payment, attempt: Callable[[Payment], Result]) -> Res
 
     Raises what `attempt` raises, or Conflict when there is no end to it.
     """
-    for number in range(1, _MOVES + 1):
+    for number in range(_MOVES):
+        if number:
+            _back_off(number)
         try:
             return attempt(payment)
         except PaymentMoved as moved:
             payment = moved.current
-        _back_off(number)
     raise Conflict("Others are changing this payment at this moment; try again.")
 
 

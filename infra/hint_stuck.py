@@ -1,4 +1,4 @@
-"""Sends the hints of payments that the sweeper has given up: `make hint-stuck STAGE=…`."""
+"""Sends the hints of what the sweeper has given up: `make hint-stuck STAGE=…`."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
         sent = hint_stuck(stage)
     except (PayFlowError, SetupError, BotoCoreError, ClientError) as error:
         sys.exit(f"Not all hints were sent. {error}")
-    print(f"Sent the hints of {sent} payments.")
+    print(f"Sent {sent} hints.")
 
 
 def hint_stuck(stage: str) -> int:
