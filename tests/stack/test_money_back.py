@@ -138,7 +138,7 @@ def completed(payments: Payments) -> str:
 
 def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Payments) -> None:
     refunds = refunds_beside(payments)
-    for number in range(15):
+    for number in range(12):
         payment_id = completed(payments)
         turns = iter(range(number % 6, number % 6 + 6))  # the return starts at another place
 
