@@ -36,7 +36,7 @@ seed: .venv/ready  ## make believable payments on the local stack: N=300
 reset: .venv/ready  ## empty the local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
-hint-stuck: .venv/ready  ## send the hints of payments that the sweeper has given up: STAGE=local
+hint-stuck: .venv/ready  ## send the hints of what the sweeper has given up: STAGE=local
 	@.venv/bin/python -m infra.hint_stuck "$(or $(STAGE),local)"
 
 key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin

@@ -14,10 +14,12 @@ from chalicelib.commands import (
     CheckHealth,
     CreateApiKey,
     CreatePayment,
+    CreateRefund,
     ListPayments,
     ReadLogs,
     ReadStats,
     RollApiKey,
+    SimulateReturn,
 )
 from chalicelib.errors import (
     Conflict,
@@ -25,15 +27,29 @@ from chalicelib.errors import (
     IdempotencyKeyReused,
     InvalidCursor,
     NotFound,
+    PaymentNotCancelable,
+    PaymentNotRefundable,
+    PaymentNotReturnable,
+    RefundExceedsPayment,
     Unauthenticated,
     Unavailable,
 )
-from chalicelib.model import ApiKey, Payment, Scope, Timestamp
+from chalicelib.model import ApiKey, Event, Payment, Refund, Scope, Timestamp
 from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
-from chalicelib.queue_jobs import BATCH_SIZE, Message, Queue, work_off
+from chalicelib.queue_jobs import (
+    BATCH_SIZE,
+    Job,
+    Message,
+    Queue,
+    SettlePayment,
+    SettleRefund,
+    work_off,
+)
+from chalicelib.refunds import Refunds
 from chalicelib.request_log import Logs, RequestLog
 from chalicelib.store import Store
+from chalicelib.sweeper import Sweeper
 
 
 def now() -> datetime:
@@ -46,14 +62,27 @@ store = Store(
     payments_table=settings.payments_table,
     idempotency_table=settings.idempotency_table,
 )
+queue = Queue(sqs_client(settings.region), settings.webhook_queue_url)
 payments = Payments(
     stage=settings.stage,
     store=store,
-    queue=Queue(sqs_client(settings.region), settings.webhook_queue_url),
+    queue=queue,
     processor=Simulator(),
     simulation_allowed=settings.simulation_allowed,
-    sweep_unit=timedelta(seconds=settings.sweep_unit_seconds),
     clock=now,
+)
+refunds = Refunds(
+    stage=settings.stage,
+    store=store,
+    queue=queue,
+    processor=Simulator(),
+    clock=now,
+)
+unfinished = Sweeper(
+    stage=settings.stage,
+    store=store,
+    queue=queue,
+    unit=timedelta(seconds=settings.sweep_unit_seconds),
 )
 request_log = RequestLog(logs_client(settings.region), settings.api_log_group)
 app = Chalice(app_name="payflow")
@@ -108,6 +137,96 @@ def list_payments(call: Call[ListPayments]) -> Answer:
 def get_payment(call: Call[Any]) -> Answer:
     payment = payments.get(call.path["payment_id"])
     return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+
+
+@app.route("/v1/payments/{payment_id}/cancel", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Cancel a payment that no worker has taken up yet",
+    Success(200, "the payment, canceled", Payment),
+    scope=Scope.WRITE,
+    refusals=(NotFound, PaymentNotCancelable, Conflict, Unavailable),
+)
+def cancel_payment(call: Call[Any]) -> Answer:
+    payment = payments.cancel(call.path["payment_id"], actor=call.actor)
+    return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+
+
+@app.route("/v1/payments/{payment_id}/refunds", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Refund a payment, in full or in part",
+    Success(201, "the refund, processing", Refund),
+    Success(200, "the stored answer to this key", Refund, headers=("Idempotent-Replayed",)),
+    scope=Scope.WRITE,
+    refusals=(
+        NotFound,
+        PaymentNotRefundable,
+        RefundExceedsPayment,
+        IdempotencyKeyReused,
+        Conflict,
+        Unavailable,
+    ),
+    body=CreateRefund,
+)
+def create_refund(call: Call[CreateRefund]) -> Answer:
+    payment_id = call.path["payment_id"]
+    created = refunds.create(payment_id, call.command, actor=call.actor)
+    if created.replayed:
+        headers = {"Idempotent-Replayed": "true"}
+        return Answer(200, created.body, headers, payment_id=payment_id)
+    return Answer(201, created.body, payment_id=payment_id)
+
+
+class RefundList(BaseModel):
+    """Every refund of a payment, the oldest first."""
+
+    refunds: list[Refund]
+
+
+@app.route("/v1/payments/{payment_id}/refunds", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "List the refunds of a payment, oldest first",
+    Success(200, "all of them", RefundList),
+    scope=Scope.READ,
+    refusals=(NotFound, Unavailable),
+)
+def list_refunds(call: Call[Any]) -> Answer:
+    payment_id = call.path["payment_id"]
+    found = RefundList(refunds=store.refunds(payment_id))
+    return Answer(200, exact_json.dumps(found.model_dump()), payment_id=payment_id)
+
+
+class EventList(BaseModel):
+    """The whole story of a payment, oldest first."""
+
+    events: list[Event]
+
+
+@app.route("/v1/payments/{payment_id}/events", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "List what became of a payment, oldest first",
+    Success(200, "all of it", EventList),
+    scope=Scope.READ,
+    refusals=(NotFound, Unavailable),
+)
+def list_events(call: Call[Any]) -> Answer:
+    payment_id = call.path["payment_id"]
+    story = EventList(events=store.story(payment_id))
+    return Answer(200, exact_json.dumps(story.model_dump(exclude_none=True)), payment_id=payment_id)
+
+
+if settings.simulation_allowed:
+
+    @app.route("/v1/payments/{payment_id}/simulate_return", methods=["POST"], **ANY_TYPE)
+    @http.operation(
+        "Have a bank return a completed payment late, where simulation is allowed",
+        Success(200, "the payment, returned", Payment),
+        scope=Scope.WRITE,
+        refusals=(NotFound, PaymentNotReturnable, Conflict, Unavailable),
+        body=SimulateReturn,
+    )
+    def simulate_return(call: Call[SimulateReturn]) -> Answer:
+        payment = payments.give_back(call.path["payment_id"], call.command, actor=call.actor)
+        return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
 
 
 @app.route("/v1/stats", methods=["GET"], **ANY_TYPE)
@@ -229,14 +348,22 @@ def describe_api(_: Call[Any]) -> Answer:
     return Answer(200, exact_json.dumps(openapi.document(app)))
 
 
+def work(job: Job) -> None:
+    match job:
+        case SettlePayment(payment_id):
+            payments.settle(payment_id)
+        case SettleRefund(payment_id, refund_id):
+            refunds.settle(payment_id, refund_id)
+
+
 @app.on_sqs_message(queue=settings.webhook_queue, batch_size=BATCH_SIZE, name="webhook_processor")
 def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     messages = [Message(record.to_dict()["messageId"], record.body) for record in event]
-    failed = work_off(messages, lambda job: payments.settle(job.payment_id))
+    failed = work_off(messages, work)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
 def sweeper(event: CloudWatchEvent) -> dict[str, int]:
     # The scheduled time, not the clock: a late start or a retry asks for the same ages.
-    return payments.sweep(datetime.fromisoformat(event.time))._asdict()
+    return unfinished.sweep(datetime.fromisoformat(event.time))._asdict()

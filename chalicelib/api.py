@@ -209,8 +209,15 @@ def _command(request: Request, what: Operation) -> BaseModel:
 
 
 def required_fields(model: type[BaseModel]) -> list[str]:
-    """The fields that a request cannot leave out; a body that has none may be left out whole."""
-    return [name for name, field in model.model_fields.items() if field.is_required()]
+    """The fields that a body cannot leave out; one that has none may be left out whole.
+
+    An idempotency key may come in the header instead.
+    """
+    return [
+        name
+        for name, field in model.model_fields.items()
+        if field.is_required() and name != "idempotency_key"
+    ]
 
 
 def _json_object(request: Request, *, may_be_empty: bool) -> dict[str, Any]:

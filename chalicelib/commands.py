@@ -196,7 +196,8 @@ class CreatePayment(BaseModel):
     description: Annotated[str, Field(max_length=500), AfterValidator(_text)] | None = None
     metadata: Metadata = Field(
         default_factory=dict,
-        description="at most 20 pairs and 2 KiB in all; `simulate` steers the simulator",
+        description="at most 20 pairs and 2 KiB in all; `simulate` steers the simulator, "
+        "`simulate_refund` steers it for refunds",
     )
 
     @field_validator("amount")
@@ -207,6 +208,48 @@ class CreatePayment(BaseModel):
             check_bounds(amount)
             return amount
         return exact_amount(amount, currency)
+
+
+class CreateRefund(BaseModel):
+    """Money to give back. Without `amount`, all that is left of the payment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    amount: RequestedAmount | None = Field(
+        default=None, description="no more than is left; in the payment's currency"
+    )
+    reason: Annotated[str, Field(max_length=500), AfterValidator(_text)] | None = None
+    idempotency_key: IdempotencyKey = Field(
+        description="8 to 128 printable ASCII characters; here or in the header Idempotency-Key",
+        examples=["refund-of-order-10023"],
+    )
+
+    def in_currency(self, currency: Currency) -> "CreateRefund":
+        """The same with its amount as `currency` writes it. Raises ValidationFailed."""
+        if self.amount is None:
+            return self
+        try:
+            amount = exact_amount(self.amount, currency)
+        except ValueError as error:
+            raise ValidationFailed([FieldError("amount", str(error))]) from error
+        return self.model_copy(update={"amount": amount})
+
+    @field_validator("amount")
+    @classmethod
+    def _payable(cls, amount: Decimal | None) -> Decimal | None:
+        if amount is not None:
+            check_bounds(amount)
+        return amount
+
+
+class SimulateReturn(BaseModel):
+    """A bank's late return to act out. Without `code`, the rail's word for no funds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Annotated[
+        str | None, Field(max_length=3, description="ACH: R01 to R29; EFT: 900 to 999")
+    ] = None
 
 
 class ListPayments(BaseModel):

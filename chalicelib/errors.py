@@ -10,9 +10,13 @@
     ├── NotFound                  404 not_found
     ├── MethodNotAllowed          405 method_not_allowed
     ├── Conflict                  409 conflict
+    ├── PaymentNotCancelable      409 payment_not_cancelable
+    ├── PaymentNotRefundable      409 payment_not_refundable
+    ├── PaymentNotReturnable      409 payment_not_returnable
     ├── BodyTooLarge              413 body_too_large
     ├── UnsupportedMediaType      415 unsupported_media_type
     ├── IdempotencyKeyReused      422 idempotency_key_reused
+    ├── RefundExceedsPayment      422 refund_exceeds_payment
     ├── RateLimited               429 rate_limited (API Gateway says it, before any function)
     ├── Internal                  500 internal
     └── Unavailable               503 unavailable
@@ -117,6 +121,18 @@ class Conflict(PayFlowError):
     retry_after_seconds = 1
 
 
+class PaymentNotCancelable(PayFlowError):
+    status, code, title = 409, "payment_not_cancelable", "The payment can no longer be canceled"
+
+
+class PaymentNotRefundable(PayFlowError):
+    status, code, title = 409, "payment_not_refundable", "The payment cannot be refunded"
+
+
+class PaymentNotReturnable(PayFlowError):
+    status, code, title = 409, "payment_not_returnable", "No bank returns the payment"
+
+
 class BodyTooLarge(PayFlowError):
     status, code, title = 413, "body_too_large", "The body is too large"
 
@@ -128,6 +144,11 @@ class UnsupportedMediaType(PayFlowError):
 class IdempotencyKeyReused(PayFlowError):
     status, code = 422, "idempotency_key_reused"
     title = "The idempotency key belongs to another request"
+
+
+class RefundExceedsPayment(PayFlowError):
+    status, code = 422, "refund_exceeds_payment"
+    title = "The refund is more than what is left of the payment"
 
 
 class RateLimited(PayFlowError):

@@ -1,12 +1,18 @@
-"""The payment and its event: frozen records, legal transitions, ids and money. Pure.
+"""The payment, its refunds and its events: frozen records, legal steps, ids and money. Pure.
 
-Guarantee: a step that the table below does not list cannot be taken, and each that is
-taken has exactly one event. No clock, no environment and no AWS in here: the caller brings
-`now`, and every step returns the new payment together with its event.
+Guarantee: a step that the tables below do not list cannot be taken, and each that is taken
+has exactly one event. No clock, no environment and no AWS in here: the caller brings `now`,
+and every step returns all that it changed, together with its event.
 
-    processing ──┬─▶ completed ──▶ returned
-                 ├─▶ failed
-                 └─▶ canceled
+    payment   processing ──┬─▶ completed ──▶ returned
+                           ├─▶ failed
+                           └─▶ canceled
+
+    refund    processing ──┬─▶ completed        only of a completed payment, and while one is
+                           └─▶ failed           processing the payment stays completed
+
+Of a completed payment, always:  amount = amount_refunded + refundable,
+amount_refunded being the sum of its refunds that have not failed.
 """
 
 import re
@@ -21,10 +27,21 @@ import iso4217
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from ulid import ULID
 
+from chalicelib.errors import (
+    Conflict,
+    PaymentNotCancelable,
+    PaymentNotRefundable,
+    PaymentNotReturnable,
+    RefundExceedsPayment,
+)
+
 MAX_AMOUNT = Decimal(1_000_000)
 SYSTEM = "system"
 """The actor of what no key of a caller stands behind."""
 PAYMENT_ID = re.compile(r"PAY-[0-9A-HJKMNP-TV-Z]{26}")
+REFUND_ID = re.compile(r"REF-[0-9A-HJKMNP-TV-Z]{26}")
+MAX_VERSION = 2_000
+"""A payment that has changed so often takes no new refund: its story must fit into one answer."""
 
 
 class Currency(StrEnum):
@@ -56,6 +73,12 @@ class Status(StrEnum):
     RETURNED = "returned"
 
 
+class RefundStatus(StrEnum):
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
 class FailureCode(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     ACCOUNT_CLOSED = "account_closed"
@@ -78,6 +101,9 @@ class EventType(StrEnum):
     PAYMENT_FAILED = "payment.failed"
     PAYMENT_CANCELED = "payment.canceled"
     PAYMENT_RETURNED = "payment.returned"
+    REFUND_CREATED = "refund.created"
+    REFUND_COMPLETED = "refund.completed"
+    REFUND_FAILED = "refund.failed"
 
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
@@ -91,8 +117,25 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
 )
 
 
+class ReturnCodes(NamedTuple):
+    """With what codes a rail returns a payment late."""
+
+    pattern: re.Pattern[str]
+    described: str
+    no_funds: str
+
+
+RETURN_CODES: Mapping[PaymentType, ReturnCodes] = MappingProxyType(
+    {
+        PaymentType.ACH: ReturnCodes(re.compile(r"R(0[1-9]|[12][0-9])"), "R01 to R29", "R01"),
+        PaymentType.EFT: ReturnCodes(re.compile(r"9[0-9]{2}"), "900 to 999", "901"),
+    }
+)
+"""What another rail has delivered is final."""
+
+
 class IllegalTransition(Exception):
-    """A step that `TRANSITIONS` does not list: a bug in the caller, never bad input."""
+    """A step that the module's table does not list: a bug in the caller, never bad input."""
 
 
 def rfc3339(moment: datetime) -> str:
@@ -166,9 +209,13 @@ class Payment(BaseModel):
     updated_at: Timestamp
     completed_at: Timestamp | None = Field(description="when it reached `completed`")
     failure_code: str | None = Field(description="why it failed; a returned one has the rail's")
-    amount_refunded: Amount
+    amount_refunded: Amount = Field(
+        description="the sum of its refunds that are processing or completed; what is left of "
+        "`amount` can be refunded while the payment is completed"
+    )
 
-    refundable: Decimal = Field(exclude=True)
+    refundable: Decimal = Field(exclude=True, description="what is left; 0 unless completed")
+    refunds_processing: int = Field(exclude=True, description="so many; a return waits for them")
     version: int = Field(exclude=True, description="counts changes; the newest event's `seq`")
     submitted_at: Timestamp | None = Field(exclude=True, description="set by the worker's claim")
 
@@ -180,13 +227,155 @@ class Payment(BaseModel):
         """The money will not arrive. Raises IllegalTransition unless processing."""
         return self._move(Status.FAILED, now, actor, failure_code=failure_code.value)
 
+    def cancel(self, now: datetime, *, actor: str) -> "Change":
+        """The money shall not move. Raises PaymentNotCancelable once it may have."""
+        if self.status is not Status.PROCESSING:
+            raise PaymentNotCancelable(f"The payment is {self.status} already.")
+        if self.submitted_at is not None:
+            raise PaymentNotCancelable(
+                "The payment is with its processor; the money may have moved."
+            )
+        return self._move(Status.CANCELED, now, actor)
+
+    def give_back(self, code: str, now: datetime, *, actor: str) -> "Change":
+        """The payer's bank takes back what refunds have left of a completed payment.
+
+        Raises PaymentNotReturnable, or Conflict while a refund is processing: until it is
+        settled nobody knows what is left.
+        """
+        if self.status is not Status.COMPLETED:
+            raise PaymentNotReturnable(f"The payment is {self.status}, not completed.")
+        if self.refunds_processing:
+            raise Conflict("A refund of this payment is processing; try again when it is settled.")
+        if not self.refundable:
+            raise PaymentNotReturnable(
+                "The payment is refunded in full; nothing is left to return."
+            )
+        nothing = with_decimals(Decimal(0), self.currency)
+        return self._move(Status.RETURNED, now, actor, failure_code=code, refundable=nothing)
+
+    def refund(self, refund: "Refund", now: datetime, *, actor: str) -> "Change":
+        """Set the amount of a new refund aside. Raises PaymentNotRefundable or
+        RefundExceedsPayment.
+        """
+        if self.status is not Status.COMPLETED:
+            raise PaymentNotRefundable(f"The payment is {self.status}, not completed.")
+        if refund.amount > self.refundable:
+            raise RefundExceedsPayment(
+                f"Of this payment {self.refundable} {self.currency} can be refunded, "
+                f"not {refund.amount}."
+            )
+        if not refund.amount:
+            raise PaymentNotRefundable("Nothing is left to refund.")
+        if self.version >= MAX_VERSION:
+            raise PaymentNotRefundable("The payment has had too many refunds.")
+        return self._change(
+            EventType.REFUND_CREATED,
+            now,
+            actor,
+            refund=refund,
+            amount_refunded=self.amount_refunded + refund.amount,
+            refundable=self.refundable - refund.amount,
+            refunds_processing=self.refunds_processing + 1,
+        )
+
+    def complete_refund(self, refund: "Refund", now: datetime, *, actor: str) -> "Change":
+        """The money is back. Raises IllegalTransition unless the refund is processing."""
+        return self._settle_refund(refund, RefundStatus.COMPLETED, now, actor, completed_at=now)
+
+    def fail_refund(
+        self, refund: "Refund", failure_code: FailureCode, now: datetime, *, actor: str
+    ) -> "Change":
+        """The money does not go back, so that its amount can be refunded again.
+
+        Raises IllegalTransition unless the refund is processing.
+        """
+        return self._settle_refund(
+            refund, RefundStatus.FAILED, now, actor, failure_code=failure_code.value
+        )
+
+    def _settle_refund(
+        self, refund: "Refund", to: RefundStatus, now: datetime, actor: str, **fields: Any
+    ) -> "Change":
+        if refund.status is not RefundStatus.PROCESSING or self.status is not Status.COMPLETED:
+            raise IllegalTransition(f"{refund.id}: {refund.status} to {to}, {self.status} payment")
+        given_back = refund.amount if to is RefundStatus.FAILED else Decimal(0)
+        return self._change(
+            EventType(f"refund.{to}"),
+            now,
+            actor,
+            refund=refund.model_copy(update={"status": to, "updated_at": now, **fields}),
+            amount_refunded=self.amount_refunded - given_back,
+            refundable=self.refundable + given_back,
+            refunds_processing=self.refunds_processing - 1,
+        )
+
     def _move(self, to: Status, now: datetime, actor: str, **fields: Any) -> "Change":
         if to not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"{self.id}: {self.status} to {to}")
-        after = self.model_copy(
-            update={"status": to, "updated_at": now, "version": self.version + 1, **fields}
+        return self._change(EventType(f"payment.{to}"), now, actor, status=to, **fields)
+
+    def _change(
+        self,
+        event_type: EventType,
+        now: datetime,
+        actor: str,
+        refund: "Refund | None" = None,
+        **fields: Any,
+    ) -> "Change":
+        after = self.model_copy(update={"updated_at": now, "version": self.version + 1, **fields})
+        return Change(after, Event.of(after, event_type, now, actor, refund), refund)
+
+
+class Refund(BaseModel):
+    """Money that goes back to whoever paid: all of a payment, or a part of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(pattern=f"^{REFUND_ID.pattern}$")
+    payment_id: str
+    amount: Amount
+    currency: Currency
+    reason: str | None
+    idempotency_key: str
+    status: RefundStatus
+    created_at: Timestamp
+    updated_at: Timestamp
+    completed_at: Timestamp | None = Field(description="when it reached `completed`")
+    failure_code: str | None = Field(description="why it failed")
+
+
+class RefundState(BaseModel):
+    """A refund as an event left it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    amount: Amount
+    status: RefundStatus
+    failure_code: str | None = None
+
+    @classmethod
+    def of(cls, refund: Refund) -> "RefundState":
+        return cls(
+            id=refund.id,
+            amount=refund.amount,
+            status=refund.status,
+            failure_code=refund.failure_code,
         )
-        return Change(after, Event.of(after, EventType(f"payment.{to}"), now, actor))
+
+
+class EventData(BaseModel):
+    """The state that an event left behind. What does not apply is left out, and never null."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status = Field(description="the payment's")
+    failure_code: str | None = Field(default=None, description="the payment's")
+    amount_refunded: Amount | None = Field(
+        default=None, description="the payment's; with refunds and returns"
+    )
+    refund: RefundState | None = Field(default=None, description="with refunds")
 
 
 class Event(BaseModel):
@@ -195,19 +384,24 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
-    seq: int
+    seq: int = Field(description="1, 2, 3 … without a gap, payment by payment")
     type: EventType
     payment_id: str
     created_at: Timestamp
-    actor: str
-    data: dict[str, str]
+    actor: str = Field(description="the name of the API key behind it, or `system`")
+    data: EventData
 
     @classmethod
-    def of(cls, payment: Payment, event_type: EventType, now: datetime, actor: str) -> "Event":
+    def of(
+        cls,
+        payment: Payment,
+        event_type: EventType,
+        now: datetime,
+        actor: str,
+        refund: Refund | None = None,
+    ) -> "Event":
         """The event that tells of `payment`'s newest change."""
-        data: dict[str, str] = {"status": payment.status.value}
-        if payment.failure_code is not None:
-            data["failure_code"] = payment.failure_code
+        has_money_back = refund is not None or payment.status is Status.RETURNED
         return cls(
             id=new_id("EVT", now),
             seq=payment.version,
@@ -215,7 +409,12 @@ class Event(BaseModel):
             payment_id=payment.id,
             created_at=now,
             actor=actor,
-            data=data,
+            data=EventData(
+                status=payment.status,
+                failure_code=payment.failure_code,
+                amount_refunded=payment.amount_refunded if has_money_back else None,
+                refund=RefundState.of(refund) if refund is not None else None,
+            ),
         )
 
 
@@ -244,10 +443,11 @@ class ApiKey(BaseModel):
 
 
 class Change(NamedTuple):
-    """A step that was taken: the payment after it, and its one event."""
+    """A step that was taken: the payment after it, its one event, and the refund if it is one's."""
 
     payment: Payment
     event: Event
+    refund: Refund | None = None
 
 
 class Total(BaseModel):

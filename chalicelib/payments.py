@@ -1,46 +1,52 @@
-"""What PayFlow does with payments: create, read, settle, sweep.
+"""What PayFlow does with payments: create, read, cancel, settle, give back.
 
 Guarantee: the row is the truth and a message is a hint. A payment is committed before its
 hint is sent, so a hint may be lost, repeated or late and the payment still ends once:
 
     create ── commit ── hint ──▶ settle ── claim ── processor ── commit
                 │                  ▲
-                └── hint lost? ── sweep, every minute, finds it by its age
+                └── hint lost? ── the sweeper finds it by its age
 
 Knows no HTTP, no Lambda and no table layout.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from chalicelib import exact_json, idempotency
-from chalicelib.commands import CreatePayment
-from chalicelib.errors import FieldError, NotFound, Unavailable, ValidationFailed
+from chalicelib.commands import CreatePayment, SimulateReturn
+from chalicelib.errors import FieldError, NotFound, PaymentNotReturnable, ValidationFailed
 from chalicelib.idempotency import Record
 from chalicelib.model import (
-    PAYMENT_ID,
+    RETURN_CODES,
     SYSTEM,
     Change,
     Event,
     EventType,
     Payment,
+    PaymentType,
     Status,
     new_id,
     with_decimals,
 )
-from chalicelib.processor import Completed, Failed, Outcome, Pending, Processor, check_simulation
-from chalicelib.queue_jobs import Queue, SettlePayment
-from chalicelib.store import EARLIEST, PaymentMoved, RecordExists, Store, just_after, to_moment
-from chalicelib.telemetry import count, log
+from chalicelib.processor import (
+    SIMULATE,
+    SIMULATE_REFUND,
+    Completed,
+    Failed,
+    Outcome,
+    Pending,
+    Processor,
+    check_simulation,
+)
+from chalicelib.queue_jobs import Queue, SettlePayment, hint
+from chalicelib.store import PaymentMoved, RecordExists, Store, on_the_latest
+from chalicelib.telemetry import log
 
 _CREATE: Final = "create_payment"
-_DOUBLINGS: Final = range(1, 14)
-_SWEEP_PAGE: Final = 500
-_STUCK_SHOWN: Final = 10
-MAX_STUCK_COUNTED: Final = 1000
 
 
 class Created(NamedTuple):
@@ -49,13 +55,6 @@ class Created(NamedTuple):
     body: str
     payment_id: str
     replayed: bool
-
-
-class Swept(NamedTuple):
-    """What one run of the sweeper found. `stuck` stops counting at `MAX_STUCK_COUNTED`."""
-
-    hinted: int
-    stuck: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ class Payments:
     queue: Queue
     processor: Processor
     simulation_allowed: bool
-    sweep_unit: timedelta
     clock: Callable[[], datetime]
 
     def create(self, command: CreatePayment, *, actor: str) -> Created:
@@ -94,14 +92,31 @@ class Payments:
             if exists.record.resource_id != payment_id:
                 body = exists.record.replay(record.fingerprint)
                 return Created(body, exists.record.resource_id, replayed=True)
-        self._hint(payment_id)
+        hint(self.queue, SettlePayment(payment_id), stage=self.stage)
         return Created(record.response, payment_id, replayed=False)
 
     def get(self, payment_id: str) -> Payment:
         """Raises NotFound or Unavailable."""
-        if not PAYMENT_ID.fullmatch(payment_id):
-            raise NotFound("There is no payment with this id.")
         return self.store.get(payment_id)
+
+    def cancel(self, payment_id: str, *, actor: str) -> Payment:
+        """Stop a payment that no worker has claimed yet. Of the two, one is first.
+
+        Raises NotFound, PaymentNotCancelable, Conflict or Unavailable.
+        """
+        return self._take(payment_id, lambda payment: payment.cancel(self.clock(), actor=actor))
+
+    def give_back(self, payment_id: str, command: SimulateReturn, *, actor: str) -> Payment:
+        """Have a bank return a completed payment late.
+
+        Raises NotFound, ValidationFailed, PaymentNotReturnable, Conflict or Unavailable.
+        """
+
+        def step(payment: Payment) -> Change:
+            code = return_code(command, payment.type)
+            return payment.give_back(code, self.clock(), actor=actor)
+
+        return self._take(payment_id, step)
 
     def settle(self, payment_id: str) -> None:
         """Bring a processing payment to its end, once, however often this is called.
@@ -127,66 +142,40 @@ class Payments:
             return  # another worker was faster
         log("payment_settled", payment_id=payment_id, status=change.payment.status)
 
-    def sweep(self, now: datetime) -> Swept:
-        """Send again the hints of payments that are processing too long, youngest first.
-
-        Keeps no state: every run asks for the ages in `age_windows` at `now`, the time for
-        which it was scheduled. What is older than all of them is stuck, and reported whatever
-        became of the rest. Raises Unavailable when some hints could not be sent.
-        """
-        hinted = 0
-        outage: Unavailable | None = None
-        for lower, upper in age_windows(now, self.sweep_unit):
-            try:
-                hinted += self._hint_all(lower, upper)
-            except Unavailable as error:
-                outage = error
-        stuck = self.store.processing(
-            EARLIEST, stuck_before(now, self.sweep_unit), MAX_STUCK_COUNTED
-        )
-        if stuck:
-            oldest = [entry.payment_id for entry in stuck[:_STUCK_SHOWN]]
-            log("payments_stuck", count=len(stuck), at_most=MAX_STUCK_COUNTED, oldest=oldest)
-        count(self.stage, SweeperHeartbeat=1, HintsResent=hinted, StuckPayments=len(stuck))
-        if outage is not None:
-            raise outage
-        return Swept(hinted, len(stuck))
-
-    def hint_stuck(self, now: datetime) -> int:
-        """Send hints of all that the sweeper has given up; returns how many. Raises Unavailable."""
-        return self._hint_all(EARLIEST, stuck_before(now, self.sweep_unit))
-
     def check(self) -> None:
         """Raises Unavailable unless the tables and the queue answer."""
         self.store.check()
         self.queue.check()
 
-    def _hint(self, payment_id: str) -> None:
-        try:
-            self.queue.send(SettlePayment(payment_id))
-        except Unavailable as error:
-            log("hint_lost", payment_id=payment_id, reason=error.detail)
-            count(self.stage, HintsLost=1)
+    def _take(self, payment_id: str, step: Callable[[Payment], Change]) -> Payment:
+        """Take `step` from where the payment stands, be it while others move it."""
 
-    def _hint_all(self, lower: str, upper: str) -> int:
-        """Hint of every payment that is processing and lies in the range."""
-        hinted = 0
-        while True:
-            page = self.store.processing(lower, upper, _SWEEP_PAGE)
-            hinted += self.queue.send_all(SettlePayment(entry.payment_id) for entry in page)
-            if len(page) < _SWEEP_PAGE:
-                return hinted
-            lower = just_after(page[-1].sort_key)
+        def attempt(payment: Payment) -> Payment:
+            change = step(payment)
+            self.store.change(payment, change)
+            return change.payment
+
+        return on_the_latest(self.store.get(payment_id), attempt)
 
     def _check_simulation(self, command: CreatePayment) -> None:
-        if "simulate" not in command.metadata:
-            return
-        try:
-            if not self.simulation_allowed:
-                raise ValueError("simulation is not allowed in this stage; leave it out")
-            check_simulation(command.metadata)
-        except ValueError as error:
-            raise ValidationFailed([FieldError("metadata.simulate", str(error))]) from error
+        for name in {SIMULATE, SIMULATE_REFUND} & command.metadata.keys():
+            try:
+                if not self.simulation_allowed:
+                    raise ValueError("simulation is not allowed in this stage; leave it out")
+                check_simulation(command.metadata[name])
+            except ValueError as error:
+                raise ValidationFailed([FieldError(f"metadata.{name}", str(error))]) from error
+
+
+def return_code(command: SimulateReturn, rail: PaymentType) -> str:
+    """The code that `rail` returns with. Raises ValidationFailed, or PaymentNotReturnable."""
+    codes = RETURN_CODES.get(rail)
+    if codes is None:
+        raise PaymentNotReturnable(f"A payment by {rail} is final: no bank returns it.")
+    code = codes.no_funds if command.code is None else command.code
+    if not codes.pattern.fullmatch(code):
+        raise ValidationFailed([FieldError("code", f"must be one of {codes.described}")])
+    return code
 
 
 def opened(command: CreatePayment, now: datetime, *, actor: str) -> Change:
@@ -201,6 +190,7 @@ def opened(command: CreatePayment, now: datetime, *, actor: str) -> Change:
         failure_code=None,
         amount_refunded=with_decimals(Decimal(0), command.currency),
         refundable=with_decimals(Decimal(0), command.currency),
+        refunds_processing=0,
         version=1,
         submitted_at=None,
     )
@@ -216,17 +206,3 @@ def settled(payment: Payment, outcome: Outcome, now: datetime) -> Change | None:
             return payment.fail(code, now, actor=SYSTEM)
         case Pending():
             return None
-
-
-def age_windows(now: datetime, unit: timedelta) -> list[tuple[str, str]]:
-    """Ranges of sort keys for the ages [2ᵏ, 2ᵏ + 1) units, k = 1 … 13, youngest first.
-
-    A window is as wide as the sweeper's period, so runs that are scheduled one unit apart
-    meet a payment once in each. One that was missed is made good at the next doubling.
-    """
-    return [(to_moment(now - unit * (2**k + 1)), to_moment(now - unit * 2**k)) for k in _DOUBLINGS]
-
-
-def stuck_before(now: datetime, unit: timedelta) -> str:
-    """The end of the range of those that have outlived every window."""
-    return to_moment(now - unit * (2 ** _DOUBLINGS[-1] + 1))

@@ -9,19 +9,19 @@ help, and dropped with a logged reason when it could not:
     the work raised                   reported: after three receives, the dead letter queue
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import exact_json
 from chalicelib.errors import MalformedJson, Unavailable
-from chalicelib.model import PAYMENT_ID
-from chalicelib.telemetry import log, log_exception
+from chalicelib.model import PAYMENT_ID, REFUND_ID
+from chalicelib.telemetry import count, log, log_exception
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -29,14 +29,28 @@ if TYPE_CHECKING:
 BATCH_SIZE: Final = 10
 """SQS sends at most 10 messages in a call, and hands a Lambda as many in ours."""
 
-_SETTLE_PAYMENT: Final = "settle_payment"
-
 
 @dataclass(frozen=True)
 class SettlePayment:
     """Look at this payment, and settle it if it is still processing."""
 
     payment_id: str
+
+
+@dataclass(frozen=True)
+class SettleRefund:
+    """Look at this refund, and settle it if it is still processing."""
+
+    payment_id: str
+    refund_id: str
+
+
+Job = SettlePayment | SettleRefund
+_TYPES: Final[Mapping[str, type[Job]]] = {
+    "settle_payment": SettlePayment,
+    "settle_refund": SettleRefund,
+}
+_IDS: Final = {"payment_id": PAYMENT_ID, "refund_id": REFUND_ID}
 
 
 @dataclass(frozen=True)
@@ -62,12 +76,12 @@ class Queue:
         self._sqs = sqs
         self._url = url
 
-    def send(self, job: SettlePayment) -> None:
+    def send(self, job: Job) -> None:
         """Send one hint, in one try. Raises Unavailable."""
         with _any_failure_is_unavailable():
             self._sqs.send_message(QueueUrl=self._url, MessageBody=encode(job))
 
-    def send_all(self, jobs: Iterable[SettlePayment]) -> int:
+    def send_all(self, jobs: Iterable[Job]) -> int:
         """Send hints ten to a call; returns how many SQS took. Raises Unavailable."""
         taken = 0
         remaining = iter(jobs)
@@ -91,24 +105,39 @@ class Queue:
             self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
 
 
-def encode(job: SettlePayment) -> str:
-    return exact_json.dumps({"type": _SETTLE_PAYMENT, "payment_id": job.payment_id})
+def hint(queue: Queue, job: Job, *, stage: str) -> None:
+    """Send a hint of what is committed. One that is lost is logged, and left to the sweeper."""
+    try:
+        queue.send(job)
+    except Unavailable as error:
+        log("hint_lost", **vars(job), reason=error.detail)
+        count(stage, HintsLost=1)
 
 
-def decode(body: str) -> SettlePayment:
+def encode(job: Job) -> str:
+    (name,) = (name for name, of_type in _TYPES.items() if isinstance(job, of_type))
+    return exact_json.dumps({"type": name, **vars(job)})
+
+
+def decode(body: str) -> Job:
     """Raises MalformedJob or UnknownJob."""
     try:
-        fields = exact_json.loads(body.encode("utf-8", "surrogatepass"))
+        content = exact_json.loads(body.encode("utf-8", "surrogatepass"))
     except MalformedJson as error:
         raise MalformedJob(error.detail) from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
+    if not isinstance(content, dict) or not isinstance(content.get("type"), str):
         raise MalformedJob("the body is not an object with a type")
-    if fields["type"] != _SETTLE_PAYMENT:
-        raise UnknownJob(f"type {fields['type'][:40]!a}")
-    payment_id = fields.get("payment_id")
-    if not isinstance(payment_id, str) or not PAYMENT_ID.fullmatch(payment_id):
-        raise MalformedJob("payment_id is not the id of a payment")
-    return SettlePayment(payment_id)
+    if content["type"] not in _TYPES:
+        raise UnknownJob(f"type {content['type'][:40]!a}")
+    job = _TYPES[content["type"]]
+    return job(**{field.name: _id(content, field.name) for field in fields(job)})
+
+
+def _id(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str) or not _IDS[name].fullmatch(value):
+        raise MalformedJob(f"{name} is not an id of ours")
+    return value
 
 
 @contextmanager
@@ -120,7 +149,7 @@ def _any_failure_is_unavailable() -> Iterator[None]:
         raise Unavailable(f"The queue does not answer: {type(error).__name__}.") from error
 
 
-def work_off(messages: Sequence[Message], work: Callable[[SettlePayment], None]) -> list[str]:
+def work_off(messages: Sequence[Message], work: Callable[[Job], None]) -> list[str]:
     """Do the messages' jobs at the same time; returns the ids of those to be tried again."""
     if len(messages) == 1:  # a thread would buy nothing
         done = [_work_off_one(messages[0], work)]
@@ -130,7 +159,7 @@ def work_off(messages: Sequence[Message], work: Callable[[SettlePayment], None])
     return [message.id for message, is_done in zip(messages, done, strict=True) if not is_done]
 
 
-def _work_off_one(message: Message, work: Callable[[SettlePayment], None]) -> bool:
+def _work_off_one(message: Message, work: Callable[[Job], None]) -> bool:
     try:
         work(decode(message.body))
     except MalformedJob as error:

@@ -1,14 +1,25 @@
 """The payments and idempotency tables: the only module that talks to DynamoDB.
 
 Guarantee: every change of a payment is one transaction that carries its event and holds
-only if the payment is still what the caller saw. Nothing scans. What one transaction says:
+only if the payment is still what the caller saw. Nothing scans. What one transaction says,
+all of it or nothing:
 
-    create    record   absent, or past its own expiresAt   ─┐
-              payment  absent                               ├─ all, or none
-              event                                        ─┘
-    change    payment  has the status and version we saw   ─┐
-              event    absent                               ├─ all, or none
-              totals   add what moved                      ─┘
+    create          record   absent, or past its own expiresAt
+                    payment  absent
+                    event
+    change          payment  has the status, version and claim that we saw
+                    event    absent
+                    totals   add what moved
+    create_refund   record   absent, or past its own expiresAt
+                    payment  as in a change, and as much as the refund is left of it
+                    refund   absent
+                    event    absent
+    settle_refund   payment  as in a change
+                    refund   still processing
+                    event    absent
+
+The version is compared everywhere because the event's place in the story is the next one: of
+two who saw the same version one commits, and the other starts again from what that one left.
 
 Raises Unavailable when DynamoDB is out of reach and Conflict when others keep changing
 the same items; whether a write that ended so was done is unknown until it is asked again.
@@ -37,6 +48,8 @@ from chalicelib.model import (
     Currency,
     Event,
     Payment,
+    Refund,
+    RefundStatus,
     Status,
     Total,
     rfc3339,
@@ -61,6 +74,8 @@ _TOTALS_READERS: Final = 16
 MAX_COUNTED: Final = 10_000
 _KEY_ID: Final = re.compile(r"KEY-[0-9A-F]{20}")
 _ATTEMPTS: Final = 6
+_MOVES: Final = 12
+"""More than a batch of messages, all of which may be about refunds of one payment."""
 _BACKOFF_BASE_SECONDS: Final = 0.02
 _BACKOFF_CAP_SECONDS: Final = 0.5
 
@@ -88,6 +103,10 @@ class PaymentMoved(Exception):
         self.current = current
 
 
+class RefundSettled(Exception):
+    """The refund is no longer processing."""
+
+
 class KeyIsGone(Exception):
     """The API key is revoked, or was never there."""
 
@@ -99,8 +118,16 @@ class Entry(NamedTuple):
     sort_key: str
 
 
+class RefundEntry(NamedTuple):
+    """A refund as the index names it."""
+
+    payment_id: str
+    refund_id: str
+    sort_key: str
+
+
 class Store:
-    """Payments, their events and the idempotency records of one stage.
+    """Payments, their refunds and events, and the idempotency records of one stage.
 
     Ranges of an index are pairs of texts, both included: EARLIEST, LATEST, or what
     `from_moment`, `to_moment`, `just_before` and `just_after` give.
@@ -118,18 +145,11 @@ class Store:
 
         Raises RecordExists when the key has a record that `now` has not outlived.
         """
-        put_record = {
-            "TableName": self._idempotency,
-            "Item": _encode(_record_item(record)),
-            "ConditionExpression": "attribute_not_exists(idempotencyKey) OR expiresAt <= :now",
-            "ExpressionAttributeValues": _encode({":now": int(now.timestamp())}),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
         try:
             # The id is the token: a resend after a lost answer commits nothing twice.
             self._transact(
                 change.payment.id,
-                {"Put": put_record},
+                {"Put": self._put_record(record, now)},
                 {"Put": self._when_absent(_payment_item(change.payment))},
                 {"Put": self._when_absent(_event_item(change.event))},
             )
@@ -138,32 +158,35 @@ class Store:
                 raise
             raise RecordExists(_record(failed.items[0])) from failed
 
+    def _put_record(self, record: Record, now: datetime) -> dict[str, Any]:
+        return {
+            "TableName": self._idempotency,
+            "Item": _encode(_record_item(record)),
+            "ConditionExpression": "attribute_not_exists(idempotencyKey) OR expiresAt <= :now",
+            "ExpressionAttributeValues": _encode({":now": int(now.timestamp())}),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def find_record(self, key: str, now: datetime) -> Record | None:
+        """The idempotency record of `key`, if it has one that `now` has not outlived."""
+        with outage_is_unavailable("DynamoDB"):
+            answer = self._dynamodb.get_item(
+                TableName=self._idempotency,
+                Key=_encode({"idempotencyKey": key}),
+                ConsistentRead=True,
+            )
+        record = _record(_decode(answer["Item"])) if "Item" in answer else None
+        return record if record and record.expires_at_seconds > int(now.timestamp()) else None
+
     def change(self, before: Payment, change: Change) -> None:
         """Replace `before` by the changed payment, with its event and what it moves in the totals.
 
         Raises PaymentMoved when the stored payment is no longer `before`.
         """
-        old, new = _payment_item(before), _payment_item(change.payment)
-        assert old.keys() <= new.keys(), "no step takes an attribute away"
-        names = [name for name in new if new[name] != old.get(name)]
-        update = {
-            "TableName": self._payments,
-            "Key": _encode(_payment_key(before.id)),
-            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in names),
-            "ConditionExpression": "#status = :seen_status AND #version = :seen_version",
-            "ExpressionAttributeNames": {
-                f"#{name}": name for name in {*names, "status", "version"}
-            },
-            "ExpressionAttributeValues": _encode(
-                {f":{name}": new[name] for name in names}
-                | {":seen_status": before.status, ":seen_version": before.version}
-            ),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
         try:
             self._transact(
                 change.event.id,
-                {"Update": update},
+                {"Update": self._step(before, change.payment)},
                 {"Put": self._when_absent(_event_item(change.event))},
                 *(
                     {"Update": self._addition(total, before.id)}
@@ -174,6 +197,83 @@ class Store:
             if failed.items[0] is None:
                 raise
             raise PaymentMoved(_payment(failed.items[0])) from failed
+
+    def create_refund(self, before: Payment, change: Change, record: Record, now: datetime) -> None:
+        """Write a new refund with its idempotency record, and set its amount aside.
+
+        Raises RecordExists as `create` does, whatever else there is to say; else PaymentMoved.
+        """
+        assert change.refund is not None
+        try:
+            self._transact(
+                change.event.id,
+                {"Put": self._put_record(record, now)},
+                {"Update": self._step(before, change.payment, refundable=change.refund.amount)},
+                {"Put": self._when_absent(_refund_item(change.refund))},
+                {"Put": self._when_absent(_event_item(change.event))},
+            )
+        except _ConditionFailed as failed:
+            exists, moved, *_ = failed.items
+            if exists is not None:
+                raise RecordExists(_record(exists)) from failed
+            if moved is not None:
+                raise PaymentMoved(_payment(moved)) from failed
+            raise
+
+    def settle_refund(self, before: Payment, refund: Refund, change: Change) -> None:
+        """Replace `before` and its processing `refund` by what they have become.
+
+        Raises RefundSettled when another was faster; else PaymentMoved.
+        """
+        assert change.refund is not None
+        settled = self._update(_refund_item(refund), _refund_item(change.refund), "status")
+        try:
+            self._transact(
+                change.event.id,
+                {"Update": self._step(before, change.payment)},
+                {"Update": settled},
+                {"Put": self._when_absent(_event_item(change.event))},
+            )
+        except _ConditionFailed as failed:
+            moved, done, *_ = failed.items
+            if done is not None:
+                raise RefundSettled(refund.id) from failed
+            if moved is not None:
+                raise PaymentMoved(_payment(moved)) from failed
+            raise
+
+    def _step(self, before: Payment, after: Payment, **at_least: Decimal) -> dict[str, Any]:
+        """The update that takes the stored payment from `before` to `after`."""
+        seen = ("status", "version", "submittedAt")
+        return self._update(_payment_item(before), _payment_item(after), *seen, **at_least)
+
+    def _update(self, old: Item, new: Item, *seen: str, **at_least: Decimal) -> dict[str, Any]:
+        """The update from `old` to `new` of what differs, provided that what was `seen` of the
+        row is still there, and that its numbers are `at_least` so much.
+        """
+        changed = [name for name in new if new[name] != old.get(name)]
+        gone = [name for name in old if name not in new]
+        conditions = [
+            f"#{name} = :seen_{name}" if name in old else f"attribute_not_exists(#{name})"
+            for name in seen
+        ] + [f"#{name} >= :least_{name}" for name in at_least]
+        return {
+            "TableName": self._payments,
+            "Key": _encode({name: old[name] for name in ("PK", "SK")}),
+            "UpdateExpression": "SET "
+            + ", ".join(f"#{name} = :{name}" for name in changed)
+            + (" REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""),
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": {
+                f"#{name}": name for name in {*changed, *gone, *seen, *at_least}
+            },
+            "ExpressionAttributeValues": _encode(
+                {f":{name}": new[name] for name in changed}
+                | {f":seen_{name}": old[name] for name in seen if name in old}
+                | {f":least_{name}": least for name, least in at_least.items()}
+            ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
 
     def claim(self, payment_id: str, now: datetime) -> Payment:
         """Mark a processing payment as submitted, the first time `now`, and return it.
@@ -208,13 +308,41 @@ class Store:
 
     def get(self, payment_id: str) -> Payment:
         """The payment, as of the last write. Raises NotFound."""
+        return _payment(self._get("payment", payment_id, _payment_key(payment_id)))
+
+    def get_refund(self, payment_id: str, refund_id: str) -> Refund:
+        """The refund, as of the last write. Raises NotFound."""
+        return _refund(self._get("refund", payment_id, _refund_key(payment_id, refund_id)))
+
+    def _get(self, kind: str, payment_id: str, key: Item) -> Item:
+        if not PAYMENT_ID.fullmatch(payment_id):  # it may be longer than a key can be
+            raise NotFound("There is no payment with this id.")
         with outage_is_unavailable("DynamoDB"):
             answer = self._dynamodb.get_item(
-                TableName=self._payments, Key=_encode(_payment_key(payment_id)), ConsistentRead=True
+                TableName=self._payments, Key=_encode(key), ConsistentRead=True
             )
         if "Item" not in answer:
-            raise NotFound(f"There is no payment {payment_id}.")
-        return _payment(_decode(answer["Item"]))
+            raise NotFound(f"There is no {kind} with this id.")
+        return _decode(answer["Item"])
+
+    def refunds(self, payment_id: str) -> list[Refund]:
+        """All refunds of a payment, oldest first, as of the last write. Raises NotFound."""
+        # The payment's own row sorts right before them; that it is there tells none from unknown.
+        rows = self._of_payment(payment_id, "PAYMENT", "REFUND$")
+        refunds = [_refund(row) for row in rows if row["SK"] != "PAYMENT"]
+        return sorted(refunds, key=sort_key)
+
+    def story(self, payment_id: str) -> list[Event]:
+        """All events of a payment, oldest first, as of the last write. Raises NotFound."""
+        return [_event(row) for row in self._of_payment(payment_id, "EVENT#", "EVENT$")]
+
+    def _of_payment(self, payment_id: str, lower: str, upper: str) -> list[Item]:
+        rows = []
+        if PAYMENT_ID.fullmatch(payment_id):
+            rows = self._partition(f"PAY#{payment_id}", lower, upper)
+        if not rows:
+            raise NotFound("There is no payment with this id.")
+        return rows
 
     def by_status(self, status: Status, lower: str, upper: str, limit: int) -> list[Payment]:
         """Payments of one status as the index has them, newest first."""
@@ -230,6 +358,12 @@ class Store:
         """Payments that are processing, oldest first; one that is unreadable too."""
         query = self._query(BY_STATUS, "status", Status.PROCESSING, lower, upper, limit, False)
         return [_entry(item) for item in query]
+
+    def processing_refunds(self, lower: str, upper: str, limit: int) -> list[RefundEntry]:
+        """The same of refunds."""
+        status = _refund_status(RefundStatus.PROCESSING)
+        query = self._query(BY_STATUS, "status", status, lower, upper, limit, False)
+        return [RefundEntry(item["PK"].partition("#")[2], *_entry(item)) for item in query]
 
     def get_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
         """Payments by id, at most 100 (DynamoDB's limit), as of the last write."""
@@ -273,7 +407,9 @@ class Store:
         with ThreadPoolExecutor(max_workers=_TOTALS_READERS) as pool:
             return [
                 _total(item)
-                for items in pool.map(lambda key: self._partition(key), partitions)
+                for items in pool.map(
+                    lambda key: self._partition(key, EARLIEST, LATEST), partitions
+                )
                 for item in items
             ]
 
@@ -337,17 +473,16 @@ class Store:
             )
 
     def _keys(self, digest_start: str) -> list[ApiKey]:
-        return [_api_key(item) for item in self._partition(_API_KEYS, f"APIKEY#{digest_start}")]
+        start = f"APIKEY#{digest_start}"
+        return [_api_key(item) for item in self._partition(_API_KEYS, start, f"{start}~")]
 
-    def _partition(self, key: str, start: str = "") -> list[Item]:
-        """Its items whose sort keys begin with `start`, as of the last write."""
-        condition = "PK = :key" + (" AND begins_with(SK, :start)" if start else "")
-        values = {":key": key} | ({":start": start} if start else {})
+    def _partition(self, key: str, lower: str, upper: str) -> list[Item]:
+        """Its items from one sort key to another, in their order, as of the last write."""
         with outage_is_unavailable("DynamoDB"):
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._payments,
-                KeyConditionExpression=condition,
-                ExpressionAttributeValues=_encode(values),
+                KeyConditionExpression="PK = :key AND SK BETWEEN :lower AND :upper",
+                ExpressionAttributeValues=_encode({":key": key, ":lower": lower, ":upper": upper}),
                 ConsistentRead=True,
             )
             return [_decode(item) for page in pages for item in page["Items"]]
@@ -459,6 +594,21 @@ class Store:
             attempt += 1
 
 
+def on_the_latest(payment: Payment, attempt: Callable[[Payment], Result]) -> Result:
+    """`attempt` on `payment`, and again on what it is by now while others keep moving it.
+
+    Raises what `attempt` raises, or Conflict when there is no end to it.
+    """
+    for number in range(_MOVES):
+        if number:
+            _back_off(number)
+        try:
+            return attempt(payment)
+        except PaymentMoved as moved:
+            payment = moved.current
+    raise Conflict("Others are changing this payment at this moment; try again.")
+
+
 class _ConditionFailed(Exception):
     """A transaction's condition did not hold; `items` has the old item of each that failed."""
 
@@ -510,9 +660,9 @@ _SORT_KEY: Final = re.compile(
 )
 
 
-def sort_key(payment: Payment) -> str:
+def sort_key(of: Payment | Refund) -> str:
     """`createdAt` as stored: unique, fixed-width, and in time order as text."""
-    return f"{rfc3339(payment.created_at)}#{payment.id}"
+    return f"{rfc3339(of.created_at)}#{of.id}"
 
 
 def is_sort_key(text: str) -> bool:
@@ -568,6 +718,7 @@ def _payment_item(payment: Payment) -> Item:
         "failureCode": payment.failure_code,
         "amountRefunded": payment.amount_refunded,
         "refundable": payment.refundable,
+        "refundsProcessing": payment.refunds_processing or None,
         "version": payment.version,
         "submittedAt": payment.submitted_at and rfc3339(payment.submitted_at),
     }
@@ -594,8 +745,51 @@ def _payment(item: Item) -> Payment:
         failure_code=item.get("failureCode"),
         amount_refunded=money("amountRefunded"),
         refundable=money("refundable"),
+        refunds_processing=item.get("refundsProcessing", 0),
         version=item["version"],
         submitted_at=item.get("submittedAt"),
+    )
+
+
+def _refund_key(payment_id: str, refund_id: str) -> Item:
+    return {"PK": f"PAY#{payment_id}", "SK": f"REFUND#{refund_id}"}
+
+
+def _refund_status(status: RefundStatus) -> str:
+    """As stored: lists of payments by status must not meet refunds."""
+    return f"refund_{status}"
+
+
+def _refund_item(refund: Refund) -> Item:
+    item = _refund_key(refund.payment_id, refund.id) | {
+        "id": refund.id,
+        "paymentId": refund.payment_id,
+        "amount": refund.amount,
+        "currency": refund.currency,
+        "reason": refund.reason,
+        "idempotencyKey": refund.idempotency_key,
+        "status": _refund_status(refund.status),
+        "createdAt": sort_key(refund),
+        "updatedAt": rfc3339(refund.updated_at),
+        "completedAt": refund.completed_at and rfc3339(refund.completed_at),
+        "failureCode": refund.failure_code,
+    }
+    return _present(item)
+
+
+def _refund(item: Item) -> Refund:
+    return Refund(
+        id=item["id"],
+        payment_id=item["paymentId"],
+        amount=with_decimals(item["amount"], Currency(item["currency"])),
+        currency=item["currency"],
+        reason=item.get("reason"),
+        idempotency_key=item["idempotencyKey"],
+        status=item["status"].removeprefix("refund_"),
+        created_at=item["createdAt"].partition("#")[0],
+        updated_at=item["updatedAt"],
+        completed_at=item.get("completedAt"),
+        failure_code=item.get("failureCode"),
     )
 
 
@@ -640,8 +834,21 @@ def _event_item(event: Event) -> Item:
         "paymentId": event.payment_id,
         "createdAt": rfc3339(event.created_at),
         "actor": event.actor,
-        "data": event.data,
+        # Amounts as text: a number would lose its decimals, and an event knows no currency.
+        "data": event.data.model_dump(mode="json", exclude_none=True),
     }
+
+
+def _event(item: Item) -> Event:
+    return Event(
+        id=item["id"],
+        seq=item["seq"],
+        type=item["type"],
+        payment_id=item["paymentId"],
+        created_at=item["createdAt"],
+        actor=item["actor"],
+        data=item["data"],
+    )
 
 
 def _totals_partition(day: date, shard: int) -> str:

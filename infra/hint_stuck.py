@@ -1,4 +1,4 @@
-"""Sends the hints of payments that the sweeper has given up: `make hint-stuck STAGE=…`."""
+"""Sends the hints of what the sweeper has given up: `make hint-stuck STAGE=…`."""
 
 import os
 import sys
@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import PayFlowError
-from chalicelib.payments import Payments
-from chalicelib.processor import Simulator
+from chalicelib.sweeper import Sweeper
 from infra import stage as stages
 from infra.local.settings import SetupError
 
@@ -23,21 +22,18 @@ def main(arguments: list[str]) -> None:
         sent = hint_stuck(stage)
     except (PayFlowError, SetupError, BotoCoreError, ClientError) as error:
         sys.exit(f"Not all hints were sent. {error}")
-    print(f"Sent the hints of {sent} payments.")
+    print(f"Sent {sent} hints.")
 
 
 def hint_stuck(stage: str) -> int:
     """How many. Raises PayFlowError, or what boto3 raises."""
-    payments = Payments(
+    sweeper = Sweeper(
         stage=stage,
         store=stages.store_of(stage),
         queue=stages.queue_of(stage),
-        processor=Simulator(),
-        simulation_allowed=False,
-        sweep_unit=timedelta(seconds=int(os.environ.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60"))),
-        clock=lambda: datetime.now(UTC),
+        unit=timedelta(seconds=int(os.environ.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60"))),
     )
-    return payments.hint_stuck(payments.clock())
+    return sweeper.hint_stuck(datetime.now(UTC))
 
 
 if __name__ == "__main__":

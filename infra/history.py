@@ -39,7 +39,6 @@ def make(now: datetime) -> int:
         queue=stages.queue_of(STAGE),
         processor=Simulator(),
         simulation_allowed=True,
-        sweep_unit=timedelta(minutes=1),
         clock=lambda: now,
     )
     moments = sorted(_moments(now))

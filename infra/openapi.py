@@ -7,11 +7,12 @@ from chalicelib import exact_json, openapi
 
 
 def main() -> None:
-    # The app asks for settings when it is imported; what it says of itself depends on none.
+    # The app asks for settings when it is imported.
     os.environ.pop("AWS_PROFILE", None)
     os.environ.update(
         PAYFLOW_STAGE="local",
         PAYFLOW_AUTH="required",
+        PAYFLOW_SIMULATION="allowed",  # all that a stage may have
         PAYFLOW_ALLOWED_ORIGIN="https://origin.invalid",
         PAYFLOW_WEBHOOK_QUEUE_URL="https://queue.invalid",
     )

@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from chalicelib.commands import CreatePayment
+from chalicelib.commands import CreatePayment, CreateRefund
 from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
-from chalicelib.queue_jobs import Queue
+from chalicelib.queue_jobs import Job, Queue
+from chalicelib.refunds import Refunds
 from chalicelib.store import Store
+from chalicelib.sweeper import Sweeper
 from tests import engines, iam
 
 if TYPE_CHECKING:
@@ -131,8 +133,60 @@ def payments(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) ->
         queue=Queue(sqs, url),
         processor=Simulator(),
         simulation_allowed=True,
-        sweep_unit=timedelta(minutes=1),
         clock=clock,
+    )
+
+
+@pytest.fixture
+def refunds(payments: Payments) -> Refunds:
+    return refunds_beside(payments)
+
+
+def refunds_beside(payments: Payments) -> Refunds:
+    """The use cases of refunds, on what `payments` works with."""
+    shared = {name: value for name, value in vars(payments).items() if name in SHARED}
+    return Refunds(**shared)
+
+
+SHARED = {"stage", "store", "queue", "processor", "clock"}
+
+
+class KeptQueue(Queue):
+    """Keeps its hints; it is no queue but what a test makes of them."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def send(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def send_all(self, jobs: Iterable[Job]) -> int:
+        before = len(self.jobs)
+        self.jobs.extend(jobs)
+        return len(self.jobs) - before
+
+
+def payments_on(store: Store, clock: Callable[[], datetime]) -> Payments:
+    """The use cases on any engine, with a queue that a test can read."""
+    return Payments(
+        stage="test",
+        store=store,
+        queue=KeptQueue(),
+        processor=Simulator(),
+        simulation_allowed=True,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def sweeper(payments: Payments) -> Sweeper:
+    return Sweeper("test", payments.store, payments.queue, timedelta(minutes=1))
+
+
+def refund_command(**fields: Any) -> CreateRefund:
+    """A request for all that is left, unless `fields` say otherwise, with a key of its own."""
+    return CreateRefund.model_validate(
+        {"idempotency_key": f"test-refund-{next(_numbers):06}"} | fields
     )
 
 

@@ -11,7 +11,7 @@ MODULES = sorted((ROOT / "chalicelib").glob("*.py"))
 LAYERS = [
     {"openapi"},
     {"api"},
-    {"payments", "listing", "stats", "api_keys"},
+    {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"},
     {"store", "queue_jobs", "request_log"},
     {"idempotency", "processor", "aws", "commands"},
     {"model", "exact_json"},

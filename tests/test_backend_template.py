@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.payments import Payments
+from chalicelib.sweeper import Sweeper
 from infra.local.provision import template
 from tests.conftest import START
 
@@ -114,7 +114,7 @@ def test_no_log_is_kept_for_ever() -> None:
 
 def test_every_alarm_tells_the_topic_when_it_comes_and_when_it_goes() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 11
+    assert len(alarms) == 12
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
 
@@ -145,12 +145,16 @@ def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
 
 @pytest.mark.parametrize(
     ("alarm", "metric"),
-    [("SilentSweeperAlarm", "SweeperHeartbeat"), ("StuckPaymentsAlarm", "StuckPayments")],
+    [
+        ("SilentSweeperAlarm", "SweeperHeartbeat"),
+        ("StuckPaymentsAlarm", "StuckPayments"),
+        ("StuckRefundsAlarm", "StuckRefunds"),
+    ],
 )
 def test_alarms_on_our_own_metrics_name_them_as_the_sweeper_writes_them(
-    alarm: str, metric: str, payments: Payments, capsys: pytest.CaptureFixture[str]
+    alarm: str, metric: str, sweeper: Sweeper, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    payments.sweep(START)
+    sweeper.sweep(START)
     written = json.loads(capsys.readouterr().out.splitlines()[-1])
     (directive,) = written["_aws"]["CloudWatchMetrics"]
     watched = RESOURCES[alarm]["Properties"]

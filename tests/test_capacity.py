@@ -20,8 +20,10 @@ from chalicelib.commands import ListPayments, ReadStats
 from chalicelib.listing import list_payments
 from chalicelib.model import Payment
 from chalicelib.payments import Payments
+from chalicelib.refunds import Refunds
 from chalicelib.store import TOTALS_SHARDS
-from tests.conftest import Clock, command
+from chalicelib.sweeper import Sweeper
+from tests.conftest import Clock, command, refund_command
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -116,7 +118,8 @@ def changes(update: Row, before: Row) -> Row:
     if update["UpdateExpression"].startswith("ADD "):
         added = [part.split() for part in update["UpdateExpression"][4:].split(", ")]
         return {names[name]: values[value] for name, value in added}
-    for clause in update["UpdateExpression"].removeprefix("SET ").split(", #"):
+    settings, _, _ = update["UpdateExpression"].partition(" REMOVE ")
+    for clause in settings.removeprefix("SET ").split(", #"):
         name, _, value = clause.partition(" = ")
         attribute = names.get(f"#{name.lstrip('#')}", name)
         if value.startswith("if_not_exists"):
@@ -238,13 +241,75 @@ def test_a_repeated_hint_costs_one_refused_claim(payments: Payments, meter: Mete
     assert asked().calls == ["UpdateItem"]
 
 
-def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck(
-    payments: Payments, meter: Meter, clock: Clock
+def test_a_refund_is_read_set_aside_and_sent_for_10_write_units(
+    payments: Payments, refunds: Refunds, meter: Meter
+) -> None:
+    payment = completed(payments)
+    with meter.running() as asked:
+        refunds.create(payment.id, refund_command(amount="5", reason="Broken cup"), actor="test")
+    assert asked() == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 10)
+
+
+def test_a_refunds_replay_is_a_read_and_a_transaction_that_fails_or_one_more_read(
+    payments: Payments, refunds: Refunds, meter: Meter
+) -> None:
+    payment = completed(payments)
+    for amount, last in [("5", "TransactWriteItems"), (None, "GetItem")]:
+        request = refund_command(amount=amount)
+        refunds.create(payment.id, request, actor="test")
+        with meter.running() as asked:
+            assert refunds.create(payment.id, request, actor="test").replayed
+        assert asked().calls == ["GetItem", last]
+
+
+def test_settling_a_refund_reads_2_units_and_writes_9(
+    payments: Payments, refunds: Refunds, meter: Meter
+) -> None:
+    payment = completed(payments)
+    refund_id = refunds.create(payment.id, refund_command(), actor="test").refund_id
+    with meter.running() as asked:
+        refunds.settle(payment.id, refund_id)
+    assert asked() == (["GetItem", "GetItem", "TransactWriteItems"], 2, 9)
+    with meter.running() as asked:
+        refunds.settle(payment.id, refund_id)
+    assert asked() == (["GetItem"], 1, 0), "a repeated hint"
+
+
+def test_a_cancel_is_a_read_and_one_transaction_of_8_write_units(
+    payments: Payments, meter: Meter
+) -> None:
+    payment = typical(payments)
+    with meter.running() as asked:
+        payments.cancel(payment.id, actor="test")
+    assert asked() == (["GetItem", "TransactWriteItems"], 1, 8)
+
+
+def test_refunds_and_the_story_of_a_payment_are_one_query_each(
+    payments: Payments, refunds: Refunds, meter: Meter
+) -> None:
+    payment = completed(payments)
+    refunds.create(payment.id, refund_command(), actor="test")
+    for read in (payments.store.refunds, payments.store.story):
+        with meter.running() as asked:
+            read(payment.id)
+        assert asked() == (["Query"], 1, 0)
+
+
+def completed(payments: Payments) -> Payment:
+    payment_id = payments.create(
+        command(metadata={"simulate": "completed"}), actor="test"
+    ).payment_id
+    payments.settle(payment_id)
+    return payments.get(payment_id)
+
+
+def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck_of_each_kind(
+    sweeper: Sweeper, meter: Meter, clock: Clock
 ) -> None:
     clock.advance(minutes=2)
     with meter.running() as asked:
-        payments.sweep(clock.now)
-    assert asked() == (["Query"] * 14, 14 * 0.5, 0)
+        sweeper.sweep(clock.now)
+    assert asked() == (["Query"] * 28, 28 * 0.5, 0)
 
 
 def test_a_typical_payment_fits_in_one_unit_with_room_to_spare(payments: Payments) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.commands import CreatePayment, ListPayments, validated
+from chalicelib.commands import CreatePayment, CreateRefund, ListPayments, validated
 from chalicelib.errors import ValidationFailed
 from chalicelib.idempotency import fingerprint
-from chalicelib.model import rfc3339
-from tests.conftest import command
+from chalicelib.model import Currency, rfc3339
+from tests.conftest import command, refund_command
 
 VALID = command(idempotency_key="a-key-of-its-own").model_dump()
 
@@ -144,3 +144,24 @@ def test_a_range_refuses_what_is_no_moment(text: str) -> None:
 def test_a_range_does_not_end_before_it_starts() -> None:
     reversed_range = {"created_from": "2026-11-22", "created_to": "2026-11-21"}
     assert list(refused(reversed_range, ListPayments)) == ["created_to"]
+
+
+@pytest.mark.parametrize("amount", [0, -1, "1000000.01", "NaN", True, "", [], "1e2"])
+def test_an_amount_to_refund_is_bounded_whatever_the_currency(amount: Any) -> None:
+    wrong = {"amount": amount, "idempotency_key": "one-refund"}
+    assert list(refused(wrong, CreateRefund)) == ["amount"]
+
+
+def test_a_refund_needs_nothing_but_its_key() -> None:
+    assert list(refused({}, CreateRefund)) == ["idempotency_key"]
+    nothing = {"amount": None, "reason": None, "idempotency_key": "one-refund"}
+    assert validated(CreateRefund, nothing) == refund_command(idempotency_key="one-refund")
+    assert list(refused(nothing | {"reason": "r" * 501}, CreateRefund)) == ["reason"]
+
+
+def test_a_refund_without_an_amount_is_another_request_than_one_with_it() -> None:
+    whole, part = (refund_command(idempotency_key="one-refund", **f) for f in ({}, {"amount": "1"}))
+    assert fingerprint(whole) != fingerprint(part)
+    assert fingerprint(part.in_currency(Currency.CAD)) == fingerprint(
+        refund_command(idempotency_key="one-refund", amount="1.000").in_currency(Currency.CAD)
+    )

@@ -208,6 +208,55 @@ def test_the_sweeper_takes_the_ages_at_the_time_that_it_was_scheduled_for() -> N
     assert payflow.sweeper(scheduled_event(scheduled), None) == {"hinted": 1, "stuck": 0}
 
 
+def of_payment(method: str, payment_id: str, what: str, body: Any = None) -> Any:
+    route = f"/v1/payments/{{payment_id}}/{what}"
+    return payflow.app(api_event(method, route, body, payment_id=payment_id), None)
+
+
+def test_the_story_of_a_payment_is_told_with_exact_amounts_and_without_nulls() -> None:
+    wishes = {"simulate": "completed", "simulate_refund": "completed"}
+    payment_id = json.loads(create(metadata=wishes)["body"])["id"]
+    payflow.webhook_processor(sqs_event(hint(payment_id)), None)
+    body = {"amount": "2.50", "idempotency_key": "one-refund"}
+    refund_id = json.loads(of_payment("POST", payment_id, "refunds", body)["body"])["id"]
+    settle = {"type": "settle_refund", "payment_id": payment_id, "refund_id": refund_id}
+    payflow.webhook_processor(sqs_event(json.dumps(settle)), None)
+    returned = of_payment("POST", payment_id, "simulate_return", {"code": "905"})
+    assert '"amount_refunded":2.50' in returned["body"]
+
+    text = of_payment("GET", payment_id, "events")["body"]
+    events = json.loads(text)["events"]
+    assert [event["type"] for event in events] == [
+        "payment.created",
+        "payment.completed",
+        "refund.created",
+        "refund.completed",
+        "payment.returned",
+    ]
+    assert [event["seq"] for event in events] == [1, 2, 3, 4, 5]
+    assert {event["payment_id"] for event in events} == {payment_id}
+    assert '"amount_refunded":2.50,"refund":{"id"' in text
+    assert "null" not in text
+    assert events[-1]["data"] == {
+        "status": "returned",
+        "failure_code": "905",
+        "amount_refunded": 2.5,
+    }
+
+
+def test_a_refund_is_shown_alike_by_post_list_and_replay() -> None:
+    payment_id = json.loads(create(metadata={"simulate": "completed"})["body"])["id"]
+    payflow.webhook_processor(sqs_event(hint(payment_id)), None)
+    event = api_event("POST", "/v1/payments/{payment_id}/refunds", payment_id=payment_id)
+    event["headers"]["Idempotency-Key"] = "all-of-it"
+    created, replayed = payflow.app(event, None), payflow.app(event, None)
+    assert (created["statusCode"], replayed["statusCode"]) == (201, 200)
+    assert replayed["headers"]["Idempotent-Replayed"] == "true"
+    assert replayed["body"] == created["body"]
+    assert f'{{"refunds":[{created["body"]}]}}' == of_payment("GET", payment_id, "refunds")["body"]
+    assert '"amount":12.50,"currency":"CAD"' in created["body"]
+
+
 def test_the_queue_handler_takes_ten_and_the_sweeper_runs_every_minute() -> None:
     by_name = {source.name: source for source in payflow.app.event_sources}
     assert by_name["webhook_processor"].batch_size == 10

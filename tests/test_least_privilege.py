@@ -64,6 +64,9 @@ def walk() -> Walk:
         walk_through_creating(dynamodb)
         walk_through_reading()
         walk_through_settling()
+        walk_through_canceling()
+        walk_through_refunds(dynamodb)
+        walk_through_returns()
         walk_through_sweeping()
         walk_through_keys()
         walk_through_an_outage_of_the_queue(sqs)
@@ -74,15 +77,15 @@ def walk_through_creating(dynamodb: "DynamoDBClient") -> None:
     assert create()["statusCode"] == 201
     assert create()["statusCode"] == 200, "a replay"
     assert create(amount=1)["statusCode"] == 422, "the key is another request's"
-    expire_the_record(dynamodb, "a-key-of-its-own")
+    expire_the_record(dynamodb, "create_payment", "payments", "a-key-of-its-own")
     assert create(amount=1)["statusCode"] == 201
     assert create(amount="much")["statusCode"] == 400
 
 
-def expire_the_record(dynamodb: "DynamoDBClient", key: str) -> None:
+def expire_the_record(dynamodb: "DynamoDBClient", *key: str) -> None:
     dynamodb.update_item(
         TableName=payflow.settings.idempotency_table,
-        Key={"idempotencyKey": {"S": idempotency.record_key("create_payment", "payments", key)}},
+        Key={"idempotencyKey": {"S": idempotency.record_key(*key)}},
         UpdateExpression="SET expiresAt = :past",
         ExpressionAttributeValues={":past": {"N": "1"}},
     )
@@ -129,6 +132,53 @@ def walk_through_settling() -> None:
         assert is_done(hint(made("completed", key="settled-by-another")))
 
 
+def walk_through_canceling() -> None:
+    payment_id = made("completed", key="to-be-canceled")
+    assert of_payment("POST", payment_id, "cancel")["statusCode"] == 200
+    assert of_payment("POST", payment_id, "cancel")["statusCode"] == 409
+    assert of_payment("GET", payment_id, "events")["statusCode"] == 200
+    assert of_payment("GET", "none", "events")["statusCode"] == 404
+
+
+def of_payment(method: str, payment_id: str, what: str, body: Any = None) -> Any:
+    route = f"/v1/payments/{{payment_id}}/{what}"
+    return payflow.app(api_event(method, route, body, payment_id=payment_id), None)
+
+
+def walk_through_refunds(dynamodb: "DynamoDBClient") -> None:
+    for wish, done in [("completed", True), ("failed:account_closed", True), ("error", False)]:
+        payment_id = paid(key=f"refund-{wish}", simulate_refund=wish)
+        half = {"amount": 6, "idempotency_key": "one-half"}
+        made = of_payment("POST", payment_id, "refunds", half)
+        assert made["statusCode"] == 201
+        job = {"type": "settle_refund", "payment_id": payment_id}
+        refund_hint = json.dumps(job | {"refund_id": json.loads(made["body"])["id"]})
+        assert is_done(refund_hint) is done
+        assert is_done(refund_hint) is done, "a repeated hint"
+        assert of_payment("POST", payment_id, "refunds", half)["statusCode"] == 200
+        rest = {"idempotency_key": "all-the-rest"}
+        assert of_payment("POST", payment_id, "refunds", rest)["statusCode"] == 201
+        assert of_payment("POST", payment_id, "refunds", rest)["statusCode"] == 200
+        expire_the_record(dynamodb, "create_refund", payment_id, "all-the-rest")
+        assert of_payment("POST", payment_id, "refunds", rest)["statusCode"] == 409
+        assert of_payment("GET", payment_id, "refunds")["statusCode"] == 200
+    assert of_payment("GET", "none", "refunds")["statusCode"] == 404
+
+
+def paid(key: str, **metadata: str) -> str:
+    fields = {"idempotency_key": key, "metadata": {"simulate": "completed"} | metadata}
+    payment_id: str = json.loads(create(**fields)["body"])["id"]
+    assert is_done(hint(payment_id))
+    return payment_id
+
+
+def walk_through_returns() -> None:
+    payment_id = paid(key="to-be-returned")
+    assert of_payment("POST", payment_id, "simulate_return", {"code": "x"})["statusCode"] == 400
+    assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 200
+    assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 409
+
+
 def made(wish: str, key: str | None = None) -> str:
     payment = create(metadata={"simulate": wish}, idempotency_key=key or f"wish-{wish}")
     payment_id: str = json.loads(payment["body"])["id"]
@@ -158,7 +208,7 @@ def another_worker_is_faster() -> Iterator[None]:
 def walk_through_sweeping() -> None:
     assert sweep() == {"hinted": 0, "stuck": 0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chalicelib.payments._SWEEP_PAGE", 1)
+        patch.setattr("chalicelib.sweeper._PAGE", 1)
         assert sweep(minutes=2, seconds=30)["hinted"] > 1
     assert sweep(days=6)["stuck"] > 1
 

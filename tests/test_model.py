@@ -9,15 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import exact_json
+from chalicelib.errors import (
+    Conflict,
+    PaymentNotCancelable,
+    PaymentNotRefundable,
+    PaymentNotReturnable,
+    RefundExceedsPayment,
+)
 from chalicelib.model import (
     MAX_AMOUNT,
     TRANSITIONS,
     Change,
     Currency,
+    EventData,
     EventType,
     FailureCode,
     IllegalTransition,
     Payment,
+    Refund,
+    RefundStatus,
     Status,
     exact_amount,
     new_id,
@@ -35,25 +45,25 @@ def test_a_new_payment_is_processing_and_its_event_says_so() -> None:
     assert change.payment.status is Status.PROCESSING
     assert change.event.type is EventType.PAYMENT_CREATED
     assert (change.event.seq, change.event.actor) == (1, "test")
-    assert change.event.data == {"status": "processing"}
+    assert change.event.data == EventData(status=Status.PROCESSING)
 
 
 def test_completing_sets_the_time_and_what_can_be_refunded() -> None:
-    payment, event = PROCESSING.complete(LATER, actor="system")
+    payment, event, _ = PROCESSING.complete(LATER, actor="system")
     assert (payment.status, payment.completed_at) == (Status.COMPLETED, LATER)
     assert payment.refundable == payment.amount
     assert (event.type, event.seq, event.data) == (
         EventType.PAYMENT_COMPLETED,
         2,
-        {"status": "completed"},
+        EventData(status=Status.COMPLETED),
     )
 
 
 def test_failing_keeps_the_reason_on_the_payment_and_in_the_event() -> None:
-    payment, event = PROCESSING.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
+    payment, event, _ = PROCESSING.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
     assert payment.failure_code == "account_closed"
     assert payment.completed_at is None
-    assert event.data == {"status": "failed", "failure_code": "account_closed"}
+    assert event.data == EventData(status=Status.FAILED, failure_code="account_closed")
 
 
 def step(payment: Payment, to: Status) -> Change:
@@ -75,6 +85,104 @@ def test_no_step_but_the_listed_ones_can_be_taken() -> None:
             payment = PROCESSING.model_copy(update={"status": source})
             with pytest.raises(IllegalTransition):
                 step(payment, to)
+
+
+COMPLETED = PROCESSING.complete(LATER, actor="system").payment
+
+
+def refund_of(amount: str, status: RefundStatus = RefundStatus.PROCESSING) -> Refund:
+    return Refund(
+        id=new_id("REF", LATER),
+        payment_id=COMPLETED.id,
+        amount=Decimal(amount),
+        currency=COMPLETED.currency,
+        reason=None,
+        idempotency_key="a-key-of-its-own",
+        status=status,
+        created_at=LATER,
+        updated_at=LATER,
+        completed_at=None,
+        failure_code=None,
+    )
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("submitted_at", [None, START])
+def test_only_what_is_processing_and_not_claimed_can_be_canceled(
+    status: Status, submitted_at: datetime | None
+) -> None:
+    payment = PROCESSING.model_copy(update={"status": status, "submitted_at": submitted_at})
+    if status is Status.PROCESSING and submitted_at is None:
+        canceled = payment.cancel(LATER, actor="clerk")
+        assert (canceled.payment.status, canceled.payment.version) == (Status.CANCELED, 2)
+        assert (canceled.event.type, canceled.event.actor) == ("payment.canceled", "clerk")
+    else:
+        with pytest.raises(PaymentNotCancelable):
+            payment.cancel(LATER, actor="clerk")
+
+
+@pytest.mark.parametrize("status", set(Status) - {Status.COMPLETED})
+def test_only_a_completed_payment_is_refunded_or_returned(status: Status) -> None:
+    payment = COMPLETED.model_copy(update={"status": status})
+    with pytest.raises(PaymentNotRefundable):
+        payment.refund(refund_of("1"), LATER, actor="test")
+    with pytest.raises(PaymentNotReturnable):
+        payment.give_back("R01", LATER, actor="test")
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 1250), st.sampled_from(RefundStatus)), max_size=20))
+def test_what_is_refunded_and_what_is_left_always_add_up_to_the_payment(
+    steps: list[tuple[int, RefundStatus]],
+) -> None:
+    payment, refunded = COMPLETED, Decimal(0)
+    for cents, end in steps:
+        refund = refund_of(str(Decimal(cents).scaleb(-2)))
+        try:
+            payment = payment.refund(refund, LATER, actor="test").payment
+        except RefundExceedsPayment:
+            assert refunded + refund.amount > payment.amount
+            continue
+        if end is RefundStatus.FAILED:
+            payment = payment.fail_refund(
+                refund, FailureCode.ACCOUNT_CLOSED, LATER, actor="test"
+            ).payment
+        else:
+            refunded += refund.amount
+        if end is RefundStatus.COMPLETED:
+            payment = payment.complete_refund(refund, LATER, actor="test").payment
+        assert payment.amount_refunded == refunded <= payment.amount
+        assert payment.amount_refunded + payment.refundable == payment.amount
+
+
+@pytest.mark.parametrize("status", [RefundStatus.COMPLETED, RefundStatus.FAILED])
+def test_a_refund_that_is_settled_stays_so(status: RefundStatus) -> None:
+    payment = COMPLETED.refund(refund_of("1"), LATER, actor="test").payment
+    with pytest.raises(IllegalTransition):
+        payment.complete_refund(refund_of("1", status), LATER, actor="test")
+    with pytest.raises(IllegalTransition):
+        payment.fail_refund(refund_of("1", status), FailureCode.ACCOUNT_CLOSED, LATER, actor="test")
+
+
+def test_a_return_takes_what_refunds_have_left_and_waits_for_those_under_way() -> None:
+    refund = refund_of("2.50")
+    under_way = COMPLETED.refund(refund, LATER, actor="test").payment
+    with pytest.raises(Conflict):
+        under_way.give_back("R01", LATER, actor="bank")
+    refunded = under_way.complete_refund(refund, LATER, actor="test").payment
+    payment, event, _ = refunded.give_back("R01", LATER, actor="bank")
+    assert (payment.status, payment.failure_code) == (Status.RETURNED, "R01")
+    assert (str(payment.amount_refunded), str(payment.refundable)) == ("2.50", "0.00")
+    assert event.data == EventData(
+        status=Status.RETURNED, failure_code="R01", amount_refunded=Decimal("2.50")
+    )
+
+
+def test_of_what_is_refunded_in_full_nothing_is_returned() -> None:
+    refund = refund_of("12.50")
+    refunded = COMPLETED.refund(refund, LATER, actor="test").payment
+    refunded = refunded.complete_refund(refund, LATER, actor="test").payment
+    with pytest.raises(PaymentNotReturnable):
+        refunded.give_back("R01", LATER, actor="bank")
 
 
 @given(

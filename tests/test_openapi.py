@@ -69,6 +69,14 @@ def test_the_key_may_come_in_the_header_so_the_body_does_not_require_it() -> Non
     assert header["name"] == "Idempotency-Key"
 
 
+def test_a_refund_of_all_that_is_left_needs_no_body() -> None:
+    refund = DOCUMENT["paths"]["/v1/payments/{payment_id}/refunds"]["post"]
+    assert refund["requestBody"]["required"] is False
+    assert list(refund["responses"]) == [
+        "201", "200", "400", "401", "403", "404", "409", "413", "415", "422", "500", "503"
+    ]  # fmt: skip
+
+
 def test_every_route_needs_a_key_but_health_and_this_document() -> None:
     public = {path for path, _, operation in OPERATIONS if operation.get("security") == []}
     assert public == {"/v1/health", "/v1/openapi.json"}

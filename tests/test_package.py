@@ -207,6 +207,13 @@ def test_another_origin_reaches_the_stage_although_the_definition_reads_the_same
     assert len(set(deployments)) == 2
 
 
+def test_a_bank_is_acted_out_only_where_simulation_is_allowed(folders: dict[str, Path]) -> None:
+    acted = "/v1/payments/{payment_id}/simulate_return"
+    for stage, is_there in [("dev", True), ("prod", False)]:
+        api = read(folders[stage])["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+        assert (acted in api["paths"]) is is_there
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_package_is_for_its_own_stage_only(stage: str, folders: dict[str, Path]) -> None:
     template = read(folders[stage])

@@ -1,23 +1,27 @@
 """The use cases, on moto and in one thread."""
 
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib import exact_json
-from chalicelib.errors import IdempotencyKeyReused, NotFound, Unavailable, ValidationFailed
+from chalicelib.commands import SimulateReturn
+from chalicelib.errors import (
+    IdempotencyKeyReused,
+    NotFound,
+    PaymentNotCancelable,
+    PaymentNotReturnable,
+    ValidationFailed,
+)
 from chalicelib.model import Payment, Status
-from chalicelib.payments import Payments, age_windows, stuck_before
+from chalicelib.payments import Payments
 from chalicelib.queue_jobs import decode
-from chalicelib.store import RecordExists, sort_key
-from tests.conftest import START, Clock, command
+from chalicelib.store import RecordExists
+from tests.conftest import Clock, command
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-MINUTE = timedelta(minutes=1)
 
 
 def hints(payments: Payments, sqs: "SQSClient") -> list[str]:
@@ -136,132 +140,100 @@ def test_what_cannot_be_an_id_is_not_found_without_asking(
         payments.get(payment_id)
 
 
+@pytest.mark.parametrize("name", ["simulate", "simulate_refund"])
 @pytest.mark.parametrize("wish", ["completed", "nonsense"])
 def test_simulation_is_refused_where_the_stage_does_not_allow_it(
-    payments: Payments, wish: str
+    payments: Payments, name: str, wish: str
 ) -> None:
     prod = Payments(**{**vars(payments), "simulation_allowed": False})
     with pytest.raises(ValidationFailed) as refusal:
-        prod.create(command(metadata={"simulate": wish}), actor="test")
-    assert refusal.value.errors[0].field == "metadata.simulate"
+        prod.create(command(metadata={name: wish}), actor="test")
+    assert refusal.value.errors[0].field == f"metadata.{name}"
 
 
-def test_an_unknown_simulation_is_refused_by_name(payments: Payments) -> None:
+@pytest.mark.parametrize("name", ["simulate", "simulate_refund"])
+def test_an_unknown_simulation_is_refused_by_name(payments: Payments, name: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
-        payments.create(command(metadata={"simulate": "explode"}), actor="test")
-    assert refusal.value.errors[0].field == "metadata.simulate"
+        payments.create(command(metadata={name: "explode"}), actor="test")
+    assert refusal.value.errors[0].field == f"metadata.{name}"
 
 
-def test_a_lost_hint_is_sent_by_the_sweeper_when_the_payment_is_two_minutes_old(
-    payments: Payments, sqs: "SQSClient", clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as outage:
-        outage.setattr(type(payments.queue), "send", lambda *_: _refuse())
-        payment = made(payments)
-    assert hints(payments, sqs) == []
-    clock.advance(seconds=119)
-    assert payments.sweep(clock.now).hinted == 0
-    clock.advance(seconds=2)
-    assert payments.sweep(clock.now).hinted == 1
-    assert hints(payments, sqs) == [payment.id]
+def test_a_payment_that_no_worker_has_claimed_is_canceled_and_stays_so(payments: Payments) -> None:
+    payment = made(payments, metadata={"simulate": "completed"})
+    canceled = payments.cancel(payment.id, actor="clerk")
+    assert canceled.status is Status.CANCELED
+    payments.settle(payment.id)
+    assert payments.get(payment.id) == canceled
+    assert [event.type for event in payments.store.story(payment.id)] == [
+        "payment.created",
+        "payment.canceled",
+    ]
 
 
-def _refuse() -> None:
-    raise Unavailable("The queue does not answer.")
+def test_a_payment_that_is_canceled_already_is_not_canceled_again(payments: Payments) -> None:
+    payment = made(payments)
+    payments.cancel(payment.id, actor="clerk")
+    with pytest.raises(PaymentNotCancelable, match="canceled already"):
+        payments.cancel(payment.id, actor="clerk")
 
 
-def test_a_missed_run_is_made_good_at_the_next_doubling(payments: Payments, clock: Clock) -> None:
-    made(payments)
-    clock.advance(minutes=3, seconds=1)  # the runs of the third minute never came
-    assert payments.sweep(clock.now).hinted == 0
-    clock.advance(minutes=1)
-    assert payments.sweep(clock.now).hinted == 1
-
-
-def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_reported(
-    payments: Payments, clock: Clock, capsys: pytest.CaptureFixture[str]
+def test_a_claim_between_the_look_and_the_cancel_wins(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = made(payments, metadata={"simulate": "pending"})
-    born = clock.now
-    doublings = []
-    for minute in sorted({2**k + late for k in range(1, 14) for late in (-1, 0, 1)} | {8194}):
-        clock.now = born + MINUTE * minute
-        if payments.sweep(clock.now).hinted:
-            doublings.append(minute)
-    assert doublings == [2**k for k in range(1, 14)]
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    stuck = [line["oldest"] for line in lines if line.get("kind") == "payments_stuck"]
-    assert stuck == [[payment.id]] * 2, "at 8,193 minutes and ever after"
-    assert [line["StuckPayments"] for line in lines if "SweeperHeartbeat" in line][-3:] == [0, 1, 1]
+    get = type(payments.store).get
+
+    def get_before_the_claim(store: Any, payment_id: str) -> Payment:
+        found = get(store, payment_id)
+        payments.settle(payment_id)
+        return found
+
+    monkeypatch.setattr(type(payments.store), "get", get_before_the_claim)
+    with pytest.raises(PaymentNotCancelable, match="with its processor"):
+        payments.cancel(payment.id, actor="clerk")
+    assert payments.store.story(payment.id)[1:] == []
 
 
-def test_stuck_payments_do_not_hide_newer_ones(payments: Payments, clock: Clock) -> None:
-    for _ in range(30):
-        made(payments, metadata={"simulate": "pending"})
-    clock.advance(days=6)
-    made(payments)
-    clock.advance(minutes=2)
-    assert payments.sweep(clock.now) == (1, 30)
+def completed(payments: Payments, **fields: Any) -> Payment:
+    payment = made(payments, metadata={"simulate": "completed"}, **fields)
+    payments.settle(payment.id)
+    return payment
 
 
-def test_an_outage_of_the_queue_hides_neither_the_stuck_nor_the_heartbeat(
-    payments: Payments,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("fields", "codes", "wrong"),
+    [
+        ({"type": "ach", "currency": "USD"}, [None, "R01", "R29"], ["R00", "R30", "r01", "901"]),
+        ({"type": "eft"}, [None, "900", "901", "999"], ["899", "1000", "R01", ""]),
+    ],
+)
+def test_a_rail_returns_with_its_own_codes_only(
+    payments: Payments, fields: Any, codes: list[str | None], wrong: list[str]
 ) -> None:
-    made(payments)
-    clock.advance(days=6)
-    made(payments)
-    clock.advance(minutes=2)
-    monkeypatch.setattr(type(payments.queue), "send_all", lambda *_: _refuse())
-    with pytest.raises(Unavailable):
-        payments.sweep(clock.now)
-    *_, metrics = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert (metrics["SweeperHeartbeat"], metrics["StuckPayments"]) == (1, 1)
+    payment = completed(payments, **fields)
+    for other in wrong:
+        with pytest.raises(ValidationFailed) as refusal:
+            payments.give_back(payment.id, SimulateReturn.model_construct(code=other), actor="bank")
+        assert refusal.value.errors[0].field == "code"
+    for code in codes:
+        payment = completed(payments, **fields)
+        returned = payments.give_back(payment.id, SimulateReturn(code=code), actor="bank")
+        assert (returned.status, returned.failure_code) == (
+            Status.RETURNED,
+            code or {"ach": "R01", "eft": "901"}[payment.type],
+        )
+        assert payments.get(payment.id) == returned
 
 
-def test_the_stuck_can_be_hinted_of_by_command(
-    payments: Payments, sqs: "SQSClient", clock: Clock
-) -> None:
-    stuck = made(payments)
-    clock.advance(days=6)
-    made(payments)
-    hints(payments, sqs)
-    assert payments.hint_stuck(clock.now) == 1
-    assert hints(payments, sqs) == [stuck.id]
+@pytest.mark.parametrize("rail", ["wire", "interac"])
+def test_what_a_final_rail_has_delivered_no_bank_returns(payments: Payments, rail: str) -> None:
+    payment = completed(payments, type=rail)
+    with pytest.raises(PaymentNotReturnable, match=f"by {rail} is final"):
+        payments.give_back(payment.id, SimulateReturn(), actor="bank")
 
 
-def test_settled_payments_are_not_hinted(payments: Payments, clock: Clock) -> None:
-    payments.settle(made(payments, metadata={"simulate": "completed"}).id)
-    clock.advance(minutes=2)
-    assert payments.sweep(clock.now) == (0, 0)
-
-
-def test_a_window_of_more_than_a_page_is_hinted_whole(
-    payments: Payments, sqs: "SQSClient", clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chalicelib.payments._SWEEP_PAGE", 4)
-    expected = {made(payments).id for _ in range(11)}
-    hints(payments, sqs)
-    clock.advance(minutes=2)
-    assert payments.sweep(clock.now).hinted == 11
-    assert set(hints(payments, sqs)) == expected
-
-
-def test_the_windows_of_successive_runs_meet_without_gap_or_overlap() -> None:
-    for (_, upper), (lower, _) in zip(
-        age_windows(START, MINUTE), age_windows(START + MINUTE, MINUTE), strict=True
-    ):
-        assert upper == lower
-    lower, _ = age_windows(START, MINUTE)[-1]
-    assert stuck_before(START, MINUTE) == lower
-
-
-def test_a_window_takes_its_late_end_and_leaves_its_early_one(payments: Payments) -> None:
-    payment = made(payments)
-    exactly_two = payment.created_at + 2 * MINUTE
-    lower, upper = age_windows(exactly_two, MINUTE)[0]
-    assert lower < sort_key(payment) < upper
-    lower, upper = age_windows(exactly_two + MINUTE, MINUTE)[0]
-    assert not lower < sort_key(payment) < upper
+def test_a_payment_is_returned_once(payments: Payments) -> None:
+    payment = completed(payments)
+    payments.give_back(payment.id, SimulateReturn(), actor="bank")
+    with pytest.raises(PaymentNotReturnable, match="is returned, not completed"):
+        payments.give_back(payment.id, SimulateReturn(), actor="bank")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model import FailureCode, Payment
+from chalicelib.model import FailureCode, Payment, Refund
 from chalicelib.payments import opened
 from chalicelib.processor import (
     Completed,
@@ -14,7 +14,8 @@ from chalicelib.processor import (
     Simulator,
     check_simulation,
 )
-from tests.conftest import START, command
+from chalicelib.refunds import asked_for
+from tests.conftest import START, command, refund_command
 
 
 def payment(**fields: Any) -> Payment:
@@ -75,10 +76,29 @@ def test_a_rail_fails_the_currency_that_it_does_not_carry(type_: str, currency: 
     assert outcome == Failed(FailureCode.CURRENCY_NOT_SUPPORTED)
 
 
+def refund_of(paid: Payment, number: int = 0) -> Refund:
+    completed = paid.complete(START, actor="test").payment
+    refund_id = f"REF-01M82Y8T27997E9EYD0G{number:06}"
+    return asked_for(completed, refund_command(), refund_id, START)
+
+
+def test_a_refund_is_decided_by_its_own_id_and_not_by_its_payments_wish() -> None:
+    paid = payment(metadata={"simulate": "failed:account_closed"})
+    outcomes = [Simulator().refund(refund_of(paid, number), paid) for number in range(200)]
+    assert {type(outcome) for outcome in outcomes} == {Completed, Failed}
+    assert outcomes == [Simulator().refund(refund_of(paid, number), paid) for number in range(200)]
+
+
+def test_what_is_wished_of_refunds_is_granted_to_refunds_alone() -> None:
+    paid = payment(metadata={"simulate_refund": "pending"})
+    assert Simulator().refund(refund_of(paid), paid) == Pending()
+    assert Simulator(1.0).settle(paid) == Completed()
+
+
 @pytest.mark.parametrize(
     "wish", ["", "Completed", "failed", "failed:", "failed:R01", "slow", "slow:", "slow:31",
              "slow:-1", "slow:1e1", "slow:nan", "pending "],
 )  # fmt: skip
 def test_an_unknown_wish_is_refused(wish: str) -> None:
     with pytest.raises(ValueError, match="must be completed, pending"):
-        check_simulation({"simulate": wish})
+        check_simulation(wish)

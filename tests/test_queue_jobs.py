@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from chalicelib.errors import Unavailable
 from chalicelib.queue_jobs import (
+    Job,
     MalformedJob,
     Message,
     Queue,
     SettlePayment,
+    SettleRefund,
     UnknownJob,
     decode,
     encode,
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
 JOB = SettlePayment("PAY-01M82Y8T27997E9EYD0G6SK6MT")
 
 
-def test_a_job_survives_the_wire() -> None:
-    assert decode(encode(JOB)) == JOB
+REFUND = SettleRefund("PAY-01M82Y8T27997E9EYD0G6SK6MT", "REF-01M82Y8T27997E9EYD0G6SK6MT")
+
+
+@pytest.mark.parametrize("job", [JOB, REFUND])
+def test_a_job_survives_the_wire(job: Job) -> None:
+    assert decode(encode(job)) == job
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,8 @@ def test_a_job_survives_the_wire() -> None:
         "", "not json", "[]", "null", "7", "{}", '{"type":7}', '{"type":"settle_payment"}',
         '{"type":"settle_payment","payment_id":7}', '{"type":"settle_payment","payment_id":"x"}',
         '{"type":"settle_payment","payment_id":"PAY-../../1"}', "[" * 5000, "\ud800",
+        '{"type":"settle_refund","refund_id":"REF-01M82Y8T27997E9EYD0G6SK6MT"}',
+        encode(REFUND).replace("REF-", "PAY-"),
     ],
 )  # fmt: skip
 def test_a_body_that_will_never_be_a_job_is_malformed(body: str) -> None:
@@ -45,7 +53,7 @@ def test_a_body_that_will_never_be_a_job_is_malformed(body: str) -> None:
 
 def test_a_job_of_a_type_that_is_not_known_may_be_a_newer_versions() -> None:
     with pytest.raises(UnknownJob):
-        decode('{"type":"settle_refund","refund_id":"REF-1"}')
+        decode('{"type":"of_tomorrow","refund_id":"REF-1"}')
 
 
 @given(body=st.text())
@@ -61,14 +69,14 @@ def test_of_a_batch_the_failed_are_reported_the_hopeless_dropped_and_the_rest_do
 ) -> None:
     done: list[str] = []
 
-    def work(job: SettlePayment) -> None:
+    def work(job: Job) -> None:
         if job.payment_id.endswith("0"):
             raise RuntimeError("poison")
         done.append(job.payment_id)
 
     ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123456"]
     messages = [Message(f"m{index}", encode(SettlePayment(name))) for index, name in enumerate(ids)]
-    messages += [Message("malformed", "x"), Message("unknown", '{"type":"settle_refund"}')]
+    messages += [Message("malformed", "x"), Message("unknown", '{"type":"of_tomorrow"}')]
     assert work_off(messages, work) == ["m0", "unknown"]
     assert sorted(done) == ids[1:]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -80,7 +88,7 @@ def test_of_a_batch_the_failed_are_reported_the_hopeless_dropped_and_the_rest_do
 
 
 def test_a_batch_of_one_reports_its_failure_too() -> None:
-    def fail(_: SettlePayment) -> None:
+    def fail(_: Job) -> None:
         raise RuntimeError("poison")
 
     assert work_off([Message("m", encode(JOB))], fail) == ["m"]

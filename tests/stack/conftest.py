@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,9 +81,9 @@ class Client:
     def get(self, path: str) -> Reply:
         return self.request("GET", path)
 
-    def post(self, fields: Any, **headers: str) -> Reply:
+    def post(self, fields: Any, path: str = "/v1/payments", **headers: str) -> Reply:
         body = fields if isinstance(fields, bytes | str) else json.dumps(fields)
-        return self.request("POST", "/v1/payments", body, **(JSON | headers))
+        return self.request("POST", path, body, **(JSON | headers))
 
     def payment(self, payment_id: str) -> Any:
         reply = self.get(f"/v1/payments/{payment_id}")
@@ -242,7 +242,6 @@ def payments(stack: Stack, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Paym
         queue=Queue(sqs, url),
         processor=Simulator(),
         simulation_allowed=True,
-        sweep_unit=timedelta(minutes=1),
         clock=lambda: datetime.now(UTC),
     )
 

@@ -416,6 +416,20 @@ def test_answers_are_as_the_openapi_document_says(client: Client) -> None:
         ("/v1/payments/{payment_id}", "get", client.get(f"/v1/payments/{UNKNOWN}")),
         ("/v1/health", "get", client.get("/v1/health")),
     ]
+    refunded = client.post(request(metadata={"simulate": "completed"})).json["id"]
+    client.settled(refunded)
+    for what, method, fields in [
+        ("refunds", "post", {"amount": 1, "idempotency_key": "one-refund"}),
+        ("refunds", "post", {"amount": 1, "idempotency_key": "one-refund"}),
+        ("refunds", "post", {"amount": 999, "idempotency_key": "too-much-of-it"}),
+        ("refunds", "get", None),
+        ("events", "get", None),
+        ("cancel", "post", {}),
+        ("simulate_return", "post", {"code": "x"}),
+    ]:
+        path = f"/v1/payments/{refunded}/{what}"
+        reply = client.get(path) if fields is None else client.post(fields, path=path)
+        answers.append((f"/v1/payments/{{payment_id}}/{what}", method, reply))
     for path, method, reply in answers:
         response = document["paths"][path][method]["responses"][str(reply.status)]
         schema = response["content"][reply.headers["Content-Type"]]["schema"]

@@ -167,7 +167,7 @@ def operate(stack: Stack, *command: str, **env: str) -> subprocess.CompletedProc
 
 def test_the_hints_of_stuck_payments_are_sent_by_command(stack: Stack) -> None:
     sent = operate(stack, "infra.hint_stuck", "local")
-    assert (sent.returncode, sent.stdout) == (0, "Sent the hints of 0 payments.\n")
+    assert (sent.returncode, sent.stdout) == (0, "Sent 0 hints.\n")
 
 
 @pytest.mark.parametrize(

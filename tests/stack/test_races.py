@@ -153,7 +153,7 @@ def test_messages_that_name_no_payment_leave_no_row_and_only_the_unknown_type_is
     sqs: "SQSClient", dynamodb: "DynamoDBClient", client: Client, stack: Stack
 ) -> None:
     unknown_payment = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
-    unknown_type = '{"type":"settle_refund","refund_id":"REF-1"}'
+    unknown_type = '{"type":"of_tomorrow","refund_id":"REF-1"}'
     bodies = [encode(SettlePayment(unknown_payment)), "not json", "[]", unknown_type]
     for body in bodies:
         sqs.send_message(QueueUrl=stack.local.queue_url, MessageBody=body)

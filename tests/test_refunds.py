@@ -1,0 +1,499 @@
+"""Refunds, on moto and on AWS's own DynamoDB Local: never more than was paid, once a key."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib import exact_json
+from chalicelib.commands import SimulateReturn
+from chalicelib.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    NotFound,
+    PayFlowError,
+    PaymentNotRefundable,
+    RefundExceedsPayment,
+    ValidationFailed,
+)
+from chalicelib.model import MAX_VERSION, Payment, Refund, RefundStatus, Status, rfc3339
+from chalicelib.payments import Payments
+from chalicelib.processor import Completed, SimulatedOutage
+from chalicelib.queue_jobs import SettleRefund
+from chalicelib.refunds import Created, Refunds
+from chalicelib.store import PaymentMoved, RecordExists, RefundSettled, Store
+from tests.conftest import (
+    REGION,
+    Clock,
+    KeptQueue,
+    command,
+    new_store,
+    payments_on,
+    refund_command,
+    refunds_beside,
+)
+
+UNKNOWN = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
+UNKNOWN_REFUND = "REF-01M82Y8T27997E9EYD0G6SK6MT"
+
+
+class Desk(NamedTuple):
+    """Both kinds of use cases, and what they asked of the queue."""
+
+    payments: Payments
+    refunds: Refunds
+    queue: KeptQueue
+
+    def paid(self, amount: str = "100", **fields: Any) -> Payment:
+        """A completed payment."""
+        wish = {"simulate": "completed"} | fields.pop("metadata", {})
+        request = command(amount=amount, metadata=wish, **fields)
+        payment_id = self.payments.create(request, actor="test").payment_id
+        self.payments.settle(payment_id)
+        return self.payments.get(payment_id)
+
+    def refund(self, payment: Payment, **fields: Any) -> Created:
+        return self.refunds.create(payment.id, refund_command(**fields), actor="test")
+
+    def settled(self, payment: Payment, **fields: Any) -> Refund:
+        """A new refund of `payment`, settled."""
+        created = self.refund(payment, **fields)
+        self.refunds.settle(payment.id, created.refund_id)
+        return self.payments.store.get_refund(payment.id, created.refund_id)
+
+
+def on(store: Store, clock: Callable[[], datetime]) -> Desk:
+    payments = payments_on(store, clock)
+    assert isinstance(payments.queue, KeptQueue)
+    return Desk(payments, refunds_beside(payments), payments.queue)
+
+
+@pytest.fixture(scope="module", params=["moto", "dynamodb-local"])
+def opened_desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """One for the whole module: every test makes payments of its own."""
+    if request.param == "moto":
+        with mock_aws():
+            yield on(new_store(boto3.client("dynamodb", region_name=REGION)), Clock())
+    else:
+        yield on(real_store(request.getfixturevalue("dynamodb_local_url")), Clock())
+
+
+@pytest.fixture
+def desk(opened_desk: Desk) -> Desk:
+    opened_desk.queue.jobs.clear()
+    return opened_desk
+
+
+@pytest.fixture
+def clock(desk: Desk) -> Clock:
+    assert isinstance(desk.payments.clock, Clock)
+    return desk.payments.clock
+
+
+def real_store(url: str) -> Store:
+    return new_store(boto3.client("dynamodb", region_name=REGION, endpoint_url=url))
+
+
+def left(desk: Desk, payment: Payment) -> tuple[str, str, int]:
+    """What is refunded, what can be, and how many refunds are on their way."""
+    now = desk.payments.get(payment.id)
+    return str(now.amount_refunded), str(now.refundable), now.refunds_processing
+
+
+def test_a_refund_is_processing_and_its_amount_set_aside(desk: Desk) -> None:
+    payment = desk.paid()
+    created = desk.refund(payment, amount="30", reason="Broken cup")
+    (refund,) = desk.payments.store.refunds(payment.id)
+    assert exact_json.dumps(refund.model_dump()) == created.body
+    assert (refund.status, str(refund.amount), refund.reason) == (
+        RefundStatus.PROCESSING,
+        "30.00",
+        "Broken cup",
+    )
+    assert left(desk, payment) == ("30.00", "70.00", 1)
+    assert desk.queue.jobs[-1] == SettleRefund(payment.id, refund.id)
+
+
+def test_without_an_amount_a_refund_takes_all_that_is_left(desk: Desk) -> None:
+    payment = desk.paid()
+    desk.refund(payment, amount="30")
+    body = exact_json.loads(desk.refund(payment).body.encode())
+    assert body["amount"] == Decimal(70)
+    assert left(desk, payment) == ("100.00", "0.00", 2)
+
+
+def test_more_than_is_left_is_refused_and_says_what_is(desk: Desk) -> None:
+    payment = desk.paid()
+    desk.refund(payment, amount="30")
+    with pytest.raises(RefundExceedsPayment, match=r"70\.00 CAD can be refunded, not 70\.01"):
+        desk.refund(payment, amount="70.01")
+    assert left(desk, payment) == ("30.00", "70.00", 1)
+
+
+def test_where_nothing_is_left_there_is_nothing_to_refund(desk: Desk) -> None:
+    payment = desk.paid()
+    desk.refund(payment)
+    with pytest.raises(PaymentNotRefundable):
+        desk.refund(payment)
+    with pytest.raises(RefundExceedsPayment):
+        desk.refund(payment, amount="0.01")
+
+
+@pytest.mark.parametrize("wish", ["pending", "failed:account_closed"])
+def test_only_a_completed_payment_is_refunded(desk: Desk, wish: str) -> None:
+    request = command(metadata={"simulate": wish})
+    payment_id = desk.payments.create(request, actor="test").payment_id
+    desk.payments.settle(payment_id)
+    with pytest.raises(PaymentNotRefundable):
+        desk.refund(desk.payments.get(payment_id), amount="1")
+
+
+@pytest.mark.parametrize("payment_id", [UNKNOWN, "", "../x", "P" * 3000])
+def test_what_is_no_payment_is_not_found(desk: Desk, payment_id: str) -> None:
+    store = desk.payments.store
+    with pytest.raises(NotFound):
+        desk.refunds.create(payment_id, refund_command(), actor="test")
+    for read in (store.refunds, store.story):
+        with pytest.raises(NotFound):
+            read(payment_id)
+
+
+def test_a_payment_without_refunds_has_none(desk: Desk) -> None:
+    assert desk.payments.store.refunds(desk.paid().id) == []
+
+
+def test_refunds_are_listed_as_they_were_made(desk: Desk) -> None:
+    payment = desk.paid()
+    made = [desk.refund(payment, amount="1").refund_id for _ in range(5)]
+    assert [refund.id for refund in desk.payments.store.refunds(payment.id)] == made
+
+
+def test_an_amount_has_no_more_decimals_than_the_payments_currency(desk: Desk) -> None:
+    with pytest.raises(ValidationFailed) as refusal:
+        desk.refund(desk.paid(), amount="0.001")
+    assert refusal.value.errors == (("amount", "at most 2 decimal places in CAD"),)
+
+
+def test_the_retry_of_a_full_refund_is_a_replay_not_a_refusal(desk: Desk) -> None:
+    payment = desk.paid()
+    request = refund_command()
+    first = desk.refunds.create(payment.id, request, actor="test")
+    desk.refunds.settle(payment.id, first.refund_id)
+    sent = len(desk.queue.jobs)
+    again = desk.refunds.create(payment.id, request, actor="test")
+    assert again == (first.body, first.refund_id, True)
+    assert len(desk.queue.jobs) == sent
+    assert len(desk.payments.store.refunds(payment.id)) == 1
+
+
+def test_the_retry_of_a_partial_refund_is_a_replay_however_it_is_spelled(desk: Desk) -> None:
+    payment = desk.paid()
+    first = desk.refund(payment, amount="30", idempotency_key="one-refund")
+    again = desk.refund(payment, amount="30.00", idempotency_key="one-refund")
+    assert (again.body, again.replayed) == (first.body, True)
+    assert left(desk, payment) == ("30.00", "70.00", 1)
+
+
+def test_a_replay_stands_after_the_payment_was_returned(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    request = refund_command(amount="30")
+    first = desk.refunds.create(payment.id, request, actor="test")
+    desk.refunds.settle(payment.id, first.refund_id)
+    desk.payments.give_back(payment.id, SimulateReturn(), actor="test")
+    assert desk.refunds.create(payment.id, request, actor="test").replayed
+
+
+@pytest.mark.parametrize("other", [{"amount": "31"}, {"amount": "999"}, {}, {"reason": "x"}])
+def test_a_key_is_one_request_also_where_nothing_else_would_be_done(desk: Desk, other: Any) -> None:
+    payment = desk.paid()
+    desk.refund(payment, amount="30", idempotency_key="one-refund")
+    with pytest.raises(IdempotencyKeyReused):
+        desk.refund(payment, **other, idempotency_key="one-refund")
+
+
+def test_two_payments_may_be_refunded_with_one_key(desk: Desk) -> None:
+    for payment in (desk.paid(), desk.paid()):
+        assert not desk.refund(payment, idempotency_key="one-key-twice").replayed
+
+
+def test_a_key_that_was_refused_is_free(desk: Desk) -> None:
+    payment = desk.paid()
+    with pytest.raises(RefundExceedsPayment):
+        desk.refund(payment, amount="101", idempotency_key="one-refund")
+    assert not desk.refund(payment, amount="100", idempotency_key="one-refund").replayed
+
+
+def test_a_key_is_free_again_after_a_day(desk: Desk, clock: Clock) -> None:
+    payment = desk.paid()
+    request = refund_command(amount="30")
+    desk.refunds.create(payment.id, request, actor="test")
+    clock.advance(hours=24)
+    assert not desk.refunds.create(payment.id, request, actor="test").replayed
+    clock.advance(hours=24)
+    desk.refund(payment)
+    with pytest.raises(RefundExceedsPayment):
+        desk.refunds.create(payment.id, request, actor="test")
+
+
+def test_a_record_of_our_own_first_try_means_that_it_had_committed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Store.create_refund
+
+    def commit_and_lose_the_answer(
+        store: Any, before: Any, change: Any, record: Any, now: Any
+    ) -> None:
+        commit(store, before, change, record, now)
+        raise RecordExists(record)
+
+    monkeypatch.setattr(Store, "create_refund", commit_and_lose_the_answer)
+    payment = desk.paid()
+    assert not desk.refund(payment).replayed
+    assert left(desk, payment) == ("100.00", "0.00", 1)
+
+
+def test_the_records_reason_outranks_that_nothing_is_left(desk: Desk) -> None:
+    """In the transaction itself: both conditions fail, and the record is what is told of."""
+    payment = desk.paid()
+    change = payment.refund(wanted(payment, "60"), datetime.now(UTC), actor="test")
+    first = desk.refund(payment, amount="60", idempotency_key="one-refund")
+    key = f"create_refund#{payment.id}#one-refund"
+    record = desk.payments.store.find_record(key, datetime(2026, 1, 1, tzinfo=UTC))
+    assert record is not None
+    with pytest.raises(RecordExists) as exists:
+        desk.payments.store.create_refund(payment, change, record, payment.created_at)
+    assert exists.value.record.resource_id == first.refund_id
+
+
+def wanted(payment: Payment, amount: str) -> Refund:
+    """A refund that nobody has asked for yet."""
+    return Refund(
+        id=UNKNOWN_REFUND,
+        payment_id=payment.id,
+        amount=Decimal(amount),
+        currency=payment.currency,
+        reason=None,
+        idempotency_key="a-key-of-its-own",
+        status=RefundStatus.PROCESSING,
+        created_at=payment.updated_at,
+        updated_at=payment.updated_at,
+        completed_at=None,
+        failure_code=None,
+    )
+
+
+def test_the_row_itself_refuses_more_than_is_left_whatever_its_version_says(desk: Desk) -> None:
+    payment = desk.paid()
+    richer = payment.model_copy(update={"refundable": Decimal(200)})
+    change = richer.refund(wanted(payment, "150"), payment.updated_at, actor="test")
+    record = replace(_record_of(desk, desk.paid()), key="another", resource_id=UNKNOWN_REFUND)
+    with pytest.raises(PaymentMoved) as moved:
+        desk.payments.store.create_refund(payment, change, record, payment.updated_at)
+    assert moved.value.current == payment
+
+
+def _record_of(desk: Desk, payment: Payment) -> Any:
+    desk.refund(payment, idempotency_key="for-its-record")
+    key = f"create_refund#{payment.id}#for-its-record"
+    return desk.payments.store.find_record(key, payment.created_at)
+
+
+def test_a_refund_that_lost_the_race_starts_again_from_what_is_left(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid()
+    commit = Store.create_refund
+
+    def another_is_faster(*attempt: Any) -> None:
+        monkeypatch.undo()
+        desk.refund(payment, amount="30")
+        commit(*attempt)
+
+    monkeypatch.setattr(Store, "create_refund", another_is_faster)
+    created = desk.refund(payment)
+    assert exact_json.loads(created.body.encode())["amount"] == Decimal(70)
+    assert seqs(desk, payment) == [1, 2, 3, 4]
+
+
+def test_a_race_without_end_is_a_conflict_with_a_time_to_retry(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid()
+
+    def always_moved(*_: Any) -> None:
+        raise PaymentMoved(payment)
+
+    monkeypatch.setattr("chalicelib.store._BACKOFF_BASE_SECONDS", 0)
+    monkeypatch.setattr(Store, "create_refund", always_moved)
+    with pytest.raises(Conflict) as refusal:
+        desk.refund(payment)
+    assert "Retry-After" in refusal.value.headers()
+
+
+def test_a_payment_takes_no_refunds_without_end(desk: Desk) -> None:
+    payment = desk.paid().model_copy(update={"version": MAX_VERSION})
+    with pytest.raises(PaymentNotRefundable, match="too many"):
+        payment.refund(wanted(payment, "1"), payment.updated_at, actor="test")
+
+
+def test_a_completed_refund_stays_refunded(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    refund = desk.settled(payment, amount="30")
+    assert (refund.status, refund.completed_at) == (RefundStatus.COMPLETED, refund.updated_at)
+    assert left(desk, payment) == ("30.00", "70.00", 0)
+
+
+def test_a_failed_refund_gives_its_amount_back(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "failed:account_closed"})
+    refund = desk.settled(payment)
+    assert (refund.status, refund.failure_code) == (RefundStatus.FAILED, "account_closed")
+    assert refund.completed_at is None
+    assert left(desk, payment) == ("0.00", "100.00", 0)
+    assert not desk.refund(payment, amount="100").replayed
+
+
+def test_a_pending_refund_waits_and_one_in_error_is_tried_again(desk: Desk) -> None:
+    pending = desk.paid(metadata={"simulate_refund": "pending"})
+    assert desk.settled(pending).status is RefundStatus.PROCESSING
+    poison = desk.paid(metadata={"simulate_refund": "error"})
+    with pytest.raises(SimulatedOutage):
+        desk.settled(poison)
+    assert left(desk, poison) == ("100.00", "0.00", 1)
+
+
+def test_a_refund_is_settled_once_however_often_its_hint_comes(desk: Desk) -> None:
+    payment = desk.paid()
+    refund = desk.settled(payment)
+    for _ in range(3):
+        desk.refunds.settle(payment.id, refund.id)
+    assert desk.payments.store.refunds(payment.id) == [refund]
+    assert seqs(desk, payment) == [1, 2, 3, 4]
+
+
+def test_a_refund_that_another_worker_settled_meanwhile_is_left_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid()
+    created = desk.refund(payment)
+    before = desk.payments.get(payment.id)
+    processing = desk.payments.store.get_refund(payment.id, created.refund_id)
+    desk.refunds.settle(payment.id, created.refund_id)
+    late = before.complete_refund(processing, before.updated_at, actor="test")
+    with pytest.raises(RefundSettled):
+        desk.payments.store.settle_refund(before, processing, late)
+    # As it happens to a worker whose processor took its time.
+    monkeypatch.setattr(Store, "get_refund", lambda *_: processing)
+    desk.refunds.settle(payment.id, created.refund_id)
+    assert seqs(desk, payment) == [1, 2, 3, 4]
+
+
+def test_a_hint_of_no_refund_is_dropped(desk: Desk) -> None:
+    for payment_id in (desk.paid().id, UNKNOWN):
+        desk.refunds.settle(payment_id, UNKNOWN_REFUND)
+
+
+def test_refunds_are_in_no_list_of_payments_and_only_theirs_finds_them(
+    desk: Desk, clock: Clock
+) -> None:
+    since = rfc3339(clock())
+    payment = desk.paid()
+    refund_id = desk.refund(payment).refund_id
+    store = desk.payments.store
+    for status in Status:
+        assert [one.id for one in store.by_status(status, since, "~", 10)] == (
+            [payment.id] if status is Status.COMPLETED else []
+        )
+    assert store.processing(since, "~", 10) == []
+    assert [entry.payment_id for entry in store.everything(since, "~", 10)] == [payment.id]
+    (entry,) = store.processing_refunds(since, "~", 10)
+    assert (entry.payment_id, entry.refund_id) == (payment.id, refund_id)
+    desk.refunds.settle(payment.id, refund_id)
+    assert store.processing_refunds(since, "~", 10) == []
+
+
+def test_the_story_tells_each_change_once_and_the_state_it_left(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "failed:account_closed"})
+    failed = desk.settled(payment, amount="30")
+    story = desk.payments.store.story(payment.id)
+    assert [(event.seq, event.type) for event in story] == [
+        (1, "payment.created"),
+        (2, "payment.completed"),
+        (3, "refund.created"),
+        (4, "refund.failed"),
+    ]
+    assert [event.actor for event in story] == ["test", "system", "test", "system"]
+    refund = {"id": failed.id, "amount": "30.00"}
+    assert [event.model_dump(mode="json", exclude_none=True)["data"] for event in story] == [
+        {"status": "processing"},
+        {"status": "completed"},
+        {
+            "status": "completed",
+            "amount_refunded": "30.00",
+            "refund": refund | {"status": "processing"},
+        },
+        {
+            "status": "completed",
+            "amount_refunded": "0.00",
+            "refund": refund | {"status": "failed", "failure_code": "account_closed"},
+        },
+    ]
+
+
+def seqs(desk: Desk, payment: Payment) -> list[int]:
+    return [event.seq for event in desk.payments.store.story(payment.id)]
+
+
+@pytest.fixture
+def real(dynamodb_local_url: str) -> Desk:
+    """Under threads, on AWS's own engine: moto is not safe there."""
+    return on(real_store(dynamodb_local_url), lambda: datetime.now(UTC))
+
+
+def outcomes(times: int, action: Callable[[], Any]) -> Counter[str]:
+    """What so many at once come to."""
+    barrier = threading.Barrier(times)
+
+    def run() -> str:
+        barrier.wait()
+        try:
+            action()
+        except PayFlowError as error:
+            return error.code
+        return "done"
+
+    with ThreadPoolExecutor(times) as pool:
+        return Counter(future.result() for future in [pool.submit(run) for _ in range(times)])
+
+
+def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(real: Desk) -> None:
+    payment = real.paid()
+    found = outcomes(50, lambda: real.refund(payment, amount="30"))
+    assert found == {"done": 3, "refund_exceeds_payment": 47}
+    assert left(real, payment) == ("90.00", "10.00", 3)
+    assert seqs(real, payment) == [1, 2, 3, 4, 5]
+
+
+def test_of_fifty_at_once_with_one_key_one_is_made(real: Desk) -> None:
+    payment = real.paid()
+    request = refund_command()
+    found = outcomes(50, lambda: real.refunds.create(payment.id, request, actor="test"))
+    assert found == {"done": 50}
+    assert len(real.payments.store.refunds(payment.id)) == 1
+
+
+def test_ten_refunds_of_one_payment_are_settled_at_once_each_once(real: Desk) -> None:
+    payment = real.paid(metadata={"simulate_refund": "completed"})
+    made = [real.refund(payment, amount="10").refund_id for _ in range(10)]
+    again = iter(made * 2)
+    assert outcomes(20, lambda: real.refunds.settle(payment.id, next(again))) == {"done": 20}
+    assert left(real, payment) == ("100.00", "0.00", 0)
+    assert seqs(real, payment) == list(range(1, 23))
+    assert Completed() == real.refunds.processor.refund(wanted(payment, "1"), payment)

@@ -1,0 +1,179 @@
+"""The sweeper: what it finds, what it leaves, and what it says."""
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.errors import Unavailable
+from chalicelib.payments import Payments
+from chalicelib.refunds import Refunds
+from chalicelib.store import sort_key
+from chalicelib.sweeper import Sweeper, age_windows, stuck_before
+from tests.conftest import START, Clock, KeptQueue, refund_command
+from tests.test_payments import hints, made
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_lost_hint_is_sent_by_the_sweeper_when_the_payment_is_two_minutes_old(
+    payments: Payments,
+    sweeper: Sweeper,
+    sqs: "SQSClient",
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as outage:
+        outage.setattr(type(payments.queue), "send", lambda *_: _refuse())
+        payment = made(payments)
+    assert hints(payments, sqs) == []
+    clock.advance(seconds=119)
+    assert sweeper.sweep(clock.now).hinted == 0
+    clock.advance(seconds=2)
+    assert sweeper.sweep(clock.now).hinted == 1
+    assert hints(payments, sqs) == [payment.id]
+
+
+def _refuse() -> None:
+    raise Unavailable("The queue does not answer.")
+
+
+def test_a_missed_run_is_made_good_at_the_next_doubling(
+    payments: Payments, sweeper: Sweeper, clock: Clock
+) -> None:
+    made(payments)
+    clock.advance(minutes=3, seconds=1)  # the runs of the third minute never came
+    assert sweeper.sweep(clock.now).hinted == 0
+    clock.advance(minutes=1)
+    assert sweeper.sweep(clock.now).hinted == 1
+
+
+def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_reported(
+    payments: Payments, sweeper: Sweeper, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payment = made(payments, metadata={"simulate": "pending"})
+    born = clock.now
+    doublings = []
+    for minute in sorted({2**k + late for k in range(1, 14) for late in (-1, 0, 1)} | {8194}):
+        clock.now = born + MINUTE * minute
+        if sweeper.sweep(clock.now).hinted:
+            doublings.append(minute)
+    assert doublings == [2**k for k in range(1, 14)]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    stuck = [line["oldest"] for line in lines if line.get("kind") == "payments_stuck"]
+    assert stuck == [[payment.id]] * 2, "at 8,193 minutes and ever after"
+    assert [line["StuckPayments"] for line in lines if "SweeperHeartbeat" in line][-3:] == [0, 1, 1]
+
+
+def test_stuck_payments_do_not_hide_newer_ones(
+    payments: Payments, sweeper: Sweeper, clock: Clock
+) -> None:
+    for _ in range(30):
+        made(payments, metadata={"simulate": "pending"})
+    clock.advance(days=6)
+    made(payments)
+    clock.advance(minutes=2)
+    assert sweeper.sweep(clock.now) == (1, 30)
+
+
+def test_an_outage_of_the_queue_hides_neither_the_stuck_nor_the_heartbeat(
+    payments: Payments,
+    sweeper: Sweeper,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made(payments)
+    clock.advance(days=6)
+    made(payments)
+    clock.advance(minutes=2)
+    monkeypatch.setattr(type(sweeper.queue), "send_all", lambda *_: _refuse())
+    with pytest.raises(Unavailable):
+        sweeper.sweep(clock.now)
+    *_, metrics = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (metrics["SweeperHeartbeat"], metrics["StuckPayments"]) == (1, 1)
+
+
+def test_the_stuck_can_be_hinted_of_by_command(
+    payments: Payments, sweeper: Sweeper, sqs: "SQSClient", clock: Clock
+) -> None:
+    stuck = made(payments)
+    clock.advance(days=6)
+    made(payments)
+    hints(payments, sqs)
+    assert sweeper.hint_stuck(clock.now) == 1
+    assert hints(payments, sqs) == [stuck.id]
+
+
+def test_settled_payments_are_not_hinted(
+    payments: Payments, sweeper: Sweeper, clock: Clock
+) -> None:
+    payments.settle(made(payments, metadata={"simulate": "completed"}).id)
+    clock.advance(minutes=2)
+    assert sweeper.sweep(clock.now) == (0, 0)
+
+
+def test_a_window_of_more_than_a_page_is_hinted_whole(
+    payments: Payments,
+    sweeper: Sweeper,
+    sqs: "SQSClient",
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chalicelib.sweeper._PAGE", 4)
+    expected = {made(payments).id for _ in range(11)}
+    hints(payments, sqs)
+    clock.advance(minutes=2)
+    assert sweeper.sweep(clock.now).hinted == 11
+    assert set(hints(payments, sqs)) == expected
+
+
+def test_the_windows_of_successive_runs_meet_without_gap_or_overlap() -> None:
+    for (_, upper), (lower, _) in zip(
+        age_windows(START, MINUTE), age_windows(START + MINUTE, MINUTE), strict=True
+    ):
+        assert upper == lower
+    lower, _ = age_windows(START, MINUTE)[-1]
+    assert stuck_before(START, MINUTE) == lower
+
+
+def test_a_window_takes_its_late_end_and_leaves_its_early_one(payments: Payments) -> None:
+    payment = made(payments)
+    exactly_two = payment.created_at + 2 * MINUTE
+    lower, upper = age_windows(exactly_two, MINUTE)[0]
+    assert lower < sort_key(payment) < upper
+    lower, upper = age_windows(exactly_two + MINUTE, MINUTE)[0]
+    assert not lower < sort_key(payment) < upper
+
+
+def test_refunds_are_swept_as_payments_are(
+    payments: Payments,
+    refunds: Refunds,
+    sweeper: Sweeper,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wishes = {"simulate": "completed", "simulate_refund": "pending"}
+    payment = made(payments, metadata=wishes)
+    payments.settle(payment.id)
+    kept = KeptQueue()
+    monkeypatch.setattr(type(payments.queue), "send", lambda _, job: kept.send(job))
+    monkeypatch.setattr(type(payments.queue), "send_all", lambda _, jobs: kept.send_all(jobs))
+    refunds.create(payment.id, refund_command(), actor="test")
+    (sent,) = kept.jobs
+    clock.advance(minutes=2)
+    assert sweeper.sweep(clock.now) == (1, 0)
+    assert kept.jobs == [sent, sent]
+    clock.advance(days=6)
+    assert sweeper.sweep(clock.now) == (0, 1)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-2]["kind"] == "refunds_stuck"
+    assert lines[-2]["oldest"] == [getattr(sent, "refund_id", None)]
+    assert (lines[-1]["StuckPayments"], lines[-1]["StuckRefunds"]) == (0, 1)
+    assert sweeper.hint_stuck(clock.now) == 1
+    assert kept.jobs[-1] == sent
