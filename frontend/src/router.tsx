@@ -6,6 +6,7 @@ import {
   Link,
   lazyRouteComponent,
 } from "@tanstack/react-router";
+import { retries, retryDelayMs } from "./api/patience";
 import { Problem } from "./api/problem";
 import { logsSearch } from "./features/logs/logs-search";
 import { overviewSearch } from "./features/overview/range";
@@ -25,12 +26,7 @@ export const queryClient = new QueryClient({
     },
   }),
   defaultOptions: {
-    queries: {
-      // What the API refuses it refuses again; what did not come through may, the next time.
-      retry: (failures, error) =>
-        failures < 2 && error instanceof Problem && (error.status === 0 || error.status >= 500),
-      retryDelay: (failures) => 500 * 2 ** failures,
-    },
+    queries: { retry: retries, retryDelay: retryDelayMs },
   },
 });
 
