@@ -86,6 +86,40 @@ test("a key that may not do something is told so, and stays signed in", async ({
   await expect(page.getByRole("button", { name: "Sign out" })).toBeVisible();
 });
 
+test("what one key has seen is not shown to the next", async ({ page }) => {
+  const response = await fetch(`${api()}/v1/api_keys`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key()}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ name: "next one", scopes: ["read"] }),
+  });
+  await signIn(page, key(), "/keys");
+  await expect(page.getByText("operator", { exact: true })).toBeVisible();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("API key").fill((await response.json()).key);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("alert")).toContainText("scope admin");
+  await expect(page.getByText("operator", { exact: true })).toHaveCount(0);
+});
+
+test("a key that no header can carry is said to be none", async ({ page }) => {
+  await signIn(page, "pf_local_\u201cquoted\u201d");
+  await expect(page.getByText("A key has letters, digits and _ only.")).toBeVisible();
+  await page.getByLabel("API key").fill(key());
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
+});
+
+test("a form that is sent with a key that is good no longer leads to the sign-in", async ({
+  page,
+}) => {
+  await signIn(page, key(), "/payments/new");
+  await page.getByLabel("Merchant").fill("Shut out");
+  await page.getByLabel("Amount").fill("1.00");
+  await page.evaluate(() => sessionStorage.setItem("payflow-key", "pf_local_gone"));
+  await page.getByRole("button", { name: "Make the payment" }).click();
+  await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
+});
+
 test("a key that is revoked while its tab is open leads back to the sign-in", async ({ page }) => {
   await signIn(page, key(), "/payments");
   await expect(page.getByRole("heading", { name: "Payments" })).toBeVisible();
