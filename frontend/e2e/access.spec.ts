@@ -73,6 +73,49 @@ test("a key is made, shown once, used, rolled and revoked", async ({ page }) => 
   await expect(row.first().getByText("Revoked")).toBeVisible();
 });
 
+test("a dialog gives the focus back, and a double click does not close what is shown once", async ({
+  page,
+}) => {
+  const name = `Focused ${Date.now()}`;
+  await signIn(page, key(), "/keys");
+  const opener = page.getByRole("button", { name: "New key" });
+  await opener.press("Enter");
+  await expect(page.getByLabel("Name")).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(opener).toBeFocused();
+  await opener.press("Enter");
+  await page.keyboard.type(name);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: `The key of ${name}` })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "I have it" }).press("Enter");
+  await expect(opener).toBeFocused();
+
+  await page.getByRole("button", { name: `Roll ${name}` }).click();
+  await page.getByRole("button", { name: "Roll the key" }).dblclick();
+  await expect(page.getByRole("dialog").locator("code")).toContainText("pf_local_");
+  await page.getByRole("button", { name: "I have it" }).click();
+
+  const row = page.getByRole("listitem").filter({ hasText: name });
+  await row.first().getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("button", { name: "Revoke the key" }).click();
+  await expect(page.getByRole("heading", { name: "API keys" })).toBeFocused();
+});
+
+test("a dialog stays while it is waited for what it shows once", async ({ page }) => {
+  await signIn(page, key(), "/keys");
+  await page.route("**/v1/api_keys", async (route) => {
+    if (route.request().method() === "POST") await new Promise((go) => setTimeout(go, 500));
+    await route.continue();
+  });
+  await page.getByRole("button", { name: "New key" }).click();
+  await page.keyboard.type("Awaited");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog").locator("code")).toContainText("pf_local_");
+});
+
 test("a key that may not do something is told so, and stays signed in", async ({ page }) => {
   const response = await fetch(`${api()}/v1/api_keys`, {
     method: "POST",
