@@ -38,12 +38,16 @@ export function OverviewPage() {
           <ProblemNote error={error} retry={() => refetch()} />
         </div>
       )}
-      {data && (
+      {data ? (
         <div aria-busy={isPlaceholderData} className={isPlaceholderData ? "opacity-60" : ""}>
           <Figures stats={data} />
         </div>
+      ) : (
+        <div className="grid gap-5 xl:grid-cols-[1fr_19rem]">
+          {error ? <div /> : <Skeleton />}
+          <Health />
+        </div>
       )}
-      {!data && !error && <Skeleton />}
     </>
   );
 }
@@ -283,7 +287,7 @@ function Skeleton() {
   return (
     <div role="status" className="space-y-5">
       <span className="sr-only">Adding up…</span>
-      <div className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
+      <div className="grid gap-3 sm:grid-cols-2">
         {["a", "b", "c", "d"].map((tile) => (
           <div key={tile} className="h-28 animate-pulse rounded-xl bg-raised" />
         ))}
