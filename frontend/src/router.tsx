@@ -101,6 +101,7 @@ export const router = createRouter({
   routeTree: root.addChildren([overview, payments, newPayment, payment, logs, keys, reference]),
   defaultPreload: "intent",
   scrollRestoration: true,
+  search: { strict: true }, // a page gets what its own check lets through
   defaultErrorComponent: ({ error, reset }) => <ProblemNote error={error as Error} retry={reset} />,
 });
 
