@@ -111,6 +111,7 @@ test("a dialog stays while it is waited for what it shows once", async ({ page }
   await page.getByRole("button", { name: "New key" }).click();
   await page.keyboard.type("Awaited");
   await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Make the key" })).toBeDisabled();
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog").locator("code")).toContainText("pf_local_");

@@ -49,8 +49,8 @@ test("a form that is sent twice makes one payment", async ({ page }) => {
     return route.abort();
   });
   await submit(page).dblclick();
-  expect(sent).toHaveLength(1);
   await expect(page.getByText("The payment may have been made all the same")).toBeVisible();
+  expect(sent).toHaveLength(1);
   await submit(page).click();
   await expect(page.getByRole("heading", { level: 1 })).toContainText(merchant);
   expect(new Set(sent.map((body) => JSON.parse(body).idempotency_key)).size).toBe(1);
