@@ -80,7 +80,7 @@ class RequestLog:
 
     def newest(self, query: ReadLogs, now: datetime) -> Logs:
         """At most `NEWEST` that the filters let through. Raises Unavailable."""
-        found: list[LoggedRequest] = []
+        found: dict[str, LoggedRequest] = {}
         ahead = list(_hour_before(now))
         for _ in range(_MAX_WINDOWS_READ):
             if not ahead or len(found) >= NEWEST:
@@ -92,8 +92,10 @@ class RequestLog:
                 continue
             requests = [request for line in lines for request in _request(line)]
             requests.sort(key=lambda request: request.time, reverse=True)
-            found += [request for request in requests if _matches(request, query)]
-        return Logs(logs=found[:NEWEST])
+            for request in requests:
+                if _matches(request, query):  # a line may have been shipped twice
+                    found.setdefault(request.request_id, request)
+        return Logs(logs=list(found.values())[:NEWEST])
 
     def _read(self, window: _Window, pattern: str) -> tuple[list[str], bool]:
         """The lines of a window, and whether these are all."""

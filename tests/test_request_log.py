@@ -93,6 +93,12 @@ def test_no_millisecond_of_the_hour_is_read_twice_or_left_out() -> None:
     assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(windows))
 
 
+def test_a_line_that_was_shipped_twice_is_one_request() -> None:
+    ages = range(0, 50_000, 100)
+    logs = CloudWatch([line(age) for age in ages] + [line(age) for age in ages])
+    assert ages_ms(newest(logs)) == list(range(0, 20_000, 100))
+
+
 def test_two_hundred_are_enough_and_older_ones_are_not_even_asked_for() -> None:
     logs = CloudWatch([line(age) for age in range(0, 50_000, 100)])
     assert ages_ms(newest(logs)) == list(range(0, 20_000, 100))

@@ -73,6 +73,50 @@ test("a key is made, shown once, used, rolled and revoked", async ({ page }) => 
   await expect(row.first().getByText("Revoked")).toBeVisible();
 });
 
+test("a dialog gives the focus back, and a double click does not close what is shown once", async ({
+  page,
+}) => {
+  const name = `Focused ${Date.now()}`;
+  await signIn(page, key(), "/keys");
+  const opener = page.getByRole("button", { name: "New key" });
+  await opener.press("Enter");
+  await expect(page.getByLabel("Name")).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(opener).toBeFocused();
+  await opener.press("Enter");
+  await page.keyboard.type(name);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: `The key of ${name}` })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "I have it" }).press("Enter");
+  await expect(opener).toBeFocused();
+
+  await page.getByRole("button", { name: `Roll ${name}` }).click();
+  await page.getByRole("button", { name: "Roll the key" }).dblclick();
+  await expect(page.getByRole("dialog").locator("code")).toContainText("pf_local_");
+  await page.getByRole("button", { name: "I have it" }).click();
+
+  const row = page.getByRole("listitem").filter({ hasText: name });
+  await row.first().getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("button", { name: "Revoke the key" }).click();
+  await expect(page.getByRole("heading", { name: "API keys" })).toBeFocused();
+});
+
+test("a dialog stays while it is waited for what it shows once", async ({ page }) => {
+  await signIn(page, key(), "/keys");
+  await page.route("**/v1/api_keys", async (route) => {
+    if (route.request().method() === "POST") await new Promise((go) => setTimeout(go, 500));
+    await route.continue();
+  });
+  await page.getByRole("button", { name: "New key" }).click();
+  await page.keyboard.type("Awaited");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Make the key" })).toBeDisabled();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog").locator("code")).toContainText("pf_local_");
+});
+
 test("a key that may not do something is told so, and stays signed in", async ({ page }) => {
   const response = await fetch(`${api()}/v1/api_keys`, {
     method: "POST",
@@ -84,6 +128,40 @@ test("a key that may not do something is told so, and stays signed in", async ({
   await expect(page.getByRole("alert")).toContainText("This needs a key with the scope admin.");
   await expect(page.getByRole("alert")).toContainText("Request");
   await expect(page.getByRole("button", { name: "Sign out" })).toBeVisible();
+});
+
+test("what one key has seen is not shown to the next", async ({ page }) => {
+  const response = await fetch(`${api()}/v1/api_keys`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key()}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ name: "next one", scopes: ["read"] }),
+  });
+  await signIn(page, key(), "/keys");
+  await expect(page.getByText("operator", { exact: true })).toBeVisible();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("API key").fill((await response.json()).key);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("alert")).toContainText("scope admin");
+  await expect(page.getByText("operator", { exact: true })).toHaveCount(0);
+});
+
+test("a key that no header can carry is said to be none", async ({ page }) => {
+  await signIn(page, "pf_local_\u201cquoted\u201d");
+  await expect(page.getByText("A key has letters, digits and _ only.")).toBeVisible();
+  await page.getByLabel("API key").fill(key());
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
+});
+
+test("a form that is sent with a key that is good no longer leads to the sign-in", async ({
+  page,
+}) => {
+  await signIn(page, key(), "/payments/new");
+  await page.getByLabel("Merchant").fill("Shut out");
+  await page.getByLabel("Amount").fill("1.00");
+  await page.evaluate(() => sessionStorage.setItem("payflow-key", "pf_local_gone"));
+  await page.getByRole("button", { name: "Make the payment" }).click();
+  await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
 });
 
 test("a key that is revoked while its tab is open leads back to the sign-in", async ({ page }) => {

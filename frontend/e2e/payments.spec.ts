@@ -50,12 +50,27 @@ test("a form that is sent twice makes one payment", async ({ page }) => {
   });
   await submit(page).dblclick();
   await expect(page.getByText("The payment may have been made all the same")).toBeVisible();
+  expect(sent).toHaveLength(1);
   await submit(page).click();
   await expect(page.getByRole("heading", { level: 1 })).toContainText(merchant);
   expect(new Set(sent.map((body) => JSON.parse(body).idempotency_key)).size).toBe(1);
   const listed = await (await fetch(`${api()}/v1/payments?limit=100`)).json();
   const made = listed.payments.filter((one: { merchant: string }) => one.merchant === merchant);
   expect(made).toHaveLength(1);
+});
+
+test("who has gone elsewhere is left there when the payment is made", async ({ page }) => {
+  await fill(page, { merchant: "Left alone" });
+  await page.route("**/v1/payments", async (route) => {
+    if (route.request().method() === "POST") await new Promise((go) => setTimeout(go, 500));
+    await route.continue();
+  });
+  const made = page.waitForResponse((response) => response.request().method() === "POST");
+  await submit(page).click();
+  await page.getByRole("link", { name: "Logs" }).click();
+  await made;
+  await expect(page.getByRole("heading", { name: "Logs" })).toBeVisible();
+  await expect(page).toHaveURL(/logs/);
 });
 
 test("what the API would refuse is said at the field", async ({ page }) => {
@@ -83,6 +98,20 @@ test("filters, pages and the back button tell one story", async ({ page }) => {
   await expect(page.getByText("Paged 21", { exact: true })).toBeVisible();
   await page.reload();
   await expect(page.getByLabel("Status")).toHaveValue("processing");
+});
+
+test("a day that is typed is one step, and back undoes it; an address that means nothing is mended", async ({
+  page,
+}) => {
+  await page.goto(`${site()}/payments?status=<script>&from=2026-99-99`);
+  await expect(page).toHaveURL(`${site()}/payments`);
+  const from = page.getByLabel("From", { exact: true });
+  await from.focus();
+  await page.keyboard.type("11242026");
+  await expect(page).toHaveURL(/from=2026-11-24/);
+  await page.goBack();
+  await expect(page).toHaveURL(`${site()}/payments`);
+  await expect(from).toHaveValue("");
 });
 
 test("a payment is found by its id, and its address can be shared", async ({ page }) => {

@@ -1,4 +1,4 @@
-import { QueryCache, QueryClient } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import {
   createRootRoute,
   createRoute,
@@ -6,33 +6,36 @@ import {
   Link,
   lazyRouteComponent,
 } from "@tanstack/react-router";
+import { retries, retryDelayMs } from "./api/patience";
 import { Problem } from "./api/problem";
 import { logsSearch } from "./features/logs/logs-search";
 import { overviewSearch } from "./features/overview/range";
 import { listSearch } from "./features/payments/list-search";
 import { ACCESS } from "./session/access";
 import { Gate } from "./session/gate";
+import { onKeyChange } from "./session/key";
 import { PageTitle } from "./ui/page-title";
 import { ProblemNote } from "./ui/problem-note";
 
+/** A key that was good is so no longer: let the gate ask for another. */
+function notice(error: Error) {
+  if (error instanceof Problem && error.status === 401) {
+    void queryClient.invalidateQueries({ queryKey: [ACCESS] });
+  }
+}
+
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({
-    onError(error, query) {
-      // A key that was good is so no longer: let the gate ask for another.
-      if (error instanceof Problem && error.status === 401 && query.queryKey[0] !== ACCESS) {
-        void queryClient.invalidateQueries({ queryKey: [ACCESS] });
-      }
-    },
+    onError: (error, query) => query.queryKey[0] !== ACCESS && notice(error),
   }),
+  mutationCache: new MutationCache({ onError: notice }),
   defaultOptions: {
-    queries: {
-      // What the API refuses it refuses again; what did not come through may, the next time.
-      retry: (failures, error) =>
-        failures < 2 && error instanceof Problem && (error.status === 0 || error.status >= 500),
-      retryDelay: (failures) => 500 * 2 ** failures,
-    },
+    queries: { retry: retries, retryDelay: retryDelayMs },
   },
 });
+
+// What one key has seen is not for the next.
+onKeyChange(() => queryClient.clear());
 
 const root = createRootRoute({
   component: Gate,
@@ -98,6 +101,7 @@ export const router = createRouter({
   routeTree: root.addChildren([overview, payments, newPayment, payment, logs, keys, reference]),
   defaultPreload: "intent",
   scrollRestoration: true,
+  search: { strict: true }, // a page gets what its own check lets through
   defaultErrorComponent: ({ error, reset }) => <ProblemNote error={error as Error} retry={reset} />,
 });
 

@@ -69,3 +69,15 @@ test("what is not the API's answer is said to be none", async () => {
   answers(async () => new Response("<html>Bad gateway</html>", { status: 502 }));
   expect(await refusal()).toMatchObject({ status: 502, code: "not_understood" });
 });
+
+test("a page that comes with a 200 is not the API's answer either", async () => {
+  const page = { headers: { "Content-Type": "text/html" } };
+  answers(async () => new Response("<html>Sign in to the network</html>", page));
+  expect(await refusal()).toMatchObject({ status: 200, code: "not_understood" });
+});
+
+test("a refusal says when to ask again", async () => {
+  const body = { code: "unavailable", title: "Away" };
+  answers(async () => Response.json(body, { status: 503, headers: { "Retry-After": "7" } }));
+  expect((await refusal()).retryAfterMs).toBe(7_000);
+});

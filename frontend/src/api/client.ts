@@ -22,6 +22,13 @@ api.use({
     if (key) request.headers.set("Authorization", `Bearer ${key}`);
     return request;
   },
+  onResponse({ response }) {
+    // A proxy's page may come with a 200.
+    const isJson = /^application\/(\w+\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
+    if (response.ok && response.status !== 204 && !isJson) {
+      throw Problem.notUnderstood(response.status);
+    }
+  },
   onError({ error }) {
     // An abort is the caller's own wish; anything else means that nothing came back.
     return error instanceof DOMException && error.name === "AbortError"

@@ -4,6 +4,8 @@ export class Problem extends Error {
   readonly code: string;
   readonly title: string;
   readonly requestId: string | undefined;
+  /** When to ask again, if the API said so. */
+  readonly retryAfterMs: number | undefined;
   readonly fields: readonly { readonly field: string; readonly message: string }[];
 
   constructor(said: {
@@ -12,6 +14,7 @@ export class Problem extends Error {
     title: string;
     detail?: string | undefined;
     request_id?: string | undefined;
+    retryAfterMs?: number | undefined;
     errors?: readonly { field: string; message: string }[] | undefined;
   }) {
     super(said.detail ?? said.title);
@@ -20,6 +23,7 @@ export class Problem extends Error {
     this.code = said.code;
     this.title = said.title;
     this.requestId = said.request_id;
+    this.retryAfterMs = said.retryAfterMs;
     this.fields = said.errors ?? [];
   }
 
@@ -34,20 +38,24 @@ export class Problem extends Error {
   }
 
   /** Something other than the API answered, such as a proxy. */
-  static notUnderstood(status: number): Problem {
+  static notUnderstood(status: number, retryAfterMs?: number): Problem {
     return new Problem({
       status,
       code: "not_understood",
       title: "The answer was not understood",
       detail: `Something answered ${status}, and not as the API does.`,
+      retryAfterMs,
     });
   }
 
   static from(body: unknown, response: Response): Problem {
     const said = body as Partial<ConstructorParameters<typeof Problem>[0]> | undefined;
+    const seconds = response.headers.get("Retry-After");
+    const retryAfterMs = seconds && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : undefined;
     if (typeof said !== "object" || said === null || !said.code || !said.title) {
-      return Problem.notUnderstood(response.status);
+      return Problem.notUnderstood(response.status, retryAfterMs);
     }
-    return new Problem({ ...said, status: response.status, code: said.code, title: said.title });
+    const { code, title } = said;
+    return new Problem({ ...said, status: response.status, code, title, retryAfterMs });
   }
 }

@@ -21,9 +21,11 @@ export function dropKey(): void {
   for (const tell of listeners) tell();
 }
 
+export function onKeyChange(tell: () => void): () => void {
+  listeners.add(tell);
+  return () => listeners.delete(tell);
+}
+
 export function useHeldKey(): string | null {
-  return useSyncExternalStore((tell) => {
-    listeners.add(tell);
-    return () => listeners.delete(tell);
-  }, heldKey);
+  return useSyncExternalStore(onKeyChange, heldKey);
 }

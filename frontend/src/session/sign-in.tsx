@@ -2,15 +2,32 @@ import { type FormEvent, useState } from "react";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
 import { PageTitle } from "../ui/page-title";
-import { holdKey } from "./key";
+import { heldKey, holdKey } from "./key";
+
+/** What a header can carry: quotes that a text editor made round, for one, are not in it. */
+const KEY = /^[!-~]+$/;
 
 /** Asks for an API key; `refused` when the one that was held is good no longer. */
-export function SignIn({ refused, busy }: { refused: boolean; busy: boolean }) {
+export function SignIn({
+  refused,
+  busy,
+  again,
+}: {
+  refused: boolean;
+  busy: boolean;
+  again: () => void;
+}) {
   const [key, setKey] = useState("");
+  const [isNoKey, setNoKey] = useState(false);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (key.trim()) holdKey(key.trim());
+    const typed = key.trim();
+    setNoKey(!KEY.test(typed));
+    if (!KEY.test(typed)) return;
+    if (typed === heldKey()) again();
+    else holdKey(typed);
   };
+  const wrong = refused ? "This key is not known, or it was revoked or has expired." : undefined;
   return (
     <main className="flex min-h-dvh items-center justify-center p-4">
       <form
@@ -22,7 +39,7 @@ export function SignIn({ refused, busy }: { refused: boolean; busy: boolean }) {
         <Field
           label="API key"
           hint="It starts with pf_ and is kept for this tab only."
-          error={refused ? "This key is not known, or it was revoked or has expired." : undefined}
+          error={isNoKey ? "A key has letters, digits and _ only." : wrong}
         >
           {(wiring) => (
             <input

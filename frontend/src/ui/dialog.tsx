@@ -1,25 +1,38 @@
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 
 /**
  * What has to be dealt with first. The browser's own: it keeps the focus inside, gives it back,
- * closes on Escape, and needs no style that the Content-Security-Policy would refuse.
+ * closes on Escape, and needs no style that the Content-Security-Policy would refuse. While it is
+ * busy it stays, since what comes of that may be shown this once.
  */
 export function Dialog({
   title,
   close,
+  busy = false,
   children,
 }: {
   title: string;
   close: () => void;
+  busy?: boolean;
   children: ReactNode;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => {
+  const name = useRef<HTMLHeadingElement>(null);
+  // Closed while it is still in the page: only then does the browser give the focus back.
+  useLayoutEffect(() => {
     const shown = dialog.current;
     shown?.showModal();
-    return () => shown?.close();
+    // Never the button that closes: who holds Enter down would not see what came of it.
+    (shown?.querySelector("input") ?? name.current)?.focus();
+    return () => {
+      shown?.close();
+      // What it was opened from may go with it.
+      requestAnimationFrame(() => {
+        if (document.activeElement === document.body) document.querySelector("h1")?.focus();
+      });
+    };
   }, []);
   return (
     <dialog
@@ -27,19 +40,28 @@ export function Dialog({
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault();
-        close();
+        if (!busy) close();
+      }}
+      onKeyDown={(event) => {
+        // A second Escape would close it whatever `onCancel` says.
+        if (busy && event.key === "Escape") event.preventDefault();
+      }}
+      onClickCapture={(event) => {
+        // The second click of a double one was for what stood there before.
+        if (event.detail > 1) event.stopPropagation();
       }}
       className="m-auto w-full max-w-lg rounded-2xl border border-line bg-surface p-0 text-ink backdrop:bg-black/50 max-sm:mb-0 max-sm:max-w-full max-sm:rounded-b-none"
     >
       <div className="flex items-center justify-between border-b border-line px-5 py-3">
-        <h2 id={heading} className="font-semibold">
+        <h2 id={heading} ref={name} tabIndex={-1} className="min-w-0 font-semibold break-words">
           {title}
         </h2>
         <button
           type="button"
           onClick={close}
+          disabled={busy}
           aria-label="Close"
-          className="-mr-2 inline-flex size-8 items-center justify-center rounded-md text-muted hover:bg-raised hover:text-ink"
+          className="-mr-2 shrink-0 inline-flex size-8 items-center justify-center rounded-md text-muted hover:bg-raised hover:text-ink"
         >
           <X className="size-4" aria-hidden="true" />
         </button>

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useId, useState } from "react";
 import type { ApiKey, NewApiKey, Scope } from "../../api/client";
 import { Problem } from "../../api/problem";
 import { Button } from "../../ui/button";
@@ -15,14 +15,24 @@ const SCOPES: readonly [Scope, string, string][] = [
   ["admin", "Admin", "Manage keys and read the request log as well."],
 ];
 
-/** Runs an action on the keys, and has the list show what came of it. */
-function useKeyAction<In, Out>(action: (input: In) => Promise<Out>) {
+/** Runs an action on the keys, one at a time, and has the list show what came of it. */
+function useKeyAction<In, Out>(action: (input: In) => Promise<Out>, done = () => {}) {
   const client = useQueryClient();
-  return useMutation({
+  const mutationKey = [useId()];
+  const mutation = useMutation({
+    mutationKey,
     mutationFn: action,
     onSettled: () => client.invalidateQueries({ queryKey: keysQuery.queryKey }),
   });
+  const submit = (input: In) => (event: FormEvent) => {
+    event.preventDefault();
+    // Not by `isPending`, which a double click is faster than.
+    if (client.isMutating({ mutationKey }) === 0) mutation.mutate(input, { onSuccess: done });
+  };
+  return { ...mutation, submit };
 }
+
+const isShown = (field: string) => field === "name" || field === "expires_at";
 
 export function CreateDialog({ close }: { close: () => void }) {
   const create = useKeyAction(createKey);
@@ -30,13 +40,9 @@ export function CreateDialog({ close }: { close: () => void }) {
   if (create.data) return <SecretDialog made={create.data} close={close} />;
   const told = create.error instanceof Problem ? create.error.fields : [];
   const said = (field: string) => told.find((one) => one.field === field)?.message;
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (!create.isPending) create.mutate(wish);
-  };
   return (
-    <Dialog title="New API key" close={close}>
-      <form onSubmit={submit} className="space-y-4">
+    <Dialog title="New API key" close={close} busy={create.isPending}>
+      <form onSubmit={create.submit(wish)} className="space-y-4">
         <Field label="Name" hint="Events and logs name it." error={said("name")}>
           {(wiring) => (
             <input
@@ -75,7 +81,9 @@ export function CreateDialog({ close }: { close: () => void }) {
             />
           )}
         </Field>
-        {create.error && told.length === 0 && <ProblemNote error={create.error} />}
+        {create.error && !told.some(({ field }) => isShown(field)) && (
+          <ProblemNote error={create.error} />
+        )}
         <Buttons close={close} busy={create.isPending} action="Make the key" />
       </form>
     </Dialog>
@@ -86,13 +94,9 @@ export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => voi
   const [hours, setHours] = useState("24");
   const roll = useKeyAction(() => rollKey(rolled.id, Number(hours)));
   if (roll.data) return <SecretDialog made={roll.data} close={close} />;
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (!roll.isPending) roll.mutate(undefined);
-  };
   return (
-    <Dialog title={`Roll ${rolled.name}`} close={close}>
-      <form onSubmit={submit} className="space-y-4">
+    <Dialog title={`Roll ${rolled.name}`} close={close} busy={roll.isPending}>
+      <form onSubmit={roll.submit(undefined)} className="space-y-4">
         <p className="text-sm">
           A new key takes its place, with the same name, scopes and expiry. The old one works for as
           long as you say, so that nothing stops while you change over.
@@ -118,14 +122,10 @@ export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => voi
 }
 
 export function RevokeDialog({ revoked, close }: { revoked: ApiKey; close: () => void }) {
-  const revoke = useKeyAction(() => revokeKey(revoked.id));
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    if (!revoke.isPending) revoke.mutate(undefined, { onSuccess: close });
-  };
+  const revoke = useKeyAction(() => revokeKey(revoked.id), close);
   return (
-    <Dialog title={`Revoke ${revoked.name}`} close={close}>
-      <form onSubmit={submit} className="space-y-4">
+    <Dialog title={`Revoke ${revoked.name}`} close={close} busy={revoke.isPending}>
+      <form onSubmit={revoke.submit(undefined)} className="space-y-4">
         <p className="text-sm">
           Whoever uses this key is shut out within a minute, and for good. It cannot be undone.
         </p>
@@ -166,7 +166,9 @@ function Buttons({
 }) {
   return (
     <div className="flex justify-end gap-2">
-      <Button onClick={close}>Cancel</Button>
+      <Button onClick={close} disabled={busy}>
+        Cancel
+      </Button>
       <Button type="submit" look={danger ? "danger" : "primary"} disabled={busy}>
         {action}
       </Button>

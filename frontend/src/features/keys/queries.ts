@@ -1,5 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { answer, api, type Scope } from "../../api/client";
+import { lastMoment } from "../../ui/days";
 
 export const keysQuery = queryOptions({
   queryKey: ["api-keys"],
@@ -8,7 +9,9 @@ export const keysQuery = queryOptions({
 
 export type NewKey = { name: string; scopes: Scope[]; expires_at: string | null };
 
-export const createKey = (body: NewKey) => answer(api.POST("/v1/api_keys", { body }));
+/** To the end of the viewer's last day; a day by itself would be UTC's. */
+export const createKey = ({ expires_at: day, ...rest }: NewKey) =>
+  answer(api.POST("/v1/api_keys", { body: { ...rest, expires_at: day && lastMoment(day) } }));
 
 export const rollKey = (id: string, hours: number) =>
   answer(

@@ -1,5 +1,6 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../../api/client";
+import { every } from "../../api/patience";
 import type { LogsSearch } from "./logs-search";
 
 const LIVE_MS = 5_000;
@@ -9,6 +10,6 @@ export const logsOf = (search: LogsSearch, isLive: boolean) =>
     queryKey: ["logs", search],
     queryFn: ({ signal }) => answer(api.GET("/v1/logs", { params: { query: search }, signal })),
     placeholderData: keepPreviousData,
-    refetchInterval: isLive && LIVE_MS,
+    refetchInterval: isLive && every(LIVE_MS),
     refetchOnWindowFocus: isLive,
   });

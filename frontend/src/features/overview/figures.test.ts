@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { byDay, daysBetween, parts, summary, type Total } from "./figures";
+import { byDay, daysBetween, parts, rate, summary, type Total } from "./figures";
 import { lastDays, overviewSearch } from "./range";
 
 const total = (part: Partial<Total>): Total => ({
@@ -98,4 +98,13 @@ it("a range that is not offered is the usual one", () => {
   expect(overviewSearch({ days: 7 })).toEqual({ days: 7 });
   expect(overviewSearch({ days: 30 })).toEqual({});
   expect(overviewSearch({ days: "a lot" })).toEqual({});
+});
+
+it("a rate is all or nothing only when it is", () => {
+  expect(rate(undefined)).toBe("–");
+  expect(rate(1)).toBe("100.0%");
+  expect(rate(0.9999999)).toBe(">99.9%");
+  expect(rate(0.848)).toBe("84.8%");
+  expect(rate(0.00001)).toBe("<0.1%");
+  expect(rate(0)).toBe("0.0%");
 });

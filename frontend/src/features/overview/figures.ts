@@ -93,3 +93,16 @@ export function parts(rows: readonly Total[]): Part[] {
     }),
   );
 }
+
+const PERCENT = new Intl.NumberFormat(undefined, {
+  style: "percent",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
+
+/** Never rounded to all or to none of them: one that failed among a million did fail. */
+export function rate(value: number | undefined): string {
+  if (value === undefined) return "–";
+  if (value < 1 && value > 0.999) return `>${PERCENT.format(0.999)}`;
+  return value > 0 && value < 0.001 ? `<${PERCENT.format(0.001)}` : PERCENT.format(value);
+}

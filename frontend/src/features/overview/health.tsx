@@ -5,14 +5,12 @@ import { Card } from "../../ui/card";
 import { ProblemNote } from "../../ui/problem-note";
 import { healthQuery } from "./queries";
 
-type Word = "answers" | "answer" | "unknown" | "not well" | "…";
+type Word = "answers" | "does not answer" | "answer" | "unknown" | "not well" | "…";
 
 /** How the API, the tables and the queue are, as the API says. */
 export function Health() {
   const { data, error, refetch } = useQuery(healthQuery);
-  const isOut = error instanceof Problem && error.status === 0;
-  const api: Word = data || (error && !isOut) ? "answers" : error ? "not well" : "…";
-  const behind: Word = error ? (isOut ? "unknown" : "not well") : data ? "answer" : "…";
+  const { api, behind } = words(error, data !== undefined);
   return (
     <Card title="Health">
       <div className="space-y-3 p-4" aria-live="polite">
@@ -20,13 +18,13 @@ export function Health() {
           <Part name="API" word={api} />
           <Part name="Tables and queue" word={behind} />
         </dl>
-        {data && (
+        {data && !error && (
           <p className="text-xs text-muted">
             Version {data.version}, {data.region}
           </p>
         )}
       </div>
-      {error && !data && (
+      {error && (
         <div className="px-4 pb-4">
           <ProblemNote error={error} retry={() => refetch()} />
         </div>
@@ -35,10 +33,19 @@ export function Health() {
   );
 }
 
+/** What is said counts from the last answer on: the one before it may be long ago. */
+export function words(error: Error | null, hasAnswered: boolean): { api: Word; behind: Word } {
+  if (!error) return hasAnswered ? { api: "answers", behind: "answer" } : { api: "…", behind: "…" };
+  const isSaid = error instanceof Problem && error.code !== "not_understood" && error.status > 0;
+  if (!isSaid) return { api: "does not answer", behind: "unknown" };
+  return { api: "answers", behind: error.status === 503 ? "not well" : "unknown" };
+}
+
 const LOOKS: Record<Word, [LucideIcon, string]> = {
   answers: [CircleCheck, "text-good"],
   answer: [CircleCheck, "text-good"],
   unknown: [CircleX, "text-muted"],
+  "does not answer": [CircleX, "text-bad"],
   "not well": [CircleX, "text-bad"],
   "…": [LoaderCircle, "text-muted"],
 };

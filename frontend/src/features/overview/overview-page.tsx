@@ -18,6 +18,7 @@ import {
   type Measure,
   type Part,
   parts,
+  rate,
   SETTLED,
   summary,
 } from "./figures";
@@ -38,12 +39,15 @@ export function OverviewPage() {
           <ProblemNote error={error} retry={() => refetch()} />
         </div>
       )}
-      {data && (
+      {data ? (
         <div aria-busy={isPlaceholderData} className={isPlaceholderData ? "opacity-60" : ""}>
           <Figures stats={data} />
         </div>
+      ) : error ? (
+        <Health />
+      ) : (
+        <Skeleton />
       )}
-      {!data && !error && <Skeleton />}
     </>
   );
 }
@@ -86,7 +90,7 @@ function Figures({ stats }: { stats: Stats }) {
         </Tile>
         <Tile name="Completed volume" note="each currency by itself">
           {CURRENCIES.filter((currency) => whole.volume[currency] !== undefined).map((currency) => (
-            <span key={currency} className="flex items-baseline gap-2 text-lg">
+            <span key={currency} className="flex flex-wrap items-baseline gap-x-2 text-lg">
               <span className="text-sm font-normal text-muted">{currency}</span>
               {money(whole.volume[currency] ?? 0, currency)}
             </span>
@@ -109,15 +113,6 @@ function Figures({ stats }: { stats: Stats }) {
     </div>
   );
 }
-
-const rate = (value: number | undefined) =>
-  value === undefined
-    ? "–"
-    : value.toLocaleString(undefined, {
-        style: "percent",
-        minimumFractionDigits: 1,
-        maximumFractionDigits: 1,
-      });
 
 function Tile({ name, note, children }: { name: string; note: string; children: ReactNode }) {
   return (
@@ -281,14 +276,19 @@ function Nothing() {
 
 function Skeleton() {
   return (
-    <div role="status" className="space-y-5">
-      <span className="sr-only">Adding up…</span>
+    <div className="space-y-5">
+      <p role="status" className="text-sm text-muted">
+        Adding up…
+      </p>
       <div className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
         {["a", "b", "c", "d"].map((tile) => (
           <div key={tile} className="h-28 animate-pulse rounded-xl bg-raised" />
         ))}
       </div>
-      <div className="h-80 animate-pulse rounded-xl bg-raised" />
+      <div className="grid gap-5 xl:grid-cols-[1fr_19rem]">
+        <div className="h-80 animate-pulse rounded-xl bg-raised" />
+        <Health />
+      </div>
     </div>
   );
 }

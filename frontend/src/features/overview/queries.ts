@@ -1,5 +1,6 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../../api/client";
+import { every } from "../../api/patience";
 import { lastDays, type Range } from "./range";
 
 const STATS_MS = 60_000;
@@ -11,7 +12,7 @@ export const statsOf = (days: Range) =>
     queryFn: ({ signal }) =>
       answer(api.GET("/v1/stats", { params: { query: lastDays(days) }, signal })),
     placeholderData: keepPreviousData,
-    refetchInterval: STATS_MS,
+    refetchInterval: every(STATS_MS),
   });
 
 /** Whether the tables and the queue answer too. */
@@ -19,6 +20,6 @@ export const healthQuery = queryOptions({
   queryKey: ["health"],
   queryFn: ({ signal }) =>
     answer(api.GET("/v1/health", { params: { query: { deep: "1" } }, signal })),
-  refetchInterval: HEALTH_MS,
+  refetchInterval: every(HEALTH_MS),
   retry: false, // what is not well is said at once
 });

@@ -1,4 +1,5 @@
 import type { Payment } from "../../api/client";
+import { patiently } from "../../api/patience";
 import type { ListSearch } from "./list-search";
 import { page } from "./queries";
 
@@ -40,7 +41,8 @@ export async function everyPayment(
   let cursor: string | null | undefined;
   do {
     const { cursor: _, ...filters } = search;
-    const got = await page(cursor ? { ...filters, cursor } : filters, LARGEST_PAGE, signal);
+    const place = cursor ? { ...filters, cursor } : filters;
+    const got = await patiently(() => page(place, LARGEST_PAGE, signal), signal);
     all.push(...got.payments);
     progress(all.length);
     cursor = got.next_cursor;

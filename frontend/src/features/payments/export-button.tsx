@@ -33,7 +33,12 @@ export function ExportButton({ search }: { search: ListSearch }) {
           CSV
         </Button>
       ) : (
-        <Button onClick={() => running.current?.abort()}>
+        <Button
+          onClick={(event) => {
+            // The second click of a double one was for the button that stood here.
+            if (event.detail < 2) running.current?.abort();
+          }}
+        >
           Stop
           <span role="status">at {count.toLocaleString()} payments</span>
         </Button>

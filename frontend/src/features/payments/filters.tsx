@@ -1,7 +1,8 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Search } from "lucide-react";
-import { type FormEvent, useId } from "react";
+import { type FormEvent, useId, useState } from "react";
 import { Button } from "../../ui/button";
+import { isDay } from "../../ui/days";
 import { inputLook } from "../../ui/field";
 import type { ListSearch } from "./list-search";
 import { CURRENCIES, STATUSES, statusName, TYPES, typeName } from "./words";
@@ -46,15 +47,12 @@ export function Filters({ search }: { search: ListSearch }) {
         </label>
       ))}
       {DAYS.map(([name, label]) => (
-        <label key={name} className="text-xs font-medium text-muted">
-          {label}
-          <input
-            type="date"
-            className={`${inputLook()} mt-1 block`}
-            value={search[name] ?? ""}
-            onChange={(event) => choose(name, event.target.value)}
-          />
-        </label>
+        <DayInput
+          key={name}
+          label={label}
+          day={search[name] ?? ""}
+          choose={(day) => choose(name, day)}
+        />
       ))}
       {isFiltered && (
         <Button look="quiet" onClick={() => navigate({ search: {} })}>
@@ -63,6 +61,35 @@ export function Filters({ search }: { search: ListSearch }) {
       )}
       <FindById />
     </search>
+  );
+}
+
+/** A year that is being typed passes through others (0002, 0020), which nobody means. */
+function DayInput({
+  label,
+  day,
+  choose,
+}: {
+  label: string;
+  day: string;
+  choose: (day: string) => void;
+}) {
+  const [typed, setTyped] = useState<{ text: string; over: string }>();
+  if (typed && typed.over !== day) setTyped(undefined);
+  return (
+    <label className="text-xs font-medium text-muted">
+      {label}
+      <input
+        type="date"
+        className={`${inputLook()} mt-1 block`}
+        value={typed?.text ?? day}
+        onChange={({ target: { value } }) => {
+          setTyped({ text: value, over: day });
+          if (value === "" || isDay(value)) choose(value);
+        }}
+        onBlur={() => setTyped(undefined)}
+      />
+    </label>
   );
 }
 

@@ -11,7 +11,7 @@ import { ExportButton } from "./export-button";
 import { Filters } from "./filters";
 import type { ListSearch } from "./list-search";
 import { useLiveRows } from "./live-rows";
-import { listOf } from "./queries";
+import { listOf, PAGE_SIZE } from "./queries";
 import { StatusBadge } from "./status-badge";
 import { typeName } from "./words";
 
@@ -30,7 +30,7 @@ export function ListPage() {
         {arrived > 0 && (
           <Button onClick={showArrived}>
             <ArrowUp className="size-4" aria-hidden="true" />
-            {arrived === 1 ? "1 new payment" : `${arrived} new payments`}
+            {newPayments(arrived)}
           </Button>
         )}
       </div>
@@ -48,6 +48,12 @@ export function ListPage() {
       {fresh && <Pager search={search} next={fresh.next_cursor} />}
     </>
   );
+}
+
+/** A page full of them may be followed by more. */
+function newPayments(count: number) {
+  if (count === PAGE_SIZE) return `${count} or more new payments`;
+  return count === 1 ? "1 new payment" : `${count} new payments`;
 }
 
 const HEADS = "px-4 py-2.5 text-left text-xs font-medium text-muted";

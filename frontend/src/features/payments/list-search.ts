@@ -1,4 +1,5 @@
 import type { Currency, PaymentType, Status } from "../../api/client";
+import { firstMoment, isDay, lastMoment } from "../../ui/days";
 import { CURRENCIES, STATUSES, TYPES } from "./words";
 
 /** What the list shows, as its address says. */
@@ -11,8 +12,6 @@ export type ListSearch = {
   cursor?: string;
 };
 
-const DATE = /^\d{4}-\d{2}-\d{2}$/;
-
 /** An address that somebody typed or cut may say anything: what means nothing is left out. */
 export function listSearch(said: Record<string, unknown>): ListSearch {
   const search: ListSearch = {};
@@ -22,8 +21,8 @@ export function listSearch(said: Record<string, unknown>): ListSearch {
   if (status) search.status = status;
   if (type) search.type = type;
   if (currency) search.currency = currency;
-  if (typeof said.from === "string" && DATE.test(said.from)) search.from = said.from;
-  if (typeof said.to === "string" && DATE.test(said.to)) search.to = said.to;
+  if (typeof said.from === "string" && isDay(said.from)) search.from = said.from;
+  if (typeof said.to === "string" && isDay(said.to)) search.to = said.to;
   if (typeof said.cursor === "string" && said.cursor) search.cursor = said.cursor;
   return search;
 }
@@ -32,7 +31,7 @@ export function listSearch(said: Record<string, unknown>): ListSearch {
 export function listQuery({ from, to, ...rest }: ListSearch) {
   return {
     ...rest,
-    ...(from && { created_from: new Date(`${from}T00:00:00`).toISOString() }),
-    ...(to && { created_to: new Date(`${to}T23:59:59.999`).toISOString() }),
+    ...(from && { created_from: firstMoment(from) }),
+    ...(to && { created_to: lastMoment(to) }),
   };
 }

@@ -42,6 +42,13 @@ test("what has arrived is shown when it is asked for", () => {
   expect(result.current.arrived).toBe(0);
 });
 
+test("what arrives where there was nothing is shown at once", () => {
+  const { result, rerender } = rows(page());
+  rerender({ fresh: page(payment(1)), place: "here" });
+  expect(ids(result.current.rows)).toEqual(["PAY-1"]);
+  expect(result.current.arrived).toBe(0);
+});
+
 test("a row that has left the page is followed by itself", async () => {
   vi.stubGlobal(
     "fetch",

@@ -11,7 +11,9 @@ import { paymentOf } from "./queries";
  */
 export function useLiveRows(fresh: PaymentPage | undefined, place: string) {
   const [shown, show] = useState<{ place: string; rows: readonly Payment[] }>();
-  if (fresh && shown?.place !== place) show({ place, rows: fresh.payments });
+  // Where nothing is shown, nothing can move.
+  const isStill = shown?.place === place && (shown.rows.length > 0 || !fresh?.payments.length);
+  if (fresh && !isStill) show({ place, rows: fresh.payments });
 
   const rows = shown?.place === place ? shown.rows : (fresh?.payments ?? []);
   const byId = new Map(fresh?.payments.map((payment) => [payment.id, payment]));

@@ -2,13 +2,13 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Plus, X } from "lucide-react";
 import { type FormEvent, useId, useRef, useState } from "react";
-import { answer, api } from "../../api/client";
+import { answer, api, type Payment } from "../../api/client";
 import { Problem } from "../../api/problem";
 import { Button } from "../../ui/button";
 import { Field, inputLook } from "../../ui/field";
 import { PageTitle } from "../../ui/page-title";
 import { ProblemNote } from "../../ui/problem-note";
-import { EMPTY, faults, requestOf, type Wish } from "./new-payment";
+import { EMPTY, faults, requestOf, toldBy, type Wish } from "./new-payment";
 import { paymentOf } from "./queries";
 import { CURRENCIES, TYPES, typeName } from "./words";
 
@@ -21,16 +21,18 @@ export function NewPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const create = useMutation({
+    mutationKey: [key],
     mutationFn: (wanted: Wish) =>
       answer(api.POST("/v1/payments", { body: requestOf(wanted, key), params: {} })),
-    onSuccess: (payment) => {
-      client.setQueryData(paymentOf(payment.id).queryKey, payment);
-      return navigate({ to: "/payments/$id", params: { id: payment.id }, replace: true });
-    },
   });
+  /** Only from here: who has gone elsewhere meanwhile is left there. */
+  const follow = (payment: Payment) => {
+    client.setQueryData(paymentOf(payment.id).queryKey, payment);
+    return navigate({ to: "/payments/$id", params: { id: payment.id }, replace: true });
+  };
 
   const refusal = create.error instanceof Problem ? create.error : undefined;
-  const told = Object.fromEntries(refusal?.fields.map((one) => [one.field, one.message]) ?? []);
+  const { told, rest } = toldBy(refusal?.fields ?? []);
   const found = { ...told, ...(isTried ? faults(wish) : {}) };
   const change = (part: Partial<Wish>) => {
     setWish({ ...wish, ...part });
@@ -45,7 +47,8 @@ export function NewPage() {
       );
       return;
     }
-    if (!create.isPending) create.mutate(wish);
+    // Not by `isPending`, which a double click is faster than.
+    if (client.isMutating({ mutationKey: [key] }) === 0) create.mutate(wish, { onSuccess: follow });
   };
   const startAnew = () => {
     setKey(crypto.randomUUID());
@@ -130,8 +133,7 @@ export function NewPage() {
           error={found.metadata}
           change={(metadata) => change({ metadata })}
         />
-        {refusal && refusal.fields.length === 0 && <ProblemNote error={refusal} />}
-        {create.error && !refusal && <ProblemNote error={create.error} />}
+        {create.error && rest && <ProblemNote error={create.error} />}
         <div className="flex flex-wrap items-center gap-3">
           <Button type="submit" look="primary" disabled={create.isPending}>
             {create.isPending ? "Making the payment…" : "Make the payment"}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { EMPTY, faults, requestOf } from "./new-payment";
+import { EMPTY, faults, requestOf, toldBy } from "./new-payment";
 
 const GOOD = { ...EMPTY, merchant: "Rideau Bakery", amount: "12.50" };
 const pair = (name: string, id = 1) => ({ id, name, value: "v" });
@@ -30,4 +30,17 @@ test("the amount is sent as it was typed, never as a float", () => {
   expect(sent.amount).toBe("999999.99");
   expect(sent.metadata).toEqual({ order: "v" });
   expect(sent.description).toBeNull();
+});
+
+test("characters are counted as the API counts them", () => {
+  expect(faults({ ...GOOD, merchant: "\u{1F600}".repeat(255) })).toEqual({});
+});
+
+test("what the API says of a part is said at its field, and of no field, beside them", () => {
+  expect(toldBy([{ field: "metadata.simulate", message: "must not be sent here" }])).toEqual({
+    told: { metadata: "simulate must not be sent here" },
+    rest: false,
+  });
+  expect(toldBy([{ field: "idempotency_key", message: "is required" }]).rest).toBe(true);
+  expect(toldBy([]).rest).toBe(true);
 });

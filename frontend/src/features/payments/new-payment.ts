@@ -25,18 +25,33 @@ export function faults(wish: Wish): Record<string, string> {
   const found: Record<string, string> = {};
   const merchant = wish.merchant.trim();
   if (!merchant) found.merchant = "Say who is paid.";
-  else if (merchant.length > 255) found.merchant = "At most 255 characters.";
+  else if (length(merchant) > 255) found.merchant = "At most 255 characters.";
   const amount = wish.amount.trim();
   if (!/^\d+(\.\d+)?$/.test(amount)) found.amount = "A number, such as 12.50.";
   else if (/\.\d{3,}$/.test(amount)) found.amount = `At most 2 decimals in ${wish.currency}.`;
   else if (Number(amount) <= 0) found.amount = "More than nothing.";
   else if (Number(amount) > LARGEST) found.amount = "At most 1,000,000.";
-  if (wish.description.length > 500) found.description = "At most 500 characters.";
+  if (length(wish.description.trim()) > 500) found.description = "At most 500 characters.";
   const names = wish.metadata.map((pair) => pair.name);
   if (names.some((name) => !name)) found.metadata = "Every entry needs a name.";
   else if (new Set(names).size < names.length) found.metadata = "Two entries have one name.";
   else if (names.length > 20) found.metadata = "At most 20 entries.";
   return found;
+}
+
+/** Characters as the API counts them: an emoji is one. */
+const length = (text: string) => [...text].length;
+
+/** What the API says at the fields that the form has, and whether there is more to be said. */
+export function toldBy(errors: readonly { readonly field: string; readonly message: string }[]) {
+  const told: Record<string, string> = {};
+  let rest = errors.length === 0;
+  for (const { field, message } of errors) {
+    const [name = "", ...entry] = field.split(".");
+    if (name in EMPTY) told[name] = [...entry, message].join(" ");
+    else rest = true;
+  }
+  return { told, rest };
 }
 
 /** As the API takes it. The amount stays the text that was typed: money is never a float. */

@@ -43,7 +43,7 @@ export function PaymentPage() {
 }
 
 function Whole({ payment }: { payment: Payment }) {
-  const raw = JSON.stringify(payment, null, 2);
+  const raw = rawOf(payment);
   return (
     <div className="grid gap-5 lg:grid-cols-[1fr_20rem]">
       <div className="min-w-0 space-y-5">
@@ -68,6 +68,9 @@ function Whole({ payment }: { payment: Payment }) {
             <Row name="Refunded">{money(payment.amount_refunded, payment.currency)}</Row>
             <Row name="Type">{typeName(payment.type)}</Row>
             <Row name="Description">{payment.description ?? <None />}</Row>
+            <Row name="Updated">
+              <Time at={payment.updated_at} exact />
+            </Row>
             <Row name="Idempotency key" copy={payment.idempotency_key} mono>
               {payment.idempotency_key}
             </Row>
@@ -92,6 +95,14 @@ function Whole({ payment }: { payment: Payment }) {
         </div>
       </Card>
     </div>
+  );
+}
+
+/** As the API writes it: reading JSON takes the zeros from the end of an amount. */
+export function rawOf(payment: Payment): string {
+  return JSON.stringify(payment, null, 2).replace(
+    /^( {2}"amount(?:_refunded)?": )([\d.]+)/gm,
+    (_, name: string, amount: string) => name + Number(amount).toFixed(2),
   );
 }
 

@@ -1,5 +1,6 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../../api/client";
+import { every } from "../../api/patience";
 import { type ListSearch, listQuery } from "./list-search";
 
 export const PAGE_SIZE = 20;
@@ -12,7 +13,7 @@ export const listOf = (search: ListSearch) =>
     queryKey: ["payments", "list", search],
     queryFn: ({ signal }) => page(search, PAGE_SIZE, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: LIST_MS,
+    refetchInterval: every(LIST_MS),
   });
 
 /** One payment, asked for again and again until it is settled: every second at first. */
@@ -25,7 +26,7 @@ export const paymentOf = (id: string) =>
       ),
     refetchInterval: ({ state }) => {
       if (state.data && state.data.status !== "processing") return false;
-      return state.dataUpdateCount < 20 ? SOON_MS : LATER_MS;
+      return every(state.dataUpdateCount < 20 ? SOON_MS : LATER_MS)({ state });
     },
   });
 

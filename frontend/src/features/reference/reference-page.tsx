@@ -5,10 +5,8 @@ import { CopyButton } from "../../ui/copy-button";
 import { PageTitle } from "../../ui/page-title";
 import { ProblemNote } from "../../ui/problem-note";
 import { listOf } from "../payments/queries";
-import { type Call, curlOf } from "./curl";
+import { type Call, callsOf, curlOf } from "./curl";
 import { type ApiDocument, documentQuery, kindOf, resolved, type Schema } from "./document";
-
-const METHODS = ["get", "post", "patch", "put", "delete"];
 
 export function ReferencePage() {
   const { data, error, refetch } = useQuery(documentQuery);
@@ -25,12 +23,7 @@ function Reference({ document }: { document: ApiDocument }) {
   const access = useAccess().data;
   const newest = useQuery({ ...listOf({}), refetchInterval: false }).data?.payments[0]?.id;
   const at = { apiUrl: API_URL, needsKey: access !== "open", ids: { payment_id: newest } };
-  const calls = Object.entries(document.paths).flatMap(([path, operations]) =>
-    METHODS.flatMap((method) => {
-      const operation = operations[method];
-      return operation ? [{ method, path, operation }] : [];
-    }),
-  );
+  const calls = callsOf(document);
   return (
     <>
       <div className="mb-6 max-w-3xl space-y-2 text-sm">

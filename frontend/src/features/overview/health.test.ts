@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+import { Problem } from "../../api/problem";
+import { words } from "./health";
+
+const away = new Problem({ status: 503, code: "unavailable", title: "Away" });
+
+test("health is what the last answer says, whatever the one before it said", () => {
+  expect(words(null, false)).toEqual({ api: "…", behind: "…" });
+  expect(words(null, true)).toEqual({ api: "answers", behind: "answer" });
+  expect(words(away, true)).toEqual({ api: "answers", behind: "not well" });
+  expect(words(Problem.unreachable(), true)).toEqual({ api: "does not answer", behind: "unknown" });
+  expect(words(Problem.notUnderstood(502), true).api).toBe("does not answer");
+});

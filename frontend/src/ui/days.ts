@@ -1,0 +1,23 @@
+const DAY = /^[1-9]\d{3}-\d{2}-\d{2}$/;
+
+/** A day that exists, as a date field and an address have it. */
+export function isDay(text: string): boolean {
+  const midnight = new Date(`${text}T00:00:00Z`);
+  return (
+    DAY.test(text) && !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(text)
+  );
+}
+
+/** The first moment of a day of the viewer's; where the clocks change at midnight, the earlier. */
+export const firstMoment = (day: string) => midnight(day, 0).toISOString();
+
+/** The last one, to the microsecond that the API counts in. */
+export function lastMoment(day: string): string {
+  const next = midnight(day, 1).getTime();
+  return new Date(next - 1).toISOString().replace("Z", "999Z");
+}
+
+function midnight(day: string, later: number): Date {
+  const [year = 0, month = 0, date = 0] = day.split("-").map(Number);
+  return new Date(year, month - 1, date + later);
+}
