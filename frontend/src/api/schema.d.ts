@@ -48,6 +48,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/payments/{payment_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a payment that no worker has taken up yet
+         * @description Needs a key with the scope `write`.
+         */
+        post: operations["cancel_payment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/{payment_id}/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the refunds of a payment, oldest first
+         * @description Needs a key with the scope `read`.
+         */
+        get: operations["list_refunds"];
+        put?: never;
+        /**
+         * Refund a payment, in full or in part
+         * @description Needs a key with the scope `write`.
+         */
+        post: operations["create_refund"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/{payment_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what became of a payment, oldest first
+         * @description Needs a key with the scope `read`.
+         */
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/{payment_id}/simulate_return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a bank return a completed payment late, where simulation is allowed
+         * @description Needs a key with the scope `write`.
+         */
+        post: operations["simulate_return"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stats": {
         parameters: {
             query?: never;
@@ -289,11 +373,34 @@ export interface components {
             description?: string | null;
             /**
              * Metadata
-             * @description at most 20 pairs and 2 KiB in all; `simulate` steers the simulator
+             * @description at most 20 pairs and 2 KiB in all; `simulate` steers the simulator, `simulate_refund` steers it for refunds
              */
             metadata?: {
                 [key: string]: string;
             };
+        };
+        /**
+         * CreateRefund
+         * @description Money to give back. Without `amount`, all that is left of the payment.
+         */
+        CreateRefund: {
+            /**
+             * Amount
+             * @description no more than is left; in the payment's currency
+             * @default null
+             */
+            amount?: (number | string) | null;
+            /**
+             * Reason
+             * @default null
+             */
+            reason?: string | null;
+            /**
+             * Idempotency Key
+             * @description 8 to 128 printable ASCII characters; here or in the header Idempotency-Key
+             * @example refund-of-order-10023
+             */
+            idempotency_key?: string;
         };
         /**
          * Currency
@@ -319,6 +426,72 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * Event
+         * @description One change of one payment, and the state that it left behind.
+         */
+        Event: {
+            /** Id */
+            id: string;
+            /**
+             * Seq
+             * @description 1, 2, 3 … without a gap, payment by payment
+             */
+            seq: number;
+            type: components["schemas"]["EventType"];
+            /** Payment Id */
+            payment_id: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            created_at: string;
+            /**
+             * Actor
+             * @description the name of the API key behind it, or `system`
+             */
+            actor: string;
+            data: components["schemas"]["EventData"];
+        };
+        /**
+         * EventData
+         * @description The state that an event left behind. What does not apply is left out, and never null.
+         */
+        EventData: {
+            /** @description the payment's */
+            status: components["schemas"]["Status"];
+            /**
+             * Failure Code
+             * @description the payment's
+             * @default null
+             */
+            failure_code?: string | null;
+            /**
+             * Amount Refunded
+             * @description the payment's; with refunds and returns
+             * @default null
+             */
+            amount_refunded?: number | null;
+            /**
+             * @description with refunds
+             * @default null
+             */
+            refund?: components["schemas"]["RefundState"] | null;
+        };
+        /**
+         * EventList
+         * @description The whole story of a payment, oldest first.
+         */
+        EventList: {
+            /** Events */
+            events: components["schemas"]["Event"][];
+        };
+        /**
+         * EventType
+         * @enum {string}
+         */
+        EventType: "payment.created" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "refund.created" | "refund.completed" | "refund.failed";
         /**
          * Health
          * @description The service as it sees itself.
@@ -470,6 +643,7 @@ export interface components {
             failure_code: string | null;
             /**
              * Amount Refunded
+             * @description the sum of its refunds that are processing or completed; what is left of `amount` can be refunded while the payment is completed
              * @example 1250.75
              */
             amount_refunded: number;
@@ -515,6 +689,81 @@ export interface components {
             message: string;
         };
         /**
+         * Refund
+         * @description Money that goes back to whoever paid: all of a payment, or a part of it.
+         */
+        Refund: {
+            /** Id */
+            id: string;
+            /** Payment Id */
+            payment_id: string;
+            /**
+             * Amount
+             * @example 1250.75
+             */
+            amount: number;
+            currency: components["schemas"]["Currency"];
+            /** Reason */
+            reason: string | null;
+            /** Idempotency Key */
+            idempotency_key: string;
+            status: components["schemas"]["RefundStatus"];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            updated_at: string;
+            /**
+             * Completed At
+             * @description when it reached `completed`
+             */
+            completed_at: string | null;
+            /**
+             * Failure Code
+             * @description why it failed
+             */
+            failure_code: string | null;
+        };
+        /**
+         * RefundList
+         * @description Every refund of a payment, the oldest first.
+         */
+        RefundList: {
+            /** Refunds */
+            refunds: components["schemas"]["Refund"][];
+        };
+        /**
+         * RefundState
+         * @description A refund as an event left it.
+         */
+        RefundState: {
+            /** Id */
+            id: string;
+            /**
+             * Amount
+             * @example 1250.75
+             */
+            amount: number;
+            status: components["schemas"]["RefundStatus"];
+            /**
+             * Failure Code
+             * @default null
+             */
+            failure_code?: string | null;
+        };
+        /**
+         * RefundStatus
+         * @enum {string}
+         */
+        RefundStatus: "processing" | "completed" | "failed";
+        /**
          * RollApiKey
          * @description A key to replace; the old one works for `overlap_hours` more.
          */
@@ -531,6 +780,18 @@ export interface components {
          * @enum {string}
          */
         Scope: "read" | "write" | "admin";
+        /**
+         * SimulateReturn
+         * @description A bank's late return to act out. Without `code`, the rail's word for no funds.
+         */
+        SimulateReturn: {
+            /**
+             * Code
+             * @description ACH: R01 to R29; EFT: 900 to 999
+             * @default null
+             */
+            code?: string | null;
+        };
         /**
          * Stats
          * @description Totals of what was created from the one day to the other, both included.
@@ -936,6 +1197,656 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong on our side */
+            500: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A service behind PayFlow does not answer */
+            503: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_payment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the payment, canceled */
+            200: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description `unauthenticated`: The request has no valid API key */
+            401: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key may not do this */
+            403: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is no such resource */
+            404: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payment_not_cancelable`: The payment can no longer be canceled; `conflict`: Another request is changing the same resource */
+            409: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "payment_not_cancelable" | "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong on our side */
+            500: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A service behind PayFlow does not answer */
+            503: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_refunds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description all of them */
+            200: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefundList"];
+                };
+            };
+            /** @description `unauthenticated`: The request has no valid API key */
+            401: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key may not do this */
+            403: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is no such resource */
+            404: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong on our side */
+            500: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A service behind PayFlow does not answer */
+            503: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_refund: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Instead of `idempotency_key` in the body; send it in one of the two. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CreateRefund"];
+            };
+        };
+        responses: {
+            /** @description the stored answer to this key */
+            200: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description `true`: this is the stored answer to an earlier request */
+                    "Idempotent-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            /** @description the refund, processing */
+            201: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body name different idempotency keys */
+            400: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "validation_failed" | "idempotency_key_mismatch";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: The request has no valid API key */
+            401: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key may not do this */
+            403: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is no such resource */
+            404: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payment_not_refundable`: The payment cannot be refunded; `conflict`: Another request is changing the same resource */
+            409: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "payment_not_refundable" | "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: The body is too large */
+            413: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not application/json */
+            415: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `refund_exceeds_payment`: The refund is more than what is left of the payment; `idempotency_key_reused`: The idempotency key belongs to another request */
+            422: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "refund_exceeds_payment" | "idempotency_key_reused";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong on our side */
+            500: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A service behind PayFlow does not answer */
+            503: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description all of it */
+            200: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventList"];
+                };
+            };
+            /** @description `unauthenticated`: The request has no valid API key */
+            401: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key may not do this */
+            403: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is no such resource */
+            404: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong on our side */
+            500: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A service behind PayFlow does not answer */
+            503: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    simulate_return: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SimulateReturn"];
+            };
+        };
+        responses: {
+            /** @description the payment, returned */
+            200: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid */
+            400: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "validation_failed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: The request has no valid API key */
+            401: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key may not do this */
+            403: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is no such resource */
+            404: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payment_not_returnable`: No bank returns the payment; `conflict`: Another request is changing the same resource */
+            409: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "payment_not_returnable" | "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: The body is too large */
+            413: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not application/json */
+            415: {
+                headers: {
+                    /** @description quote it when you ask us */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
                     } & components["schemas"]["Problem"];
                 };
             };
