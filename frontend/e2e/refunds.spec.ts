@@ -58,9 +58,7 @@ test("a refund that is sent twice is made once", async ({ page }) => {
   expect(refunds).toHaveLength(1);
 });
 
-test("a payment that no worker has taken up is canceled; one that has been says why not", async ({
-  page,
-}) => {
+test("a payment that a worker has taken up says why it cannot be canceled", async ({ page }) => {
   await open(page, { merchant: "Too late", simulate: "pending" });
   await expect(status(page, "Waiting for the bank")).toBeVisible();
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
