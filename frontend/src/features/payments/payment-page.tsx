@@ -9,15 +9,19 @@ import { money } from "../../ui/money";
 import { PageTitle } from "../../ui/page-title";
 import { ProblemNote } from "../../ui/problem-note";
 import { Time } from "../../ui/time";
+import { Actions } from "./actions";
 import { paymentOf } from "./queries";
+import { leftOf } from "./refund";
+import { Refunds } from "./refunds";
 import { StatusBadge } from "./status-badge";
-import { failureSays, statusName, typeName } from "./words";
+import { Timeline } from "./timeline";
+import { failureSays, typeName } from "./words";
 
 const route = getRouteApi("/payments/$id");
 
 export function PaymentPage() {
   const { id } = route.useParams();
-  const { data: payment, error, refetch } = useQuery(paymentOf(id));
+  const { data: payment, error, refetch } = useQuery(paymentOf(id, true));
   return (
     <>
       <Link
@@ -28,7 +32,10 @@ export function PaymentPage() {
         Payments
       </Link>
       {payment ? (
-        <PageTitle title={`${money(payment.amount, payment.currency)} to ${payment.merchant}`}>
+        <PageTitle
+          title={`${money(payment.amount, payment.currency)} to ${payment.merchant}`}
+          actions={<Actions payment={payment} />}
+        >
           <span className="tabular-nums">{money(payment.amount, payment.currency)}</span>{" "}
           <span className="font-normal break-words text-muted">to {payment.merchant}</span>
         </PageTitle>
@@ -66,6 +73,7 @@ function Whole({ payment }: { payment: Payment }) {
             <Row name="Amount">{money(payment.amount, payment.currency)}</Row>
             <Row name="Currency">{payment.currency}</Row>
             <Row name="Refunded">{money(payment.amount_refunded, payment.currency)}</Row>
+            <Row name="Left to refund">{money(leftOf(payment), payment.currency)}</Row>
             <Row name="Type">{typeName(payment.type)}</Row>
             <Row name="Description">{payment.description ?? <None />}</Row>
             <Row name="Updated">
@@ -81,6 +89,7 @@ function Whole({ payment }: { payment: Payment }) {
             ))}
           </dl>
         </Card>
+        <Refunds payment={payment} />
         <Card title="JSON" action={<CopyButton text={raw} what="the JSON" />}>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key */}
           <pre tabIndex={0} className="overflow-x-auto p-4 font-mono text-xs leading-relaxed">
@@ -103,33 +112,6 @@ export function rawOf(payment: Payment): string {
   return JSON.stringify(payment, null, 2).replace(
     /^( {2}"amount(?:_refunded)?": )([\d.]+)/gm,
     (_, name: string, amount: string) => name + Number(amount).toFixed(2),
-  );
-}
-
-function Timeline({ payment }: { payment: Payment }) {
-  const isSettled = payment.status !== "processing";
-  return (
-    <ol className="space-y-4 border-l border-line pl-4 text-sm">
-      <Moment at={payment.created_at}>Created</Moment>
-      {isSettled ? (
-        <Moment at={payment.completed_at ?? payment.updated_at}>
-          {statusName(payment.status)}
-        </Moment>
-      ) : (
-        <li className="text-muted">Waiting for the bank; this page follows it.</li>
-      )}
-    </ol>
-  );
-}
-
-function Moment({ at, children }: { at: string; children: ReactNode }) {
-  return (
-    <li className="relative before:absolute before:top-1.5 before:-left-[1.3rem] before:size-2 before:rounded-full before:bg-muted">
-      <p className="font-medium">{children}</p>
-      <p className="text-xs text-muted">
-        <Time at={at} exact />
-      </p>
-    </li>
   );
 }
 

@@ -1,11 +1,12 @@
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { answer, api } from "../../api/client";
+import { keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
+import { answer, api, type Payment } from "../../api/client";
 import { every } from "../../api/patience";
 import { type ListSearch, listQuery } from "./list-search";
 
 export const PAGE_SIZE = 20;
 const LIST_MS = 4_000;
 const SOON_MS = 1_000;
+const WATCH_MS = 2_000;
 const LATER_MS = 5_000;
 
 export const listOf = (search: ListSearch) =>
@@ -16,8 +17,11 @@ export const listOf = (search: ListSearch) =>
     refetchInterval: every(LIST_MS),
   });
 
-/** One payment, asked for again and again until it is settled: every second at first. */
-export const paymentOf = (id: string) =>
+/**
+ * One payment, asked for again and again until it is settled: every second at first. One that is
+ * `watched` is looked at after its end too: a colleague may refund it, a bank return it.
+ */
+export const paymentOf = (id: string, watched = false) =>
   queryOptions({
     queryKey: ["payments", "one", id],
     queryFn: ({ signal }) =>
@@ -25,10 +29,46 @@ export const paymentOf = (id: string) =>
         api.GET("/v1/payments/{payment_id}", { params: { path: { payment_id: id } }, signal }),
       ),
     refetchInterval: ({ state }) => {
-      if (state.data && state.data.status !== "processing") return false;
+      if (state.data && state.data.status !== "processing") {
+        return watched && every(WATCH_MS)({ state });
+      }
       return every(state.dataUpdateCount < 20 ? SOON_MS : LATER_MS)({ state });
     },
   });
+
+/** Its story, told anew whenever it has changed. */
+export const eventsOf = ({ id, updated_at }: Payment) =>
+  queryOptions({
+    queryKey: ["payments", "events", id, updated_at],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/payments/{payment_id}/events", {
+          params: { path: { payment_id: id } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+/** Its refunds, told anew whenever it has changed. */
+export const refundsOf = ({ id, updated_at }: Payment) =>
+  queryOptions({
+    queryKey: ["payments", "refunds", id, updated_at],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/payments/{payment_id}/refunds", {
+          params: { path: { payment_id: id } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+/** After something was done to it: ask anew what it is. */
+export const forgetPayment = (client: QueryClient, id: string) =>
+  client.invalidateQueries({ queryKey: paymentOf(id).queryKey });
 
 export function page(search: ListSearch, limit: number, signal?: AbortSignal) {
   const query = { ...listQuery(search), limit };

@@ -1,0 +1,35 @@
+import type { Payment } from "../../api/client";
+import type { components } from "../../api/schema";
+
+export type Refund = components["schemas"]["Refund"];
+export type RefundWish = { amount: string; reason: string };
+
+/** Hundredths, so that subtracting stays exact; every currency of the API has two decimals. */
+const hundredths = (amount: number) => Math.round(amount * 100);
+
+/** What of a payment can still be refunded: nothing, unless it is completed. */
+export function leftOf(payment: Payment): number {
+  if (payment.status !== "completed") return 0;
+  return (hundredths(payment.amount) - hundredths(payment.amount_refunded)) / 100;
+}
+
+/** What the API would refuse, by field. Its word is the last: others may refund meanwhile. */
+export function refundFaults(wish: RefundWish, left: number): Record<string, string> {
+  const found: Record<string, string> = {};
+  const amount = wish.amount.trim();
+  if (!/^\d+(\.\d+)?$/.test(amount)) found.amount = "A number, such as 12.50.";
+  else if (/\.\d{3,}$/.test(amount)) found.amount = "At most 2 decimals.";
+  else if (Number(amount) <= 0) found.amount = "More than nothing.";
+  else if (hundredths(Number(amount)) > hundredths(left)) found.amount = "More than what is left.";
+  if (wish.reason.length > 500) found.reason = "At most 500 characters.";
+  return found;
+}
+
+/** As the API takes it. The amount stays the text that was typed: money is never a float. */
+export function refundOf(wish: RefundWish, key: string): components["schemas"]["CreateRefund"] {
+  return {
+    amount: wish.amount.trim(),
+    reason: wish.reason.trim() || null,
+    idempotency_key: key,
+  };
+}
