@@ -1,4 +1,4 @@
-import { type ApiDocument, exampleOf, type Operation } from "./document";
+import { type ApiDocument, exampleOf, type Operation, resolved } from "./document";
 
 export type Call = { method: string; path: string; operation: Operation };
 type At = { apiUrl: string; needsKey: boolean; ids: Record<string, string | undefined> };
@@ -9,6 +9,8 @@ const MAKERS: Record<string, string> = {
   payment_id: "create_payment",
   key_id: "create_api_key",
 };
+/** What only a settled payment allows. */
+const AFTER_SETTLING = ["create_refund", "simulate_return"];
 const PLACE = /\{(\w+)\}/g;
 
 export function callsOf(document: ApiDocument): Call[] {
@@ -22,10 +24,11 @@ export function callsOf(document: ApiDocument): Call[] {
 
 /**
  * A command that works as pasted: with the API's address, an id that exists, and a key of the
- * reader's own in $PAYFLOW_KEY where one is needed. Where no id is known it makes what it needs
- * first, so that nobody's own key is rolled or revoked to try it.
+ * reader's own in $PAYFLOW_KEY where one is needed. What changes something makes what it changes
+ * first, and so does what knows no id: nobody's own payment is refunded, nor key revoked, to try.
  */
-export function curlOf(call: Call, document: ApiDocument, at: At): string {
+export function curlOf(call: Call, document: ApiDocument, { ids, ...rest }: At): string {
+  const at = { ...rest, ids: call.method === "get" ? ids : {} };
   const [, missing = ""] =
     [...call.path.matchAll(PLACE)].find(([, name = ""]) => !at.ids[name]) ?? [];
   const maker = callsOf(document).find(
@@ -34,12 +37,13 @@ export function curlOf(call: Call, document: ApiDocument, at: At): string {
   const command = commandOf(call, document, at);
   if (!maker) return command;
   const made = commandOf(maker, document, at);
-  return `ID=$(${made} |\n  sed 's/.*"id":"\\([^"]*\\)".*/\\1/')\n${command}`;
+  const wait = AFTER_SETTLING.includes(call.operation.operationId) ? "sleep 2\n" : "";
+  return `ID=$(${made} |\n  sed 's/.*"id":"\\([^"]*\\)".*/\\1/')\n${wait}${command}`;
 }
 
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A payment gets an idempotency key of its time: the command makes another one each time. */
+/** What takes an idempotency key gets one of its time: each paste makes another one. */
 function commandOf({ method, path, operation }: Call, document: ApiDocument, at: At): string {
   const address = quoted(at.apiUrl + path).replace(
     PLACE,
@@ -52,7 +56,7 @@ function commandOf({ method, path, operation }: Call, document: ApiDocument, at:
   const schema = operation.requestBody?.content["application/json"]?.schema;
   if (schema) {
     lines.push("-H 'Content-Type: application/json'");
-    if (operation.operationId === "create_payment") {
+    if (resolved(schema, document).properties?.idempotency_key) {
       lines.push('-H "Idempotency-Key: try-$(date +%s)"');
     }
     lines.push(`-d ${quoted(JSON.stringify(exampleOf(schema, document)))}`);
