@@ -22,6 +22,17 @@ async function newest(status: string): Promise<string> {
   return (await response.json()).payments[0].id;
 }
 
+/** A completed payment of which a part has been given back. */
+async function refunded(): Promise<string> {
+  const id = await newest("completed");
+  await fetch(`${api()}/v1/payments/${id}/refunds`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": `refund-of-${id}` },
+    body: JSON.stringify({ amount: "5.00", reason: "One item was missing" }),
+  });
+  return id;
+}
+
 async function shown(page: Page) {
   await page.waitForLoadState("networkidle");
   await expect(page.getByText(/^Loading|^Adding up/)).toHaveCount(0);
@@ -31,7 +42,7 @@ test("every page, in both sizes and colours", async ({ browser }) => {
   const pages = {
     overview: "/",
     payments: "/payments",
-    payment: `/payments/${await newest("completed")}`,
+    payment: `/payments/${await refunded()}`,
     failed: `/payments/${await newest("failed")}`,
     new: "/payments/new",
     logs: "/logs",

@@ -256,7 +256,10 @@ def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_lett
     assert waiting("payflow-webhooks-dev") == 10
     lambdas.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
     wait_until(lambda: waiting("payflow-webhooks-dlq-dev") == 1, "the poison is a dead letter")
-    assert [deployed.status(payment_id) for payment_id in good] == ["completed"] * 9
+    wait_until(
+        lambda: [deployed.status(payment_id) for payment_id in good] == ["completed"] * 9,
+        "the other nine are done",
+    )
     assert deployed.status(poison) == "processing"
     assert waiting("payflow-webhooks-dev") == 0
     assert waiting("payflow-webhooks-dlq-dev") == 1
