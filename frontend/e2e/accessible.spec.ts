@@ -19,6 +19,16 @@ const PAGES: readonly [string, (ids: { good: string; bad: string }) => string, s
   ["no page", () => "/nowhere", "There is no such page"],
 ];
 
+const addresses = (id: string) => [
+  "/",
+  "/payments",
+  `/payments/${id}`,
+  "/payments/new",
+  "/logs",
+  "/keys",
+  "/reference",
+];
+
 /** By light and in the dark. */
 async function expectNoFinding(page: Page) {
   for (const colorScheme of ["light", "dark"] as const) {
@@ -87,15 +97,7 @@ test("everything can be reached by keyboard alone", async ({ page }) => {
 test("nothing is cut off on a phone", async ({ page }) => {
   await page.setViewportSize({ width: 390, height: 844 });
   const { id } = await make({ merchant: `A name without a space: ${"x".repeat(200)}` });
-  for (const path of [
-    "/",
-    "/payments",
-    `/payments/${id}`,
-    "/payments/new",
-    "/logs",
-    "/keys",
-    "/reference",
-  ]) {
+  for (const path of addresses(id)) {
     await page.goto(site() + path);
     await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
     await page.waitForLoadState("networkidle");
@@ -112,15 +114,7 @@ test("a strict Content-Security-Policy holds on every page", async ({ page }) =>
     if (message.type() === "error") refused.push(message.text());
   });
   const { id } = await make({ merchant: "Safe" });
-  for (const path of [
-    "/",
-    "/payments",
-    `/payments/${id}`,
-    "/payments/new",
-    "/logs",
-    "/keys",
-    "/reference",
-  ]) {
+  for (const path of addresses(id)) {
     const response = await page.goto(site() + path);
     expect(response?.headers()["content-security-policy"]).not.toContain("unsafe");
     await page.waitForLoadState("networkidle");

@@ -1,13 +1,13 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Ban, Undo2 } from "lucide-react";
-import { type FormEvent, type ReactNode, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { answer, api, type Payment } from "../../api/client";
-import { Problem } from "../../api/problem";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { Field } from "../../ui/field";
 import { money } from "../../ui/money";
 import { ProblemNote } from "../../ui/problem-note";
+import { useKeyedForm } from "./keyed-form";
 import { forgetPayment } from "./queries";
 import { leftOf, type RefundWish, refundFaults, refundOf } from "./refund";
 
@@ -81,43 +81,20 @@ function CancelDialog({ payment, close }: { payment: Payment; close: () => void 
 function RefundDialog({ payment, close }: { payment: Payment; close: () => void }) {
   const client = useQueryClient();
   const left = leftOf(payment);
-  const [wish, setWish] = useState<RefundWish>({ amount: left.toFixed(2), reason: "" });
-  const [isTried, setTried] = useState(false);
-  // One key a dialog: however often it is sent, it makes one refund.
-  const [key] = useState(() => crypto.randomUUID());
-  const form = useRef<HTMLFormElement>(null);
-  const refund = useMutation({
-    mutationKey: [key],
-    mutationFn: () =>
+  const { form, wish, found, error, code, isPending, change, submit } = useKeyedForm({
+    empty: { amount: left.toFixed(2), reason: "" },
+    faults: (wanted: RefundWish) => refundFaults(wanted, left),
+    send: (wanted, key) =>
       answer(
         api.POST("/v1/payments/{payment_id}/refunds", {
           params: { path: { payment_id: payment.id } },
-          body: refundOf(wish, key),
+          body: refundOf(wanted, key),
         }),
-      ),
-    onSuccess: close,
-    onSettled: () => forgetPayment(client, payment.id),
+      ).finally(() => forgetPayment(client, payment.id)),
+    done: close,
   });
-  const refusal = refund.error instanceof Problem ? refund.error : undefined;
-  const told = Object.fromEntries(refusal?.fields.map((one) => [one.field, one.message]) ?? []);
-  const found = { ...told, ...(isTried ? refundFaults(wish, left) : {}) };
-  const change = (part: Partial<RefundWish>) => {
-    setWish({ ...wish, ...part });
-    if (!refund.isPending) refund.reset();
-  };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    setTried(true);
-    if (Object.keys(refundFaults(wish, left)).length > 0) {
-      requestAnimationFrame(() =>
-        form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(),
-      );
-      return;
-    }
-    if (client.isMutating({ mutationKey: [key] }) === 0) refund.mutate();
-  };
   return (
-    <Dialog title="Refund this payment" close={close} busy={refund.isPending}>
+    <Dialog title="Refund this payment" close={close} busy={isPending}>
       <form ref={form} onSubmit={submit} noValidate className="space-y-4">
         <p className="text-sm">
           Of {money(payment.amount, payment.currency)},{" "}
@@ -146,19 +123,19 @@ function RefundDialog({ payment, close }: { payment: Payment; close: () => void 
             />
           )}
         </Field>
-        {refund.error && !refusal?.fields.length && <ProblemNote error={refund.error} />}
-        {refusal?.code === "unreachable" && (
+        {error && <ProblemNote error={error} />}
+        {code === "unreachable" && (
           <p className="text-xs text-muted">
             The refund may have been made all the same. Sending it again is safe: it makes no second
             one.
           </p>
         )}
         <div className="flex justify-end gap-2">
-          <Button onClick={close} disabled={refund.isPending}>
+          <Button onClick={close} disabled={isPending}>
             Keep it
           </Button>
-          <Button type="submit" look="primary" disabled={refund.isPending}>
-            {refund.isPending ? "Asking for it…" : "Refund it"}
+          <Button type="submit" look="primary" disabled={isPending}>
+            {isPending ? "Asking for it…" : "Refund it"}
           </Button>
         </div>
       </form>

@@ -1,59 +1,30 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Plus, X } from "lucide-react";
-import { type FormEvent, useId, useRef, useState } from "react";
-import { answer, api, type Payment } from "../../api/client";
-import { Problem } from "../../api/problem";
+import { useId, useRef } from "react";
+import { answer, api } from "../../api/client";
 import { Button } from "../../ui/button";
 import { Field, inputLook } from "../../ui/field";
 import { PageTitle } from "../../ui/page-title";
 import { ProblemNote } from "../../ui/problem-note";
-import { EMPTY, faults, requestOf, toldBy, type Wish } from "./new-payment";
+import { useKeyedForm } from "./keyed-form";
+import { EMPTY, faults, requestOf, type Wish } from "./new-payment";
 import { paymentOf } from "./queries";
 import { CURRENCIES, TYPES, typeName } from "./words";
 
 export function NewPage() {
-  const [wish, setWish] = useState(EMPTY);
-  const [isTried, setTried] = useState(false);
-  // One key a form: however often it is sent, it makes one payment.
-  const [key, setKey] = useState(() => crypto.randomUUID());
-  const form = useRef<HTMLFormElement>(null);
   const navigate = useNavigate();
   const client = useQueryClient();
-  const create = useMutation({
-    mutationKey: [key],
-    mutationFn: (wanted: Wish) =>
+  const { form, wish, found, error, code, isPending, change, submit, startAnew } = useKeyedForm({
+    empty: EMPTY,
+    faults,
+    send: (wanted: Wish, key) =>
       answer(api.POST("/v1/payments", { body: requestOf(wanted, key), params: {} })),
+    done: (payment) => {
+      client.setQueryData(paymentOf(payment.id).queryKey, payment);
+      return navigate({ to: "/payments/$id", params: { id: payment.id }, replace: true });
+    },
   });
-  /** Only from here: who has gone elsewhere meanwhile is left there. */
-  const follow = (payment: Payment) => {
-    client.setQueryData(paymentOf(payment.id).queryKey, payment);
-    return navigate({ to: "/payments/$id", params: { id: payment.id }, replace: true });
-  };
-
-  const refusal = create.error instanceof Problem ? create.error : undefined;
-  const { told, rest } = toldBy(refusal?.fields ?? []);
-  const found = { ...told, ...(isTried ? faults(wish) : {}) };
-  const change = (part: Partial<Wish>) => {
-    setWish({ ...wish, ...part });
-    if (!create.isPending) create.reset();
-  };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    setTried(true);
-    if (Object.keys(faults(wish)).length > 0) {
-      requestAnimationFrame(() =>
-        form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(),
-      );
-      return;
-    }
-    // Not by `isPending`, which a double click is faster than.
-    if (client.isMutating({ mutationKey: [key] }) === 0) create.mutate(wish, { onSuccess: follow });
-  };
-  const startAnew = () => {
-    setKey(crypto.randomUUID());
-    create.reset();
-  };
 
   return (
     <div className="max-w-xl">
@@ -133,16 +104,16 @@ export function NewPage() {
           error={found.metadata}
           change={(metadata) => change({ metadata })}
         />
-        {create.error && rest && <ProblemNote error={create.error} />}
+        {error && <ProblemNote error={error} />}
         <div className="flex flex-wrap items-center gap-3">
-          <Button type="submit" look="primary" disabled={create.isPending}>
-            {create.isPending ? "Making the payment…" : "Make the payment"}
+          <Button type="submit" look="primary" disabled={isPending}>
+            {isPending ? "Making the payment…" : "Make the payment"}
           </Button>
-          {refusal?.code === "idempotency_key_reused" && (
+          {code === "idempotency_key_reused" && (
             <Button onClick={startAnew}>This is another payment</Button>
           )}
         </div>
-        {refusal?.code === "unreachable" && (
+        {code === "unreachable" && (
           <p className="text-xs text-muted">
             The payment may have been made all the same. Sending this form again is safe: it makes
             no second one.

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { EMPTY, faults, requestOf, toldBy } from "./new-payment";
+import { toldBy } from "./keyed-form";
+import { EMPTY, faults, requestOf } from "./new-payment";
 
 const GOOD = { ...EMPTY, merchant: "Rideau Bakery", amount: "12.50" };
 const pair = (name: string, id = 1) => ({ id, name, value: "v" });
@@ -37,10 +38,12 @@ test("characters are counted as the API counts them", () => {
 });
 
 test("what the API says of a part is said at its field, and of no field, beside them", () => {
-  expect(toldBy([{ field: "metadata.simulate", message: "must not be sent here" }])).toEqual({
-    told: { metadata: "simulate must not be sent here" },
-    rest: false,
-  });
-  expect(toldBy([{ field: "idempotency_key", message: "is required" }]).rest).toBe(true);
-  expect(toldBy([]).rest).toBe(true);
+  expect(toldBy([{ field: "metadata.simulate", message: "must not be sent here" }], EMPTY)).toEqual(
+    {
+      told: { metadata: "simulate must not be sent here" },
+      rest: false,
+    },
+  );
+  expect(toldBy([{ field: "idempotency_key", message: "is required" }], EMPTY).rest).toBe(true);
+  expect(toldBy([], EMPTY).rest).toBe(true);
 });

@@ -42,18 +42,6 @@ export function faults(wish: Wish): Record<string, string> {
 /** Characters as the API counts them: an emoji is one. */
 const length = (text: string) => [...text].length;
 
-/** What the API says at the fields that the form has, and whether there is more to be said. */
-export function toldBy(errors: readonly { readonly field: string; readonly message: string }[]) {
-  const told: Record<string, string> = {};
-  let rest = errors.length === 0;
-  for (const { field, message } of errors) {
-    const [name = "", ...entry] = field.split(".");
-    if (name in EMPTY) told[name] = [...entry, message].join(" ");
-    else rest = true;
-  }
-  return { told, rest };
-}
-
 /** As the API takes it. The amount stays the text that was typed: money is never a float. */
 export function requestOf(wish: Wish, key: string): components["schemas"]["CreatePayment"] {
   return {
