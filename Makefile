@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && exit; done; echo python3)
 
 help:  ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
 
 .venv/ready: requirements.txt requirements-dev.txt infra/install.py
 	@$(PYTHON) infra/install.py
@@ -30,10 +30,10 @@ FRONTEND := cd frontend && npm run --silent
 run: $(RUNS)  ## run the whole gateway on this machine, until Ctrl-C
 	@.venv/bin/python -m infra.local
 
-seed: .venv/ready  ## make believable payments on the local stack: N=300
+seed: .venv/ready  ## make believable payments on the running local stack: N=300
 	@.venv/bin/python -m infra.seed "$(or $(N),300)"
 
-reset: .venv/ready  ## empty the local stack: tables, queues and logs
+reset: .venv/ready  ## empty the stopped local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
 hint-stuck: .venv/ready  ## send the hints of what the sweeper has given up: STAGE=local
@@ -50,7 +50,7 @@ bootstrap: .venv/ready  ## into an AWS account, once: STAGE=dev SUBJECT=repo:…
 	  --domain '$(DOMAIN)' --certificate '$(CERTIFICATE)' \
 	  --api-domain '$(API_DOMAIN)' --api-certificate '$(API_CERTIFICATE)'
 
-deploy: package  ## make deploy STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
+deploy: package  ## make the package and bring it to AWS: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
 	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)'
 
 chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
