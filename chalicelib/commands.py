@@ -391,5 +391,8 @@ _MESSAGES = {
 
 
 def _message(kind: str, error: Mapping[str, Any]) -> str:
+    context = error.get("ctx", {})
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return "must not be empty"
     template = _MESSAGES.get(kind)
-    return template.format(**error.get("ctx", {})) if template else str(error["msg"])
+    return template.format(**context) if template else str(error["msg"])

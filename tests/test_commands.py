@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.commands import CreatePayment, CreateRefund, ListPayments, validated
+from chalicelib.commands import CreateApiKey, CreatePayment, CreateRefund, ListPayments, validated
 from chalicelib.errors import ValidationFailed
 from chalicelib.idempotency import fingerprint
 from chalicelib.model import Currency, rfc3339
@@ -29,6 +29,11 @@ def test_every_field_at_fault_is_named() -> None:
         "idempotency_key": "is required",
         "tip": "is not a known field",
     }
+
+
+def test_an_empty_text_is_refused_in_words_that_read_well() -> None:
+    assert refused({"name": "", "scopes": ["read"]}, CreateApiKey) == {"name": "must not be empty"}
+    assert refused(VALID | {"merchant": ""}) == {"merchant": "must not be empty"}
 
 
 def test_thousands_of_unknown_fields_are_told_of_in_a_short_answer() -> None:
