@@ -304,11 +304,13 @@ def test_one_origin_reaches_the_preflight_the_functions_and_api_gateways_answers
     assert ".invalid" not in json.dumps(template)
 
 
-def test_the_api_is_throttled_traced_counted_and_logged(template: Any, api: Any) -> None:
+def test_the_api_is_throttled_traced_and_logged_and_pays_for_no_metric(
+    template: Any, api: Any
+) -> None:
     (settings,) = api["MethodSettings"]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (100, 200)
-    assert settings["MetricsEnabled"] is True
+    assert settings["MetricsEnabled"] is False
     assert api["TracingEnabled"] is True
     assert api["EndpointConfiguration"] == "REGIONAL"
     assert api["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": ["ApiAccessLogGroup", "Arn"]}
