@@ -13,8 +13,8 @@ LAYERS = [
     {"api"},
     {"payments", "listing", "stats", "api_keys"},
     {"store", "queue_jobs", "request_log"},
-    {"idempotency", "processor", "aws", "commands"},
-    {"model", "exact_json"},
+    {"idempotency", "processor", "aws", "commands", "webhook_signature"},
+    {"model", "exact_json", "webhook_url", "webhook_schedule"},
     {"errors"},
 ]
 LEAVES = {"config", "telemetry"}
@@ -26,6 +26,8 @@ OWNERS = {
     "simplejson": {"exact_json", "telemetry"},
     "iso4217": {"model"},
     "ulid": {"model"},
+    "ipaddress": {"webhook_url"},
+    "standardwebhooks": {"webhook_signature"},
 }
 
 
