@@ -13,7 +13,7 @@ LAYERS = [
     {"api"},
     {"payments", "listing", "stats", "api_keys"},
     {"store", "queue_jobs", "request_log"},
-    {"idempotency", "processor", "aws", "commands", "webhook_signature"},
+    {"idempotency", "processor", "aws", "commands", "webhook_sender", "webhook_signature"},
     {"model", "exact_json", "webhook_url", "webhook_schedule"},
     {"errors"},
 ]
@@ -26,6 +26,10 @@ OWNERS = {
     "simplejson": {"exact_json", "telemetry"},
     "iso4217": {"model"},
     "ulid": {"model"},
+    "socket": {"webhook_sender"},
+    "ssl": {"webhook_sender"},
+    "h11": {"webhook_sender"},
+    "certifi": {"webhook_sender"},
     "ipaddress": {"webhook_url"},
     "standardwebhooks": {"webhook_signature"},
 }
