@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import pytest
 
 from chalicelib.webhook_sender import Sender
 from chalicelib.webhook_signature import headers, new_secret
-from tests.engines import ROOT, accepts, free_port, wait_until
+from tests.engines import ROOT, accepts, free_port, node_packages, wait_until
 
 BODY = b'{"type":"payment.completed","data":{"id":"PAY-1","amount":12.50}}'
 sender = Sender(allows_private=True)
@@ -33,10 +32,7 @@ def python(folder: Path) -> list[str]:
 
 
 def node(folder: Path) -> list[str]:
-    packages = ROOT / "frontend" / "node_modules"
-    if shutil.which("node") is None or not packages.exists():
-        pytest.skip("Node, or frontend/node_modules, is not there")
-    (folder / "node_modules").symlink_to(packages)
+    (folder / "node_modules").symlink_to(node_packages())
     file = folder / "endpoint.cjs"
     file.write_text(example("js"))
     return ["node", str(file)]
