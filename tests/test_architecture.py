@@ -13,8 +13,8 @@ LAYERS = [
     {"api"},
     {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"},
     {"store", "queue_jobs", "request_log"},
-    {"idempotency", "processor", "aws", "commands"},
-    {"model", "exact_json"},
+    {"idempotency", "processor", "aws", "commands", "webhook_sender", "webhook_signature"},
+    {"model", "exact_json", "webhook_url", "webhook_schedule"},
     {"errors"},
 ]
 LEAVES = {"config", "telemetry"}
@@ -26,6 +26,12 @@ OWNERS = {
     "simplejson": {"exact_json", "telemetry"},
     "iso4217": {"model"},
     "ulid": {"model"},
+    "socket": {"webhook_sender"},
+    "ssl": {"webhook_sender"},
+    "h11": {"webhook_sender"},
+    "certifi": {"webhook_sender"},
+    "ipaddress": {"webhook_url"},
+    "standardwebhooks": {"webhook_signature"},
 }
 
 

@@ -109,6 +109,7 @@ class Stack:
             api_port=free_port(),
             aws_port=free_port(),
             dashboard_port=5173,
+            sink_port=free_port(),
             visibility_seconds=VISIBILITY_SECONDS,
         )
         self.env = {
@@ -117,6 +118,7 @@ class Stack:
             "PAYFLOW_STATE_DIR": str(state),
             "PAYFLOW_API_PORT": str(self.local.api_port),
             "PAYFLOW_AWS_PORT": str(self.local.aws_port),
+            "PAYFLOW_SINK_PORT": str(self.local.sink_port),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
