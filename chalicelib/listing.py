@@ -18,16 +18,8 @@ from chalicelib import exact_json
 from chalicelib.commands import ListPayments
 from chalicelib.errors import InvalidCursor, MalformedJson
 from chalicelib.model import Payment
-from chalicelib.store import (
-    EARLIEST,
-    LATEST,
-    Store,
-    from_moment,
-    is_sort_key,
-    just_before,
-    sort_key,
-    to_moment,
-)
+from chalicelib.store import Store, is_sort_key, sort_key
+from chalicelib.tables import EARLIEST, LATEST, from_moment, just_before, to_moment
 
 MAX_ROWS: Final = 1000
 """What one page may read, whatever its filter lets through."""

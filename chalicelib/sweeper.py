@@ -15,7 +15,8 @@ from typing import Final, NamedTuple, TypeVar
 
 from chalicelib.errors import Unavailable
 from chalicelib.queue_jobs import Job, Queue, SettlePayment, SettleRefund
-from chalicelib.store import EARLIEST, Entry, RefundEntry, Store, just_after, to_moment
+from chalicelib.store import Entry, RefundEntry, Store
+from chalicelib.tables import EARLIEST, just_after, to_moment
 from chalicelib.telemetry import count, log
 
 _DOUBLINGS: Final = range(1, 14)

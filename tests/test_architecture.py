@@ -13,14 +13,15 @@ LAYERS = [
     {"api"},
     {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"},
     {"store", "queue_jobs", "request_log"},
+    {"tables"},
     {"idempotency", "processor", "aws", "commands", "webhook_sender", "webhook_signature"},
     {"model", "exact_json", "webhook_url", "webhook_schedule"},
     {"errors"},
 ]
 LEAVES = {"config", "telemetry"}
 OWNERS = {
-    "boto3": {"aws", "store"},  # store: only the types of DynamoDB's attributes
-    "botocore": {"aws", "store", "queue_jobs"},
+    "boto3": {"aws", "tables"},  # tables: only the types of DynamoDB's attributes
+    "botocore": {"aws", "tables", "queue_jobs"},
     "chalice": {"api", "openapi"},
     "os": {"config"},
     "simplejson": {"exact_json", "telemetry"},

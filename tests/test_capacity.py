@@ -23,6 +23,7 @@ from chalicelib.payments import Payments
 from chalicelib.refunds import Refunds
 from chalicelib.store import TOTALS_SHARDS
 from chalicelib.sweeper import Sweeper
+from chalicelib.tables import encode
 from tests.conftest import Clock, command, refund_command
 
 if TYPE_CHECKING:
@@ -314,5 +315,5 @@ def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck_of_each_kind(
 
 def test_a_typical_payment_fits_in_one_unit_with_room_to_spare(payments: Payments) -> None:
     payment = typical(payments)
-    item = store_module._encode(store_module._payment_item(payment))
+    item = encode(store_module._payment_item(payment))
     assert size_bytes(item) < 700

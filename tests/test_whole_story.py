@@ -41,6 +41,7 @@ from chalicelib.model import (
 )
 from chalicelib.processor import SimulatedOutage
 from chalicelib.queue_jobs import Job, SettlePayment
+from chalicelib.tables import decode
 from tests.conftest import (
     START,
     Clock,
@@ -186,8 +187,8 @@ class Story(RuleBasedStateMachine):
         payments: defaultdict[str, list[Row]] = defaultdict(list)
         totals: list[Row] = []
         # One look at everything, as only a test may take it.
-        for encoded in self.dynamodb.scan(TableName=self.store._payments)["Items"]:
-            row = store_module._decode(encoded)
+        for encoded in self.dynamodb.scan(TableName=self.store._payments.name)["Items"]:
+            row = decode(encoded)
             (payments[row["PK"]] if row["PK"].startswith("PAY#") else totals).append(row)
         known = [self.check_payment(rows) for rows in payments.values()]
         assert len(known) == len(self.made)
