@@ -10,6 +10,7 @@ all of it or nothing:
     change          payment  has the status, version and claim that we saw
                     event    absent
                     totals   add what moved
+                    delivery absent, one for each endpoint that wants the event
     create_refund   record   absent, or past its own expiresAt
                     payment  as in a change, and as much as the refund is left of it
                     refund   absent
@@ -17,6 +18,7 @@ all of it or nothing:
     settle_refund   payment  as in a change
                     refund   still processing
                     event    absent
+                    delivery absent, as in a change
 
 The version is compared everywhere because the event's place in the story is the next one: of
 two who saw the same version one commits, and the other starts again from what that one left.
@@ -63,6 +65,8 @@ from chalicelib.tables import (
     encode,
     present,
 )
+from chalicelib.webhook_model import Delivery
+from chalicelib.webhook_store import delivery_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -165,8 +169,9 @@ class Store:
         record = _record(item) if item is not None else None
         return record if record and record.expires_at_seconds > int(now.timestamp()) else None
 
-    def change(self, before: Payment, change: Change) -> None:
-        """Replace `before` by the changed payment, with its event and what it moves in the totals.
+    def change(self, before: Payment, change: Change, deliveries: Sequence[Delivery] = ()) -> None:
+        """Replace `before` by the changed payment, with its event, what it moves in the totals,
+        and the deliveries that it brings with it.
 
         Raises PaymentMoved when the stored payment is no longer `before`.
         """
@@ -179,6 +184,7 @@ class Store:
                     {"Update": self._addition(total, before.id)}
                     for total in totals_moved(before, change.payment)
                 ),
+                *self._sent(deliveries),
             )
         except ConditionFailed as failed:
             if failed.items[0] is None:
@@ -207,7 +213,9 @@ class Store:
                 raise PaymentMoved(_payment(moved)) from failed
             raise
 
-    def settle_refund(self, before: Payment, refund: Refund, change: Change) -> None:
+    def settle_refund(
+        self, before: Payment, refund: Refund, change: Change, deliveries: Sequence[Delivery] = ()
+    ) -> None:
         """Replace `before` and its processing `refund` by what they have become.
 
         Raises RefundSettled when another was faster; else PaymentMoved.
@@ -220,6 +228,7 @@ class Store:
                 {"Update": self._step(before, change.payment)},
                 {"Update": settled},
                 {"Put": self._payments.when_absent(_event_item(change.event))},
+                *self._sent(deliveries),
             )
         except ConditionFailed as failed:
             moved, done, *_ = failed.items
@@ -228,6 +237,10 @@ class Store:
             if moved is not None:
                 raise PaymentMoved(_payment(moved)) from failed
             raise
+
+    def _sent(self, deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+        items = map(delivery_item, deliveries)
+        return [{"Put": self._payments.when_absent(item)} for item in items]
 
     def _step(self, before: Payment, after: Payment, **at_least: Decimal) -> dict[str, Any]:
         """The update that takes the stored payment from `before` to `after`."""
@@ -439,18 +452,9 @@ def on_the_latest(payment: Payment, attempt: Callable[[Payment], Result]) -> Res
     raise Conflict("Others are changing this payment at this moment; try again.")
 
 
-_SORT_KEY: Final = re.compile(
-    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}\.[0-9]{{6}}Z#{PAYMENT_ID.pattern}"
-)
-
-
 def sort_key(of: Payment | Refund) -> str:
     """`createdAt` as stored: unique, fixed-width, and in time order as text."""
     return f"{rfc3339(of.created_at)}#{of.id}"
-
-
-def is_sort_key(text: str) -> bool:
-    return _SORT_KEY.fullmatch(text) is not None
 
 
 def _entry(item: Item) -> Entry:

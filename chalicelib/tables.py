@@ -8,6 +8,7 @@ means is for the stores.
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -41,6 +42,9 @@ _THROTTLES: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded
 
 EARLIEST: Final = "0"
 LATEST: Final = "~"
+_SORT_KEY: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z#[A-Z]{3}-[0-9A-HJKMNP-TV-Z]{26}"
+)
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -113,6 +117,19 @@ class Table:
                 ConsistentRead=True,
             )
             return [decode(item) for page in pages for item in page["Items"]]
+
+    def last_of_partition(self, key: str, lower: str, upper: str, limit: int) -> list[Item]:
+        """The same, of them the last `limit`, the last one first."""
+        with outage_is_unavailable("DynamoDB"):
+            answer = self._dynamodb.query(
+                TableName=self.name,
+                KeyConditionExpression="PK = :key AND SK BETWEEN :lower AND :upper",
+                ExpressionAttributeValues=encode({":key": key, ":lower": lower, ":upper": upper}),
+                ConsistentRead=True,
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+            return [decode(item) for item in answer["Items"]]
 
     def query(self, index: Index, span: Span, limit: int, *, newest_first: bool) -> list[Item]:
         """At most `limit` items, as the index has them: it lags a write by a moment."""
@@ -223,6 +240,11 @@ class Table:
                 self._dynamodb.get_item(TableName=self.name, Key=encode(key))
         except ClientError as error:
             raise Unavailable("The tables do not answer.") from error
+
+
+def is_sort_key(text: str) -> bool:
+    """Whether it is one by which lists are ordered: a moment and an id."""
+    return _SORT_KEY.fullmatch(text) is not None
 
 
 def from_moment(moment: datetime) -> str:

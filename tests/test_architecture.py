@@ -11,10 +11,13 @@ MODULES = sorted((ROOT / "chalicelib").glob("*.py"))
 LAYERS = [
     {"openapi"},
     {"api"},
-    {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"},
-    {"store", "queue_jobs", "request_log"},
+    {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"}
+    | {"webhooks", "webhook_delivery"},
+    {"webhook_outbox"},
+    {"store", "webhook_store", "queue_jobs", "request_log"},
     {"tables"},
     {"idempotency", "processor", "aws", "commands", "webhook_sender", "webhook_signature"},
+    {"webhook_model"},
     {"model", "exact_json", "webhook_url", "webhook_schedule"},
     {"errors"},
 ]

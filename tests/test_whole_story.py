@@ -40,7 +40,7 @@ from chalicelib.model import (
     Status,
 )
 from chalicelib.processor import SimulatedOutage
-from chalicelib.queue_jobs import Job, SettlePayment
+from chalicelib.queue_jobs import Job, SettlePayment, SettleRefund
 from chalicelib.tables import decode
 from tests.conftest import (
     START,
@@ -127,7 +127,7 @@ class Story(RuleBasedStateMachine):
         with suppress(SimulatedOutage):
             if isinstance(job, SettlePayment):
                 self.payments.settle(job.payment_id)
-            else:
+            elif isinstance(job, SettleRefund):
                 self.refunds.settle(job.payment_id, job.refund_id)
 
     @rule(place=PLACES)

@@ -66,6 +66,10 @@ class Local:
     def queue_url(self) -> str:
         return f"{self.aws_url}/{_ACCOUNT}/payflow-webhooks-{STAGE}"
 
+    @property
+    def deliveries_url(self) -> str:
+        return f"{self.aws_url}/{_ACCOUNT}/payflow-deliveries-{STAGE}"
+
     def environment(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
         """For the stack's own processes: the `local` stage as .chalice/config.json has it,
         on these ports. A PAYFLOW_ variable that is set wins; AWS variables never do.
@@ -75,6 +79,7 @@ class Local:
         own = stage | {
             "PAYFLOW_ALLOWED_ORIGIN": self.dashboard_url,
             "PAYFLOW_WEBHOOK_QUEUE_URL": self.queue_url,
+            "PAYFLOW_DELIVERIES_QUEUE_URL": self.deliveries_url,
             "AWS_CONFIG_FILE": str(self.aws_config),
             "PAYFLOW_API_PORT": str(self.api_port),
             "PYTHONUNBUFFERED": "1",
@@ -111,6 +116,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
         serves_dashboard=env.get("PAYFLOW_DASHBOARD") != "off",
     )
     _whole(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 5, "seconds", 3_600)
+    _whole(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 25, "seconds", 3_600)
     if len(local.ports) < 4:
         raise SetupError(
             "PAYFLOW_API_PORT, PAYFLOW_AWS_PORT, PAYFLOW_DASHBOARD_PORT and PAYFLOW_SINK_PORT "
