@@ -104,7 +104,10 @@ class Courier:
         if after.next_attempt_at is not None:
             self._hint(after.id, after.next_attempt_at - now)
         if endpoint.failing_since is None:
-            endpoint = self.store.note_failure(endpoint, now)
+            try:
+                endpoint = self.store.note_failure(endpoint, now)
+            except NotFound:  # deleted meanwhile
+                return
         if webhook_schedule.is_given_up(endpoint.failing_since, now):
             self._disable(endpoint, DisabledReason.FAILING)
 

@@ -1191,6 +1191,7 @@ export interface components {
             /**
              * Since
              * @description a date or an RFC 3339 time, included, by when the events were
+             * @example 2026-11-22
              */
             since: string;
         };
