@@ -1,5 +1,7 @@
-"""PayFlow: the routes, the queue's handler and the sweeper's schedule. No rules in here."""
+"""PayFlow: the routes, the queues' handlers and the sweeper's schedule. No rules in here."""
 
+import functools
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,16 +15,22 @@ from chalicelib.aws import dynamodb_client, logs_client, sqs_client
 from chalicelib.commands import (
     CheckHealth,
     CreateApiKey,
+    CreateEndpoint,
     CreatePayment,
     CreateRefund,
+    ListDeliveries,
     ListPayments,
     ReadLogs,
     ReadStats,
+    ReplayFailed,
     RollApiKey,
     SimulateReturn,
+    UpdateEndpoint,
 )
 from chalicelib.errors import (
     Conflict,
+    EndpointDisabled,
+    EndpointLimitReached,
     Forbidden,
     IdempotencyKeyReused,
     InvalidCursor,
@@ -39,35 +47,58 @@ from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import (
     BATCH_SIZE,
+    Deliver,
     Job,
     Message,
     Queue,
     SettlePayment,
     SettleRefund,
+    UnknownJob,
     work_off,
 )
 from chalicelib.refunds import Refunds
 from chalicelib.request_log import Logs, RequestLog
 from chalicelib.store import Store
 from chalicelib.sweeper import Sweeper
+from chalicelib.webhook_delivery import Courier
+from chalicelib.webhook_model import Delivery, Endpoint
+from chalicelib.webhook_outbox import Outbox
+from chalicelib.webhook_sender import Attempt, Sender
+from chalicelib.webhook_store import WebhookStore
+from chalicelib.webhooks import DeliveryPage, Replayed, Webhooks
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
+@functools.cache
+def sender() -> Sender:
+    """Made when it is first needed, and so by the delivery worker alone: it takes a while."""
+    return Sender(allows_private=settings.private_webhooks_allowed)
+
+
+def send(url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
+    return sender().send(url, body, headers)
+
+
 settings = config.from_environment()
+dynamodb, sqs = dynamodb_client(settings.region), sqs_client(settings.region)
 store = Store(
-    dynamodb_client(settings.region),
+    dynamodb,
     payments_table=settings.payments_table,
     idempotency_table=settings.idempotency_table,
 )
-queue = Queue(sqs_client(settings.region), settings.webhook_queue_url)
+webhook_store = WebhookStore(dynamodb, payments_table=settings.payments_table)
+queue = Queue(sqs, settings.webhook_queue_url)
+deliveries_queue = Queue(sqs, settings.deliveries_queue_url)
+outbox = Outbox(stage=settings.stage, store=webhook_store, queue=deliveries_queue, clock=now)
 payments = Payments(
     stage=settings.stage,
     store=store,
     queue=queue,
     processor=Simulator(),
+    outbox=outbox,
     simulation_allowed=settings.simulation_allowed,
     clock=now,
 )
@@ -76,12 +107,29 @@ refunds = Refunds(
     store=store,
     queue=queue,
     processor=Simulator(),
+    outbox=outbox,
     clock=now,
+)
+webhooks = Webhooks(
+    store=webhook_store,
+    outbox=outbox,
+    allows_private=settings.private_webhooks_allowed,
+    clock=now,
+)
+courier = Courier(
+    stage=settings.stage,
+    store=webhook_store,
+    queue=deliveries_queue,
+    send=send,
+    clock=now,
+    lease=timedelta(seconds=settings.delivery_lease_seconds),
 )
 unfinished = Sweeper(
     stage=settings.stage,
     store=store,
     queue=queue,
+    webhooks=webhook_store,
+    deliveries=deliveries_queue,
     unit=timedelta(seconds=settings.sweep_unit_seconds),
 )
 request_log = RequestLog(logs_client(settings.region), settings.api_log_group)
@@ -229,6 +277,161 @@ if settings.simulation_allowed:
         return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
 
 
+class DeliveryList(BaseModel):
+    """The newest deliveries of a payment, newest first."""
+
+    deliveries: list[Delivery]
+
+
+@app.route("/v1/payments/{payment_id}/deliveries", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "List the webhooks that tell of a payment, newest first",
+    Success(200, "at most 50", DeliveryList),
+    scope=Scope.READ,
+    refusals=(NotFound, Unavailable),
+)
+def list_payment_deliveries(call: Call[Any]) -> Answer:
+    payment_id = call.path["payment_id"]
+    store.get(payment_id)
+    found = DeliveryList(deliveries=webhook_store.of_payment(payment_id))
+    return Answer(200, exact_json.dumps(found.model_dump()), payment_id=payment_id)
+
+
+class NewEndpoint(Endpoint):
+    """An endpoint with the secret that it was just given: `secret` is shown this once."""
+
+    secret: str
+
+
+class EndpointList(BaseModel):
+    """Every endpoint, the oldest first."""
+
+    webhook_endpoints: list[Endpoint]
+
+
+def with_secret(status: int, endpoint: Endpoint) -> Answer:
+    return Answer(status, exact_json.dumps(endpoint.model_dump() | {"secret": endpoint.secret}))
+
+
+@app.route("/v1/webhook_endpoints", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Create a webhook endpoint",
+    Success(201, "the endpoint, with its secret, shown this once", NewEndpoint),
+    scope=Scope.ADMIN,
+    refusals=(EndpointLimitReached, Conflict, Unavailable),
+    body=CreateEndpoint,
+)
+def create_webhook_endpoint(call: Call[CreateEndpoint]) -> Answer:
+    return with_secret(201, webhooks.create(call.command))
+
+
+@app.route("/v1/webhook_endpoints", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "List the webhook endpoints", Success(200, "all of them", EndpointList), scope=Scope.ADMIN
+)
+def list_webhook_endpoints(_: Call[Any]) -> Answer:
+    found = EndpointList(webhook_endpoints=webhook_store.all())
+    return Answer(200, exact_json.dumps(found.model_dump()))
+
+
+@app.route("/v1/webhook_endpoints/{endpoint_id}", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "Get a webhook endpoint",
+    Success(200, "the endpoint", Endpoint),
+    scope=Scope.ADMIN,
+    refusals=(NotFound,),
+)
+def get_webhook_endpoint(call: Call[Any]) -> Answer:
+    endpoint = webhook_store.get(call.path["endpoint_id"])
+    return Answer(200, exact_json.dumps(endpoint.model_dump()))
+
+
+@app.route("/v1/webhook_endpoints/{endpoint_id}", methods=["PATCH"], **ANY_TYPE)
+@http.operation(
+    "Change a webhook endpoint",
+    Success(200, "the endpoint", Endpoint),
+    scope=Scope.ADMIN,
+    refusals=(NotFound, Conflict),
+    body=UpdateEndpoint,
+)
+def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Answer:
+    endpoint = webhooks.update(call.path["endpoint_id"], call.command)
+    return Answer(200, exact_json.dumps(endpoint.model_dump()))
+
+
+@app.route("/v1/webhook_endpoints/{endpoint_id}", methods=["DELETE"], **ANY_TYPE)
+@http.operation(
+    "Delete a webhook endpoint",
+    Success(204, "it is sent nothing any more", None),
+    scope=Scope.ADMIN,
+    refusals=(NotFound, Conflict),
+)
+def delete_webhook_endpoint(call: Call[Any]) -> Answer:
+    webhooks.delete(call.path["endpoint_id"])
+    return Answer(204, "")
+
+
+@app.route("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Give a webhook endpoint a new secret; the old one signs along for 24 hours",
+    Success(200, "the endpoint, with its new secret, shown this once", NewEndpoint),
+    scope=Scope.ADMIN,
+    refusals=(NotFound, Conflict),
+)
+def rotate_webhook_secret(call: Call[Any]) -> Answer:
+    return with_secret(200, webhooks.rotate(call.path["endpoint_id"]))
+
+
+@app.route("/v1/webhook_endpoints/{endpoint_id}/test", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Send a webhook endpoint a test event",
+    Success(201, "its delivery, on its way", Delivery),
+    scope=Scope.ADMIN,
+    refusals=(NotFound, EndpointDisabled),
+)
+def test_webhook_endpoint(call: Call[Any]) -> Answer:
+    delivery = webhooks.test(call.path["endpoint_id"])
+    return Answer(201, exact_json.dumps(delivery.model_dump()))
+
+
+@app.route("/v1/webhook_endpoints/{endpoint_id}/deliveries", methods=["GET"], **ANY_TYPE)
+@http.operation(
+    "List what was and is on its way to a webhook endpoint, newest first",
+    Success(200, "a page", DeliveryPage),
+    scope=Scope.READ,
+    refusals=(NotFound, InvalidCursor, Unavailable),
+    query=ListDeliveries,
+)
+def list_webhook_deliveries(call: Call[ListDeliveries]) -> Answer:
+    page = webhooks.deliveries(call.path["endpoint_id"], call.command)
+    return Answer(200, exact_json.dumps(page.model_dump()))
+
+
+@app.route("/v1/webhook_endpoints/{endpoint_id}/replay_failed", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Make the failed deliveries of a webhook endpoint again, the oldest first",
+    Success(200, "how many are due again: at most 100 a call", Replayed),
+    scope=Scope.WRITE,
+    refusals=(NotFound, EndpointDisabled, Conflict),
+    body=ReplayFailed,
+)
+def replay_failed_deliveries(call: Call[ReplayFailed]) -> Answer:
+    replayed = webhooks.replay_failed(call.path["endpoint_id"], call.command)
+    return Answer(200, exact_json.dumps(replayed.model_dump()))
+
+
+@app.route("/v1/deliveries/{delivery_id}/replay", methods=["POST"], **ANY_TYPE)
+@http.operation(
+    "Make a delivery again, at once, under the same webhook-id",
+    Success(200, "the delivery, on its way", Delivery),
+    scope=Scope.WRITE,
+    refusals=(NotFound, EndpointDisabled, Conflict),
+)
+def replay_delivery(call: Call[Any]) -> Answer:
+    delivery = webhooks.replay(call.path["delivery_id"])
+    return Answer(200, exact_json.dumps(delivery.model_dump()), payment_id=delivery.payment_id)
+
+
 @app.route("/v1/stats", methods=["GET"], **ANY_TYPE)
 @http.operation(
     "Count what was settled, by day, currency, type and status",
@@ -348,19 +551,44 @@ def describe_api(_: Call[Any]) -> Answer:
     return Answer(200, exact_json.dumps(openapi.document(app)))
 
 
-def work(job: Job) -> None:
+def settle(job: Job) -> None:
     match job:
         case SettlePayment(payment_id):
             payments.settle(payment_id)
         case SettleRefund(payment_id, refund_id):
             refunds.settle(payment_id, refund_id)
+        case Deliver():
+            raise UnknownJob("a delivery, in the queue of payments")
+
+
+def deliver(job: Job) -> None:
+    match job:
+        case Deliver(delivery_id):
+            courier.deliver(delivery_id)
+        case _:
+            raise UnknownJob("no delivery, in the queue of deliveries")
+
+
+def worked_off(event: SQSEvent, work: Callable[[Job], None]) -> dict[str, Any]:
+    messages = [Message(record.to_dict()["messageId"], record.body) for record in event]
+    failed = work_off(messages, work)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 @app.on_sqs_message(queue=settings.webhook_queue, batch_size=BATCH_SIZE, name="webhook_processor")
 def webhook_processor(event: SQSEvent) -> dict[str, Any]:
-    messages = [Message(record.to_dict()["messageId"], record.body) for record in event]
-    failed = work_off(messages, work)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    return worked_off(event, settle)
+
+
+# Ten batches of ten at once: as much as slow merchants may take of the account's concurrency.
+@app.on_sqs_message(
+    queue=settings.deliveries_queue,
+    batch_size=BATCH_SIZE,
+    maximum_concurrency=10,
+    name="delivery_worker",
+)
+def delivery_worker(event: SQSEvent) -> dict[str, Any]:
+    return worked_off(event, deliver)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")

@@ -34,6 +34,8 @@ from chalicelib.model import (
     check_bounds,
     exact_amount,
 )
+from chalicelib.webhook_model import DeliveryStatus, Subscription
+from chalicelib.webhook_url import MAX_URL_LENGTH
 
 MAX_METADATA_BYTES = 2048
 MAX_ERRORS_SHOWN = 20
@@ -341,6 +343,74 @@ class RollApiKey(BaseModel):
     overlap_hours: Annotated[int, BeforeValidator(_whole_json_number), Field(ge=0, le=168)] = 24
 
 
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_URL_LENGTH,
+        description="https, on port 443 or above 1023, on the public internet",
+        examples=["https://example.com/webhooks"],
+    ),
+]
+Subscriptions = Annotated[list[Subscription], Field(min_length=1, max_length=len(Subscription))]
+EndpointDescription = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+
+
+class CreateEndpoint(BaseModel):
+    """Where to send webhooks. Its secret is shown once, in the answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Url
+    events: Subscriptions = Field(
+        default=[Subscription.EVERYTHING], description="`*` is all of them, later ones too"
+    )
+    description: EndpointDescription | None = None
+
+
+class UpdateEndpoint(BaseModel):
+    """What is to change of an endpoint; what is left out or null stays, but for a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Url | None = None
+    events: Subscriptions | None = None
+    description: EndpointDescription | None = Field(default=None, description="null clears it")
+    enabled: Annotated[bool, Field(strict=True)] | None = Field(
+        default=None, description="enabling one again forgets its failures"
+    )
+
+
+class ListDeliveries(BaseModel):
+    """A page of what is and was on its way to an endpoint, newest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: DeliveryStatus | None = None
+    limit: Annotated[int, Field(ge=1, le=50), BeforeValidator(_whole_number)] = 20
+    cursor: Annotated[
+        str | None, Field(description="`next_cursor` of the page before, with the same filter")
+    ] = None
+
+
+class ReplayFailed(BaseModel):
+    """From when on the failed deliveries of an endpoint are to be made again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: Annotated[
+        datetime,
+        BeforeValidator(lambda value: _moment(value, end_of_day=False)),
+        WithJsonSchema(
+            {
+                "description": "a date or an RFC 3339 time, included, by when the events were",
+                "examples": ["2026-11-22"],
+                "anyOf": [{"type": "string", "format": form} for form in ("date", "date-time")],
+            }
+        ),
+    ]
+
+
 class CheckHealth(BaseModel):
     """Whether the service answers; with `deep=1`, whether its table and queue do too."""
 
@@ -382,6 +452,7 @@ _MESSAGES = {
     "too_long": "must have at most {max_length} entries",
     "too_short": "must have at least {min_length} entry",
     "list_type": "must be a list",
+    "bool_type": "must be true or false",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "model_type": "must be a JSON object",

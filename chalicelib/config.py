@@ -17,10 +17,15 @@ class Settings:
     region: str
     allowed_origin: str
     webhook_queue_url: str
+    deliveries_queue_url: str
     simulation_allowed: bool
     key_required: bool
     sweep_unit_seconds: int
     """The sweeper's period, and the unit of its age windows: 60 on AWS, shorter on a laptop."""
+    private_webhooks_allowed: bool
+    """Endpoints on any address and by HTTP: for the local stack's own merchant."""
+    delivery_lease_seconds: int
+    """How long a delivery is one worker's: longer than the function may run."""
 
     @property
     def payments_table(self) -> str:
@@ -39,19 +44,26 @@ class Settings:
     def webhook_queue(self) -> str:
         return f"payflow-webhooks-{self.stage}"
 
+    @property
+    def deliveries_queue(self) -> str:
+        return f"payflow-deliveries-{self.stage}"
+
 
 def from_environment(env: Mapping[str, str] = environ) -> Settings:
     """Raises MissingSetting. Fails closed: a key is required unless the stage says `open` in
-    so many words, and simulation is off unless it says `allowed`.
+    so many words; simulation, and webhooks to private addresses, are off unless it says `allowed`.
     """
     return Settings(
         stage=_required(env, "PAYFLOW_STAGE"),
         region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "ca-central-1",
         allowed_origin=_required(env, "PAYFLOW_ALLOWED_ORIGIN"),
         webhook_queue_url=_required(env, "PAYFLOW_WEBHOOK_QUEUE_URL"),
+        deliveries_queue_url=_required(env, "PAYFLOW_DELIVERIES_QUEUE_URL"),
         simulation_allowed=env.get("PAYFLOW_SIMULATION") == "allowed",
         key_required=env.get("PAYFLOW_AUTH") != "open",
         sweep_unit_seconds=int(env.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60")),
+        private_webhooks_allowed=env.get("PAYFLOW_WEBHOOKS_PRIVATE") == "allowed",
+        delivery_lease_seconds=int(env.get("PAYFLOW_DELIVERY_LEASE_SECONDS", "75")),
     )
 
 

@@ -13,6 +13,8 @@
     ├── PaymentNotCancelable      409 payment_not_cancelable
     ├── PaymentNotRefundable      409 payment_not_refundable
     ├── PaymentNotReturnable      409 payment_not_returnable
+    ├── EndpointLimitReached      409 endpoint_limit_reached
+    ├── EndpointDisabled          409 endpoint_disabled
     ├── BodyTooLarge              413 body_too_large
     ├── UnsupportedMediaType      415 unsupported_media_type
     ├── IdempotencyKeyReused      422 idempotency_key_reused
@@ -131,6 +133,14 @@ class PaymentNotRefundable(PayFlowError):
 
 class PaymentNotReturnable(PayFlowError):
     status, code, title = 409, "payment_not_returnable", "No bank returns the payment"
+
+
+class EndpointLimitReached(PayFlowError):
+    status, code, title = 409, "endpoint_limit_reached", "There are as many endpoints as can be"
+
+
+class EndpointDisabled(PayFlowError):
+    status, code, title = 409, "endpoint_disabled", "The webhook endpoint is disabled"
 
 
 class BodyTooLarge(PayFlowError):

@@ -1,4 +1,4 @@
-"""Lists of payments, newest first, a page at a time, and the cursor between pages.
+"""Lists, newest first, a page at a time, and the cursor between pages.
 
 Guarantee: whoever follows `next_cursor` to its end sees every payment that the index held at
 the start, once, while others are added and move. The list of everything walks an index whose
@@ -10,7 +10,8 @@ A page reads a bounded number of rows, so with a rare filter it may be short and
 
 import base64
 import hashlib
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,14 +19,13 @@ from chalicelib import exact_json
 from chalicelib.commands import ListPayments
 from chalicelib.errors import InvalidCursor, MalformedJson
 from chalicelib.model import Payment
-from chalicelib.store import (
+from chalicelib.store import Store, sort_key
+from chalicelib.tables import (
     EARLIEST,
     LATEST,
-    Store,
     from_moment,
     is_sort_key,
     just_before,
-    sort_key,
     to_moment,
 )
 
@@ -36,6 +36,21 @@ _FILTERED_READ: Final = 100
 _VERSION: Final = 1
 _CHECKSUM_BYTES: Final = 6
 _MAX_CURSOR_CHARACTERS: Final = 300
+
+
+Row = TypeVar("Row")
+Read = Callable[[str | None, int], list[tuple[str, Row | None]]]
+"""At most so many rows below a sort key, each with its own; None for one that is not there."""
+
+
+class Asked(Protocol):
+    """What every list is asked for."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def cursor(self) -> str | None: ...
 
 
 class Page(BaseModel):
@@ -50,30 +65,52 @@ class Page(BaseModel):
 
 def list_payments(store: Store, query: ListPayments) -> Page:
     """One page. Raises InvalidCursor or Unavailable."""
-    last = None if query.cursor is None else decode_cursor(query.cursor, query)
-    found: list[Payment] = []
+    payments, next_cursor = page(
+        lambda last, size: _read(store, query, last, size),
+        lambda payment: _matches(payment, query),
+        query,
+        query,
+        is_filtered=bool(query.type or query.currency),
+    )
+    return Page(payments=payments, next_cursor=next_cursor, count=len(payments))
+
+
+def page(
+    read: Read[Row],
+    matches: Callable[[Row], bool],
+    asked: Asked,
+    filters: BaseModel,
+    *,
+    is_filtered: bool,
+) -> tuple[list[Row], str | None]:
+    """The rows of one page, and the cursor of the next. Raises InvalidCursor, or what `read` does.
+
+    `filters` are what the cursor belongs to; `is_filtered` where not every row `matches`.
+    """
+    last = None if asked.cursor is None else decode_cursor(asked.cursor, filters)
+    found: list[Row] = []
     # One row more than is wanted tells whether there is a next page.
-    read_size = _FILTERED_READ if query.type or query.currency else query.limit + 1
+    read_size = _FILTERED_READ if is_filtered else asked.limit + 1
     for _ in range(MAX_ROWS // read_size):
-        rows = _read(store, query, last, read_size)
+        rows = read(last, read_size)
         is_end = len(rows) < read_size
-        for index, (last, payment) in enumerate(rows if is_end else rows[:-1], start=1):
-            if payment is not None and _matches(payment, query):
-                found.append(payment)
-                if len(found) == query.limit and index < len(rows):
-                    return _page(found, encode_cursor(last, query))
+        for index, (last, row) in enumerate(rows if is_end else rows[:-1], start=1):
+            if row is not None and matches(row):
+                found.append(row)
+                if len(found) == asked.limit and index < len(rows):
+                    return found, encode_cursor(last, filters)
         if is_end:
-            return _page(found, None)
-    return _page(found, encode_cursor(last, query)) if last else _page(found, None)
+            return found, None
+    return found, encode_cursor(last, filters) if last else None
 
 
-def encode_cursor(last: str, query: ListPayments) -> str:
+def encode_cursor(last: str, filters: BaseModel) -> str:
     """Opaque text that holds a version, the filter and the last sort key, with a checksum."""
-    content = exact_json.dumps([_VERSION, _filter_digest(query), last]).encode()
+    content = exact_json.dumps([_VERSION, _filter_digest(filters), last]).encode()
     return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, query: ListPayments) -> str:
+def decode_cursor(cursor: str, filters: BaseModel) -> str:
     """The sort key that the page before ended with.
 
     Raises InvalidCursor for a cursor that is garbled, cut or another filter's. The checksum
@@ -90,7 +127,7 @@ def decode_cursor(cursor: str, query: ListPayments) -> str:
     # What it says of itself need not be trusted: it must be what we would write for this place.
     if not (isinstance(last, str) and is_sort_key(last)):
         raise refusal
-    if encode_cursor(last, query) != cursor:
+    if encode_cursor(last, filters) != cursor:
         raise refusal
     return last
 
@@ -115,13 +152,9 @@ def _matches(payment: Payment, query: ListPayments) -> bool:
     return query.type in {None, payment.type} and query.currency in {None, payment.currency}
 
 
-def _page(payments: list[Payment], next_cursor: str | None) -> Page:
-    return Page(payments=payments, next_cursor=next_cursor, count=len(payments))
-
-
-def _filter_digest(query: ListPayments) -> str:
-    filters = query.model_dump(mode="json", exclude={"limit", "cursor"})
-    return hashlib.sha256(exact_json.canonical(filters).encode()).hexdigest()[:16]
+def _filter_digest(filters: BaseModel) -> str:
+    said = filters.model_dump(mode="json", exclude={"limit", "cursor"})
+    return hashlib.sha256(exact_json.canonical(said).encode()).hexdigest()[:16]
 
 
 def _checksum(content: bytes) -> bytes:

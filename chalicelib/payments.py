@@ -45,6 +45,7 @@ from chalicelib.processor import (
 from chalicelib.queue_jobs import Queue, SettlePayment, hint
 from chalicelib.store import PaymentMoved, RecordExists, Store, on_the_latest
 from chalicelib.telemetry import log
+from chalicelib.webhook_outbox import Outbox
 
 _CREATE: Final = "create_payment"
 
@@ -65,6 +66,7 @@ class Payments:
     store: Store
     queue: Queue
     processor: Processor
+    outbox: Outbox
     simulation_allowed: bool
     clock: Callable[[], datetime]
 
@@ -134,12 +136,14 @@ class Payments:
         change = settled(payment, self.processor.settle(payment), self.clock())
         if change is None:
             return
+        deliveries = self.outbox.deliveries(change, created=payment.created_at)
         try:
-            self.store.change(payment, change)
+            self.store.change(payment, change, deliveries)
         except PaymentMoved as moved:
             if moved.current.status is Status.PROCESSING:
                 raise
             return  # another worker was faster
+        self.outbox.hint(deliveries)
         log("payment_settled", payment_id=payment_id, status=change.payment.status)
 
     def check(self) -> None:
@@ -150,9 +154,13 @@ class Payments:
     def _take(self, payment_id: str, step: Callable[[Payment], Change]) -> Payment:
         """Take `step` from where the payment stands, be it while others move it."""
 
+        asked_at = self.clock()
+
         def attempt(payment: Payment) -> Payment:
             change = step(payment)
-            self.store.change(payment, change)
+            deliveries = self.outbox.deliveries(change, created=asked_at)
+            self.store.change(payment, change, deliveries)
+            self.outbox.hint(deliveries)
             return change.payment
 
         return on_the_latest(self.store.get(payment_id), attempt)

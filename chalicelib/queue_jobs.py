@@ -1,4 +1,4 @@
-"""The work queue: typed jobs, and the only module that talks to SQS.
+"""The work queues: typed jobs, and the only module that talks to SQS.
 
 Guarantee: a message is a hint and nothing more, so losing, repeating or reordering one is
 harmless. What a worker cannot finish is reported back to the queue when another try could
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,12 +23,16 @@ from chalicelib import exact_json
 from chalicelib.errors import MalformedJson, Unavailable
 from chalicelib.model import PAYMENT_ID, REFUND_ID
 from chalicelib.telemetry import count, log, log_exception
+from chalicelib.webhook_model import DELIVERY_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH_SIZE: Final = 10
 """SQS sends at most 10 messages in a call, and hands a Lambda as many in ours."""
+
+MAX_DELAY: Final = timedelta(minutes=15)
+"""SQS keeps no message back for longer."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,20 @@ class SettleRefund:
     refund_id: str
 
 
-Job = SettlePayment | SettleRefund
+@dataclass(frozen=True)
+class Deliver:
+    """Look at this delivery, and make its next attempt if that is due."""
+
+    delivery_id: str
+
+
+Job = SettlePayment | SettleRefund | Deliver
 _TYPES: Final[Mapping[str, type[Job]]] = {
     "settle_payment": SettlePayment,
     "settle_refund": SettleRefund,
+    "deliver": Deliver,
 }
-_IDS: Final = {"payment_id": PAYMENT_ID, "refund_id": REFUND_ID}
+_IDS: Final = {"payment_id": PAYMENT_ID, "refund_id": REFUND_ID, "delivery_id": DELIVERY_ID}
 
 
 @dataclass(frozen=True)
@@ -70,16 +83,18 @@ class UnknownJob(Exception):
 
 
 class Queue:
-    """The webhook queue of one stage."""
+    """One queue of one stage."""
 
     def __init__(self, sqs: "SQSClient", url: str) -> None:
         self._sqs = sqs
         self._url = url
 
-    def send(self, job: Job) -> None:
-        """Send one hint, in one try. Raises Unavailable."""
+    def send(self, job: Job, *, delay_seconds: int = 0) -> None:
+        """Send one hint, in one try, to be seen after so long. Raises Unavailable."""
         with _any_failure_is_unavailable():
-            self._sqs.send_message(QueueUrl=self._url, MessageBody=encode(job))
+            self._sqs.send_message(
+                QueueUrl=self._url, MessageBody=encode(job), DelaySeconds=delay_seconds
+            )
 
     def send_all(self, jobs: Iterable[Job]) -> int:
         """Send hints ten to a call; returns how many SQS took. Raises Unavailable."""

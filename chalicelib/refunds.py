@@ -26,6 +26,7 @@ from chalicelib.processor import Completed, Failed, Pending, Processor
 from chalicelib.queue_jobs import Queue, SettleRefund, hint
 from chalicelib.store import RecordExists, RefundSettled, Store, on_the_latest
 from chalicelib.telemetry import log
+from chalicelib.webhook_outbox import Outbox
 
 _CREATE: Final = "create_refund"
 
@@ -46,6 +47,7 @@ class Refunds:
     store: Store
     queue: Queue
     processor: Processor
+    outbox: Outbox
     clock: Callable[[], datetime]
 
     def create(self, payment_id: str, command: CreateRefund, *, actor: str) -> Created:
@@ -122,7 +124,9 @@ class Refunds:
                 change = payment.complete_refund(refund, now, actor=SYSTEM)
             case Failed(code):
                 change = payment.fail_refund(refund, code, now, actor=SYSTEM)
-        self.store.settle_refund(payment, refund, change)
+        deliveries = self.outbox.deliveries(change, created=refund.created_at)
+        self.store.settle_refund(payment, refund, change, deliveries)
+        self.outbox.hint(deliveries)
         return change
 
 

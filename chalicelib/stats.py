@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from chalicelib.commands import ReadStats
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.model import Day, Total
-from chalicelib.store import Store, from_moment, to_moment
+from chalicelib.store import Store
+from chalicelib.tables import from_moment, to_moment
 
 MAX_DAYS: Final = 92
 """A quarter: each day is a read of every shard."""

@@ -1,4 +1,4 @@
-"""Finds what is still processing and sends its hint again, so that a lost one loses nothing.
+"""Finds what is unfinished and sends its hint again, so that a lost one loses nothing.
 
 Guarantee: keeps no state and never scans. Every run asks an index for what has certain ages, at
 the time for which it was scheduled; one that was missed is made good at the next doubling. What
@@ -6,28 +6,36 @@ has outlived them all is stuck: counted, reported, and never in the way of what 
 
     age   0   1   2──3   4──5       8──9              16──17  …  2¹³ units   stuck
                    └─ hint ─┴─ hint ───┴─ hint ──────────┴─ hint ──────┴─ reported
+
+A payment's or refund's age counts from when it was made; a delivery's from when it was due, which
+is also how an attempt that is due later than SQS can wait comes to be made. Its first window is
+one unit old, and where nothing is due one look at each shard is all.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from chalicelib.errors import Unavailable
-from chalicelib.queue_jobs import Job, Queue, SettlePayment, SettleRefund
-from chalicelib.store import EARLIEST, Entry, RefundEntry, Store, just_after, to_moment
+from chalicelib.queue_jobs import Deliver, Job, Queue, SettlePayment, SettleRefund
+from chalicelib.store import Entry, RefundEntry, Store
+from chalicelib.tables import EARLIEST, just_after, to_moment
 from chalicelib.telemetry import count, log
+from chalicelib.webhook_store import DUE_SHARDS, WebhookStore
+from chalicelib.webhook_store import Entry as DeliveryEntry
 
 _DOUBLINGS: Final = range(1, 14)
 _PAGE: Final = 500
 _STUCK_SHOWN: Final = 10
 MAX_STUCK_COUNTED: Final = 1000
-"""Of payments, and of refunds."""
-Found = TypeVar("Found", Entry, RefundEntry)
+"""Of payments, of refunds, and of the deliveries in a shard."""
+Found = TypeVar("Found", Entry, RefundEntry, DeliveryEntry)
 
 
 class Swept(NamedTuple):
-    """What one run of the sweeper found. `stuck` are payments and refunds."""
+    """What one run of the sweeper found. `stuck` are payments, refunds and deliveries."""
 
     hinted: int
     stuck: int
@@ -40,52 +48,76 @@ class Sweeper:
     stage: str
     store: Store
     queue: Queue
+    webhooks: WebhookStore
+    deliveries: Queue
     unit: timedelta
 
     def sweep(self, now: datetime) -> Swept:
-        """Send again the hints of what is processing too long, youngest first.
+        """Send again the hints of what is unfinished too long, youngest first.
 
         What is stuck is reported whatever became of the rest. Raises Unavailable when some
         hints could not be sent.
         """
         hinted = 0
         outage: Unavailable | None = None
-        for lower, upper in age_windows(now, self.unit):
+        late = [shard for shard in range(DUE_SHARDS) if self._has_late(shard, now)]
+        for send in [*self._of_what_is_processing(now), *self._of_what_is_due(late, now)]:
             try:
-                hinted += self._hint_all(lower, upper)
+                hinted += send()
             except Unavailable as error:
                 outage = error
-        bound = (EARLIEST, stuck_before(now, self.unit), MAX_STUCK_COUNTED)
-        payments = [entry.payment_id for entry in self.store.processing(*bound)]
-        refunds = [entry.refund_id for entry in self.store.processing_refunds(*bound)]
-        for kind, stuck in [("payments_stuck", payments), ("refunds_stuck", refunds)]:
-            if stuck:
-                oldest = stuck[:_STUCK_SHOWN]
-                log(kind, count=len(stuck), at_most=MAX_STUCK_COUNTED, oldest=oldest)
-        count(
-            self.stage,
-            SweeperHeartbeat=1,
-            HintsResent=hinted,
-            StuckPayments=len(payments),
-            StuckRefunds=len(refunds),
-        )
+        stuck = self._stuck(late, now)
+        for kind, ids in stuck.items():
+            if ids:
+                oldest = ids[:_STUCK_SHOWN]
+                log(f"{kind}_stuck", count=len(ids), at_most=MAX_STUCK_COUNTED, oldest=oldest)
+        counts = {f"Stuck{kind.capitalize()}": len(ids) for kind, ids in stuck.items()}
+        count(self.stage, SweeperHeartbeat=1, HintsResent=hinted, **counts)
         if outage is not None:
             raise outage
-        return Swept(hinted, len(payments) + len(refunds))
+        return Swept(hinted, sum(counts.values()))
 
     def hint_stuck(self, now: datetime) -> int:
         """Send hints of all that the sweeper has given up; returns how many. Raises Unavailable."""
-        return self._hint_all(EARLIEST, stuck_before(now, self.unit))
+        given_up = (EARLIEST, stuck_before(now, self.unit))
+        hinted = self.queue.send_all(self._jobs(*given_up))
+        for shard in range(DUE_SHARDS):
+            hinted += self.deliveries.send_all(self._due_jobs(shard, *given_up))
+        return hinted
 
-    def _hint_all(self, lower: str, upper: str) -> int:
-        """Hint of every payment and refund that is processing and lies in the range."""
-        return self.queue.send_all(self._jobs(lower, upper))
+    def _of_what_is_processing(self, now: datetime) -> Iterator[Callable[[], int]]:
+        """Sends of hints, each of which returns how many it sent or raises Unavailable."""
+        for window in age_windows(now, self.unit):
+            yield partial(self.queue.send_all, self._jobs(*window))
+
+    def _of_what_is_due(self, shards: list[int], now: datetime) -> Iterator[Callable[[], int]]:
+        for window in [_just_late(now, self.unit), *age_windows(now, self.unit)]:
+            for shard in shards:
+                yield partial(self.deliveries.send_all, self._due_jobs(shard, *window))
+
+    def _has_late(self, shard: int, now: datetime) -> bool:
+        """Whether anything in the shard has been due for a unit."""
+        return bool(self.webhooks.due(shard, EARLIEST, to_moment(now - self.unit), 1))
+
+    def _stuck(self, shards: list[int], now: datetime) -> dict[str, list[str]]:
+        """The ids of what has outlived every window, by kind; oldest first, within a shard."""
+        bound = (EARLIEST, stuck_before(now, self.unit), MAX_STUCK_COUNTED)
+        due = [self.webhooks.due(shard, *bound) for shard in shards]
+        return {
+            "payments": [entry.payment_id for entry in self.store.processing(*bound)],
+            "refunds": [entry.refund_id for entry in self.store.processing_refunds(*bound)],
+            "deliveries": [entry.delivery_id for entries in due for entry in entries],
+        }
 
     def _jobs(self, lower: str, upper: str) -> Iterator[Job]:
         for payment in _walked(self.store.processing, lower, upper):
             yield SettlePayment(payment.payment_id)
         for refund in _walked(self.store.processing_refunds, lower, upper):
             yield SettleRefund(refund.payment_id, refund.refund_id)
+
+    def _due_jobs(self, shard: int, lower: str, upper: str) -> Iterator[Job]:
+        for delivery in _walked(partial(self.webhooks.due, shard), lower, upper):
+            yield Deliver(delivery.delivery_id)
 
 
 def _walked(
@@ -107,6 +139,11 @@ def age_windows(now: datetime, unit: timedelta) -> list[tuple[str, str]]:
     meet what is processing once in each. One that was missed is made good at the next doubling.
     """
     return [(to_moment(now - unit * (2**k + 1)), to_moment(now - unit * 2**k)) for k in _DOUBLINGS]
+
+
+def _just_late(now: datetime, unit: timedelta) -> tuple[str, str]:
+    """The window before the others: the ages from one unit to two."""
+    return to_moment(now - unit * 2), to_moment(now - unit)
 
 
 def stuck_before(now: datetime, unit: timedelta) -> str:

@@ -3,8 +3,8 @@
     the data stack ──▶ chalice deploy ──▶ partial batches switched on
 
 Guarantee: Chalice starts only when the tables and queues are there, and this ends well only when
-Lambda honours the failures that the queue's function reports. (Between the two steps it does not:
-what fails then is lost from the queue, and the sweeper makes it good.) What Chalice cannot do
+Lambda honours the failures that the queues' functions report. (Between the two steps it does not:
+what fails then is lost from its queue, and the sweeper makes it good.) What Chalice cannot do
 stays out: throttling, API Gateway's own answers as problems, access logs, and the alarms on the
 API and the functions. `make deploy` does all of it.
 """
@@ -31,6 +31,12 @@ from infra.stacks import DeployError, Stack, choose_region, parameter_values
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
 """Where Chalice remembers what it has made."""
+
+_FEEDING: Final = {
+    "WebhookQueue": "PAYFLOW_WEBHOOK_QUEUE_URL",
+    "DeliveriesQueue": "PAYFLOW_DELIVERIES_QUEUE_URL",
+}
+"""The queues that feed functions, each with the setting that names it to the app."""
 
 _SETTLED: Final = frozenset({"Enabled", "Disabled"})
 _PATIENCE_SECONDS: Final = 300
@@ -79,13 +85,17 @@ def deploy(stage: str, origin: str, email: str) -> None:
         try:
             _run_chalice(project, stage)
         finally:
-            # Also when it broke off: Chalice must know what it made, and the queue may feed its
+            # Also when it broke off: Chalice must know what it made, and a queue may feed its
             # function already.
             if (project / _DEPLOYED).exists():
                 shutil.copytree(project / _DEPLOYED, remembered, dirs_exist_ok=True)
-            sources = switch_on_partial_batches(boto3.client("lambda"), outputs["WebhookQueueArn"])
-    if sources == 0:
-        raise DeployError("Chalice made no event source for the queue: nothing receives from it")
+            lambdas = boto3.client("lambda")
+            sources = {
+                queue: switch_on_partial_batches(lambdas, outputs[f"{queue}Arn"])
+                for queue in _FEEDING
+            }
+    if unread := [queue for queue, number in sources.items() if number == 0]:
+        raise DeployError(f"Chalice made no event source for {', '.join(unread)}")
 
 
 def prepare(
@@ -94,9 +104,8 @@ def prepare(
     """A copy of the project with what Chalice has no references for written out."""
     copy_sources(project)
     shutil.copyfile(ROOT / "requirements.txt", project / "requirements.txt")
-    queue_url = outputs["WebhookQueueUrl"]
-    known = {"PAYFLOW_ALLOWED_ORIGIN": origin, "PAYFLOW_WEBHOOK_QUEUE_URL": queue_url}
-    add_settings(project, stage, known)
+    urls = {setting: outputs[f"{queue}Url"] for queue, setting in _FEEDING.items()}
+    add_settings(project, stage, {"PAYFLOW_ALLOWED_ORIGIN": origin, **urls})
     arns = {
         f"{name.removesuffix('Arn')}.Arn": value
         for name, value in outputs.items()

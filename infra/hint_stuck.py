@@ -30,7 +30,9 @@ def hint_stuck(stage: str) -> int:
     sweeper = Sweeper(
         stage=stage,
         store=stages.store_of(stage),
-        queue=stages.queue_of(stage),
+        queue=stages.queue_of(stage, "webhooks"),
+        webhooks=stages.webhook_store_of(stage),
+        deliveries=stages.queue_of(stage, "deliveries"),
         unit=timedelta(seconds=int(os.environ.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60"))),
     )
     return sweeper.hint_stuck(datetime.now(UTC))

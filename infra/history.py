@@ -13,6 +13,7 @@ from typing import Final
 from chalicelib.commands import CreatePayment, validated
 from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
+from chalicelib.webhook_outbox import Outbox
 from infra import seed
 from infra import stage as stages
 from infra.local.settings import STAGE, SetupError
@@ -36,8 +37,14 @@ def make(now: datetime) -> int:
     payments = Payments(
         stage=STAGE,
         store=stages.store_of(STAGE),
-        queue=stages.queue_of(STAGE),
+        queue=stages.queue_of(STAGE, "webhooks"),
         processor=Simulator(),
+        outbox=Outbox(
+            stage=STAGE,
+            store=stages.webhook_store_of(STAGE),
+            queue=stages.queue_of(STAGE, "deliveries"),
+            clock=lambda: now,
+        ),
         simulation_allowed=True,
         clock=lambda: now,
     )

@@ -15,6 +15,7 @@ def main() -> None:
         PAYFLOW_SIMULATION="allowed",  # all that a stage may have
         PAYFLOW_ALLOWED_ORIGIN="https://origin.invalid",
         PAYFLOW_WEBHOOK_QUEUE_URL="https://queue.invalid",
+        PAYFLOW_DELIVERIES_QUEUE_URL="https://deliveries.invalid",
     )
     import app
 

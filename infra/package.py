@@ -36,6 +36,7 @@ _ARM64: Final = 183
 _KNOWN_ONCE_DEPLOYED: Final = {
     "PAYFLOW_ALLOWED_ORIGIN": "https://origin.invalid",
     "PAYFLOW_WEBHOOK_QUEUE_URL": "https://queue.invalid",
+    "PAYFLOW_DELIVERIES_QUEUE_URL": "https://deliveries.invalid",
 }
 """What importing the app needs though only an account can say it; replaced in the template."""
 

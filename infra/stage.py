@@ -10,6 +10,7 @@ import boto3
 from chalicelib.aws import dynamodb_client, sqs_client
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
+from chalicelib.webhook_store import WebhookStore
 from infra.local import settings, supervisor
 from infra.stacks import choose_region
 
@@ -32,9 +33,15 @@ def store_of(stage: str) -> Store:
     )
 
 
-def queue_of(stage: str) -> Queue:
-    """Raises what boto3 raises."""
+def webhook_store_of(stage: str) -> WebhookStore:
+    return WebhookStore(
+        dynamodb_client(os.environ["AWS_REGION"]), payments_table=f"payflow-payments-{stage}"
+    )
+
+
+def queue_of(stage: str, kind: str) -> Queue:
+    """Of `webhooks` or `deliveries`. Raises what boto3 raises."""
     region = os.environ["AWS_REGION"]
-    name = f"payflow-webhooks-{stage}"
+    name = f"payflow-{kind}-{stage}"
     url = boto3.client("sqs", region_name=region).get_queue_url(QueueName=name)["QueueUrl"]
     return Queue(sqs_client(region), url)

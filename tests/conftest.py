@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,10 @@ from chalicelib.queue_jobs import Job, Queue
 from chalicelib.refunds import Refunds
 from chalicelib.store import Store
 from chalicelib.sweeper import Sweeper
+from chalicelib.webhook_delivery import Courier, Send
+from chalicelib.webhook_outbox import Outbox
+from chalicelib.webhook_sender import Attempt as Answer
+from chalicelib.webhook_store import WebhookStore
 from tests import engines, iam
 
 if TYPE_CHECKING:
@@ -33,10 +37,12 @@ if TYPE_CHECKING:
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="ca-central-1")
 REGION = "ca-central-1"
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
+DELIVERIES_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-deliveries-test"
 SETTINGS = {
     "PAYFLOW_STAGE": "test",
     "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
     "PAYFLOW_WEBHOOK_QUEUE_URL": QUEUE_URL,
+    "PAYFLOW_DELIVERIES_QUEUE_URL": DELIVERIES_URL,
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "open",
 }
@@ -127,11 +133,14 @@ def sqs(moto_dynamodb: "DynamoDBClient") -> "SQSClient":
 def payments(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) -> Payments:
     """The use cases on moto, one thread only."""
     url = sqs.create_queue(QueueName="payflow-webhooks-test")["QueueUrl"]
+    deliveries = sqs.create_queue(QueueName="payflow-deliveries-test")["QueueUrl"]
+    store = new_store(moto_dynamodb)
     return Payments(
         stage="test",
-        store=new_store(moto_dynamodb),
+        store=store,
         queue=Queue(sqs, url),
         processor=Simulator(),
+        outbox=Outbox("test", webhooks_beside(store), Queue(sqs, deliveries), clock),
         simulation_allowed=True,
         clock=clock,
     )
@@ -148,7 +157,12 @@ def refunds_beside(payments: Payments) -> Refunds:
     return Refunds(**shared)
 
 
-SHARED = {"stage", "store", "queue", "processor", "clock"}
+SHARED = {"stage", "store", "queue", "processor", "outbox", "clock"}
+
+
+def webhooks_beside(store: Store) -> WebhookStore:
+    """On the same table."""
+    return WebhookStore(store._payments._dynamodb, payments_table=store._payments.name)
 
 
 class KeptQueue(Queue):
@@ -156,14 +170,36 @@ class KeptQueue(Queue):
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+        self.delays: list[int] = []
+        """Of the jobs that were sent one by one."""
 
-    def send(self, job: Job) -> None:
+    def send(self, job: Job, *, delay_seconds: int = 0) -> None:
         self.jobs.append(job)
+        self.delays.append(delay_seconds)
 
     def send_all(self, jobs: Iterable[Job]) -> int:
         before = len(self.jobs)
         self.jobs.extend(jobs)
         return len(self.jobs) - before
+
+
+def courier_on(
+    webhooks: WebhookStore, queue: Queue, clock: Callable[[], datetime], send: Send | None = None
+) -> Courier:
+    """A delivery worker whose POSTs are all answered, unless `send` says otherwise."""
+
+    def answer_all(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        return Answer(200, 12, "ok", None, None, None)
+
+    return Courier(
+        stage="test",
+        store=webhooks,
+        queue=queue,
+        send=send or answer_all,
+        clock=clock,
+        lease=timedelta(seconds=75),
+        chance=lambda: 0.5,
+    )
 
 
 def payments_on(store: Store, clock: Callable[[], datetime]) -> Payments:
@@ -173,6 +209,7 @@ def payments_on(store: Store, clock: Callable[[], datetime]) -> Payments:
         store=store,
         queue=KeptQueue(),
         processor=Simulator(),
+        outbox=Outbox("test", webhooks_beside(store), KeptQueue(), clock),
         simulation_allowed=True,
         clock=clock,
     )
@@ -180,7 +217,15 @@ def payments_on(store: Store, clock: Callable[[], datetime]) -> Payments:
 
 @pytest.fixture
 def sweeper(payments: Payments) -> Sweeper:
-    return Sweeper("test", payments.store, payments.queue, timedelta(minutes=1))
+    outbox = payments.outbox
+    return Sweeper(
+        stage="test",
+        store=payments.store,
+        queue=payments.queue,
+        webhooks=outbox.store,
+        deliveries=outbox.queue,
+        unit=timedelta(minutes=1),
+    )
 
 
 def refund_command(**fields: Any) -> CreateRefund:

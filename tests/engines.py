@@ -74,6 +74,17 @@ def _fetched() -> Path:
     return emulator
 
 
+def node_packages() -> Path:
+    """The dashboard's node_modules, for tests that run Node."""
+    packages = ROOT / "frontend" / "node_modules"
+    if shutil.which("node") is None or not packages.exists():
+        reason = "Node or frontend/node_modules is missing; `make test` installs the latter"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return packages
+
+
 def create_tables(dynamodb: "DynamoDBClient", stage: str) -> None:
     """The tables of infra/backend.yaml, through the API: neither engine has CloudFormation."""
     for table in provision.tables(stage):

@@ -108,7 +108,7 @@ def test_a_typing_error_and_another_stages_key_cost_no_look_up(
 def test_nothing_that_is_kept_tells_the_key(engine: "DynamoDBClient", keys: ApiKeys) -> None:
     issued = make(keys, "admin")
     keys.admit(bearer(issued), Scope.READ)
-    kept = str(engine.scan(TableName=keys.store._payments)["Items"])
+    kept = str(engine.scan(TableName=keys.store._payments.name)["Items"])
     random_part = issued.secret.removeprefix("pf_test_")
     assert issued.key.digest in kept
     assert not [start for start in range(0, 64, 8) if random_part[start : start + 8] in kept]
@@ -235,7 +235,7 @@ def test_the_last_use_is_noted_to_the_hour_with_one_write(store: Store, clock: C
     keys = process_of(store, clock)
     issued = make(keys)
     writes: list[str] = []
-    store._dynamodb.meta.events.register(
+    store._payments._dynamodb.meta.events.register(
         "before-call.dynamodb.UpdateItem", lambda **_: writes.append("UpdateItem")
     )
     for _ in range(4):  # within the hour, and each a look-up of its own

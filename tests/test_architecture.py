@@ -11,21 +11,31 @@ MODULES = sorted((ROOT / "chalicelib").glob("*.py"))
 LAYERS = [
     {"openapi"},
     {"api"},
-    {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"},
-    {"store", "queue_jobs", "request_log"},
-    {"idempotency", "processor", "aws", "commands"},
-    {"model", "exact_json"},
+    {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"}
+    | {"webhooks", "webhook_delivery"},
+    {"webhook_outbox"},
+    {"store", "webhook_store", "queue_jobs", "request_log"},
+    {"tables"},
+    {"idempotency", "processor", "aws", "commands", "webhook_sender", "webhook_signature"},
+    {"webhook_model"},
+    {"model", "exact_json", "webhook_url", "webhook_schedule"},
     {"errors"},
 ]
 LEAVES = {"config", "telemetry"}
 OWNERS = {
-    "boto3": {"aws", "store"},  # store: only the types of DynamoDB's attributes
-    "botocore": {"aws", "store", "queue_jobs"},
+    "boto3": {"aws", "tables"},  # tables: only the types of DynamoDB's attributes
+    "botocore": {"aws", "tables", "queue_jobs"},
     "chalice": {"api", "openapi"},
     "os": {"config"},
     "simplejson": {"exact_json", "telemetry"},
     "iso4217": {"model"},
     "ulid": {"model"},
+    "socket": {"webhook_sender"},
+    "ssl": {"webhook_sender"},
+    "h11": {"webhook_sender"},
+    "certifi": {"webhook_sender"},
+    "ipaddress": {"webhook_url"},
+    "standardwebhooks": {"webhook_signature"},
 }
 
 

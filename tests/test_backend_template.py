@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.queue_jobs import MAX_DELAY
 from chalicelib.sweeper import Sweeper
 from infra.local.provision import template
 from tests.conftest import START
@@ -24,7 +25,7 @@ def test_a_table_is_on_demand_encrypted_recoverable_and_outlives_its_stack(table
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_the_payments_table_has_its_two_indexes_and_no_other() -> None:
+def test_the_payments_table_has_its_four_indexes_and_no_other() -> None:
     indexes = {
         index["IndexName"]: (
             [key["AttributeName"] for key in index["KeySchema"]],
@@ -35,6 +36,8 @@ def test_the_payments_table_has_its_two_indexes_and_no_other() -> None:
     assert indexes == {
         "status-createdAt-index": (["status", "createdAt"], "ALL"),
         "all-createdAt-index": (["listing", "createdAt"], "KEYS_ONLY"),
+        "endpoint-deliveryAt-index": (["endpointId", "deliveryAt"], "KEYS_ONLY"),
+        "due-index": (["due", "dueAt"], "KEYS_ONLY"),
     }
 
 
@@ -43,11 +46,12 @@ def test_idempotency_records_expire_by_their_own_attribute() -> None:
     assert ttl == {"AttributeName": "expiresAt", "Enabled": True}
 
 
-def test_a_message_is_tried_three_times_and_then_kept_for_14_days() -> None:
-    redrive = RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]
+@pytest.mark.parametrize("kind", ["Webhook", "Deliveries"])
+def test_a_message_is_tried_three_times_and_then_kept_for_14_days(kind: str) -> None:
+    redrive = RESOURCES[f"{kind}Queue"]["Properties"]["RedrivePolicy"]
     assert redrive["maxReceiveCount"] == 3
-    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["WebhookDeadLetterQueue", "Arn"]}
-    dead = RESOURCES["WebhookDeadLetterQueue"]["Properties"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{kind}DeadLetterQueue", "Arn"]}
+    dead = RESOURCES[f"{kind}DeadLetterQueue"]["Properties"]
     assert dead["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
 
 
@@ -77,6 +81,8 @@ def test_names_carry_the_stage() -> None:
         "payflow-idempotency-${Stage}",
         "payflow-webhooks-${Stage}",
         "payflow-webhooks-dlq-${Stage}",
+        "payflow-deliveries-${Stage}",
+        "payflow-deliveries-dlq-${Stage}",
     } <= set(names)
 
 
@@ -107,14 +113,14 @@ def test_every_queue_refuses_whoever_comes_without_tls() -> None:
 
 def test_no_log_is_kept_for_ever() -> None:
     groups = of_type("AWS::Logs::LogGroup")
-    assert len(groups) == 3
+    assert len(groups) == 4
     for group in groups.values():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 def test_every_alarm_tells_the_topic_when_it_comes_and_when_it_goes() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 12
+    assert len(alarms) == 20
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
 
@@ -149,6 +155,7 @@ def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
         ("SilentSweeperAlarm", "SweeperHeartbeat"),
         ("StuckPaymentsAlarm", "StuckPayments"),
         ("StuckRefundsAlarm", "StuckRefunds"),
+        ("StuckDeliveriesAlarm", "StuckDeliveries"),
     ],
 )
 def test_alarms_on_our_own_metrics_name_them_as_the_sweeper_writes_them(
@@ -168,3 +175,6 @@ def test_a_single_message_that_fails_is_no_alarm_for_age() -> None:
     visibility_seconds = TEMPLATE_BODY["Parameters"]["VisibilityTimeoutSeconds"]["Default"]
     tries = RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
     assert RESOURCES["OldMessagesAlarm"]["Properties"]["Threshold"] > visibility_seconds * tries
+    kept_back = MAX_DELAY.total_seconds()
+    threshold = RESOURCES["OldDeliveriesAlarm"]["Properties"]["Threshold"]
+    assert threshold > kept_back + visibility_seconds * tries

@@ -3,11 +3,12 @@
 Emulators count transactions each in their own way, so the units are computed from the
 requests as recorded, for items up to 1 KB:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
-A transacted write counts twice; an index entry that appears or changes is one more write, one
-whose key changes is two (the old entry goes, the new one comes).
+A transacted write counts twice; an index entry that appears, changes or goes is one more write,
+one whose key changes is two (the old entry goes, the new one comes).
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,14 +17,18 @@ import pytest
 
 from chalicelib import stats
 from chalicelib import store as store_module
-from chalicelib.commands import ListPayments, ReadStats
+from chalicelib.commands import CreateEndpoint, ListPayments, ReadStats
 from chalicelib.listing import list_payments
 from chalicelib.model import Payment
 from chalicelib.payments import Payments
 from chalicelib.refunds import Refunds
 from chalicelib.store import TOTALS_SHARDS
 from chalicelib.sweeper import Sweeper
-from tests.conftest import Clock, command, refund_command
+from chalicelib.tables import encode
+from chalicelib.webhook_model import Endpoint
+from chalicelib.webhook_store import DUE_SHARDS, delivery_item
+from chalicelib.webhooks import Webhooks
+from tests.conftest import Clock, command, courier_on, refund_command
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
 INDEXES = {
     "status-createdAt-index": ("status", "createdAt"),
     "all-createdAt-index": ("listing", "createdAt"),
+    "endpoint-deliveryAt-index": ("endpointId", "deliveryAt"),
+    "due-index": ("due", "dueAt"),
 }
 Row = dict[str, Any]
 
@@ -70,8 +77,9 @@ class Meter:
             for item in params["TransactItems"]:
                 (kind, write), *_ = item.items()
                 self._write_units += self._written(kind, write, transacted=True)
-        elif model.name == "UpdateItem":
-            self._write_units += self._written("Update", params, transacted=False)
+        elif model.name in {"UpdateItem", "PutItem"}:
+            kind = model.name.removesuffix("Item")
+            self._write_units += self._written(kind, params, transacted=False)
 
     def _after(self, model: Any, parsed: Row, **_: Any) -> None:
         consistent = self._is_consistent
@@ -93,7 +101,7 @@ class Meter:
             before, after = {}, write["Item"]
         else:
             before = self._row(write)
-            after = before | changes(write, before)
+            after = changed(before, write)
         units = math.ceil(max(size_bytes(before), size_bytes(after)) / 1024)
         in_payments: bool = write["TableName"].startswith("payflow-payments")
         return units * (2 if transacted else 1) + (
@@ -108,25 +116,32 @@ class Meter:
         return item
 
 
-def changes(update: Row, before: Row) -> Row:
-    """The attributes that an update leaves behind: `SET a = :a, …`, `SET a = if_not_exists(a, :b)`
-    or `ADD a :a, …`, whose sums are as long as what is added, give or take.
+SETTING = re.compile(r"([#\w]+) = (?:(\w+)\([#\w]+, )?(:\w+)")
+
+
+def changed(before: Row, update: Row) -> Row:
+    """The row that an update leaves behind: `SET a = :a, …`, with `if_not_exists(a, :b)` or
+    `list_append(a, :b)` for values, `REMOVE a, …`, or `ADD a :a, …`, whose sums are as long as what
+    is added, give or take.
     """
     names = update.get("ExpressionAttributeNames", {})
     values = update["ExpressionAttributeValues"]
-    result = {}
     if update["UpdateExpression"].startswith("ADD "):
         added = [part.split() for part in update["UpdateExpression"][4:].split(", ")]
-        return {names[name]: values[value] for name, value in added}
-    settings, _, _ = update["UpdateExpression"].partition(" REMOVE ")
-    for clause in settings.removeprefix("SET ").split(", #"):
-        name, _, value = clause.partition(" = ")
-        attribute = names.get(f"#{name.lstrip('#')}", name)
-        if value.startswith("if_not_exists"):
-            result[attribute] = before.get(attribute, values[value.split()[-1].rstrip(")")])
+        return before | {names.get(name, name): values[value] for name, value in added}
+    settings, _, removals = update["UpdateExpression"].partition("REMOVE ")
+    after = dict(before)
+    for name in removals.split(", "):
+        after.pop(names.get(name, name), None)
+    for name, function, value in SETTING.findall(settings):
+        attribute = names.get(name, name)
+        if function == "if_not_exists":
+            after.setdefault(attribute, values[value])
+        elif function == "list_append":
+            after[attribute] = {"L": before[attribute]["L"] + values[value]["L"]}
         else:
-            result[attribute] = values[value]
-    return result
+            after[attribute] = values[value]
+    return after
 
 
 def index_writes(before: Row, after: Row) -> int:
@@ -134,12 +149,11 @@ def index_writes(before: Row, after: Row) -> int:
     for name, key in INDEXES.items():
         old = tuple(before.get(part) for part in key)
         new = tuple(after.get(part) for part in key)
-        if None in new:
-            continue
-        if old == new:
+        was, is_now = None not in old, None not in new
+        if old != new:
+            writes += was + is_now
+        elif is_now:
             writes += name == "status-createdAt-index" and before != after  # it projects all
-        else:
-            writes += 1 if None in old else 2
     return writes
 
 
@@ -154,6 +168,10 @@ def value_bytes(value: Row) -> int:
         return len(content.encode())
     if kind == "N":
         return math.ceil(len(content.replace(".", "").lstrip("-0") or "0") / 2) + 1
+    if kind == "BOOL":
+        return 1
+    if kind == "L":
+        return 3 + sum(1 + value_bytes(part) for part in content)
     if kind == "M":
         return 3 + sum(1 + len(name) + value_bytes(part) for name, part in content.items())
     raise AssertionError(f"no such type in our items: {kind}")
@@ -220,7 +238,21 @@ def test_settling_claims_for_2_write_units_and_changes_for_8(
     payment = typical(payments)
     with meter.running() as asked:
         payments.settle(payment.id)
-    assert asked() == (["UpdateItem", "TransactWriteItems"], 0, 2 + 8)
+    assert asked() == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 8)
+
+
+def test_where_there_is_no_endpoint_a_burst_of_payments_pays_one_read_for_webhooks(
+    payments: Payments, meter: Meter
+) -> None:
+    burst = [typical(payments) for _ in range(10)]
+    with meter.running() as asked:
+        for payment in burst:
+            payments.settle(payment.id)
+    assert asked() == (
+        ["UpdateItem", "Query", *["TransactWriteItems", "UpdateItem"] * 9, "TransactWriteItems"],
+        1,
+        10 * (2 + 8),
+    )
 
 
 def test_totals_are_one_read_of_each_shard_a_day_and_a_count(
@@ -262,14 +294,14 @@ def test_a_refunds_replay_is_a_read_and_a_transaction_that_fails_or_one_more_rea
         assert asked().calls == ["GetItem", last]
 
 
-def test_settling_a_refund_reads_2_units_and_writes_9(
+def test_settling_a_refund_reads_3_units_and_writes_9(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
     refund_id = refunds.create(payment.id, refund_command(), actor="test").refund_id
     with meter.running() as asked:
         refunds.settle(payment.id, refund_id)
-    assert asked() == (["GetItem", "GetItem", "TransactWriteItems"], 2, 9)
+    assert asked() == (["GetItem", "GetItem", "Query", "TransactWriteItems"], 3, 9)
     with meter.running() as asked:
         refunds.settle(payment.id, refund_id)
     assert asked() == (["GetItem"], 1, 0), "a repeated hint"
@@ -281,7 +313,7 @@ def test_a_cancel_is_a_read_and_one_transaction_of_8_write_units(
     payment = typical(payments)
     with meter.running() as asked:
         payments.cancel(payment.id, actor="test")
-    assert asked() == (["GetItem", "TransactWriteItems"], 1, 8)
+    assert asked() == (["GetItem", "Query", "TransactWriteItems"], 2, 8)
 
 
 def test_refunds_and_the_story_of_a_payment_are_one_query_each(
@@ -303,16 +335,44 @@ def completed(payments: Payments) -> Payment:
     return payments.get(payment_id)
 
 
-def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck_of_each_kind(
+def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck_of_each_kind_and_for_each_shard(
     sweeper: Sweeper, meter: Meter, clock: Clock
 ) -> None:
     clock.advance(minutes=2)
     with meter.running() as asked:
         sweeper.sweep(clock.now)
-    assert asked() == (["Query"] * 28, 28 * 0.5, 0)
+    assert asked() == (["Query"] * (28 + DUE_SHARDS), (28 + DUE_SHARDS) * 0.5, 0)
+
+
+def an_endpoint(payments: Payments) -> Endpoint:
+    outbox = payments.outbox
+    webhooks = Webhooks(outbox.store, outbox, allows_private=False, clock=outbox.clock)
+    command = CreateEndpoint(url="https://northern-lights.example/webhooks/payflow")
+    return webhooks.create(command)
+
+
+def test_with_an_endpoint_an_outcome_writes_4_units_more_and_its_delivery_5(
+    payments: Payments, meter: Meter
+) -> None:
+    an_endpoint(payments)
+    payment = typical(payments)
+    with meter.running() as asked:
+        payments.settle(payment.id)
+    calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessageBatch"]
+    assert asked() == (calls, 1, 2 + 8 + 4)
+    (delivery,) = payments.outbox.store.of_payment(payment.id)
+    courier = courier_on(payments.outbox.store, payments.outbox.queue, payments.clock)
+    with meter.running() as asked:
+        courier.deliver(delivery.id)
+    assert asked() == (["UpdateItem", "GetItem", "UpdateItem"], 1, 3 + 2)
+    with meter.running() as asked:
+        courier.deliver(delivery.id)
+    assert asked().calls == ["UpdateItem"], "a repeated hint"
+    item = encode(delivery_item(payments.outbox.store.get_delivery(delivery.id)))
+    assert size_bytes(item) < 1024
 
 
 def test_a_typical_payment_fits_in_one_unit_with_room_to_spare(payments: Payments) -> None:
     payment = typical(payments)
-    item = store_module._encode(store_module._payment_item(payment))
+    item = encode(store_module._payment_item(payment))
     assert size_bytes(item) < 700

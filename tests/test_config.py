@@ -40,8 +40,25 @@ def test_simulation_is_refused_whatever_is_said_but_allowed(said: str | None) ->
     assert not settings("PAYFLOW_SIMULATION", said).simulation_allowed
 
 
+@pytest.mark.parametrize("said", [None, "", "refused", "ALLOWED", "true", "1"])
+def test_private_addresses_are_refused_whatever_is_said_but_allowed(said: str | None) -> None:
+    assert not settings("PAYFLOW_WEBHOOKS_PRIVATE", said).private_webhooks_allowed
+
+
+def test_only_the_local_stage_allows_private_addresses() -> None:
+    variables = {name: stage["environment_variables"] for name, stage in STAGES.items()}
+    said = {name: one.get("PAYFLOW_WEBHOOKS_PRIVATE") for name, one in variables.items()}
+    assert said == {"local": "allowed", "dev": None, "prod": None}
+
+
 @pytest.mark.parametrize(
-    "name", ["PAYFLOW_STAGE", "PAYFLOW_ALLOWED_ORIGIN", "PAYFLOW_WEBHOOK_QUEUE_URL"]
+    "name",
+    [
+        "PAYFLOW_STAGE",
+        "PAYFLOW_ALLOWED_ORIGIN",
+        "PAYFLOW_WEBHOOK_QUEUE_URL",
+        "PAYFLOW_DELIVERIES_QUEUE_URL",
+    ],
 )
 def test_a_setting_without_a_safe_default_is_asked_for_by_name(name: str) -> None:
     with pytest.raises(MissingSetting, match=f"{name} is not set"):

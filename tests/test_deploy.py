@@ -22,6 +22,8 @@ OUTPUTS = {
     "PaymentsTableArn": f"arn:aws:dynamodb:{REGION}:123456789012:table/payflow-payments-dev",
     "IdempotencyTableArn": f"arn:aws:dynamodb:{REGION}:123456789012:table/payflow-idempotency-dev",
     "WebhookQueueArn": f"arn:aws:sqs:{REGION}:123456789012:payflow-webhooks-dev",
+    "DeliveriesQueueUrl": f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-deliveries-dev",
+    "DeliveriesQueueArn": f"arn:aws:sqs:{REGION}:123456789012:payflow-deliveries-dev",
 }
 NAMES = {
     "AWS::Partition": "aws",
@@ -100,6 +102,7 @@ def test_plain_chalice_is_given_every_value_that_it_cannot_look_up(tmp_path: Pat
     variables = config["stages"]["dev"]["environment_variables"]
     assert variables["PAYFLOW_ALLOWED_ORIGIN"] == "https://dashboard.example"
     assert variables["PAYFLOW_WEBHOOK_QUEUE_URL"] == OUTPUTS["WebhookQueueUrl"]
+    assert variables["PAYFLOW_DELIVERIES_QUEUE_URL"] == OUTPUTS["DeliveriesQueueUrl"]
     for settings in config["lambda_functions"].values():
         policy = (tmp_path / ".chalice" / settings["iam_policy_file"]).read_text()
         assert "${" not in policy

@@ -361,7 +361,11 @@ OWNED: dict[str, list[str]] = {
     "AWS::Events::Rule": [RULE],
     "AWS::IAM::Role": [ROLE],
     "AWS::Lambda::EventSourceMapping": [MAPPING],
-    "AWS::Lambda::Function": [FUNCTION, f"{FUNCTION}-webhook_processor"],
+    "AWS::Lambda::Function": [
+        FUNCTION,
+        f"{FUNCTION}-webhook_processor",
+        f"{FUNCTION}-delivery_worker",
+    ],
     "AWS::Lambda::Permission": [FUNCTION],
     "AWS::Logs::LogGroup": [
         f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev-sweeper",
@@ -370,7 +374,10 @@ OWNED: dict[str, list[str]] = {
     ],
     "AWS::SNS::Subscription": [TOPIC],
     "AWS::SNS::Topic": [TOPIC],
-    "AWS::SQS::Queue": [QUEUE, QUEUE.replace("webhooks", "webhooks-dlq")],
+    "AWS::SQS::Queue": [
+        QUEUE.replace("webhooks", name)
+        for name in ("webhooks", "webhooks-dlq", "deliveries", "deliveries-dlq")
+    ],
     "AWS::SQS::QueuePolicy": [QUEUE],
 }
 ELSEWHERE = {
@@ -469,6 +476,7 @@ def test_an_administrators_presence_changes_nothing_else() -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
     names = {"PaymentsTable": TABLE, "WebhookQueue": QUEUE, "*": "*"}
+    names["DeliveriesQueue"] = QUEUE.replace("webhooks", "deliveries")
     names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
     within = Rights(boundary)
     suffix = "" if function == iam.API else f"-{function}"

@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
@@ -28,6 +29,7 @@ from moto import mock_aws
 from chalicelib import idempotency
 from chalicelib.errors import Unavailable
 from chalicelib.model import Payment
+from chalicelib.webhook_sender import Attempt as Answer
 from tests import engines, iam
 from tests.conftest import HEARD, QUEUE_URL, REGION, payflow, recorder
 from tests.iam import API, Call, Grant, NotUnderstood
@@ -59,6 +61,7 @@ def walk() -> Walk:
         sqs = boto3.client("sqs", region_name=REGION)
         engines.create_tables(dynamodb, STAGE)
         sqs.create_queue(QueueName=payflow.settings.webhook_queue)
+        sqs.create_queue(QueueName=payflow.settings.deliveries_queue)
         logs = boto3.client("logs", region_name=REGION)
         logs.create_log_group(logGroupName=payflow.settings.api_log_group)
         walk_through_creating(dynamodb)
@@ -69,6 +72,7 @@ def walk() -> Walk:
         walk_through_returns()
         walk_through_sweeping()
         walk_through_keys()
+        walk_through_webhooks()
         walk_through_an_outage_of_the_queue(sqs)
     return Walk(recorder.calls[calls:], set(recorder.entered[entered:]))
 
@@ -230,6 +234,76 @@ def walk_through_keys() -> None:
         assert payflow.app(with_key(revoke, rolled["key"]), None)["statusCode"] == 204
 
 
+def walk_through_webhooks() -> None:
+    url = "https://merchant.example/webhooks"
+    endpoint_id = issued(api_event("POST", "/v1/webhook_endpoints", {"url": url}))["id"]
+    assert ask("/v1/webhook_endpoints")["statusCode"] == 200
+    assert of_endpoint("GET", endpoint_id)["statusCode"] == 200
+    assert of_endpoint("GET", "none")["statusCode"] == 404
+    assert of_endpoint("PATCH", endpoint_id, body={"events": ["*"]})["statusCode"] == 200
+    assert of_endpoint("POST", endpoint_id, "/rotate_secret")["statusCode"] == 200
+    payment_id = paid(key="to-be-told-of", simulate_refund="completed")
+    body = {"amount": 6, "idempotency_key": "refund-to-be-told-of"}
+    refund_id = json.loads(of_payment("POST", payment_id, "refunds", body)["body"])["id"]
+    settle = {"type": "settle_refund", "payment_id": payment_id, "refund_id": refund_id}
+    assert is_done(json.dumps(settle))
+    assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 200
+    canceled = made("completed", key="cancel-to-be-told-of")
+    assert of_payment("POST", canceled, "cancel")["statusCode"] == 200
+    for status in (503, 200):  # a failure, and the success that forgets it
+        test = of_endpoint("POST", endpoint_id, "/test")
+        assert test["statusCode"] == 201
+        deliver(json.loads(test["body"])["id"], status)
+        assert replay(json.loads(test["body"])["id"])["statusCode"] == 200
+    told = json.loads(of_payment("GET", payment_id, "deliveries")["body"])["deliveries"]
+    assert [one["event_type"] for one in told] == [
+        "payment.returned",
+        "refund.completed",
+        "payment.completed",
+    ]
+    deliver(told[0]["id"], 200)
+    assert sweep(minutes=2)["hinted"] >= 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chalicelib.webhook_schedule.DELAYS", (timedelta(0),))
+        patch.setattr("chalicelib.webhook_schedule.MAX_ATTEMPTS", 1)
+        deliver(told[1]["id"], 503)
+    assert replay(told[0]["id"])["statusCode"] == 200
+    failed = {"since": "2026-01-01"}
+    again = of_endpoint("POST", endpoint_id, "/replay_failed", failed)
+    assert json.loads(again["body"])["replayed"] == 1
+    for query in ({}, {"status": "failed"}):
+        event = api_event(
+            "GET", "/v1/webhook_endpoints/{endpoint_id}/deliveries", endpoint_id=endpoint_id
+        )
+        event["multiValueQueryStringParameters"] = {name: [one] for name, one in query.items()}
+        assert payflow.app(event, None)["statusCode"] == 200
+    deliver(told[0]["id"], 410)
+    assert not json.loads(of_endpoint("GET", endpoint_id)["body"])["enabled"]
+    deliver(told[1]["id"], 200)
+    assert of_endpoint("DELETE", endpoint_id)["statusCode"] == 204
+    assert of_endpoint("DELETE", endpoint_id)["statusCode"] == 404
+
+
+def of_endpoint(method: str, endpoint_id: str, what: str = "", body: Any = None) -> Any:
+    route = f"/v1/webhook_endpoints/{{endpoint_id}}{what}"
+    return payflow.app(api_event(method, route, body, endpoint_id=endpoint_id), None)
+
+
+def replay(delivery_id: str) -> Any:
+    route = "/v1/deliveries/{delivery_id}/replay"
+    return payflow.app(api_event("POST", route, delivery_id=delivery_id), None)
+
+
+def deliver(delivery_id: str, status: int) -> None:
+    """By the worker's handler, to a merchant who answers with `status`."""
+    hint = json.dumps({"type": "deliver", "delivery_id": delivery_id})
+    answer = Answer(status, 12, "", None, None, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payflow, "sender", lambda: SimpleNamespace(send=lambda *_: answer))
+        answered = payflow.delivery_worker(sqs_event(hint), None)
+    assert answered == {"batchItemFailures": []}
+
+
 def issued(event: dict[str, Any]) -> Any:
     answer = payflow.app(event, None)
     assert answer["statusCode"] == 201
@@ -291,10 +365,17 @@ def test_only_tracing_is_granted_on_everything_and_no_action_is_a_pattern(functi
             assert grant.resource.index("*") == len(grant.resource) - 1
 
 
-def test_a_worker_may_not_touch_api_keys() -> None:
-    grants = iam.granted(iam.read_policy("webhook_processor"))
-    partitions = {grant.partitions for grant in grants if grant.resource == "PaymentsTable"}
-    assert partitions == {"PAY#*", "STATS#*"}
+@pytest.mark.parametrize(
+    ("function", "partitions"),
+    [
+        ("webhook_processor", {"PAY#*", "STATS#*", "ENDPOINTS"}),
+        ("delivery_worker", {"PAY#*", "ENDPOINTS", "ENDPOINT#*"}),
+        ("sweeper", set()),
+    ],
+)
+def test_a_worker_may_not_touch_api_keys(function: str, partitions: set[str]) -> None:
+    grants = iam.granted(iam.read_policy(function))
+    assert partitions == {one.partitions for one in grants if one.resource == "PaymentsTable"}
 
 
 def test_what_the_stacks_processes_ask_is_heard(request: pytest.FixtureRequest) -> None:

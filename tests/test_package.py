@@ -15,16 +15,23 @@ from samtranslator.parser import parser
 from samtranslator.translator.translator import Translator
 
 from chalicelib.api import EXPOSED_HEADERS
+from chalicelib.config import from_environment
 from chalicelib.errors import PayFlowError
+from chalicelib.webhook_sender import DEADLINE_SECONDS
 from infra import dist, package
 from infra.package import LAMBDA, PackageError
+from tests.conftest import SETTINGS
 from tests.engines import ROOT
 
 FUNCTIONS = {
     "APIHandler": ("ApiHandlerRole", "policy-api.json"),
     "WebhookProcessor": ("WebhookProcessorRole", "policy-webhook-processor.json"),
+    "DeliveryWorker": ("DeliveryWorkerRole", "policy-delivery-worker.json"),
     "Sweeper": ("SweeperRole", "policy-sweeper.json"),
 }
+FED = {"WebhookProcessor": "WebhookQueue", "DeliveryWorker": "DeliveriesQueue"}
+"""The functions that queues feed."""
+
 ORIGIN = {"Fn::Sub": "'${AllowedOrigin}'"}
 STAGES = ["dev", "prod"]
 
@@ -183,8 +190,8 @@ def test_the_sam_translator_takes_it_and_makes_one_stage(template: Any) -> None:
     resources = translated(template)["Resources"]
     kinds = [resource["Type"] for resource in resources.values()]
     assert kinds.count("AWS::ApiGateway::Stage") == 1
-    assert kinds.count("AWS::Lambda::Function") == 3
-    assert kinds.count("AWS::Lambda::EventSourceMapping") == 1
+    assert kinds.count("AWS::Lambda::Function") == 4
+    assert kinds.count("AWS::Lambda::EventSourceMapping") == 2
     (stage,) = (r for r in resources.values() if r["Type"] == "AWS::ApiGateway::Stage")
     assert stage["Properties"]["StageName"] == "api"
     assert stage["Properties"]["MethodSettings"][0]["ThrottlingRateLimit"] == 100
@@ -241,14 +248,16 @@ def test_every_function_may_do_what_its_own_policy_says(template: Any, function:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_function_is_told_its_stage_its_queue_and_the_origin(
+def test_every_function_is_told_its_stage_its_queues_and_the_origin(
     template: Any, function: str
 ) -> None:
     variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
     assert variables["PAYFLOW_STAGE"] == {"Ref": "Stage"}
     assert variables["PAYFLOW_WEBHOOK_QUEUE_URL"] == {"Ref": "WebhookQueue"}
+    assert variables["PAYFLOW_DELIVERIES_QUEUE_URL"] == {"Ref": "DeliveriesQueue"}
     assert variables["PAYFLOW_ALLOWED_ORIGIN"] == {"Ref": "AllowedOrigin"}
     assert "PAYFLOW_AUTH" not in variables  # unset: required
+    assert "PAYFLOW_WEBHOOKS_PRIVATE" not in variables  # unset: refused
 
 
 def test_simulation_is_allowed_in_dev_and_not_in_prod(folders: dict[str, Path]) -> None:
@@ -269,20 +278,36 @@ def test_a_function_logs_where_the_log_does_not_stay_for_ever(template: Any, fun
     assert group["Properties"]["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/{name}"}
 
 
-def test_a_message_stays_hidden_for_six_times_the_processors_timeout(template: Any) -> None:
-    timeout = template["Resources"]["WebhookProcessor"]["Properties"]["Timeout"]
+@pytest.mark.parametrize("function", FED)
+def test_a_message_stays_hidden_for_six_times_its_functions_timeout(
+    template: Any, function: str
+) -> None:
+    timeout = template["Resources"][function]["Properties"]["Timeout"]
     assert timeout == 60
     assert template["Parameters"]["VisibilityTimeoutSeconds"]["Default"] == 6 * timeout
+    queue = template["Resources"][FED[function]]["Properties"]
+    assert queue["VisibilityTimeout"] == {"Ref": "VisibilityTimeoutSeconds"}
+
+
+def test_a_delivery_is_one_workers_for_longer_than_the_worker_can_run(template: Any) -> None:
+    timeout = template["Resources"]["DeliveryWorker"]["Properties"]["Timeout"]
+    assert DEADLINE_SECONDS < timeout < from_environment(SETTINGS).delivery_lease_seconds
+
+
+def test_slow_merchants_take_a_bounded_part_of_the_accounts_concurrency(template: Any) -> None:
+    (source,) = template["Resources"]["DeliveryWorker"]["Properties"]["Events"].values()
+    assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 10}
 
 
 def test_the_api_gives_up_before_api_gateway_does(template: Any) -> None:
     assert template["Resources"]["APIHandler"]["Properties"]["Timeout"] <= 29
 
 
-def test_only_the_failed_messages_of_a_batch_come_back(template: Any) -> None:
-    (source,) = template["Resources"]["WebhookProcessor"]["Properties"]["Events"].values()
+@pytest.mark.parametrize("function", FED)
+def test_only_the_failed_messages_of_a_batch_come_back(template: Any, function: str) -> None:
+    (source,) = template["Resources"][function]["Properties"]["Events"].values()
     assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert source["Properties"]["Queue"] == {"Fn::Sub": "${WebhookQueue.Arn}"}
+    assert source["Properties"]["Queue"] == {"Fn::Sub": f"${{{FED[function]}.Arn}}"}
     assert source["Properties"]["BatchSize"] == 10
 
 

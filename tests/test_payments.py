@@ -16,7 +16,7 @@ from chalicelib.errors import (
 )
 from chalicelib.model import Payment, Status
 from chalicelib.payments import Payments
-from chalicelib.queue_jobs import decode
+from chalicelib.queue_jobs import SettlePayment, decode
 from chalicelib.store import RecordExists
 from tests.conftest import Clock, command
 
@@ -29,7 +29,8 @@ def hints(payments: Payments, sqs: "SQSClient") -> list[str]:
     url = payments.queue._url
     found: list[str] = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        found += [decode(message["Body"]).payment_id for message in messages]
+        jobs = [decode(message["Body"]) for message in messages]
+        found += [job.payment_id for job in jobs if isinstance(job, SettlePayment)]
     return found
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from chalicelib.errors import Unavailable
 from chalicelib.queue_jobs import (
+    Deliver,
     Job,
     MalformedJob,
     Message,
@@ -31,7 +32,13 @@ JOB = SettlePayment("PAY-01M82Y8T27997E9EYD0G6SK6MT")
 REFUND = SettleRefund("PAY-01M82Y8T27997E9EYD0G6SK6MT", "REF-01M82Y8T27997E9EYD0G6SK6MT")
 
 
-@pytest.mark.parametrize("job", [JOB, REFUND])
+DELIVERIES = [
+    Deliver("DLV-" + "01M82Y8T27997E9EYD0G6SK6MT" * 3),
+    Deliver("DLV-" + "01M82Y8T27997E9EYD0G6SK6MT" * 2),
+]
+
+
+@pytest.mark.parametrize("job", [JOB, REFUND, *DELIVERIES])
 def test_a_job_survives_the_wire(job: Job) -> None:
     assert decode(encode(job)) == job
 
@@ -44,6 +51,7 @@ def test_a_job_survives_the_wire(job: Job) -> None:
         '{"type":"settle_payment","payment_id":"PAY-../../1"}', "[" * 5000, "\ud800",
         '{"type":"settle_refund","refund_id":"REF-01M82Y8T27997E9EYD0G6SK6MT"}',
         encode(REFUND).replace("REF-", "PAY-"),
+        '{"type":"deliver","delivery_id":"DLV-01M82Y8T27997E9EYD0G6SK6MT"}',
     ],
 )  # fmt: skip
 def test_a_body_that_will_never_be_a_job_is_malformed(body: str) -> None:
@@ -70,6 +78,7 @@ def test_of_a_batch_the_failed_are_reported_the_hopeless_dropped_and_the_rest_do
     done: list[str] = []
 
     def work(job: Job) -> None:
+        assert isinstance(job, SettlePayment)
         if job.payment_id.endswith("0"):
             raise RuntimeError("poison")
         done.append(job.payment_id)

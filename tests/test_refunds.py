@@ -331,7 +331,7 @@ def test_a_race_without_end_is_a_conflict_with_a_time_to_retry(
     def always_moved(*_: Any) -> None:
         raise PaymentMoved(payment)
 
-    monkeypatch.setattr("chalicelib.store._BACKOFF_BASE_SECONDS", 0)
+    monkeypatch.setattr("chalicelib.tables._BACKOFF_BASE_SECONDS", 0)
     monkeypatch.setattr(Store, "create_refund", always_moved)
     with pytest.raises(Conflict) as refusal:
         desk.refund(payment)

@@ -127,8 +127,8 @@ def test_what_is_processing_is_counted_apart_and_stands_in_no_row(store: Store) 
 def test_a_count_goes_on_over_every_page_and_ends(store: Store, monkeypatch: Any) -> None:
     for _ in range(5):
         put(store)
-    query = store._query_index
-    monkeypatch.setattr(store, "_query_index", lambda *a, **how: query(*a, **how, Limit=2))
+    query = store._payments._query
+    monkeypatch.setattr(store._payments, "_query", lambda *a, **how: query(*a, **how, Limit=2))
     assert read(store).processing.count == 5
     monkeypatch.setattr("chalicelib.store.MAX_COUNTED", 4)
     assert read(store).processing.count == 4

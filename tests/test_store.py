@@ -8,13 +8,14 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from chalicelib import idempotency
+from chalicelib import idempotency, tables
 from chalicelib import store as store_module
 from chalicelib.errors import Conflict, NotFound, Unavailable
 from chalicelib.idempotency import Record
 from chalicelib.model import Change, FailureCode, Payment, Status, rfc3339
 from chalicelib.payments import opened
-from chalicelib.store import PaymentMoved, RecordExists, Store, just_after, just_before, sort_key
+from chalicelib.store import PaymentMoved, RecordExists, Store, sort_key
+from chalicelib.tables import encode, just_after, just_before
 from tests.conftest import START, command
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def put(store: Store, at: Any = START, **fields: Any) -> Payment:
 def rows(engine: "DynamoDBClient", store: Store, payment_id: str) -> dict[str, Any]:
     """All that lies under a payment's partition key, by sort key."""
     items = engine.query(
-        TableName=store._payments,
+        TableName=store._payments.name,
         KeyConditionExpression="PK = :pk",
         ExpressionAttributeValues={":pk": {"S": f"PAY#{payment_id}"}},
         ConsistentRead=True,
@@ -217,7 +218,7 @@ def test_the_check_fails_where_a_table_is_missing(engine: "DynamoDBClient") -> N
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_BACKOFF_BASE_SECONDS", 0)
+    monkeypatch.setattr(tables, "_BACKOFF_BASE_SECONDS", 0)
 
 
 def cancelled(stub: Stubber, *codes: str, item: Any = None) -> None:
@@ -285,7 +286,7 @@ def stubbed_store(dynamodb: "DynamoDBClient") -> tuple[Stubber, Store]:
 
 
 def encoded(payment: Payment) -> dict[str, Any]:
-    return store_module._encode(store_module._payment_item(payment))
+    return encode(store_module._payment_item(payment))
 
 
 def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
@@ -305,7 +306,7 @@ def test_what_a_batch_get_left_out_is_asked_for_again(
     moto_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     made = [opened(command(), START, actor="test").payment for _ in range(2)]
-    left = {"p": {"Keys": [store_module._encode(store_module._payment_key(made[1].id))]}}
+    left = {"p": {"Keys": [encode(store_module._payment_key(made[1].id))]}}
     stub, store = stubbed_store(moto_dynamodb)
     stub.add_response(
         "batch_get_item", {"Responses": {"p": [encoded(made[0])]}, "UnprocessedKeys": left}
@@ -323,7 +324,7 @@ def test_a_batch_get_that_never_gets_on_is_unavailable(
     moto_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     payment = opened(command(), START, actor="test").payment
-    left = {"p": {"Keys": [store_module._encode(store_module._payment_key(payment.id))]}}
+    left = {"p": {"Keys": [encode(store_module._payment_key(payment.id))]}}
     stub, store = stubbed_store(moto_dynamodb)
     for _ in range(6):
         stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
@@ -356,7 +357,7 @@ def test_the_records_reason_outranks_a_conflict_on_another_item(
 ) -> None:
     stub = Stubber(moto_dynamodb)
     other = opened(command(), START, actor="test")
-    item = store_module._encode(store_module._record_item(record_for(other)))
+    item = encode(store_module._record_item(record_for(other)))
     cancelled(stub, "ConditionalCheckFailed", "TransactionConflict", "None", item=item)
     with pytest.raises(RecordExists) as exists:
         create_on(stub, moto_dynamodb)
@@ -371,7 +372,7 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
     stub.add_client_error("update_item", "TransactionConflictException")
     stub.add_response(
         "update_item",
-        {"Attributes": store_module._encode(store_module._payment_item(payment))},
+        {"Attributes": encode(store_module._payment_item(payment))},
     )
     with stub:
         claimed = Store(moto_dynamodb, payments_table="p", idempotency_table="i").claim(

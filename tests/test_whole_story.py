@@ -40,7 +40,8 @@ from chalicelib.model import (
     Status,
 )
 from chalicelib.processor import SimulatedOutage
-from chalicelib.queue_jobs import Job, SettlePayment
+from chalicelib.queue_jobs import Job, SettlePayment, SettleRefund
+from chalicelib.tables import decode
 from tests.conftest import (
     START,
     Clock,
@@ -126,7 +127,7 @@ class Story(RuleBasedStateMachine):
         with suppress(SimulatedOutage):
             if isinstance(job, SettlePayment):
                 self.payments.settle(job.payment_id)
-            else:
+            elif isinstance(job, SettleRefund):
                 self.refunds.settle(job.payment_id, job.refund_id)
 
     @rule(place=PLACES)
@@ -186,8 +187,8 @@ class Story(RuleBasedStateMachine):
         payments: defaultdict[str, list[Row]] = defaultdict(list)
         totals: list[Row] = []
         # One look at everything, as only a test may take it.
-        for encoded in self.dynamodb.scan(TableName=self.store._payments)["Items"]:
-            row = store_module._decode(encoded)
+        for encoded in self.dynamodb.scan(TableName=self.store._payments.name)["Items"]:
+            row = decode(encoded)
             (payments[row["PK"]] if row["PK"].startswith("PAY#") else totals).append(row)
         known = [self.check_payment(rows) for rows in payments.values()]
         assert len(known) == len(self.made)

@@ -24,13 +24,19 @@ export default async function start() {
 
 async function run(auth: "open" | "required") {
   const state = mkdtempSync(join(tmpdir(), "payflow-e2e-"));
-  const [api, aws, dashboard] = await Promise.all([freePort(), freePort(), freePort()]);
+  const [api, aws, dashboard, sink] = await Promise.all([
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ]);
   const env = {
     PAYFLOW_AUTH: auth,
     PAYFLOW_STATE_DIR: state,
     PAYFLOW_API_PORT: String(api),
     PAYFLOW_AWS_PORT: String(aws),
     PAYFLOW_DASHBOARD_PORT: String(dashboard),
+    PAYFLOW_SINK_PORT: String(sink),
     PAYFLOW_DASHBOARD: "on",
   };
   const whole = { cwd: ROOT, env: { ...process.env, ...env } };

@@ -26,12 +26,21 @@ class Local:
     api_port: int
     aws_port: int
     dashboard_port: int
+    sink_port: int
     visibility_seconds: int
     serves_dashboard: bool = True
 
     @property
+    def ports(self) -> set[int]:
+        return {self.api_port, self.aws_port, self.dashboard_port, self.sink_port}
+
+    @property
     def dashboard_url(self) -> str:
         return f"http://localhost:{self.dashboard_port}"
+
+    @property
+    def sink_url(self) -> str:
+        return f"http://{HOST}:{self.sink_port}"
 
     @property
     def logs(self) -> Path:
@@ -57,6 +66,10 @@ class Local:
     def queue_url(self) -> str:
         return f"{self.aws_url}/{_ACCOUNT}/payflow-webhooks-{STAGE}"
 
+    @property
+    def deliveries_url(self) -> str:
+        return f"{self.aws_url}/{_ACCOUNT}/payflow-deliveries-{STAGE}"
+
     def environment(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
         """For the stack's own processes: the `local` stage as .chalice/config.json has it,
         on these ports. A PAYFLOW_ variable that is set wins; AWS variables never do.
@@ -66,6 +79,7 @@ class Local:
         own = stage | {
             "PAYFLOW_ALLOWED_ORIGIN": self.dashboard_url,
             "PAYFLOW_WEBHOOK_QUEUE_URL": self.queue_url,
+            "PAYFLOW_DELIVERIES_QUEUE_URL": self.deliveries_url,
             "AWS_CONFIG_FILE": str(self.aws_config),
             "PAYFLOW_API_PORT": str(self.api_port),
             "PYTHONUNBUFFERED": "1",
@@ -91,20 +105,23 @@ class Local:
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Local:
-    """Raises SetupError for a port that is none, or two that are one."""
+    """Raises SetupError for a port that is none, or several that are one."""
     local = Local(
         state=ROOT / (env.get("PAYFLOW_STATE_DIR") or ".payflow"),
         api_port=_port(env, "PAYFLOW_API_PORT", 8000),
         aws_port=_port(env, "PAYFLOW_AWS_PORT", 4566),
         dashboard_port=_port(env, "PAYFLOW_DASHBOARD_PORT", 5173),
+        sink_port=_port(env, "PAYFLOW_SINK_PORT", 8090),
         visibility_seconds=_whole(env, "PAYFLOW_VISIBILITY_SECONDS", 5, "seconds", 43_200),
         serves_dashboard=env.get("PAYFLOW_DASHBOARD") != "off",
     )
     _whole(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 5, "seconds", 3_600)
-    if len({local.api_port, local.aws_port, local.dashboard_port}) < 3:
+    _whole(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 25, "seconds", 3_600)
+    if len(local.ports) < 4:
         raise SetupError(
-            "PAYFLOW_API_PORT, PAYFLOW_AWS_PORT and PAYFLOW_DASHBOARD_PORT must be three ports; "
-            f"they are {local.api_port}, {local.aws_port} and {local.dashboard_port}."
+            "PAYFLOW_API_PORT, PAYFLOW_AWS_PORT, PAYFLOW_DASHBOARD_PORT and PAYFLOW_SINK_PORT "
+            f"must be four ports; they are {local.api_port}, {local.aws_port}, "
+            f"{local.dashboard_port} and {local.sink_port}."
         )
     return local
 

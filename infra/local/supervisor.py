@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from chalicelib import config
-from infra.local import dashboard, emulator, provision
+from infra.local import dashboard, emulator, provision, sink
 from infra.local.settings import HOST, ROOT, Local, SetupError
 
 _START_SECONDS: Final = 60
@@ -77,6 +77,7 @@ def run(local: Local) -> None:
     with _sole_owner(local), ExitStack() as stack:
         _check_free(local, "PAYFLOW_API_PORT", local.api_port)
         _check_free(local, "PAYFLOW_AWS_PORT", local.aws_port)
+        _check_free(local, "PAYFLOW_SINK_PORT", local.sink_port)
         if local.serves_dashboard:
             _check_free(local, "PAYFLOW_DASHBOARD_PORT", local.dashboard_port)
         local.logs.mkdir(parents=True, exist_ok=True)
@@ -92,9 +93,9 @@ def run(local: Local) -> None:
 
 
 def reset(local: Local) -> None:
-    """Remove the tables, the queues and the logs. Raises SetupError while the stack runs."""
+    """Remove tables, queues, logs and the sink's secrets. Raises SetupError while it runs."""
     with _sole_owner(local):
-        for folder in (local.state / "aws", local.logs):
+        for folder in (local.state / "aws", sink.folder(local), local.logs):
             if folder.exists():
                 shutil.rmtree(folder)
     print("The local stack is empty.")
@@ -128,8 +129,12 @@ def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Proces
     stack.callback(worker.stop)
     with _step("API and worker", stop):
         _wait_for(api, stop, lambda: _is_healthy(local.api_port))
+    merchant = Process("The merchant sink", "infra.local.sink", env, local)
+    stack.callback(merchant.stop)
+    with _step("merchant sink", stop):
+        _wait_for(merchant, stop, lambda: _accepts(local.sink_port))
     pages = [_start_dashboard(local, stack, stop)] if local.serves_dashboard else []
-    return [aws, api, worker, *pages]
+    return [aws, api, worker, merchant, *pages]
 
 
 def _start_dashboard(local: Local, stack: ExitStack, stop: threading.Event) -> Process:
@@ -170,10 +175,9 @@ def _sole_owner(local: Local) -> Iterator[None]:
 def _check_free(local: Local, variable: str, port: int) -> None:
     reason = _why_taken(port)
     if reason is not None:
-        ours = {local.api_port, local.aws_port, local.dashboard_port}
         candidates = itertools.chain(range(port + 1, 65_536), range(1024, port))
         free = next(
-            other for other in candidates if other not in ours and _why_taken(other) is None
+            other for other in candidates if other not in local.ports and _why_taken(other) is None
         )
         raise SetupError(
             f"Port {port} cannot be used ({reason}). Choose another: {variable}={free} make run"
@@ -239,6 +243,7 @@ def _welcome(local: Local) -> str:
 PayFlow is up, and {access}
 
 {pages}  API        {local.api_url}/v1/health
+  Sink       {local.sink_url}  (a merchant's server: shows what it is sent)
   AWS        {local.aws_url}  (emulated: DynamoDB, SQS)
   Logs       {local.logs}
 

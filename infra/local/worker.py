@@ -1,4 +1,4 @@
-"""The queue's poller, the sweeper's schedule and the shipping of the API's log, as a process of
+"""The queues' pollers, the sweeper's schedule and the shipping of the API's log, as a process of
 their own.
 """
 
@@ -31,7 +31,15 @@ def main() -> None:
     import app  # its settings come from the environment, which the parent has set
 
     sqs = boto3.client("sqs", region_name=app.settings.region)
-    sources = [_event_source(app, sqs) for _ in range(POLLERS)]
+    # Each queue has pollers of its own: webhooks that hang hold up no payment.
+    sources = [
+        _event_source(app, sqs, url, function)
+        for url, function in [
+            (app.settings.webhook_queue_url, "webhook_processor"),
+            (app.settings.deliveries_queue_url, "delivery_worker"),
+        ]
+        for _ in range(POLLERS)
+    ]
     for source in sources:
         threading.Thread(target=_poll, args=(source,), daemon=True).start()
     threading.Thread(target=_sweep, args=(app,), daemon=True).start()
@@ -49,8 +57,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _event_source(app: Any, sqs: Any) -> EventSource:
-    url = app.settings.webhook_queue_url
+def _event_source(app: Any, sqs: Any, url: str, function: str) -> EventSource:
     attributes = sqs.get_queue_attributes(
         QueueUrl=url, AttributeNames=["QueueArn", "VisibilityTimeout"]
     )["Attributes"]
@@ -60,7 +67,7 @@ def _event_source(app: Any, sqs: Any) -> EventSource:
         queue_arn=attributes["QueueArn"],
         retry_seconds=int(attributes["VisibilityTimeout"]),
         region=app.settings.region,
-        function=app.app.handler_map["webhook_processor"],
+        function=app.app.handler_map[function],
     )
 
 

@@ -23,9 +23,10 @@ from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
+from chalicelib.webhook_outbox import Outbox
 from infra.local.settings import Local
 from tests import iam
-from tests.conftest import HEARD
+from tests.conftest import HEARD, webhooks_beside
 from tests.engines import ROOT, free_port, wait_until
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Stack:
             api_port=free_port(),
             aws_port=free_port(),
             dashboard_port=5173,
+            sink_port=free_port(),
             visibility_seconds=VISIBILITY_SECONDS,
         )
         self.env = {
@@ -117,6 +119,7 @@ class Stack:
             "PAYFLOW_STATE_DIR": str(state),
             "PAYFLOW_API_PORT": str(self.local.api_port),
             "PAYFLOW_AWS_PORT": str(self.local.aws_port),
+            "PAYFLOW_SINK_PORT": str(self.local.sink_port),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
@@ -231,19 +234,25 @@ def sqs(stack: Stack) -> "SQSClient":
 @pytest.fixture
 def payments(stack: Stack, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Payments:
     """The use cases on the stack's tables, with a queue that nobody reads."""
-    url = sqs.create_queue(QueueName="payflow-unread")["QueueUrl"]
+    unread = Queue(sqs, sqs.create_queue(QueueName="payflow-unread")["QueueUrl"])
+    store = Store(
+        dynamodb,
+        payments_table="payflow-payments-local",
+        idempotency_table="payflow-idempotency-local",
+    )
     return Payments(
         stage="local",
-        store=Store(
-            dynamodb,
-            payments_table="payflow-payments-local",
-            idempotency_table="payflow-idempotency-local",
-        ),
-        queue=Queue(sqs, url),
+        store=store,
+        queue=unread,
         processor=Simulator(),
+        outbox=Outbox("local", webhooks_beside(store), unread, now),
         simulation_allowed=True,
-        clock=lambda: datetime.now(UTC),
+        clock=now,
     )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def rows(dynamodb: "DynamoDBClient", payment_id: str) -> dict[str, Any]:

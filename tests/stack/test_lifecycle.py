@@ -25,6 +25,7 @@ def run(state: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess
             "PAYFLOW_STATE_DIR": str(state),
             "PAYFLOW_API_PORT": str(free_port()),
             "PAYFLOW_AWS_PORT": str(free_port()),
+            "PAYFLOW_SINK_PORT": str(free_port()),
             **env,
         },
         check=False,
@@ -53,11 +54,13 @@ def test_data_survives_a_stop_and_a_start_and_no_process_is_left(
     first.wait_until_up()
     payment = first.client.settled(first.client.post(request()).json["id"])
     children = first.children()
-    assert set(children) == {f"infra.local.{name}" for name in ("emulator", "server", "worker")}
+    names = ("emulator", "server", "worker", "sink")
+    assert set(children) == {f"infra.local.{name}" for name in names}
     assert first.stop(number) == 0
     assert not any_alive(children)
     assert not accepts(first.local.api_port)
     assert not accepts(first.local.aws_port)
+    assert not accepts(first.local.sink_port)
 
     second = Stack(tmp_path)
     try:
@@ -102,7 +105,7 @@ def test_a_dead_emulator_is_a_sentence_and_ends_the_rest(tmp_path: Path) -> None
     assert not any_alive(children)
 
 
-@pytest.mark.parametrize("variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT"])
+@pytest.mark.parametrize("variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT", "PAYFLOW_SINK_PORT"])
 def test_a_taken_port_is_a_sentence_that_names_its_variable(tmp_path: Path, variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -144,7 +147,7 @@ def test_a_signal_while_the_stack_starts_ends_it_cleanly(
 
 def test_one_port_for_two_is_a_sentence(tmp_path: Path) -> None:
     ended = run(tmp_path, PAYFLOW_API_PORT="9001", PAYFLOW_AWS_PORT="9001")
-    assert_sentence(ended, "9001", "three ports")
+    assert_sentence(ended, "9001", "four ports")
 
 
 def test_a_second_start_in_one_folder_is_a_sentence(stack: Stack) -> None:
@@ -204,7 +207,8 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     }
-    assert listening == {("127.0.0.1", stack.local.api_port), ("127.0.0.1", stack.local.aws_port)}
+    ours = (stack.local.api_port, stack.local.aws_port, stack.local.sink_port)
+    assert listening == {("127.0.0.1", port) for port in ours}
 
 
 def test_the_tables_have_the_templates_ttl(stack: Stack) -> None:

@@ -245,7 +245,11 @@ def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_lett
     deployed: Deployed,
 ) -> None:
     lambdas: Any = boto3.client("lambda")
-    (source,) = lambdas.list_event_source_mappings()["EventSourceMappings"]
+    (source,) = [
+        one
+        for one in lambdas.list_event_source_mappings()["EventSourceMappings"]
+        if one["EventSourceArn"].endswith(":payflow-webhooks-dev")
+    ]
     lambdas.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
     wishes = ["completed"] * 9 + ["error"]
     answers = [
@@ -297,9 +301,14 @@ hint = {"type": "settle_payment", "payment_id": payment["id"]}
 events["batch"]["Records"][0]["body"] = json.dumps(hint)
 settled = app.webhook_processor(events["batch"], None)
 swept = app.sweeper(events["minute"], None)
+hint = {"type": "deliver", "delivery_id": "DLV-" + "01M82Y8T27997E9EYD0G6SK6MT" * 3}
+events["batch"]["Records"][0]["body"] = json.dumps(hint)
+delivered = app.delivery_worker(events["batch"], None)
+refused = app.send("https://127.0.0.1/", b"{}", {})
 events["get"]["pathParameters"] = {"payment_id": payment["id"]}
 found = json.loads(app.app(events["get"], None)["body"])
-print(json.dumps([created["statusCode"], settled, swept, found["status"],
+print(json.dumps([created["statusCode"], settled, swept, found["status"], delivered,
+                  refused.error,
                   pydantic.__file__, pydantic_core.__file__]))
 """
 
@@ -335,6 +344,7 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
             "PAYFLOW_STAGE": "dev",
             "PAYFLOW_ALLOWED_ORIGIN": deployed.frontend["SiteOrigin"],
             "PAYFLOW_WEBHOOK_QUEUE_URL": deployed.outputs["WebhookQueueUrl"],
+            "PAYFLOW_DELIVERIES_QUEUE_URL": deployed.outputs["DeliveriesQueueUrl"],
             "PAYFLOW_SIMULATION": "allowed",
         },
         input=json.dumps(events),
@@ -343,9 +353,13 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
         text=True,
     )
     assert ended.returncode == 0, ended.stderr
-    status, settled, swept, found, *modules = json.loads(ended.stdout.splitlines()[-1])
+    status, settled, swept, found, delivered, error, *modules = json.loads(
+        ended.stdout.splitlines()[-1]
+    )
     assert (status, settled, found) == (201, {"batchItemFailures": []}, "completed")
     assert swept["stuck"] == 0
+    # The sender is whole, and refuses what only the local stack may send to.
+    assert (delivered, error) == ({"batchItemFailures": []}, "url_refused")
     assert all(module.startswith(str(task)) for module in modules)
 
 
