@@ -24,6 +24,7 @@ const addresses = (id: string) => [
   "/payments",
   `/payments/${id}`,
   "/payments/new",
+  "/webhooks",
   "/logs",
   "/keys",
   "/reference",
