@@ -18,19 +18,27 @@ let endpoint = "";
 
 test.beforeAll(async () => {
   python("infra.history");
-  endpoint = await newEndpoint("/orders", "The shop");
+  const shop = await newEndpoint("/orders", "The shop");
+  endpoint = shop.id;
+  await fetch(`${process.env.PAYFLOW_E2E_SINK}/secrets`, {
+    method: "PUT",
+    body: JSON.stringify({ secrets: [shop.secret] }),
+  });
   await newEndpoint("/status/503", "The warehouse, which is closed");
   python("infra.seed", "60");
 });
 
-async function newEndpoint(path: string, description: string): Promise<string> {
+async function newEndpoint(
+  path: string,
+  description: string,
+): Promise<{ id: string; secret: string }> {
   const url = (process.env.PAYFLOW_E2E_SINK ?? "") + path;
   const response = await fetch(`${api()}/v1/webhook_endpoints`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ url, description, events: ["*"] }),
   });
-  return (await response.json()).id;
+  return response.json();
 }
 
 async function newest(status: string): Promise<string> {
