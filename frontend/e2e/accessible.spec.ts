@@ -13,6 +13,7 @@ const PAGES: readonly [string, (ids: { good: string; bad: string }) => string, s
   ["a failed payment", ({ bad }) => `/payments/${bad}`, "did not hold enough"],
   ["no payment", () => "/payments/PAY-NONE", "no payment with this id"],
   ["new payment", () => "/payments/new", "Make the payment"],
+  ["webhooks", () => "/webhooks", "New endpoint"],
   ["logs", () => "/logs?path=/v1/health", "/v1/health"], // two hundred rows keep axe busy for long
   ["keys", () => "/keys", "New key"],
   ["reference", () => "/reference", "Create a payment"],
@@ -24,6 +25,7 @@ const addresses = (id: string) => [
   "/payments",
   `/payments/${id}`,
   "/payments/new",
+  "/webhooks",
   "/logs",
   "/keys",
   "/reference",

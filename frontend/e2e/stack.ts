@@ -14,6 +14,7 @@ export default async function start() {
   Object.assign(process.env, open.env); // for the project's own commands, on this stack
   process.env.PAYFLOW_E2E_SITE = open.site;
   process.env.PAYFLOW_E2E_API = open.api;
+  process.env.PAYFLOW_E2E_SINK = open.sink;
   process.env.PAYFLOW_E2E_CLOSED_SITE = closed.site;
   process.env.PAYFLOW_E2E_CLOSED_API = closed.api;
   process.env.PAYFLOW_E2E_KEY = closed.command("infra.key", [
@@ -24,12 +25,8 @@ export default async function start() {
 
 async function run(auth: "open" | "required") {
   const state = mkdtempSync(join(tmpdir(), "payflow-e2e-"));
-  const [api, aws, dashboard, sink] = await Promise.all([
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-  ]);
+  const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const [api, aws, dashboard, sink] = ports;
   const env = {
     PAYFLOW_AUTH: auth,
     PAYFLOW_STATE_DIR: state,
@@ -49,6 +46,7 @@ async function run(auth: "open" | "required") {
     env,
     site: `http://localhost:${dashboard}`,
     api: `http://127.0.0.1:${api}`,
+    sink: `http://127.0.0.1:${sink}`,
     command: (module: string, options: string[]) =>
       execFileSync(PYTHON, ["-m", module, ...options], {
         ...whole,

@@ -11,11 +11,35 @@ const SCHEMES = ["light", "dark"] as const;
 const site = () => process.env.PAYFLOW_E2E_SITE ?? "";
 const api = () => process.env.PAYFLOW_E2E_API ?? "";
 
-test.beforeAll(() => {
-  for (const module of [["infra.history"], ["infra.seed", "60"]]) {
-    execFileSync(join(ROOT, ".venv/bin/python"), ["-m", ...module], { cwd: ROOT });
-  }
+const python = (...module: string[]) =>
+  execFileSync(join(ROOT, ".venv/bin/python"), ["-m", ...module], { cwd: ROOT });
+
+let endpoint = "";
+
+test.beforeAll(async () => {
+  python("infra.history");
+  const shop = await newEndpoint("/orders", "The shop");
+  endpoint = shop.id;
+  await fetch(`${process.env.PAYFLOW_E2E_SINK}/secrets`, {
+    method: "PUT",
+    body: JSON.stringify({ secrets: [shop.secret] }),
+  });
+  await newEndpoint("/status/503", "The warehouse, which is closed");
+  python("infra.seed", "60");
 });
+
+async function newEndpoint(
+  path: string,
+  description: string,
+): Promise<{ id: string; secret: string }> {
+  const url = (process.env.PAYFLOW_E2E_SINK ?? "") + path;
+  const response = await fetch(`${api()}/v1/webhook_endpoints`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ url, description, events: ["*"] }),
+  });
+  return response.json();
+}
 
 async function newest(status: string): Promise<string> {
   const response = await fetch(`${api()}/v1/payments?status=${status}&limit=1`);
@@ -45,6 +69,8 @@ test("every page, in both sizes and colours", async ({ browser }) => {
     payment: `/payments/${await refunded()}`,
     failed: `/payments/${await newest("failed")}`,
     new: "/payments/new",
+    webhooks: "/webhooks",
+    endpoint: `/webhooks/${endpoint}`,
     logs: "/logs",
     keys: "/keys",
     reference: "/reference",

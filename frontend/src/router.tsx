@@ -82,6 +82,21 @@ const logs = createRoute({
   component: lazyRouteComponent(() => import("./features/logs/logs-page"), "LogsPage"),
 });
 
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks",
+  component: lazyRouteComponent(
+    () => import("./features/webhooks/endpoints-page"),
+    "EndpointsPage",
+  ),
+});
+
+const endpoint = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks/$id",
+  component: lazyRouteComponent(() => import("./features/webhooks/endpoint-page"), "EndpointPage"),
+});
+
 const keys = createRoute({
   getParentRoute: () => root,
   path: "/keys",
@@ -98,7 +113,17 @@ const reference = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, payments, newPayment, payment, logs, keys, reference]),
+  routeTree: root.addChildren([
+    overview,
+    payments,
+    newPayment,
+    payment,
+    logs,
+    webhooks,
+    endpoint,
+    keys,
+    reference,
+  ]),
   defaultPreload: "intent",
   scrollRestoration: true,
   search: { strict: true }, // a page gets what its own check lets through

@@ -11,7 +11,9 @@ import {
   Plus,
   ScrollText,
   Sun,
+  Webhook,
 } from "lucide-react";
+import { DisabledBanner } from "../features/webhooks/disabled-banner";
 import type { Access } from "../session/access";
 import { dropKey } from "../session/key";
 import { Button, LOOKS } from "../ui/button";
@@ -20,6 +22,7 @@ import { THEMES, type Theme, useTheme } from "./theme";
 const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
   { to: "/", label: "Overview", icon: ChartColumn },
   { to: "/payments", label: "Payments", icon: CreditCard },
+  { to: "/webhooks", label: "Webhooks", icon: Webhook },
   { to: "/logs", label: "Logs", icon: ScrollText },
   { to: "/keys", label: "API keys", icon: KeyRound },
   { to: "/reference", label: "Reference", icon: BookOpen },
@@ -76,6 +79,7 @@ export function Shell({ access }: { access: Access }) {
         </div>
       </header>
       <main id="main" className="mx-auto w-full max-w-6xl min-w-0 px-4 py-6 md:px-8 md:py-8">
+        <DisabledBanner />
         <Outlet />
       </main>
     </div>

@@ -8,6 +8,14 @@ export function isDay(text: string): boolean {
   );
 }
 
+/** The viewer's own. */
+export function today(now = new Date()): string {
+  const [month, day] = [now.getMonth() + 1, now.getDate()].map((part) =>
+    String(part).padStart(2, "0"),
+  );
+  return `${now.getFullYear()}-${month}-${day}`;
+}
+
 /** The first moment of a day of the viewer's; where the clocks change at midnight, the earlier. */
 export const firstMoment = (day: string) => midnight(day, 0).toISOString();
 

@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
 import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
+import { Button } from "./button";
 
 /**
  * What has to be dealt with first. The browser's own: it keeps the focus inside, gives it back,
@@ -68,5 +69,29 @@ export function Dialog({
       </div>
       <div className="p-5">{children}</div>
     </dialog>
+  );
+}
+
+/** The way out, and the action. */
+export function DialogButtons({
+  close,
+  busy,
+  action,
+  danger = false,
+}: {
+  close: () => void;
+  busy: boolean;
+  action: string;
+  danger?: boolean;
+}) {
+  return (
+    <div className="flex justify-end gap-2">
+      <Button onClick={close} disabled={busy}>
+        Cancel
+      </Button>
+      <Button type="submit" look={danger ? "danger" : "primary"} disabled={busy}>
+        {action}
+      </Button>
+    </div>
   );
 }

@@ -1,12 +1,11 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useId, useState } from "react";
+import { useState } from "react";
 import type { ApiKey, NewApiKey, Scope } from "../../api/client";
 import { Problem } from "../../api/problem";
-import { Button } from "../../ui/button";
-import { CopyButton } from "../../ui/copy-button";
-import { Dialog } from "../../ui/dialog";
+import { useAction } from "../../ui/action";
+import { Dialog, DialogButtons } from "../../ui/dialog";
 import { Field } from "../../ui/field";
 import { ProblemNote } from "../../ui/problem-note";
+import { SecretDialog } from "../../ui/secret-dialog";
 import { createKey, keysQuery, type NewKey, revokeKey, rollKey } from "./queries";
 
 const SCOPES: readonly [Scope, string, string][] = [
@@ -15,29 +14,12 @@ const SCOPES: readonly [Scope, string, string][] = [
   ["admin", "Admin", "Manage keys and read the request log as well."],
 ];
 
-/** Runs an action on the keys, one at a time, and has the list show what came of it. */
-function useKeyAction<In, Out>(action: (input: In) => Promise<Out>, done = () => {}) {
-  const client = useQueryClient();
-  const mutationKey = [useId()];
-  const mutation = useMutation({
-    mutationKey,
-    mutationFn: action,
-    onSettled: () => client.invalidateQueries({ queryKey: keysQuery.queryKey }),
-  });
-  const submit = (input: In) => (event: FormEvent) => {
-    event.preventDefault();
-    // Not by `isPending`, which a double click is faster than.
-    if (client.isMutating({ mutationKey }) === 0) mutation.mutate(input, { onSuccess: done });
-  };
-  return { ...mutation, submit };
-}
-
 const isShown = (field: string) => field === "name" || field === "expires_at";
 
 export function CreateDialog({ close }: { close: () => void }) {
-  const create = useKeyAction(createKey);
+  const create = useAction(createKey, keysQuery.queryKey);
   const [wish, setWish] = useState<NewKey>({ name: "", scopes: ["read"], expires_at: null });
-  if (create.data) return <SecretDialog made={create.data} close={close} />;
+  if (create.data) return <Shown made={create.data} close={close} />;
   const told = create.error instanceof Problem ? create.error.fields : [];
   const said = (field: string) => told.find((one) => one.field === field)?.message;
   return (
@@ -84,7 +66,7 @@ export function CreateDialog({ close }: { close: () => void }) {
         {create.error && !told.some(({ field }) => isShown(field)) && (
           <ProblemNote error={create.error} />
         )}
-        <Buttons close={close} busy={create.isPending} action="Make the key" />
+        <DialogButtons close={close} busy={create.isPending} action="Make the key" />
       </form>
     </Dialog>
   );
@@ -92,8 +74,8 @@ export function CreateDialog({ close }: { close: () => void }) {
 
 export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => void }) {
   const [hours, setHours] = useState("24");
-  const roll = useKeyAction(() => rollKey(rolled.id, Number(hours)));
-  if (roll.data) return <SecretDialog made={roll.data} close={close} />;
+  const roll = useAction(() => rollKey(rolled.id, Number(hours)), keysQuery.queryKey);
+  if (roll.data) return <Shown made={roll.data} close={close} />;
   return (
     <Dialog title={`Roll ${rolled.name}`} close={close} busy={roll.isPending}>
       <form onSubmit={roll.submit(undefined)} className="space-y-4">
@@ -115,14 +97,14 @@ export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => voi
           )}
         </Field>
         {roll.error && <ProblemNote error={roll.error} />}
-        <Buttons close={close} busy={roll.isPending} action="Roll the key" />
+        <DialogButtons close={close} busy={roll.isPending} action="Roll the key" />
       </form>
     </Dialog>
   );
 }
 
 export function RevokeDialog({ revoked, close }: { revoked: ApiKey; close: () => void }) {
-  const revoke = useKeyAction(() => revokeKey(revoked.id), close);
+  const revoke = useAction(() => revokeKey(revoked.id), keysQuery.queryKey, close);
   return (
     <Dialog title={`Revoke ${revoked.name}`} close={close} busy={revoke.isPending}>
       <form onSubmit={revoke.submit(undefined)} className="space-y-4">
@@ -130,48 +112,16 @@ export function RevokeDialog({ revoked, close }: { revoked: ApiKey; close: () =>
           Whoever uses this key is shut out within a minute, and for good. It cannot be undone.
         </p>
         {revoke.error && <ProblemNote error={revoke.error} />}
-        <Buttons close={close} busy={revoke.isPending} action="Revoke the key" danger />
+        <DialogButtons close={close} busy={revoke.isPending} action="Revoke the key" danger />
       </form>
     </Dialog>
   );
 }
 
-function SecretDialog({ made, close }: { made: NewApiKey; close: () => void }) {
+function Shown({ made, close }: { made: NewApiKey; close: () => void }) {
   return (
-    <Dialog title={`The key of ${made.name}`} close={close}>
-      <p className="mb-3 text-sm">
-        It is shown this once. Keep it where secrets are kept; here only its fingerprint is.
-      </p>
-      <p className="mb-5 flex items-center gap-2 rounded-lg bg-raised p-3">
-        <code className="min-w-0 flex-1 font-mono text-xs break-all">{made.key}</code>
-        <CopyButton text={made.key} what="the key" />
-      </p>
-      <Button look="primary" onClick={close}>
-        I have it
-      </Button>
-    </Dialog>
-  );
-}
-
-function Buttons({
-  close,
-  busy,
-  action,
-  danger = false,
-}: {
-  close: () => void;
-  busy: boolean;
-  action: string;
-  danger?: boolean;
-}) {
-  return (
-    <div className="flex justify-end gap-2">
-      <Button onClick={close} disabled={busy}>
-        Cancel
-      </Button>
-      <Button type="submit" look={danger ? "danger" : "primary"} disabled={busy}>
-        {action}
-      </Button>
-    </div>
+    <SecretDialog title={`The key of ${made.name}`} secret={made.key} what="the key" close={close}>
+      It is shown this once. Keep it where secrets are kept; here only its fingerprint is.
+    </SecretDialog>
   );
 }

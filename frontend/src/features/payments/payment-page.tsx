@@ -15,6 +15,7 @@ import { leftOf } from "./refund";
 import { Refunds } from "./refunds";
 import { StatusBadge } from "./status-badge";
 import { Timeline } from "./timeline";
+import { Webhooks } from "./webhooks";
 import { failureSays, typeName } from "./words";
 
 const route = getRouteApi("/payments/$id");
@@ -90,6 +91,7 @@ function Whole({ payment }: { payment: Payment }) {
           </dl>
         </Card>
         <Refunds payment={payment} />
+        <Webhooks payment={payment} />
         <Card title="JSON" action={<CopyButton text={raw} what="the JSON" />}>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key */}
           <pre tabIndex={0} className="overflow-x-auto p-4 font-mono text-xs leading-relaxed">
