@@ -771,6 +771,27 @@ def test_stuck_deliveries_hide_no_newer_ones_and_are_reported(
     assert desk.sweeper.hint_stuck(desk.clock.now) == 5
 
 
+@one_engine
+def test_a_run_of_the_sweeper_takes_so_many_of_a_window_and_the_rest_at_its_next_doubling(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.sweeper.MAX_DUE_HINTED", 1)
+    monkeypatch.setattr("chalicelib.webhook_store.DUE_SHARDS", 1)
+    desk.endpoint()
+    many = [desk.told() for _ in range(3)]
+    desk.clock.advance(seconds=61)
+    later = desk.told()
+    desk.queue.jobs.clear()
+    desk.clock.advance(seconds=61)
+    assert desk.sweeper.sweep(desk.clock.now).hinted == 2, "one of each window"
+    assert desk.queue.jobs == [Deliver(later.id), Deliver(many[0].id)]
+    desk.deliver(many[0])
+    desk.clock.advance(minutes=2)
+    desk.queue.jobs.clear()
+    desk.sweeper.sweep(desk.clock.now)
+    assert Deliver(many[1].id) in desk.queue.jobs
+
+
 def test_an_attempt_that_is_not_known_says_when_it_began_and_nothing_else() -> None:
     attempt = Attempt(at=Clock()())
     assert not attempt.is_known
