@@ -9,13 +9,16 @@ has outlived them all is stuck: counted, reported, and never in the way of what 
 
 A payment's or refund's age counts from when it was made; a delivery's from when it was due, which
 is also how an attempt that is due later than SQS can wait comes to be made. Its first window is
-one unit old, and where nothing is due one look at each shard is all.
+one unit old, and where nothing is due one look at each shard is all. Of deliveries a run takes so
+many from each window and no more, since merchants who are down for long leave a great many: what
+is beyond them is in the window of the next doubling, and what came later in one of its own.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 from chalicelib.errors import Unavailable
@@ -31,6 +34,8 @@ _PAGE: Final = 500
 _STUCK_SHOWN: Final = 10
 MAX_STUCK_COUNTED: Final = 1000
 """Of payments, of refunds, and of the deliveries in a shard."""
+MAX_DUE_HINTED: Final = 1000
+"""A run, in each window and shard."""
 Found = TypeVar("Found", Entry, RefundEntry, DeliveryEntry)
 
 
@@ -93,7 +98,8 @@ class Sweeper:
     def _of_what_is_due(self, shards: list[int], now: datetime) -> Iterator[Callable[[], int]]:
         for window in [_just_late(now, self.unit), *age_windows(now, self.unit)]:
             for shard in shards:
-                yield partial(self.deliveries.send_all, self._due_jobs(shard, *window))
+                jobs = islice(self._due_jobs(shard, *window), MAX_DUE_HINTED)
+                yield partial(self.deliveries.send_all, jobs)
 
     def _has_late(self, shard: int, now: datetime) -> bool:
         """Whether anything in the shard has been due for a unit."""

@@ -2,7 +2,8 @@
 
 Guarantee: an endpoint that was there when a payment or refund was created is sent each of its
 outcomes that it wants. So what is known of the endpoints is used only if it was read after that
-moment, and for `CACHE` at most; a burst of payments shares one read.
+moment, and for `CACHE` at most; a burst of payments shares one read. (The moments are two machines'
+own; their clocks may differ by less than the time from one request to the next.)
 
     endpoint made ─── payment created ─── endpoints read ─── outcome and its deliveries written
                                              └── used again for what was created before it

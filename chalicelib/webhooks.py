@@ -159,10 +159,9 @@ class Webhooks:
         def read(last: str | None, size: int) -> list[tuple[str, Delivery | None]]:
             upper = LATEST if last is None else just_before(last)
             entries = self.store.of_endpoint(endpoint_id, EARLIEST, upper, size, newest_first=True)
-            found = self.store.get_deliveries([entry.delivery_id for entry in entries[:-1]])
-            # The last one only tells that there is more, when as many came as were asked for.
-            if len(entries) < size:
-                found |= self.store.get_deliveries([entry.delivery_id for entry in entries[-1:]])
+            # A full read's last row only tells that there is more.
+            wanted = entries if len(entries) < size else entries[:-1]
+            found = self.store.get_deliveries([entry.delivery_id for entry in wanted])
             return [(key, found.get(delivery_id)) for delivery_id, key in entries]
 
         deliveries, cursor = listing.page(

@@ -21,6 +21,7 @@ def aws() -> Iterator[Any]:
         engines.create_tables(SESSION.client("dynamodb"), "test")
         sqs = SESSION.client("sqs")
         sqs.create_queue(QueueName="payflow-webhooks-test")
+        sqs.create_queue(QueueName="payflow-deliveries-test")
         yield sqs
 
 
@@ -257,8 +258,69 @@ def test_a_refund_is_shown_alike_by_post_list_and_replay() -> None:
     assert '"amount":12.50,"currency":"CAD"' in created["body"]
 
 
-def test_the_queue_handler_takes_ten_and_the_sweeper_runs_every_minute() -> None:
+def on_endpoint(method: str, what: str = "", body: Any = None, endpoint_id: str = "") -> Any:
+    route = f"/v1/webhook_endpoints{'/{endpoint_id}' if endpoint_id else ''}{what}"
+    path = {"endpoint_id": endpoint_id} if endpoint_id else {}
+    return payflow.app(api_event(method, route, body, **path), None)
+
+
+def test_an_endpoints_secret_is_shown_when_it_is_made_or_rotated_and_nowhere_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = "https://merchant.example/hooks"
+    made = on_endpoint("POST", body={"url": url})
+    endpoint = json.loads(made["body"])
+    assert (made["statusCode"], endpoint["events"], endpoint["enabled"]) == (201, ["*"], True)
+    endpoint_id = endpoint["id"]
+    rotated = json.loads(on_endpoint("POST", "/rotate_secret", endpoint_id=endpoint_id)["body"])
+    assert rotated["secret"].startswith("whsec_")
+    assert rotated["secret"] != endpoint["secret"]
+    others = [
+        on_endpoint("GET"),
+        on_endpoint("GET", endpoint_id=endpoint_id),
+        on_endpoint("PATCH", body={"description": "ours"}, endpoint_id=endpoint_id),
+        on_endpoint("POST", "/test", endpoint_id=endpoint_id),
+        on_endpoint("GET", "/deliveries", endpoint_id=endpoint_id),
+    ]
+    assert [answer["statusCode"] for answer in others] == [200, 200, 200, 201, 200]
+    seen = "".join(answer["body"] for answer in others) + capsys.readouterr().out
+    assert "whsec_" not in seen
+    assert endpoint["secret"].removeprefix("whsec_") not in seen
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "url"),
+        ({"url": 7}, "url"),
+        ({"url": "http://merchant.example"}, "url"),
+        ({"url": "https://10.0.0.1"}, "url"),
+        ({"url": "https://" + "x" * 3000}, "url"),
+        ({"url": "https://merchant.example", "events": []}, "events"),
+        ({"url": "https://merchant.example", "events": ["payment.created"]}, "events.0"),
+        ({"url": "https://merchant.example", "events": "*"}, "events"),
+        ({"url": "https://merchant.example", "description": "a\x00b"}, "description"),
+        ({"url": "https://merchant.example", "secret": "whsec_mine"}, "secret"),
+    ],
+)
+def test_an_endpoint_that_is_not_valid_is_refused_by_its_field(body: Any, field: str) -> None:
+    refused = on_endpoint("POST", body=body)
+    assert refused["statusCode"] == 400
+    assert {error["field"] for error in json.loads(refused["body"])["errors"]} == {field}
+
+
+@pytest.mark.parametrize("body", [{"enabled": "yes"}, {"enabled": 1}, {"id": "EP-1"}])
+def test_an_update_that_is_not_valid_changes_nothing(body: Any) -> None:
+    made = json.loads(on_endpoint("POST", body={"url": "https://merchant.example"})["body"])
+    assert on_endpoint("PATCH", body=body, endpoint_id=made["id"])["statusCode"] == 400
+    shown = json.loads(on_endpoint("GET", endpoint_id=made["id"])["body"])
+    assert shown == {name: value for name, value in made.items() if name != "secret"}
+
+
+def test_the_queue_handlers_take_ten_and_the_sweeper_runs_every_minute() -> None:
     by_name = {source.name: source for source in payflow.app.event_sources}
     assert by_name["webhook_processor"].batch_size == 10
     assert by_name["webhook_processor"].queue == "payflow-webhooks-test"
+    assert by_name["delivery_worker"].batch_size == 10
+    assert by_name["delivery_worker"].queue == "payflow-deliveries-test"
     assert by_name["sweeper"].schedule_expression.to_string() == "rate(1 minute)"

@@ -365,6 +365,17 @@ def test_only_tracing_is_granted_on_everything_and_no_action_is_a_pattern(functi
             assert grant.resource.index("*") == len(grant.resource) - 1
 
 
+@each_function
+def test_what_reads_many_rows_at_once_is_granted_in_one_statement(function: str) -> None:
+    """IAM judges the keys of a batch together: two statements would each refuse a mixed one."""
+    statements = [
+        statement
+        for statement in iam.read_policy(function)["Statement"]
+        if "dynamodb:BatchGetItem" in statement["Action"]
+    ]
+    assert len(statements) <= 1
+
+
 @pytest.mark.parametrize(
     ("function", "partitions"),
     [

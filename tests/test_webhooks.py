@@ -16,7 +16,13 @@ from moto import mock_aws
 from standardwebhooks import Webhook
 
 from chalicelib import exact_json, webhook_schedule
-from chalicelib.commands import CreateEndpoint, ListDeliveries, ReplayFailed, UpdateEndpoint
+from chalicelib.commands import (
+    CreateEndpoint,
+    ListDeliveries,
+    ReplayFailed,
+    SimulateReturn,
+    UpdateEndpoint,
+)
 from chalicelib.errors import (
     Conflict,
     EndpointDisabled,
@@ -165,6 +171,10 @@ def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
         client.close()
 
 
+one_engine = pytest.mark.parametrize("desk", ["moto"], indirect=True)
+"""For what is about the clock, and asks nothing of storage that the others do not ask of both."""
+
+
 # Endpoints
 
 
@@ -195,6 +205,7 @@ def test_an_eleventh_endpoint_is_refused_until_one_is_deleted(desk: Desk) -> Non
     assert len(desk.store.all()) == MAX_ENDPOINTS
 
 
+@one_engine
 @pytest.mark.parametrize("endpoint_id", ["", "EP-", f"EP-{UNKNOWN}", "../x", "E" * 3000])
 def test_what_is_no_endpoint_is_not_found(desk: Desk, endpoint_id: str) -> None:
     for ask in (desk.store.get, desk.webhooks.delete, desk.webhooks.rotate, desk.webhooks.test):
@@ -204,6 +215,7 @@ def test_what_is_no_endpoint_is_not_found(desk: Desk, endpoint_id: str) -> None:
         desk.webhooks.update(endpoint_id, UpdateEndpoint())
 
 
+@one_engine
 @pytest.mark.parametrize(
     "url", ["http://merchant.example", "https://127.0.0.1/", "https://merchant.example:22/", "x"]
 )
@@ -241,6 +253,7 @@ def test_a_rotated_secret_signs_along_for_24_hours(desk: Desk) -> None:
     assert after.secrets(desk.clock.now + timedelta(hours=24)) == [after.secret]
 
 
+@one_engine
 def test_no_rotation_ends_an_old_secret_early_so_a_fifth_in_a_day_is_refused(desk: Desk) -> None:
     made = desk.endpoint()
     secrets = [made.secret, *(desk.webhooks.rotate(made.id).secret for _ in range(4))]
@@ -296,20 +309,29 @@ def test_what_is_sent_is_what_get_shows_at_that_moment(desk: Desk) -> None:
     assert json.loads(refunded.payload)["data"] == json.loads(exact_json.dumps(refund.model_dump()))
 
 
+@one_engine
 def test_that_something_was_created_is_sent_to_nobody(desk: Desk) -> None:
     desk.endpoint()
     payment = desk.paid("pending")
     assert desk.store.of_payment(payment.id) == []
 
 
+@one_engine
 def test_a_cancel_and_a_banks_return_are_told_too(desk: Desk) -> None:
     desk.endpoint()
+    returned = desk.paid()
+    desk.payments.give_back(returned.id, SimulateReturn(), actor="test")
+    assert [one.event_type for one in desk.store.of_payment(returned.id)] == [
+        "payment.returned",
+        "payment.completed",
+    ]
     payment_id = desk.payments.create(command(), actor="test").payment_id
     desk.payments.cancel(payment_id, actor="test")
     (told,) = desk.store.of_payment(payment_id)
     assert told.event_type == "payment.canceled"
 
 
+@one_engine
 def test_what_is_created_after_an_endpoint_reaches_it_however_lately_others_were_read(
     desk: Desk,
 ) -> None:
@@ -332,6 +354,7 @@ def test_an_outcome_that_another_worker_was_faster_with_brings_no_delivery(desk:
     assert told.event_id == change.event.id
 
 
+@one_engine
 def test_only_payments_and_refunds_carry_a_status(desk: Desk) -> None:
     desk.endpoint()
     item = delivery_item(desk.told())
@@ -363,6 +386,7 @@ def test_a_delivery_is_sent_once_however_often_its_hint_comes(desk: Desk) -> Non
     assert (attempt.status, attempt.latency_ms, attempt.response) == (200, 12, "ok")
 
 
+@one_engine
 def test_while_a_secret_is_rotated_what_is_sent_is_signed_with_both(desk: Desk) -> None:
     made = desk.endpoint()
     delivery = desk.told()
@@ -372,6 +396,7 @@ def test_while_a_secret_is_rotated_what_is_sent_is_signed_with_both(desk: Desk) 
     assert {made.secret, after.secret} == set(desk.store.get(made.id).secrets(desk.clock.now))
 
 
+@one_engine
 def test_ten_attempts_on_the_schedule_then_it_has_failed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -416,6 +441,7 @@ def due(desk: Desk, delivery: Delivery) -> Any:
     return moment
 
 
+@one_engine
 def test_early_retries_are_hinted_of_and_later_ones_left_to_the_sweeper(desk: Desk) -> None:
     desk.endpoint()
     delivery = desk.told()
@@ -431,6 +457,7 @@ def test_early_retries_are_hinted_of_and_later_ones_left_to_the_sweeper(desk: De
     assert desk.queue.jobs == [Deliver(delivery.id)]
 
 
+@one_engine
 def test_retry_after_is_honoured(desk: Desk) -> None:
     desk.endpoint()
     delivery = desk.told()
@@ -461,6 +488,7 @@ def test_410_disables_the_endpoint_at_once_and_what_waits_fails_visibly(
     ]
 
 
+@one_engine
 def test_five_days_of_nothing_but_failures_disable_an_endpoint(desk: Desk) -> None:
     endpoint = desk.endpoint()
     desk.merchant.answer = SILENT
@@ -475,6 +503,7 @@ def test_five_days_of_nothing_but_failures_disable_an_endpoint(desk: Desk) -> No
     assert desk.store.get(endpoint.id).disabled_reason is DisabledReason.FAILING
 
 
+@one_engine
 def test_one_success_starts_the_five_days_anew(desk: Desk) -> None:
     endpoint = desk.endpoint()
     desk.merchant.answer = SILENT
@@ -498,6 +527,7 @@ def test_a_success_does_not_forget_a_failure_that_it_has_not_seen(desk: Desk) ->
     assert desk.store.get(endpoint.id).failing_since == later.failing_since
 
 
+@one_engine
 def test_an_endpoint_that_is_enabled_again_gets_what_is_still_on_its_way(desk: Desk) -> None:
     endpoint = desk.endpoint()
     delivery = desk.told()
@@ -541,6 +571,7 @@ def test_a_worker_that_is_killed_is_followed_by_another_when_its_claim_has_run_o
     assert after.status is DeliveryStatus.DELIVERED
 
 
+@one_engine
 def test_a_worker_that_took_longer_than_its_claim_undoes_nothing(desk: Desk) -> None:
     desk.endpoint()
     delivery = desk.told()
@@ -556,6 +587,7 @@ def test_a_worker_that_took_longer_than_its_claim_undoes_nothing(desk: Desk) -> 
     assert after.next_attempt_at is None
 
 
+@one_engine
 def test_a_delivery_that_kills_its_workers_ends_after_as_many_attempts(desk: Desk) -> None:
     desk.endpoint()
     delivery = desk.told()
@@ -568,6 +600,7 @@ def test_a_delivery_that_kills_its_workers_ends_after_as_many_attempts(desk: Des
     assert desk.merchant.got == []
 
 
+@one_engine
 def test_a_delivery_stays_small_whatever_merchants_answer_and_however_often(desk: Desk) -> None:
     desk.endpoint()
     delivery = desk.told()
@@ -690,6 +723,7 @@ def asked(since: Any) -> dict[str, str]:
     return {"since": since.isoformat()}
 
 
+@one_engine
 @pytest.mark.parametrize("delivery_id", ["", "DLV-", "DLV-" + UNKNOWN * 3, "x" * 3000])
 def test_what_is_no_delivery_cannot_be_replayed(desk: Desk, delivery_id: str) -> None:
     with pytest.raises(NotFound):
@@ -735,6 +769,27 @@ def test_stuck_deliveries_hide_no_newer_ones_and_are_reported(
     (report,) = [line for line in lines if line.get("kind") == "deliveries_stuck"]
     assert set(report["oldest"]) == stuck
     assert desk.sweeper.hint_stuck(desk.clock.now) == 5
+
+
+@one_engine
+def test_a_run_of_the_sweeper_takes_so_many_of_a_window_and_the_rest_at_its_next_doubling(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.sweeper.MAX_DUE_HINTED", 1)
+    monkeypatch.setattr("chalicelib.webhook_store.DUE_SHARDS", 1)
+    desk.endpoint()
+    many = [desk.told() for _ in range(3)]
+    desk.clock.advance(seconds=61)
+    later = desk.told()
+    desk.queue.jobs.clear()
+    desk.clock.advance(seconds=61)
+    assert desk.sweeper.sweep(desk.clock.now).hinted == 2, "one of each window"
+    assert desk.queue.jobs == [Deliver(later.id), Deliver(many[0].id)]
+    desk.deliver(many[0])
+    desk.clock.advance(minutes=2)
+    desk.queue.jobs.clear()
+    desk.sweeper.sweep(desk.clock.now)
+    assert Deliver(many[1].id) in desk.queue.jobs
 
 
 def test_an_attempt_that_is_not_known_says_when_it_began_and_nothing_else() -> None:

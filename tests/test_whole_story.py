@@ -6,6 +6,7 @@ never. What a step comes to is foretold from the rows as they were after the las
 PAYFLOW_TEST_LIVES=200 lives 200 of them, of fifty steps each, instead of eight.
 """
 
+import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -27,7 +28,13 @@ from hypothesis.stateful import (
 
 from chalicelib import stats
 from chalicelib import store as store_module
-from chalicelib.commands import CreatePayment, CreateRefund, ReadStats, SimulateReturn
+from chalicelib.commands import (
+    CreateEndpoint,
+    CreatePayment,
+    CreateRefund,
+    ReadStats,
+    SimulateReturn,
+)
 from chalicelib.errors import PayFlowError
 from chalicelib.model import (
     TRANSITIONS,
@@ -40,13 +47,16 @@ from chalicelib.model import (
     Status,
 )
 from chalicelib.processor import SimulatedOutage
-from chalicelib.queue_jobs import Job, SettlePayment, SettleRefund
+from chalicelib.queue_jobs import Deliver, Job, SettlePayment, SettleRefund
 from chalicelib.tables import decode
+from chalicelib.webhook_sender import Attempt
+from chalicelib.webhooks import Webhooks
 from tests.conftest import (
     START,
     Clock,
     KeptQueue,
     command,
+    courier_on,
     new_store,
     payments_on,
     refund_command,
@@ -85,11 +95,24 @@ class Story(RuleBasedStateMachine):
         self.made: list[tuple[CreatePayment, str]] = []
         self.refunded: list[tuple[str, CreateRefund, str]] = []
         self.known: dict[str, Known] = {}
+        outbox = self.payments.outbox
+        webhooks = Webhooks(outbox.store, outbox, allows_private=False, clock=self.clock)
+        webhooks.create(CreateEndpoint(url="https://merchant.example/webhooks"))
+        self.courier = courier_on(outbox.store, outbox.queue, self.clock, self.receive)
+        self.answer = 200
+        self.received: set[str] = set()
+        """The ids of the webhooks that the merchant has taken."""
 
     @property
     def jobs(self) -> list[Job]:
         assert isinstance(self.payments.queue, KeptQueue)
         return self.payments.queue.jobs
+
+    def receive(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:  # noqa: ARG002
+        assert headers["webhook-id"] not in self.received, "it was delivered before"
+        if self.answer == 200:
+            self.received.add(headers["webhook-id"])
+        return Attempt(self.answer, 12, "", None, None, None)
 
     def any_payment(self, place: int) -> "Known":
         return self.known[sorted(self.known)[place % len(self.known)]]
@@ -129,6 +152,16 @@ class Story(RuleBasedStateMachine):
                 self.payments.settle(job.payment_id)
             elif isinstance(job, SettleRefund):
                 self.refunds.settle(job.payment_id, job.refund_id)
+
+    @rule(place=PLACES, answer=st.sampled_from([200, 200, 503]))
+    def deliver_any_webhook(self, place: int, answer: int) -> None:
+        queue = self.payments.outbox.queue
+        assert isinstance(queue, KeptQueue)
+        if queue.jobs:
+            job = queue.jobs[place % len(queue.jobs)]
+            assert isinstance(job, Deliver)
+            self.answer = answer
+            self.courier.deliver(job.delivery_id)
 
     @rule(place=PLACES)
     def cancel(self, place: int) -> None:
@@ -189,7 +222,10 @@ class Story(RuleBasedStateMachine):
         # One look at everything, as only a test may take it.
         for encoded in self.dynamodb.scan(TableName=self.store._payments.name)["Items"]:
             row = decode(encoded)
-            (payments[row["PK"]] if row["PK"].startswith("PAY#") else totals).append(row)
+            if row["PK"].startswith("PAY#"):
+                payments[row["PK"]].append(row)
+            elif row["PK"].startswith("STATS#"):
+                totals.append(row)
         known = [self.check_payment(rows) for rows in payments.values()]
         assert len(known) == len(self.made)
         self.known = {one.payment.id: one for one in known}
@@ -204,6 +240,7 @@ class Story(RuleBasedStateMachine):
         check_steps(self.known.get(payment.id, now), now)
         check_money(payment, now.refunds)
         check_story(payment, now.refunds, story)
+        check_told(story, [row for key, row in by_key.items() if key[:4] == "DELI"], self.received)
         return now
 
     def teardown(self) -> None:
@@ -271,6 +308,18 @@ def check_story(payment: Payment, refunds: Mapping[str, Refund], story: list[Eve
     assert last.amount_refunded in {None, payment.amount_refunded}
     if last.refund is not None:
         assert last.refund == RefundState.of(refunds[last.refund.id])
+
+
+def check_told(story: list[Event], deliveries: list[Row], received: set[str]) -> None:
+    """Every outcome has exactly one delivery, and is delivered when the merchant has taken it."""
+    outcomes = {event.id: event for event in story if not event.type.endswith(".created")}
+    told = {row["SK"].split("#")[1]: row for row in deliveries}
+    assert told.keys() == outcomes.keys()
+    assert len(told) == len(deliveries)
+    for event_id, row in told.items():
+        assert row["type"] == json.loads(row["payload"])["type"] == outcomes[event_id].type
+        assert (row["state"] == "delivered") is (event_id in received)
+        assert (row["state"] == "pending") is ("dueAt" in row) is ("due" in row)
 
 
 def check_totals(payments: list[Payment], rows: list[Row]) -> None:

@@ -14,6 +14,8 @@ from tests.stack.conftest import JSON, Client, Reply, Stack, request
 from tests.stack.test_http import assert_problem
 
 UNKNOWN = "/v1/payments/PAY-01M82Y8T27997E9EYD0G6SK6MT"
+ENDPOINT = "/v1/webhook_endpoints/EP-01M82Y8T27997E9EYD0G6SK6MT"
+DELIVERY = "DLV-" + "01M82Y8T27997E9EYD0G6SK6MT" * 3
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,15 @@ ROUTES = [
     ("GET", "/v1/payments", "read"),
     ("GET", UNKNOWN, "read"),
     ("POST", f"{UNKNOWN}/cancel", "write"),
+    ("GET", f"{UNKNOWN}/deliveries", "read"),
+    ("POST", f"/v1/deliveries/{DELIVERY}/replay", "write"),
+    ("POST", "/v1/webhook_endpoints", "admin"),
+    ("GET", "/v1/webhook_endpoints", "admin"),
+    *((method, ENDPOINT, "admin") for method in ("GET", "PATCH", "DELETE")),
+    ("POST", f"{ENDPOINT}/rotate_secret", "admin"),
+    ("POST", f"{ENDPOINT}/test", "admin"),
+    ("GET", f"{ENDPOINT}/deliveries", "read"),
+    ("POST", f"{ENDPOINT}/replay_failed", "write"),
     ("POST", f"{UNKNOWN}/refunds", "write"),
     ("GET", f"{UNKNOWN}/refunds", "read"),
     ("GET", f"{UNKNOWN}/events", "read"),
