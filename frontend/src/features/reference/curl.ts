@@ -8,6 +8,8 @@ const METHODS = ["get", "post", "patch", "put", "delete"];
 const MAKERS: Record<string, string> = {
   payment_id: "create_payment",
   key_id: "create_api_key",
+  endpoint_id: "create_webhook_endpoint",
+  delivery_id: "test_webhook_endpoint",
 };
 /** What only a settled payment allows. */
 const AFTER_SETTLING = ["create_refund", "simulate_return"];
@@ -28,17 +30,21 @@ export function callsOf(document: ApiDocument): Call[] {
  * first, and so does what knows no id: nobody's own payment is refunded, nor key revoked, to try.
  */
 export function curlOf(call: Call, document: ApiDocument, { ids, ...rest }: At): string {
-  const at = { ...rest, ids: call.method === "get" ? ids : {} };
+  return stepsOf(call, document, { ...rest, ids: call.method === "get" ? ids : {} }).join("\n");
+}
+
+function stepsOf(call: Call, document: ApiDocument, at: At): string[] {
+  const command = commandOf(call, document, at);
   const [, missing = ""] =
     [...call.path.matchAll(PLACE)].find(([, name = ""]) => !at.ids[name]) ?? [];
   const maker = callsOf(document).find(
     ({ operation }) => operation.operationId === MAKERS[missing],
   );
-  const command = commandOf(call, document, at);
-  if (!maker) return command;
-  const made = commandOf(maker, document, at);
-  const wait = AFTER_SETTLING.includes(call.operation.operationId) ? "sleep 2\n" : "";
-  return `ID=$(${made} |\n  sed 's/.*"id":"\\([^"]*\\)".*/\\1/')\n${wait}${command}`;
+  if (!maker) return [command];
+  const before = stepsOf(maker, document, at);
+  const made = `ID=$(${before.pop()} |\n  sed 's/.*"id":"\\([^"]*\\)".*/\\1/')`;
+  const wait = AFTER_SETTLING.includes(call.operation.operationId) ? ["sleep 2"] : [];
+  return [...before, made, ...wait, command];
 }
 
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
