@@ -1,11 +1,37 @@
-"""Ends a process when the one that started it is gone, however it went."""
+"""When a process is to end: it is told to, or the one that started it is gone, however it went."""
 
 import os
 import signal
 import threading
+import time
 from typing import Final
 
 _STANDARD_INPUT: Final = 0
+
+
+class Stop:
+    """A wish to stop, made by a signal.
+
+    No threading.Event: a handler runs in the main thread, and if that is waiting just then it may
+    hold the very lock that `set` takes.
+    """
+
+    def __init__(self, *signals: signal.Signals) -> None:
+        self._is_set = False
+        for number in signals:
+            signal.signal(number, self._set)
+
+    def _set(self, *_: object) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was made; waits for so long that it may be."""
+        if not self._is_set:
+            time.sleep(seconds)
+        return self._is_set
 
 
 def hold() -> None:

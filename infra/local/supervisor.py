@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from typing import Final
 
 from chalicelib import config
 from infra.local import dashboard, emulator, provision, sink
+from infra.local.lifeline import Stop
 from infra.local.settings import HOST, ROOT, Local, SetupError
 
 _START_SECONDS: Final = 60
@@ -71,9 +71,7 @@ class Process:
 
 def run(local: Local) -> None:
     """Run the stack until a signal comes. Raises SetupError."""
-    stop = threading.Event()
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop(*_SIGNALS)
     with _sole_owner(local), ExitStack() as stack:
         _check_free(local, "PAYFLOW_API_PORT", local.api_port)
         _check_free(local, "PAYFLOW_AWS_PORT", local.aws_port)
@@ -107,7 +105,7 @@ def check_runs(local: Local) -> None:
         raise SetupError(f"No stack runs on port {local.aws_port}; start it with `make run`.")
 
 
-def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Process]:
+def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     """Each process when the one that it needs is ready; `stack` stops them the other way round."""
     env = dict(os.environ)
     aws = Process(
@@ -137,7 +135,7 @@ def _start(local: Local, stack: ExitStack, stop: threading.Event) -> list[Proces
     return [aws, api, worker, merchant, *pages]
 
 
-def _start_dashboard(local: Local, stack: ExitStack, stop: threading.Event) -> Process:
+def _start_dashboard(local: Local, stack: ExitStack, stop: Stop) -> Process:
     with _step("dashboard", stop):
         dashboard.build(local)
         pages = Process("The dashboard", "infra.local.dashboard", dict(os.environ), local)
@@ -194,7 +192,7 @@ def _why_taken(port: int) -> str | None:
     return None
 
 
-def _wait_for(process: Process, stop: threading.Event, is_ready: Callable[[], bool]) -> None:
+def _wait_for(process: Process, stop: Stop, is_ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not (stop.is_set() or is_ready()):
         process.check()
@@ -220,7 +218,7 @@ def _is_healthy(port: int) -> bool:
 
 
 @contextmanager
-def _step(what: str, stop: threading.Event) -> Iterator[None]:
+def _step(what: str, stop: Stop) -> Iterator[None]:
     print(f"  {what} …", end="", flush=True)
     started = time.monotonic()
     yield

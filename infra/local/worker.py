@@ -22,12 +22,12 @@ POLLERS: Final = 4
 
 _PAUSE_AFTER_ERROR_SECONDS: Final = 1
 _FINISH_SECONDS: Final = 5
+_LOOK_SECONDS: Final = 0.05
 
 
 def main() -> None:
     lifeline.hold()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = lifeline.Stop(signal.SIGTERM)
     import app  # its settings come from the environment, which the parent has set
 
     sqs = boto3.client("sqs", region_name=app.settings.region)
@@ -49,7 +49,8 @@ def main() -> None:
         settings.from_environment().log_of("infra.local.server"),
     )
     threading.Thread(target=shipper.run, daemon=True).start()
-    stop.wait()
+    while not stop.wait(_LOOK_SECONDS):
+        pass
     # Batches that are being worked on are finished; receives that wait for one are abandoned.
     deadline = time.monotonic() + _FINISH_SECONDS
     for source in sources:
