@@ -405,7 +405,6 @@ class ReplayFailed(BaseModel):
             {
                 "description": "a date or an RFC 3339 time, included, by when the events were",
                 "examples": ["2026-11-22"],
-                "examples": ["2026-11-22"],
                 "anyOf": [{"type": "string", "format": form} for form in ("date", "date-time")],
             }
         ),
