@@ -50,6 +50,7 @@ test("an endpoint is made, its secret shown once, and a payment's outcome reache
   await expect(webhooks).toContainText("Delivered", soon);
   await webhooks.getByText("1 attempt").click();
   await expect(webhooks).toContainText("200 in");
+  await expect(page.getByRole("region", { name: "Status" })).toContainText("Webhook");
 });
 
 test("a test event is sent, and what came of it is in the log", async ({ page }) => {

@@ -4,6 +4,8 @@ import type { components } from "../../api/schema";
 import { money } from "../../ui/money";
 import { ProblemNote } from "../../ui/problem-note";
 import { Time } from "../../ui/time";
+import { type Delivery, deliveriesOfPayment } from "../webhooks/queries";
+import { DeliveryBadge } from "../webhooks/status-badges";
 import { eventsOf } from "./queries";
 
 type Event = components["schemas"]["Event"];
@@ -11,6 +13,7 @@ type Event = components["schemas"]["Event"];
 /** The whole story of a payment, oldest first, and what it waits for. */
 export function Timeline({ payment }: { payment: Payment }) {
   const { data, error, refetch } = useQuery(eventsOf(payment));
+  const { deliveries = [] } = useQuery(deliveriesOfPayment(payment.id)).data ?? {};
   if (error && !data) return <ProblemNote error={error} retry={() => refetch()} />;
   if (!data) return <p role="status">Loading its story…</p>;
   return (
@@ -30,12 +33,26 @@ export function Timeline({ payment }: { payment: Payment }) {
               <code className="font-mono">{codeOf(event)}</code>
             </p>
           )}
+          <Told deliveries={deliveries.filter((delivery) => delivery.event_id === event.id)} />
         </li>
       ))}
       {payment.status === "processing" && (
         <li className="text-muted">Waiting for the bank; this page follows it.</li>
       )}
     </ol>
+  );
+}
+
+/** What became of the webhooks that tell of an event; nothing where nobody is to be told. */
+function Told({ deliveries }: { deliveries: readonly Delivery[] }) {
+  if (deliveries.length === 0) return null;
+  return (
+    <p className="mt-1 flex flex-wrap items-center gap-1.5 text-xs text-muted">
+      {deliveries.length === 1 ? "Webhook" : "Webhooks"}
+      {deliveries.map((delivery) => (
+        <DeliveryBadge key={delivery.id} status={delivery.status} />
+      ))}
+    </p>
   );
 }
 
