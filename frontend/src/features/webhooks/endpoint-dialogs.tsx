@@ -167,7 +167,11 @@ export function DeleteDialog({
   close: () => void;
   done: () => unknown;
 }) {
-  const remove = useAction(() => deleteEndpoint(endpoint.id), WEBHOOKS, done);
+  // Gone from here first: what is asked for anew no longer has the endpoint, nor this dialog.
+  const remove = useAction(async () => {
+    await deleteEndpoint(endpoint.id);
+    await done();
+  }, WEBHOOKS);
   return (
     <Dialog title="Delete this endpoint?" close={close} busy={remove.isPending}>
       <form onSubmit={remove.submit(undefined)} className="space-y-4">
