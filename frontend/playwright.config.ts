@@ -9,6 +9,8 @@ export default defineConfig({
   workers: 2,
   fullyParallel: true,
   forbidOnly: true,
+  // Two browsers and two stacks on two cores: what passes only then is reported as flaky.
+  retries: process.env.CI ? 1 : 0,
   reporter: [["line"]],
   globalSetup: "./e2e/stack.ts",
   use: {
