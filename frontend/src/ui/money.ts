@@ -2,3 +2,6 @@
 export function money(amount: number, currency: string): string {
   return new Intl.NumberFormat(undefined, { style: "currency", currency }).format(amount);
 }
+
+/** Whole hundredths, so that sums stay exact; every currency of the API has two decimals. */
+export const hundredths = (amount: number) => Math.round(amount * 100);

@@ -1,5 +1,6 @@
 import type { Currency, PaymentType, Status } from "../../api/client";
 import type { components } from "../../api/schema";
+import { hundredths } from "../../ui/money";
 import { CURRENCIES, TYPES } from "../payments/words";
 
 export type Total = components["schemas"]["Total"];
@@ -17,9 +18,6 @@ type OfStatus = Record<SettledStatus, number>;
 const none = (): OfStatus => ({ completed: 0, returned: 0, failed: 0, canceled: 0 });
 
 export type Measure = "count" | Currency;
-
-/** Hundredths, so that adding stays exact; every currency of the API has two decimals. */
-const hundredths = (amount: number) => Math.round(amount * 100);
 
 /** How many, or how much of one currency: amounts of two are never added. */
 function measured(row: Total, measure: Measure): number {

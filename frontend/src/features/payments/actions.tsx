@@ -1,14 +1,15 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { Ban, Undo2 } from "lucide-react";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { answer, api, type Payment } from "../../api/client";
+import { useAction } from "../../ui/action";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { Field } from "../../ui/field";
 import { money } from "../../ui/money";
 import { ProblemNote } from "../../ui/problem-note";
 import { useKeyedForm } from "./keyed-form";
-import { forgetPayment } from "./queries";
+import { forgetPayment, paymentOf } from "./queries";
 import { leftOf, type RefundWish, refundFaults, refundOf } from "./refund";
 
 /** What can be done about a payment, as it stands. */
@@ -38,26 +39,19 @@ export function Actions({ payment }: { payment: Payment }) {
 }
 
 function CancelDialog({ payment, close }: { payment: Payment; close: () => void }) {
-  const client = useQueryClient();
-  const mutationKey = ["cancel", payment.id];
-  const cancel = useMutation({
-    mutationKey,
-    mutationFn: () =>
+  const cancel = useAction(
+    () =>
       answer(
         api.POST("/v1/payments/{payment_id}/cancel", {
           params: { path: { payment_id: payment.id } },
         }),
       ),
-    onSuccess: close,
-    onSettled: () => forgetPayment(client, payment.id),
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (client.isMutating({ mutationKey }) === 0) cancel.mutate();
-  };
+    paymentOf(payment.id).queryKey,
+    close,
+  );
   return (
     <Dialog title="Cancel this payment?" close={close} busy={cancel.isPending}>
-      <form onSubmit={submit} className="space-y-4">
+      <form onSubmit={cancel.submit(undefined)} className="space-y-4">
         <p className="text-sm">
           {money(payment.amount, payment.currency)} to {payment.merchant} will not be moved. A
           payment that a bank has already been asked for can no longer be canceled.

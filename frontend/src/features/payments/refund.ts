@@ -1,11 +1,9 @@
 import type { Payment } from "../../api/client";
 import type { components } from "../../api/schema";
+import { hundredths } from "../../ui/money";
 
 export type Refund = components["schemas"]["Refund"];
 export type RefundWish = { amount: string; reason: string };
-
-/** Hundredths, so that subtracting stays exact; every currency of the API has two decimals. */
-const hundredths = (amount: number) => Math.round(amount * 100);
 
 /** What of a payment can still be refunded: nothing, unless it is completed. */
 export function leftOf(payment: Payment): number {
