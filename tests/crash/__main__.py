@@ -1,7 +1,7 @@
 """Injects faults into PayFlow's handlers, and says whether every promise was kept.
 
-    python -m tests.crash --seed 1 --faults 10000 --report docs/crash.md
-    python -m tests.crash --seed 1 --lane 0 --chapter 17      one chapter again, and what happened
+    make crash SEED=1 FAULTS=10000 REPORT=docs/crash.md
+    make crash SEED=1 LANE=0 CHAPTER=17       one chapter again, and what happened in it
 
 Two lanes share the faults: the local stack's own emulator is the DynamoDB of the first, AWS's
 DynamoDB Local that of the second; both have the emulator's SQS. What a lane does follows from the
@@ -47,8 +47,8 @@ def main() -> None:
             )
             for lane in lanes
         ]
-        lived = [_lived(LANES[lane], process) for lane, process in zip(lanes, running, strict=True)]
-    print(summary(lived, time.monotonic() - started))
+        lived = [_lived(lane, process) for lane, process in zip(lanes, running, strict=True)]
+    print(summary(lived, asked.seed, time.monotonic() - started))
     if asked.report:
         asked.report.write_text(page(lived, asked.seed))
     if any(one.broken for one in lived):
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash")
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--faults", type=int, default=10_000)
     parser.add_argument("--report", type=Path, help="where to write the page")
@@ -73,11 +73,11 @@ def _started(**asked: str | int | None) -> "subprocess.Popen[str]":
     )
 
 
-def _lived(name: str, process: "subprocess.Popen[str]") -> Lived:
+def _lived(lane: int, process: "subprocess.Popen[str]") -> Lived:
     told, _ = process.communicate()
     if process.returncode:
-        sys.exit(f"The lane on {name} broke down; what it said is above.")
-    return Lived.of(name, json.loads(told))
+        sys.exit(f"Lane {lane} broke down; what it said is above.")
+    return Lived.of(lane, LANES[lane], json.loads(told))
 
 
 @contextmanager

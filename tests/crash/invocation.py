@@ -91,6 +91,7 @@ class Conductor:
     ) -> None:
         self.clock = clock
         self._log = log
+        self._heard_until = 0
         ours, theirs = socket.socketpair()
         self._proxy = subprocess.Popen(
             [sys.executable, "-m", "tests.crash.proxy", str(theirs.fileno()), dynamodb, sqs],
@@ -128,6 +129,14 @@ class Conductor:
             client._endpoint.http_session.close()
         gc.collect()
         gc.freeze()
+
+    def said(self) -> list[dict[str, Any]]:
+        """The log's lines since the last time."""
+        with self._log.open() as log:
+            log.seek(self._heard_until)
+            lines = log.readlines()
+            self._heard_until = log.tell()
+        return [json.loads(line) for line in lines]
 
     def invoke(
         self,

@@ -223,7 +223,9 @@ class Lane:
     def _judge(self, books: invariants.Books) -> None:
         chapter = self._chapter
         received = self.conductor.ask(received=True)["received"]
-        chapter.complaints += verdict(books, chapter.requests, chapter.secrets, received)
+        chapter.complaints += verdict(
+            books, chapter.requests, chapter.secrets, received, self.conductor.said()
+        )
         self.tally.payments += len(books.lives)
         self.tally.refunds += sum(len(life.refunds) for life in books.lives.values())
         self.tally.webhooks += len(received)

@@ -15,6 +15,7 @@ _SUMS: Final = ("invocations", "chapters", "payments", "refunds", "webhooks", "d
 class Lived:
     """What one lane tells of itself."""
 
+    lane: int
     engine: str
     broken: list[str]
     trace: list[str]
@@ -27,8 +28,9 @@ class Lived:
     digest: str
 
     @classmethod
-    def of(cls, engine: str, told: Mapping[str, Any]) -> "Lived":
+    def of(cls, lane: int, engine: str, told: Mapping[str, Any]) -> "Lived":
         return cls(
+            lane=lane,
             engine=engine,
             broken=told["broken"],
             trace=told["trace"],
@@ -45,12 +47,15 @@ class Lived:
         return f"{self.engine}: {self.met.total():,} faults; {sums}; digest {self.digest}"
 
 
-def summary(lived: Sequence[Lived], seconds: float) -> str:
+def summary(lived: Sequence[Lived], seed: str, seconds: float) -> str:
     """For the screen: with the whole trace of a chapter that broke a promise."""
     lines = []
     for one in lived:
         lines.append(one.told)
-        lines += [f"  BROKEN in chapter {one.chapter}: {sentence}" for sentence in one.broken]
+        lines += [f"  BROKEN: {sentence}" for sentence in one.broken]
+        if one.broken:
+            again = f"SEED={seed} LANE={one.lane} CHAPTER={one.chapter}"
+            lines.append(f"  Again: make crash {again}. What happened:")
         lines += [f"    {line}" for line in one.trace]
     faults = sum(one.met.total() for one in lived)
     verdict = "BROKEN" if any(one.broken for one in lived) else "every promise was kept"
@@ -128,8 +133,7 @@ that
 - a key makes a payment anew when its 24 hours are over,
 - no answer was a 500, and no function raised but the sweeper, for an outage.
 
-`python -m tests.crash --seed … --lane … --chapter …` lives through one chapter again and prints
-what happened in it.
+`make crash SEED=… LANE=… CHAPTER=…` lives through one chapter again and prints what happened in it.
 
 ## What went wrong
 | Fault | | Times |

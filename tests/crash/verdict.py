@@ -12,15 +12,18 @@ from chalicelib.processor import SIMULATE
 from tests import invariants
 from tests.crash.merchant import Request, Wish
 
+_WORTH_ANOTHER_TRY = frozenset({"Conflict", "PaymentMoved", "SimulatedOutage", "Unavailable"})
+
 
 def verdict(
     books: invariants.Books,
     requests: Sequence[Request],
     secrets: Mapping[str, str],
     received: Sequence[Mapping[str, Any]],
+    said: Sequence[Mapping[str, Any]],
 ) -> list[str]:
-    """The promises that were broken: of what lies in the tables, of what clients were told, and
-    of what the merchants behind the endpoints got.
+    """The promises that were broken: of what lies in the tables, of what clients were told, of
+    what the merchants behind the endpoints got, and of what the functions said.
     """
     answers = [one.told["body"] for one in requests if one.succeeded and one.key and one.told]
     return [
@@ -32,6 +35,7 @@ def verdict(
         *unanswered(books, requests),
         *_not_as_told(books, requests),
         *_undelivered(books, secrets, received),
+        *_bugs(said),
     ]
 
 
@@ -94,6 +98,16 @@ def _undelivered(
             yield f"{where} got {taken.get(where)}, and not {payload}"
     for where in taken.keys() - expected.keys():
         yield f"{where}: no delivery says so"
+
+
+def _bugs(said: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What was tried again, and was not an outage or a collision."""
+    for line in said:
+        if line.get("kind") == "bug" or (
+            line.get("kind") == "message_failed"
+            and line["error"].partition(":")[0] not in _WORTH_ANOTHER_TRY
+        ):
+            yield f"{line['kind']}: {line['error']} {line['trace']}"
 
 
 def _is_signed(post: Mapping[str, Any], secret: str) -> bool:
