@@ -101,13 +101,18 @@ def _undelivered(
 
 
 def _bugs(said: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What was tried again, and was not an outage or a collision."""
+    """What was tried again, and was not an outage or a collision; and a hint of what is not
+    there: it was sent before it was true.
+    """
     for line in said:
-        if line.get("kind") == "bug" or (
-            line.get("kind") == "message_failed"
-            and line["error"].partition(":")[0] not in _WORTH_ANOTHER_TRY
-        ):
-            yield f"{line['kind']}: {line['error']} {line['trace']}"
+        match line:
+            case {"kind": "bug", "trace": trace}:
+                yield f"a bug: {trace}"
+            case {"kind": "message_failed", "error": error, "trace": trace}:
+                if error.partition(":")[0] not in _WORTH_ANOTHER_TRY:
+                    yield f"a message failed: {trace}"
+            case {"kind": "message_dropped"}:
+                yield f"a message was dropped: {line}"
 
 
 def _is_signed(post: Mapping[str, Any], secret: str) -> bool:
