@@ -1,6 +1,6 @@
 """Runs the app's handlers as Lambda does, each in a process of its own, forked from this one.
 
-The app is imported here once, with clients that talk to the proxy and wait a tenth as long as they
+The app is imported here once, with clients that talk to the proxy and wait half as long as they
 do on AWS; what a fork costs is a few milliseconds. The time that handlers see is the conductor's,
 and stands in memory that all of them share; what they take for random is drawn from the
 invocation's own seed, so that a run can be repeated.
@@ -31,7 +31,7 @@ from tests.crash.faults import Plan
 
 _LONGEST_SECONDS: Final = 15
 """Lambda ends a function too; none of ours should take so long here."""
-_PATIENCE: Final = 0.1
+_PATIENCE: Final = 0.5
 """Of what a client waits for an answer on AWS."""
 _DEADLINE_SECONDS: Final = 0.3
 """For a merchant."""
@@ -120,7 +120,7 @@ class Conductor:
         heard: dict[str, Any] = json.loads(self._lines.readline())
         return heard
 
-    def warm_up(self, work: Callable[[], None]) -> None:
+    def warm_up(self, work: Callable[[], object]) -> None:
         """Do `work` here, for its children to have loaded what it loads; no connection stays."""
         self.ask(begin=0, pid=os.getpid(), plans=[])
         work()
@@ -235,7 +235,7 @@ class _Hurried:
     config: Callable[..., Any]
 
     def __call__(self, connect: float, read: float, *, attempts: int) -> Any:
-        return self.config(connect, max(read * _PATIENCE, 0.25), attempts=attempts)
+        return self.config(connect, read * _PATIENCE, attempts=attempts)
 
 
 class _OneByOne(ThreadPoolExecutor):

@@ -10,11 +10,13 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from chalicelib.errors import Unavailable
 from chalicelib.model import RefundStatus, Status, rfc3339
 from chalicelib.processor import SIMULATE, SIMULATE_REFUND
 from chalicelib.store import BY_STATUS
@@ -35,6 +37,7 @@ _STEPS: Final = 250
 _PAYMENTS: Final = 24
 _FAULTY: Final = 0.9
 """Of the invocations in a storm."""
+_OUTAGES: Final = 3
 _ROUNDS: Final = 60
 """Of the calm, at most: far more than what is unfinished may take."""
 _ENDLESS: Final = frozenset({"pending", "error"})
@@ -124,12 +127,21 @@ class Lane:
         def live() -> None:
             body = {"merchant": "Warm", "amount": 1, "currency": "CAD", "type": "eft",
                     "idempotency_key": "warming-up"}  # fmt: skip
-            made = json.loads(app.app(api_event("POST", "/v1/payments", body), None)["body"])
-            assert "id" in made, made
+            event = api_event("POST", "/v1/payments", body)
+            made = json.loads(app.app(event, None)["body"])
+            if "id" not in made:
+                raise Unavailable(made["detail"])
             app.payments.settle(made["id"])
             app.sweeper(_scheduled(self.clock()), None)
 
-        self.conductor.warm_up(live)
+        def warm() -> bool:
+            """An engine that was just started is slow at first."""
+            with suppress(Unavailable):
+                live()
+                return True
+            return False
+
+        self.conductor.warm_up(lambda: engines.wait_until(warm, "the engine is warm"))
 
     # -- a chapter
 
@@ -354,11 +366,17 @@ class Lane:
                 pass
 
     def _sweep(self) -> Any:
-        outcome = self._invoke("sweep", "sweeper", _scheduled(self.clock()))
-        is_outage = outcome.raised is not None and outcome.raised.startswith("Unavailable")
-        if outcome.raised and (self._is_calm or not is_outage):
-            self._chapter.complaints.append(f"sweep: {outcome.raised}")
+        outcome = self._swept()
+        for _ in range(_OUTAGES):
+            if self._is_calm and outcome.raised:  # a busy machine's own
+                outcome = self._swept()
         return outcome.answer
+
+    def _swept(self) -> Outcome:
+        outcome = self._invoke("sweep", "sweeper", _scheduled(self.clock()))
+        if outcome.raised and not outcome.raised.startswith("Unavailable"):
+            self._chapter.complaints.append(f"sweep: {outcome.raised}")
+        return outcome
 
     def _lose(self, name: str, *, all_of_them: bool = False) -> int:
         """Messages that nobody gets."""
