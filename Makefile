@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -69,6 +69,10 @@ chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves
 test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
 	@.venv/bin/python -m pytest
+
+crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
+	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
+	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
 
 e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend e2e
