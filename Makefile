@@ -76,7 +76,7 @@ types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's type
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
 
-check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates and workflows
+check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -84,6 +84,7 @@ check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, temp
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@.venv/bin/zizmor --offline --quiet --no-progress .github
+	@.venv/bin/python -m infra.leaks
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types -- --check
 	@$(FRONTEND) check
