@@ -1,7 +1,12 @@
-"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets."""
+"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets.
+
+DynamoDB Local, where it is the engine, knows no CloudFormation: its tables are made through its API
+from the same template, and those that the emulated AWS makes then stay empty.
+"""
 
 import functools
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -18,6 +23,13 @@ if TYPE_CHECKING:
 TEMPLATE: Final = ROOT / "infra" / "backend.yaml"
 _STACK: Final = f"payflow-backend-{STAGE}"
 _TIMEOUT_SECONDS: Final = 30
+_CREATED_WITH: Final = (
+    "TableName",
+    "BillingMode",
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+)
 
 
 def provision(local: Local) -> None:
@@ -26,13 +38,15 @@ def provision(local: Local) -> None:
     try:
         _deploy(boto3.client("cloudformation", config=patience), local.visibility_seconds)
         dynamodb = boto3.client("dynamodb", config=patience)
+        if local.dynamodb_port is not None:
+            create_tables(dynamodb, STAGE)
         for table in tables(STAGE):
             _check(dynamodb, table)
             _switch_on_ttl(dynamodb, table)
     except (BotoCoreError, ClientError) as error:
         raise SetupError(
-            f"The emulated AWS did not make the tables and queues: {error}. "
-            f"Its log is in {local.logs}; `make reset` starts afresh."
+            f"The tables and queues could not be made: {error}. "
+            f"The engine's log is in {local.logs}; `make reset` starts afresh."
         ) from error
 
 
@@ -46,6 +60,14 @@ def tables(stage: str) -> list[dict[str, Any]]:
             if resource["Type"] == "AWS::DynamoDB::Table"
         )
     ]
+
+
+def create_tables(dynamodb: "DynamoDBClient", stage: str) -> None:
+    """Those of the template that there are not, for an engine without CloudFormation."""
+    for table in tables(stage):
+        wanted: dict[str, Any] = {name: table[name] for name in _CREATED_WITH if name in table}
+        with suppress(dynamodb.exceptions.ResourceInUseException):
+            dynamodb.create_table(**wanted)
 
 
 @functools.cache
