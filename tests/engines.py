@@ -34,7 +34,7 @@ def dynamodb_local() -> Iterator[str]:
         engine.command(port, None), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: accepts(port), f"DynamoDB Local listens on {port}")
+        wait_until(lambda: accepts(port), f"DynamoDB Local listens on {port}", seconds=60)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
