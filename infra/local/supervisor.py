@@ -157,7 +157,7 @@ def _start_dynamodb_local(local: Local, port: int, stack: ExitStack, stop: Stop)
             "infra.local.dynamodb_local",
             dict(os.environ),
             local,
-            consequence="What it had acknowledged is on disk.",
+            consequence="All but the write that it answered last is on disk.",
         )
         stack.callback(engine.stop)
         _wait_for(engine, stop, lambda: _accepts(port))

