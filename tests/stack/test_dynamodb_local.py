@@ -115,10 +115,11 @@ def test_a_kill_of_the_engine_costs_at_most_the_write_that_it_answered_last(
 def test_an_emulated_aws_that_is_killed_costs_messages_and_no_payment(tmp_path: Path) -> None:
     first = Stack(tmp_path, **ENGINE)
     first.wait_until_up()
-    first.children()["infra.local.worker"].suspend()  # so that the hints are still in the queue
+    children = first.children()
+    children["infra.local.worker"].suspend()  # so that the hints are still in the queue
     made = [first.client.post(request()).json["id"] for _ in range(5)]
-    first.children()["infra.local.emulator"].kill()
-    first.children()["infra.local.worker"].resume()
+    children["infra.local.emulator"].kill()
+    children["infra.local.worker"].resume()
     wait_until(lambda: first.process.poll() is not None, "the supervisor has ended")
     first.stop()
     second = Stack(tmp_path, **ENGINE)
