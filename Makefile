@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash lock audit
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash lock audit test-dynamodb-local
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -75,6 +75,11 @@ audit:  ## ask PyPI and npm what is known against what is locked
 test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
 	@.venv/bin/python -m pytest
+
+test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest tests/stack --ignore=tests/stack/test_package.py
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
+	  npm run --silent --prefix frontend e2e -- --grep-invert 'axe finds'
 
 crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
 	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
