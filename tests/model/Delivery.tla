@@ -99,6 +99,8 @@ Refusal(r) ==
       [] endpoint = "enabled" /\ r.made > MaxAttempts -> "exhausted"
       [] OTHER -> None
 
+IsStillHis(w) == Broken = "NoFence" \/ DueAt(row) = DueAt(worker[w].claimed)
+
 Look(w) ==
     /\ worker[w].pc = "look"
     /\ LET claimed == worker[w].claimed
@@ -107,8 +109,10 @@ Look(w) ==
             IF refusal # None
             THEN [pc |-> "record", left |-> @.left, claimed |-> claimed,
                   after |-> Ended(claimed, "failed", refusal)]
-            ELSE [@ EXCEPT !.pc = IF Broken = "RecordBeforeSending" THEN "presume" ELSE "send"]]
-    /\ UNCHANGED <<faults, replays, moves, row, endpoint, accepted, hinted, replayer>>
+            ELSE [@ EXCEPT !.pc = "send"]]
+    /\ row' = IF Broken = "RecordBeforeSending" /\ IsStillHis(w)
+              THEN Ended(worker[w].claimed, "delivered", None) ELSE row
+    /\ UNCHANGED <<faults, replays, moves, endpoint, accepted, hinted, replayer>>
 
 \* What is made of the merchant's answer.
 After(claimed, said) ==
@@ -124,8 +128,6 @@ Post(w, said) ==
                     [pc |-> "record", left |-> @.left, claimed |-> @.claimed,
                      after |-> After(@.claimed, said)]]
     /\ UNCHANGED <<faults, replays, moves, row, endpoint, hinted, replayer>>
-
-IsStillHis(w) == Broken = "NoFence" \/ DueAt(row) = DueAt(worker[w].claimed)
 
 \* What is left to do once it is written, or was not: an endpoint that is gone is disabled, an
 \* attempt that is to come is hinted of.
@@ -152,13 +154,6 @@ Hint(w) ==
     /\ hinted' = TRUE
     /\ worker' = [worker EXCEPT ![w] = Idle]
     /\ UNCHANGED <<faults, replays, moves, row, endpoint, accepted, replayer>>
-
-\* The worker that the rule "RecordBeforeSending" gives.
-Presume(w) ==
-    /\ worker[w].pc = "presume"
-    /\ row' = IF IsStillHis(w) THEN Ended(worker[w].claimed, "delivered", None) ELSE row
-    /\ worker' = [worker EXCEPT ![w].pc = "send"]
-    /\ UNCHANGED <<faults, replays, moves, endpoint, accepted, hinted, replayer>>
 
 \* Killed at any point; its message comes again, or is dead.
 Kill(w, again) ==
@@ -256,7 +251,6 @@ Next ==
     \/ \E w \in Workers : Record(w)
     \/ \E w \in Workers : Disable(w)
     \/ \E w \in Workers : Hint(w)
-    \/ \E w \in Workers : Presume(w)
     \/ \E w \in Workers, again \in BOOLEAN : Kill(w, again)
     \/ Tick
     \/ TickLate
@@ -270,7 +264,7 @@ Next ==
 \* Whoever can go on does at some time, time passes, and a queue gives each message out.
 Fairness ==
     /\ \A w \in Workers :
-        WF_vars(\/ Claim(w) \/ Look(w) \/ Record(w) \/ Disable(w) \/ Hint(w) \/ Presume(w)
+        WF_vars(\/ Claim(w) \/ Look(w) \/ Record(w) \/ Disable(w) \/ Hint(w)
                 \/ \E said \in Answers : Post(w, said))
     /\ SF_vars(\E w \in Workers : Receive(w))
     /\ WF_vars(Tick) /\ WF_vars(Sweep) /\ WF_vars(ReplayCommit)
@@ -282,7 +276,7 @@ Spec == Init /\ [][Next]_vars /\ Fairness
 -----------------------------------------------------------------------------
 (* What holds in every state. *)
 
-HasIt(w) == worker[w].pc \in {"look", "presume", "send", "record"}
+HasIt(w) == worker[w].pc \in {"look", "send", "record"}
 
 AtMostOneInItsLease == Cardinality({w \in Workers : HasIt(w) /\ worker[w].left > 0}) <= 1
 

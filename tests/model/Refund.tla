@@ -358,7 +358,7 @@ Next ==
     \/ \E c \in Clients : HintRefused(c)
     \/ \E c \in Clients : Respond(c)
     \/ \E c \in Clients : Crash(c)
-    \/ \E w \in Workers, r \in hints : Receive(w, r)
+    \/ \E w \in Workers, r \in Ids : Receive(w, r)
     \/ \E w \in Workers : ReadRefund(w)
     \/ \E w \in Workers : ReadPayment(w)
     \/ \E w \in Workers, outcome \in Outcomes : Ask(w, outcome)
@@ -367,7 +367,7 @@ Next ==
     \/ \E w \in Workers : SettleUnheard(w)
     \/ \E w \in Workers : SettleHalfHeard(w)
     \/ \E w \in Workers : WorkerFails(w)
-    \/ \E r \in hints : LoseHint(r)
+    \/ \E r \in Ids : LoseHint(r)
     \/ \E r \in Ids : Sweep(r)
     \/ ReturnRead
     \/ ReturnCommit

@@ -36,6 +36,7 @@ vars == <<faults, pendings, row, story, told, totals, indexed, asked, verdict, q
 Outcomes == {"completed", "failed"}
 Final == Outcomes \cup {"canceled"}
 MaxReceives == 3
+Messages == Payments \X (0 .. MaxReceives - 1)
 GivenBack == 0    \* a worker's message that others can receive by now
 
 Idle == [pc |-> "idle"]
@@ -253,9 +254,9 @@ Sweep(p) ==
                    worker, canceler>>
 
 Next ==
-    \/ \E w \in Workers, m \in queue : Receive(w, m)
+    \/ \E w \in Workers, m \in Messages : Receive(w, m)
     \/ \E w \in Workers : BecomeVisible(w)
-    \/ \E m \in queue : LoseMessage(m)
+    \/ \E m \in Messages : LoseMessage(m)
     \/ \E w \in Workers : Claim(w)
     \/ \E w \in Workers : ClaimUnheard(w)
     \/ \E w \in Workers, outcome \in Outcomes : Ask(w, outcome)
@@ -275,9 +276,10 @@ Fairness ==
     /\ \A w \in Workers :
         WF_vars(\/ Claim(w) \/ Commit(w) \/ Acknowledge(w)
                 \/ \E outcome \in Outcomes : Ask(w, outcome))
-    /\ \A p \in Payments, n \in 0 .. MaxReceives - 1 :
-        SF_vars(\E w \in Workers : Receive(w, <<p, n>>))
+    /\ \A m \in Messages : SF_vars(\E w \in Workers : Receive(w, m))
     /\ \A p \in Payments : WF_vars(IndexCatchesUp(p)) /\ WF_vars(Sweep(p))
+
+Symmetry == Permutations(Workers) \cup Permutations(Payments)
 
 Spec == Init /\ [][Next]_vars /\ Fairness
 
