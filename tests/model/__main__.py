@@ -32,7 +32,7 @@ def explored() -> list[str]:
     """What is not as it should be. Raises CannotRun."""
     tlc.jar()
     checks = [*HOLDS, *BROKEN]
-    wrong = []
+    wrong: list[str] = []
     taken: set[str] = set()
     # One processor a check: then TLC always counts, and finds, the same.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

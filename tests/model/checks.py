@@ -46,6 +46,8 @@ class Protocol:
     steps: tuple[str, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
     """What can be left out, and the property that this breaks."""
+    shown_in: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Other bounds, for rules that do not show in the small ones."""
 
     def holds(self, name: str, **bounds: str) -> Check:
         """Every safety property."""
@@ -64,7 +66,8 @@ class Protocol:
         }
         if not any(kinds.values()):
             kinds["ends"] = (asked,)
-        bounds = {**self.small, **self.alone} if "ends" in kinds else self.small
+        wider = self.alone if "ends" in kinds else self.shown_in.get(rule, {})
+        bounds = {**self.small, **wider}
         return Check(f"without {rule}", self.module, bounds, broken=rule, **kinds)
 
 
@@ -165,6 +168,10 @@ REFUND: Final = Protocol(
         "ReturnedIsABug": "NothingIllegalIsTried",
         "NoSweeper": "EveryRefundIsSettled",
     },
+    shown_in={
+        "RefundIsNotCompared": {"Workers": "{w1, w2}", "Faults": "0"},
+        "ReturnedIsABug": {"Workers": "{w1, w2}", "Faults": "0"},
+    },
 )
 
 DELIVERY: Final = Protocol(
@@ -211,7 +218,7 @@ HOLDS: Final = [
     SETTLE.holds("two payments, two workers, a cancel", Payments="{p1, p2}", Pendings="0"),
     SETTLE.ends("a payment ends", "EveryPaymentIsSettled", "TheDeadAreSettled"),
     REFUND.holds("two clients, a worker, a bank"),
-    REFUND.holds("two clients, two workers, a bank", Workers="{w1, w2}", Faults="0"),
+    REFUND.holds("two clients, two workers, a bank", Workers="{w1, w2}", Faults="0", Wants="{1}"),
     REFUND.ends(
         "a refund ends",
         "EveryClientIsAnswered",
