@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash lock audit test-dynamodb-local model
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash lock audit test-dynamodb-local model load
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -95,6 +95,11 @@ e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser
 
 screenshots: .venv/ready frontend/node_modules/ready  ## take the pictures of every page, the README's among them
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend screenshots
+
+load: .venv/ready  ## offer mixed traffic until latency bends, then check every promise: SEED=8 RATES=10,50
+	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
+	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
+	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
 
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json

@@ -43,6 +43,7 @@ _CHANGING: Final = frozenset(
     {"status", "updated_at", "completed_at", "failure_code", "amount_refunded"}
 )
 """The fields of a payment or refund that are not as they were when it was made."""
+_NOTHING: Final = (0, Decimal(0))
 _NEVER_SETTLED: Final = frozenset({"pending", "error"})
 
 
@@ -113,25 +114,19 @@ def _life(rows: Mapping[str, Row]) -> Life:
 
 
 def broken(books: Books, endpoints: int = 1) -> list[str]:
-    """All that may be true at no moment, with `endpoints` that want every event since before
-    the first payment.
+    """All that may be true at no moment, with so many `endpoints` that have wanted every event
+    since before the first payment.
     """
-    return [
-        *(f"{key}: half a payment" for key in books.halves),
-        *(
-            f"{life.payment.id}: {sentence}"
-            for life in books.lives.values()
-            for check in (money, story)
-            for sentence in check(life)
-        ),
-        *(
-            f"{life.payment.id}: {sentence}"
-            for life in books.lives.values()
-            for sentence in deliveries(life, endpoints)
-        ),
-        *totals(books),
-        *keys(books),
-    ]
+    return [*of_lives(books, endpoints), *totals(books), *keys(books)]
+
+
+def of_lives(books: Books, endpoints: int = 1) -> Broken:
+    """The same, of each payment by itself."""
+    for key in books.halves:
+        yield f"{key}: half a payment"
+    for payment_id, life in books.lives.items():
+        for sentence in (*money(life), *story(life), *deliveries(life, endpoints)):
+            yield f"{payment_id}: {sentence}"
 
 
 def money(life: Life) -> Broken:
@@ -233,15 +228,16 @@ def event_of(delivery: Row) -> str:
 
 def totals(books: Books) -> Broken:
     """The totals are what a recount of the payments comes to."""
-    found: defaultdict[Any, tuple[int, Decimal]] = defaultdict(lambda: (0, Decimal(0)))
+    found: defaultdict[Any, tuple[int, Decimal]] = defaultdict(lambda: _NOTHING)
     for total in books.totals:
         count, volume = found[_kind(total)]
         found[_kind(total)] = (count + total.count, volume + total.volume)
     expected = {_kind(row): (row.count, row.volume) for row in recounted(books.payments)}
     for kind in found.keys() | expected.keys():
-        kept, recount = found[kind], expected.get(kind, (0, Decimal(0)))
-        if kept != recount:
-            yield f"totals of {kind}: {kept}, recounted {recount}"
+        (count, volume), (recount, amount) = found[kind], expected.get(kind, _NOTHING)
+        if (count, volume) != (recount, amount):
+            name = " ".join(kind)
+            yield f"totals of {name}: {count} of {volume}, recounted {recount} of {amount}"
 
 
 def _kind(total: Total) -> tuple[str, ...]:

@@ -163,6 +163,11 @@ class Server(ThreadedHTTPServer):
     request_queue_size = 256
     app: Chalice
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up before its answer is no error of ours, and leaves no trace."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 def main() -> None:
     lifeline.hold()
