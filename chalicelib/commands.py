@@ -151,7 +151,8 @@ def _whole_number(value: Any) -> Any:
 
 def _whole_json_number(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        return int(value) if abs(value) < MAX_AMOUNT else MAX_AMOUNT
+        # By comparing, which no size of number is too large for.
+        return int(value) if -MAX_AMOUNT < value < MAX_AMOUNT else MAX_AMOUNT
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError("must be a whole number")
