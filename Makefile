@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint-stuck key package bootstrap deploy chalice-deploy test fuzz e2e screenshots types check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test fuzz e2e screenshots types check format clean crash
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -36,8 +36,18 @@ seed: .venv/ready  ## make believable payments on the running local stack: N=300
 reset: .venv/ready  ## empty the stopped local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
-hint-stuck: .venv/ready  ## send the hints of what the sweeper has given up: STAGE=local
-	@.venv/bin/python -m infra.hint_stuck "$(or $(STAGE),local)"
+hint: .venv/ready  ## send the hints of what is unfinished: STAGE=local [OLDER_THAN=5d]
+	@.venv/bin/python -m infra.hint "$(or $(STAGE),local)" $(OLDER_THAN)
+
+redrive: .venv/ready  ## bring dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
+	@.venv/bin/python -m infra.redrive "$(or $(STAGE),local)" $(if $(QUEUE),--queue '$(QUEUE)') \
+	  $(if $(N),--most '$(N)') $(if $(DRY_RUN),--dry-run)
+
+restore: .venv/ready  ## restore the tables beside those in use: STAGE=local AT=2026-11-25T12:00:00Z
+	@.venv/bin/python -m infra.restore "$(or $(STAGE),local)" '$(AT)'
+
+switch: .venv/ready  ## run on restored tables: STAGE=local RESTORED=20261125T120000Z (or first)
+	@.venv/bin/python -m infra.switch "$(or $(STAGE),local)" '$(RESTORED)'
 
 key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin
 	@.venv/bin/python -m infra.key --stage "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
@@ -51,7 +61,7 @@ bootstrap: .venv/ready  ## into an AWS account, once: STAGE=dev SUBJECT=repo:…
 	  --api-domain '$(API_DOMAIN)' --api-certificate '$(API_CERTIFICATE)'
 
 deploy: package  ## make the package and bring it to AWS: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
-	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)'
+	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)' --restored '$(RESTORED)'
 
 chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
 	@.venv/bin/python -m infra.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
@@ -61,7 +71,11 @@ test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser'
 	@.venv/bin/python -m pytest
 
 fuzz: .venv/ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
-	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v --durations=0 --durations-min=1
+	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
+
+crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
+	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
+	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
 
 e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend e2e

@@ -38,6 +38,12 @@ _FEEDING: Final = {
 }
 """The queues that feed functions, each with the setting that names it to the app."""
 
+_HOLDING: Final = {
+    "PaymentsTable": "PAYFLOW_PAYMENTS_TABLE",
+    "IdempotencyTable": "PAYFLOW_IDEMPOTENCY_TABLE",
+}
+"""The tables, each with the setting that names it to the app."""
+
 _SETTLED: Final = frozenset({"Enabled", "Disabled"})
 _PATIENCE_SECONDS: Final = 300
 _PAUSE_SECONDS: Final = 1.0
@@ -105,7 +111,10 @@ def prepare(
     copy_sources(project)
     shutil.copyfile(ROOT / "requirements.txt", project / "requirements.txt")
     urls = {setting: outputs[f"{queue}Url"] for queue, setting in _FEEDING.items()}
-    add_settings(project, stage, {"PAYFLOW_ALLOWED_ORIGIN": origin, **urls})
+    tables = {
+        setting: outputs[f"{table}Arn"].rpartition("/")[2] for table, setting in _HOLDING.items()
+    }
+    add_settings(project, stage, {"PAYFLOW_ALLOWED_ORIGIN": origin, **urls, **tables})
     arns = {
         f"{name.removesuffix('Arn')}.Arn": value
         for name, value in outputs.items()

@@ -768,7 +768,7 @@ def test_stuck_deliveries_hide_no_newer_ones_and_are_reported(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (report,) = [line for line in lines if line.get("kind") == "deliveries_stuck"]
     assert set(report["oldest"]) == stuck
-    assert desk.sweeper.hint_stuck(desk.clock.now) == 5
+    assert desk.sweeper.hint_all(desk.clock.now, timedelta(days=5)) == 5
 
 
 @one_engine

@@ -120,7 +120,7 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
         _wait_for(aws, stop, lambda: _accepts(local.aws_port))
     with _step("tables and queues", stop):
         if not stop.is_set():
-            _provision(local, aws)
+            env |= _provision(local, aws)
     api = Process("The API", "infra.local.server", env, local)
     stack.callback(api.stop)
     worker = Process("The worker", "infra.local.worker", env, local)
@@ -144,9 +144,9 @@ def _start_dashboard(local: Local, stack: ExitStack, stop: Stop) -> Process:
     return pages
 
 
-def _provision(local: Local, aws: Process) -> None:
+def _provision(local: Local, aws: Process) -> dict[str, str]:
     try:
-        provision.provision(local)
+        return provision.provision(local)
     finally:
         aws.check()  # it is dead, or another listens on its port: that is what to say
 
