@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test fuzz e2e screenshots types check format clean crash
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test fuzz e2e screenshots types check format clean crash lock audit
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
 
-.venv/ready: requirements.txt requirements-dev.txt infra/install.py
+.venv/ready: requirements-dev.lock infra/install.py
 	@$(PYTHON) infra/install.py
 
 frontend/node_modules/ready: frontend/package-lock.json
@@ -66,6 +66,12 @@ deploy: package  ## make the package and bring it to AWS: STAGE=dev ORIGIN=https
 chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
 	@.venv/bin/python -m infra.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
 
+lock:  ## lock what requirements.txt and requirements-dev.txt say, after a change
+	@$(PYTHON) -m infra.supply lock
+
+audit:  ## ask PyPI and npm what is known against what is locked
+	@$(PYTHON) -m infra.supply audit
+
 test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
 	@.venv/bin/python -m pytest
@@ -87,7 +93,7 @@ types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's type
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
 
-check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates and workflows
+check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -95,6 +101,7 @@ check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, temp
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@.venv/bin/zizmor --offline --quiet --no-progress .github
+	@.venv/bin/python -m infra.leaks
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types -- --check
 	@$(FRONTEND) check

@@ -26,7 +26,15 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.dist import ROOT
-from infra.package import PYTHON, PackageError, add_settings, check_stage, copy_sources
+from infra.package import (
+    LAMBDA,
+    PYTHON,
+    PackageError,
+    add_settings,
+    check_stage,
+    copy_sources,
+    vendor,
+)
 from infra.stacks import DeployError, Stack, choose_region, parameter_values
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
@@ -109,7 +117,9 @@ def prepare(
 ) -> None:
     """A copy of the project with what Chalice has no references for written out."""
     copy_sources(project)
-    shutil.copyfile(ROOT / "requirements.txt", project / "requirements.txt")
+    # Chalice would ask for no hash of what it fetches for Lambda's processor.
+    vendor(LAMBDA, project / "vendor")
+    (project / "requirements.txt").touch()
     urls = {setting: outputs[f"{queue}Url"] for queue, setting in _FEEDING.items()}
     tables = {
         setting: outputs[f"{table}Arn"].rpartition("/")[2] for table, setting in _HOLDING.items()

@@ -3,6 +3,7 @@ emulator to ignore."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -132,6 +133,16 @@ def test_a_missing_wheel_is_no_package(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"a wheel is missing for Python 3\.99"):
         package.build("dev", tmp_path / "made", target)
     assert not (tmp_path / "made").exists()
+
+
+def test_a_wheel_with_other_bytes_than_were_locked_is_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt = re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", package._LOCK.read_text())
+    monkeypatch.setattr(package, "_LOCK", tmp_path / "requirements.lock")
+    package._LOCK.write_text(spoilt)
+    with pytest.raises(PackageError, match=r"(?s)is not the one .*DO NOT MATCH THE HASHES"):
+        package.build("dev", tmp_path / "made", LAMBDA)
 
 
 def test_a_dependency_that_is_not_pinned_is_no_package(

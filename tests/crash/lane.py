@@ -117,6 +117,8 @@ class Lane:
         self._number = 0
         self._is_calm = True
         self._has_stopped = False
+        self._held: str | None = None
+        """The payment on which a process works that stands still."""
 
     def warm_up(self) -> None:
         """A payment's life in this process, for the others to start warm."""
@@ -191,7 +193,7 @@ class Lane:
     def _step(self) -> None:
         drawn = self._chapter.drawn
         self.clock.advance(timedelta(seconds=drawn.uniform(0.05, 1.5)))
-        actions: list[tuple[int, Callable[[], object]]] = [
+        self._act(
             (3, self._create),
             (4, self._ask_again),
             (3, self._refund),
@@ -203,9 +205,11 @@ class Lane:
             (1, lambda: self._lose(drawn.choice(["webhooks", "deliveries"]))),
             (1, self._repeat),
             (2, lambda: self.clock.advance(timedelta(seconds=drawn.uniform(5, 90)))),
-        ]
+        )
+
+    def _act(self, *actions: tuple[int, Callable[[], object]]) -> None:
         weights = [weight for weight, _ in actions]
-        (action,) = drawn.choices([action for _, action in actions], weights)
+        (action,) = self._chapter.drawn.choices([action for _, action in actions], weights)
         action()
 
     def _calm(self) -> None:
@@ -295,6 +299,8 @@ class Lane:
 
     def _paid(self) -> list[dict[str, Any]]:
         """Mostly those that are completed: of others there is nothing to give back."""
+        if held := self._held_one():
+            return held
         paid = self._chapter.paid()
         if self._chapter.drawn.random() < 0.15:
             return paid
@@ -307,6 +313,9 @@ class Lane:
         )
         completed = {item["id"]["S"] for item in answer["Items"]}
         return [one for one in paid if one["id"] in completed]
+
+    def _held_one(self) -> list[dict[str, Any]]:
+        return [one for one in self._chapter.paid() if one["id"] == self._held]
 
     def _give_back(self) -> None:
         if paid := self._paid():
@@ -321,7 +330,8 @@ class Lane:
         waiting = [one for one in self._chapter.requests if not one.is_done]
         keyed = [one for one in self._chapter.requests if one.succeeded and one.key]
         if candidates := waiting or keyed:
-            self._ask(self._chapter.drawn.choice(candidates))
+            is_held = self._has_stopped and self._chapter.drawn.random() < 0.5
+            self._ask(candidates[-1] if is_held else self._chapter.drawn.choice(candidates))
 
     def _ask(self, request: Request) -> None:
         outcome = self._invoke(request.wish, "app", request.event())
@@ -414,7 +424,7 @@ class Lane:
         plans = [] if self._is_calm else self._plans(flow)
         outcome = self.conductor.invoke(number, handler, event, plans, f"{self._name}:{number}")
         if outcome.stopped:
-            outcome = self._while_it_stands_still(number)
+            outcome = self._while_it_stands_still(number, event)
         self._count(flow, outcome, plans)
         return outcome
 
@@ -433,18 +443,33 @@ class Lane:
         wide = 1 if kind in DEADLY | STOPPING | SLOW else drawn.choice([1, 1, 3, 20])
         return Plan(kind, drawn.randint(1, _LATEST_CALL[flow]), wide)
 
-    def _while_it_stands_still(self, number: int) -> Outcome:
-        """Let others work, and then it goes on as if no time had passed, or dies after all."""
-        self._has_stopped = True
+    def _while_it_stands_still(self, number: int, event: Mapping[str, Any]) -> Outcome:
+        """Let others work on what it holds; then it goes on as if no time had passed, or dies."""
         drawn = self._chapter.drawn
         self._note(f"{number} stands still")
+        self._has_stopped, self._held = True, _payment_of(event)
+        for record in event.get("Records", []):
+            self._send_again(record)
         for _ in range(drawn.randint(1, 4)):
-            self._step()
-        self._has_stopped = False
+            self._act(
+                (3, self._ask_again),
+                (4, self._refund),
+                (1, self._cancel),
+                (2, self._give_back),
+                (4, lambda: self._work("webhooks")),
+                (2, lambda: self._work("deliveries")),
+                (2, lambda: self.clock.advance(timedelta(seconds=drawn.uniform(60, 120)))),
+            )
+        self._has_stopped, self._held = False, None
         self._note(f"{number} goes on")
         if drawn.random() < 0.2:
             return self.conductor.kill(number)
         return self.conductor.resume(number)
+
+    def _send_again(self, record: Mapping[str, Any]) -> None:
+        queue = record["eventSourceARN"].rpartition(":")[2].removesuffix(f"-{self.stage}")
+        url = self.queues[queue.removeprefix("payflow-")]
+        self.sqs.send_message(QueueUrl=url, MessageBody=record["body"])
 
     def _count(self, flow: str, outcome: Outcome, plans: Sequence[Plan]) -> None:
         self.tally.invocations += 1
@@ -462,6 +487,14 @@ class Lane:
         line = f"{rfc3339(self.clock())} {what}"
         self._chapter.trace.append(line)
         self._digest.update(line.encode())
+
+
+def _payment_of(event: Mapping[str, Any]) -> str | None:
+    """The payment that it is about, or the first of them."""
+    for record in event.get("Records", []):
+        payment_id: str | None = json.loads(record["body"]).get("payment_id")
+        return payment_id
+    return (event.get("pathParameters") or {}).get("payment_id")
 
 
 def _unfinished(books: invariants.Books) -> Iterator[datetime]:
