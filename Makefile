@@ -2,6 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash lock audit test-dynamodb-local model load
+
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test fuzz e2e screenshots types check format clean crash lock audit
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -82,6 +84,9 @@ test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack 
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
 	  npm run --silent --prefix frontend e2e -- --grep-invert 'axe finds'
+
+fuzz: .venv/ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
+	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
 
 crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
 	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \

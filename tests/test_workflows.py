@@ -107,10 +107,11 @@ def test_what_is_deployed_is_what_its_own_job_built(what: str) -> None:
 @pytest.mark.parametrize("workflow", ["checks", "deploy"])
 def test_the_checks_are_what_their_name_says(workflow: str) -> None:
     checks = job_of((workflow, "checks"))
-    assert checks["name"] == "make check, make test, make e2e"
     assert [step["run"] for step in checks["steps"] if "run" in step] == [".ci/run"]
     commands = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert commands[-3:] == ["make check", "make test", "make e2e"]
+    made = [" ".join(line.split()[:2]) for line in commands if line.startswith("make ")]
+    assert made[:2] + made[-1:] == ["make check", "make test", "make e2e"]
+    assert checks["name"] == ", ".join(made)
 
 
 def test_the_known_bytes_fit_together_on_the_machine_that_deploys(tmp_path: Path) -> None:
