@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash load lock audit
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash lock audit test-dynamodb-local model load
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -76,9 +76,19 @@ test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser'
 	@$(FRONTEND) test
 	@.venv/bin/python -m pytest
 
+test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest tests/stack \
+	  --ignore=tests/stack/test_package.py \
+	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
+	  npm run --silent --prefix frontend e2e -- --grep-invert 'axe finds'
+
 crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
 	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
 	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
+
+model: .venv/ready  ## explore the model of the protocols, and what each rule in it is for
+	@.venv/bin/python -m tests.model
 
 e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend e2e

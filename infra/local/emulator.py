@@ -10,16 +10,16 @@ from infra.local import lifeline, strangers
 from infra.local.settings import HOST
 
 
-def environment(port: int, state: Path) -> dict[str, str]:
-    """What keeps the emulator on loopback, and its files in `state`."""
+def environment(port: int, data: Path) -> dict[str, str]:
+    """What keeps the emulator on loopback, and its files in `data`."""
     return {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "PERSIST_STATE": "1",
-        "STATE_DIR": str(state / "aws"),
-        "TMPDIR": str(state / "aws"),
+        "STATE_DIR": str(data),
+        "TMPDIR": str(data),
         "LOG_LEVEL": "WARNING",
     }
 

@@ -1,7 +1,12 @@
-"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets."""
+"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets.
+
+DynamoDB Local, where it is the engine, knows no CloudFormation: its tables are made through its API
+from the same template, and those that the emulated AWS makes then stay empty.
+"""
 
 import functools
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -20,6 +25,13 @@ if TYPE_CHECKING:
 TEMPLATE: Final = ROOT / "infra" / "backend.yaml"
 _STACK: Final = f"payflow-backend-{STAGE}"
 _TIMEOUT_SECONDS: Final = 30
+_CREATED_WITH: Final = (
+    "TableName",
+    "BillingMode",
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+)
 
 
 def provision(local: Local) -> dict[str, str]:
@@ -32,13 +44,15 @@ def provision(local: Local) -> dict[str, str]:
             boto3.client("cloudformation", config=patience), local.visibility_seconds
         )
         dynamodb = boto3.client("dynamodb", config=patience)
+        if local.dynamodb_port is not None:
+            create_tables(dynamodb, STAGE, restored)
         for table in tables(STAGE, restored):
             _check(dynamodb, table)
             switch_on_ttl(dynamodb, table)
     except (BotoCoreError, ClientError) as error:
         raise SetupError(
-            f"The emulated AWS did not make the tables and queues: {error}. "
-            f"Its log is in {local.logs}; `make reset` starts afresh."
+            f"The tables and queues could not be made: {error}. "
+            f"The engine's log is in {local.logs}; `make reset` starts afresh."
         ) from error
     names = table_names(template(), STAGE, restored)
     return {
@@ -53,6 +67,14 @@ def tables(stage: str, restored: str = "") -> list[dict[str, Any]]:
         {**template()["Resources"][logical_id]["Properties"], "TableName": name}
         for logical_id, name in table_names(template(), stage, restored).items()
     ]
+
+
+def create_tables(dynamodb: "DynamoDBClient", stage: str, restored: str = "") -> None:
+    """Those of the template that there are not, for an engine without CloudFormation."""
+    for table in tables(stage, restored):
+        wanted: dict[str, Any] = {name: table[name] for name in _CREATED_WITH if name in table}
+        with suppress(dynamodb.exceptions.ResourceInUseException):
+            dynamodb.create_table(**wanted)
 
 
 @functools.cache

@@ -53,7 +53,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An emulated AWS of its own, which every client of this module talks to."""
-    state = tmp_path_factory.mktemp("aws")
+    data = tmp_path_factory.mktemp("aws")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {
@@ -66,7 +66,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local.emulator"],
         cwd=ROOT,
-        env={**os.environ, **settings, **emulator.environment(port, state)},
+        env={**os.environ, **settings, **emulator.environment(port, data)},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -75,7 +75,6 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name, value in settings.items():
             environment.setenv(name, value)
         try:
-            (state / "aws").mkdir(exist_ok=True)
             wait_until(lambda: accepts(port), "the emulated AWS listens")
             yield url
         finally:
