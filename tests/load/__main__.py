@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
     except KeyboardInterrupt:
         sys.exit("\nStopped.")
     text = told(options, run, time.monotonic() - began)
-    print(f"\n{text}")
+    print(text.replace(report.ABOUT, ""))
     if options.report:
         Path(options.report).write_text(text)
     sys.exit(0 if run.is_good else 1)
@@ -230,6 +230,7 @@ class Load:
 def told(options: argparse.Namespace, run: Run, seconds: float) -> str:
     """The whole report."""
     parts = [
+        report.ABOUT.rstrip(),
         f"Offered by `make load` (seed {options.seed}) over {CONNECTIONS} connections to a local "
         f"stack on the same machine: {report.machine()}. Latencies count from the moment at which "
         f"a request was due; a client gives up after {options.patience:g} s.",

@@ -8,6 +8,28 @@ from typing import Final
 from tests.load.generator import Step, percentile
 from tests.load.ledger import Operation, Outcome
 
+ABOUT: Final = """\
+# Load
+
+What `make load` measured and checked; `make load REPORT=docs/load.md` makes this page again. The
+numbers are of one run, on a machine that had other work to do as well: read the shape, not the
+milliseconds. That every promise is kept does not depend on the machine.
+
+Requests are offered when they are due (a Poisson process), whether or not earlier ones were
+answered, and a latency counts from when its request was due. What is asked for, and why, is in
+`tests/load/traffic.py`. A client that gets no answer, or one that asks it to come again, sends the
+same request with the same key once more at the end. Then, when all is settled and told, what the
+clients were answered and what the merchant got is compared with every row of both tables, with the
+index that the sweeper asks, the list as its cursors walk it, the totals, the dead letters and the
+logs: each check is a function of `tests/invariants.py` or `tests/load/promises.py`.
+
+The local stack bends where it runs out of cores: API, worker and emulated AWS are a Python process
+each, which uses one core at most, and the load itself runs beside them. The emulator answers one
+call after the other, and an index query takes it longer the more rows there are
+(`PAYFLOW_DYNAMODB=dynamodb-local make load` has an engine where it does not). None of that says
+what API Gateway, Lambda and DynamoDB serve.
+"""
+
 MOST_WAITED: Final = 5
 """The knee is where p95 is so many times that of the first step."""
 LEAST_SERVED: Final = 0.95

@@ -89,6 +89,7 @@ def our_own() -> Iterator[Stack]:
             PAYFLOW_API_PORT=str(free_port()),
             PAYFLOW_AWS_PORT=str(free_port()),
             PAYFLOW_SINK_PORT=str(free_port()),
+            PAYFLOW_DYNAMODB_PORT=str(free_port()),
             PAYFLOW_DASHBOARD="off",
         )
         # The emulator's index queries take longer with every row, and a run of the sweeper asks
