@@ -225,6 +225,7 @@ HOLDS: Final = [
         "EveryRefundIsSettled",
         Clients="{c1}",
         Keys="{k1}",
+        Wants="{1}",
         Workers="{w1, w2}",
         Pendings="1",
     ),
