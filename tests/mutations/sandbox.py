@@ -1,0 +1,93 @@
+"""A copy of the project in which code is broken and tests are run. The project stays as it is."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.mutations.mutant import Mutant
+
+# Fetched or made by make; what the tests need of it is linked instead of copied.
+_LINKED: Final = (".venv", ".tools", "frontend/node_modules")
+_LEFT_OUT: Final = (".git", ".venv", ".tools", ".payflow", "dist", "node_modules", "__pycache__")
+FIRST_RED: Final = "first-red"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a command: no `code` when it was stopped at its limit."""
+
+    code: int | None
+    said: str
+    first_red: str | None
+    """The id of the test that failed first."""
+
+
+class Sandbox:
+    """One copy, in `folder`; one command at a time."""
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self._project = project
+        self._root = folder / "payflow"
+        self._temporary = folder / "tmp"
+        self._temporary.mkdir(parents=True)
+        left_out = shutil.ignore_patterns(*_LEFT_OUT, ".*_cache", ".hypothesis")
+        shutil.copytree(project, self._root, ignore=left_out)
+        for name in _LINKED:
+            if (project / name).exists():
+                (self._root / name).symlink_to(project / name)
+
+    @contextmanager
+    def broken_by(self, mutant: Mutant) -> Iterator[None]:
+        """With the mutant's rule broken until the block ends. Raises Stale."""
+        path = self._root / mutant.file
+        source = path.read_text()
+        try:
+            self._write(path, mutant.mutated(source))
+            yield
+        finally:
+            self._write(path, source)
+
+    @staticmethod
+    def _write(path: Path, source: str) -> None:
+        path.write_text(source)
+        # Compiled code is told from stale by time and size, which an edit may leave as they were.
+        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+
+    def run(self, command: Sequence[str], limit_seconds: float) -> Run:
+        """Carry out the command in the copy; what it has started ends with it."""
+        first_red = self._root / FIRST_RED
+        first_red.unlink(missing_ok=True)
+        process = subprocess.Popen(
+            command,
+            cwd=self._root,
+            env={
+                **os.environ,
+                "CI": "true",  # a test whose engine is missing fails, rather than being skipped
+                "PYTEST_DEBUG_TEMPROOT": str(self._temporary),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        code: int | None
+        try:
+            said, _ = process.communicate(timeout=limit_seconds)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            said, _ = process.communicate()
+            code = None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        red = first_red.read_text().splitlines() if first_red.exists() else []
+        return Run(code, said, red[0] if red else None)
