@@ -400,6 +400,26 @@ def test_a_delivery_is_hinted_of_when_it_is_committed_and_never_before(
 
 
 @one_engine
+def test_of_two_workers_only_the_one_that_commits_hints_of_its_deliveries(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.endpoint()
+    wish = {"simulate": "completed"}
+    payment_id = desk.payments.create(command(metadata=wish), actor="test").payment_id
+    settle = type(desk.payments.processor).settle
+
+    def settle_after_another(processor: Any, claimed: Payment) -> Any:
+        monkeypatch.undo()
+        desk.payments.settle(claimed.id)
+        return settle(processor, claimed)
+
+    monkeypatch.setattr(type(desk.payments.processor), "settle", settle_after_another)
+    desk.payments.settle(payment_id)
+    (told,) = desk.store.of_payment(payment_id)
+    assert desk.queue.jobs == [Deliver(told.id)]
+
+
+@one_engine
 def test_an_outcome_that_was_not_committed_is_hinted_of_to_nobody(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
