@@ -51,6 +51,17 @@ def test_only_the_local_stage_allows_private_addresses() -> None:
     assert said == {"local": "allowed", "dev": None, "prod": None}
 
 
+def test_a_delivery_is_claimed_for_longer_than_its_worker_may_run() -> None:
+    lease_seconds = from_environment(SETTINGS).delivery_lease_seconds
+    workers = [
+        stage["lambda_functions"]["delivery_worker"]
+        for stage in STAGES.values()
+        if "lambda_functions" in stage
+    ]
+    assert len(workers) == 2
+    assert all(worker["lambda_timeout"] < lease_seconds for worker in workers)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -606,6 +606,14 @@ def test_one_success_starts_the_five_days_anew(desk: Desk) -> None:
     assert desk.store.get(endpoint.id).enabled
 
 
+def test_of_two_failures_at_once_the_first_begins_the_five_days(desk: Desk) -> None:
+    endpoint = desk.endpoint()
+    first = desk.store.note_failure(endpoint, desk.clock())
+    desk.store.note_failure(endpoint, desk.clock())
+    assert first.failing_since is not None
+    assert desk.store.get(endpoint.id).failing_since == first.failing_since
+
+
 def test_a_success_does_not_forget_a_failure_that_it_has_not_seen(desk: Desk) -> None:
     endpoint = desk.endpoint()
     seen = desk.store.note_failure(endpoint, desk.clock())

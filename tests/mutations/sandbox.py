@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from tests.mutations.mutant import Mutant
+from tests.mutations.selection import RED
 
 # Fetched or made by make; what the tests need of it is linked instead of copied.
 _LINKED: Final = (".venv", ".tools", "frontend/node_modules")
 _LEFT_OUT: Final = (".git", ".venv", ".tools", ".payflow", "dist", "node_modules", "__pycache__")
-FIRST_RED: Final = "first-red"
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Run:
 
     code: int | None
     said: str
-    first_red: str | None
-    """The id of the test that failed first."""
+    red: list[str]
+    """The ids of the tests that failed, the first one first."""
 
 
 class Sandbox:
@@ -34,19 +34,20 @@ class Sandbox:
 
     def __init__(self, project: Path, folder: Path) -> None:
         self._project = project
-        self._root = folder / "payflow"
+        self.root = folder / "payflow"
         self._temporary = folder / "tmp"
         self._temporary.mkdir(parents=True)
+        self._running: subprocess.Popen[str] | None = None
         left_out = shutil.ignore_patterns(*_LEFT_OUT, ".*_cache", ".hypothesis")
-        shutil.copytree(project, self._root, ignore=left_out)
+        shutil.copytree(project, self.root, ignore=left_out)
         for name in _LINKED:
             if (project / name).exists():
-                (self._root / name).symlink_to(project / name)
+                (self.root / name).symlink_to(project / name)
 
     @contextmanager
     def broken_by(self, mutant: Mutant) -> Iterator[None]:
         """With the mutant's rule broken until the block ends. Raises Stale."""
-        path = self._root / mutant.file
+        path = self.root / mutant.file
         source = path.read_text()
         try:
             self._write(path, mutant.mutated(source))
@@ -62,11 +63,11 @@ class Sandbox:
 
     def run(self, command: Sequence[str], limit_seconds: float) -> Run:
         """Carry out the command in the copy; what it has started ends with it."""
-        first_red = self._root / FIRST_RED
-        first_red.unlink(missing_ok=True)
+        red = self.root / RED
+        red.unlink(missing_ok=True)
         process = subprocess.Popen(
             command,
-            cwd=self._root,
+            cwd=self.root,
             env={
                 **os.environ,
                 "CI": "true",  # a test whose engine is missing fails, rather than being skipped
@@ -78,16 +79,18 @@ class Sandbox:
             text=True,
             start_new_session=True,
         )
+        self._running = process
         code: int | None
         try:
             said, _ = process.communicate(timeout=limit_seconds)
             code = process.returncode
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            self.stop()
             said, _ = process.communicate()
             code = None
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        red = first_red.read_text().splitlines() if first_red.exists() else []
-        return Run(code, said, red[0] if red else None)
+        return Run(code, said, red.read_text().splitlines() if red.exists() else [])
+
+    def stop(self) -> None:
+        """End the command that is running, if one is, with all that it has started."""
+        if self._running is not None and self._running.poll() is None:
+            os.killpg(self._running.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A pytest plugin: which tests of the run are asked, and which of them was the first to go red.
+"""A pytest plugin: which tests of the run are asked, and which of them are red, in order.
 
 Guarantee: what hypothesis tries is the same in every run, so that no mutant is caught by luck.
 """
@@ -9,13 +9,15 @@ from typing import Final
 import pytest
 from hypothesis import Phase, settings
 
+RED: Final = "red-tests"
+"""The file that has their ids, one a line."""
 ON_MOTO: Final = "moto"
 ON_DYNAMODB_LOCAL: Final = "dynamodb-local"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=[ON_MOTO, ON_DYNAMODB_LOCAL])
-    parser.addoption("--first-red", type=Path, help="where to write down the first red test")
+    parser.addoption("--red", type=Path, help="where to write down which are red")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "mutations", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
     )
     settings.load_profile("mutations")
-    config.pluginmanager.register(_FirstRed(config.getoption("--first-red")))
+    config.pluginmanager.register(_Red(config.getoption("--red")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,7 +45,7 @@ def _is_on_dynamodb_local(item: pytest.Item) -> bool:
     return "dynamodb_local_url" in item.fixturenames or ON_DYNAMODB_LOCAL in parameters
 
 
-class _FirstRed:
+class _Red:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.mutations.mutant import Mutant
-from tests.mutations.selection import ON_DYNAMODB_LOCAL, ON_MOTO
+from tests.mutations.selection import ON_DYNAMODB_LOCAL, ON_MOTO, RED
 
 # They judge the text of the code or what surrounds it, not what it does; or, as what is asked of
 # AWS, only the whole run.
@@ -57,28 +57,35 @@ def suites(root: Path) -> list[Suite]:
     ]
     crash = (sys.executable, "-m", "tests.crash", "--seed", "1", "--faults", "300")
     every = [
-        Suite("rules", "in one process, on moto", "tests", _pytest(fast, ON_MOTO), 300),
+        Suite("rules", "in one process, on moto", "tests", _pytest(fast, ON_MOTO), 900),
         Suite(
             "engine",
             "on AWS's own DynamoDB Local",
             "tests",
             _pytest([*fast, *slow], ON_DYNAMODB_LOCAL),
-            420,
+            900,
         ),
-        Suite("stack", "on the running local stack", "tests/stack", _pytest(on_stack, None), 600),
-        Suite("crash", "faults at the calls of AWS", "tests/crash", crash, 600, is_pytest=False),
+        Suite("stack", "on the running local stack", "tests/stack", _pytest(on_stack, None), 1800),
+        Suite("crash", "faults at the calls of AWS", "tests/crash", crash, 1800, is_pytest=False),
     ]
     return [suite for suite in every if suite.exists(root)]
 
 
 def nearest(mutant: Mutant) -> Suite:
     """A part of the rules, asked first since it most likely knows."""
-    return Suite("rules", "", "tests", _pytest(_files(mutant.near), ON_MOTO), 120)
+    return Suite("rules", "", "tests", _pytest(_files(mutant.near), ON_MOTO), 600)
 
 
-def one_test(test: str) -> tuple[str, ...]:
-    """The command that runs one test, by its id."""
-    return _pytest([test], None)
+def one_test(test: str) -> Suite:
+    """The test that `report` names so: its suite, module and name."""
+    suite, module, name = test.split()
+    engine = {"rules": ON_MOTO, "engine": ON_DYNAMODB_LOCAL}.get(suite)
+    return Suite(suite, "", "tests", _pytest([f"tests/{module}.py::{name}"], engine), 300)
+
+
+def these_tests(tests: Sequence[str]) -> tuple[str, ...]:
+    """The command that runs some tests, by their ids, and goes on when one is red."""
+    return _pytest([*tests, "--maxfail=0"], None)
 
 
 def _files(names: Sequence[str]) -> list[str]:
@@ -88,7 +95,7 @@ def _files(names: Sequence[str]) -> list[str]:
 def _pytest(what: Sequence[str], engine: str | None) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"),
-        *("-p", "tests.mutations.selection", "--first-red", "first-red"),
+        *("-p", "tests.mutations.selection", "--red", RED),
         *(("--engine", engine) if engine else ()),
         *what,
     )

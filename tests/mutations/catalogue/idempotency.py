@@ -66,10 +66,10 @@ IDEMPOTENCY: Final = (
     Mutant(
         "fingerprint-of-the-spelling",
         "Two spellings of one amount are one request",
-        "chalicelib/idempotency.py",
-        "exact_json.canonical(command.model_dump())",
-        "repr(sorted(command.model_fields_set)) + exact_json.canonical(command.model_dump())",
-        ("test_payments", "test_refunds"),
+        "chalicelib/model.py",
+        "    return written\n",
+        "    return value\n",
+        ("test_refunds", "test_model"),
     ),
     Mutant(
         "one-key-for-everything",
