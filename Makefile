@@ -1,9 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean crash lock audit test-dynamodb-local model load
-
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy test fuzz e2e screenshots types check format clean crash lock audit
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load types check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -94,6 +92,9 @@ crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=
 
 model: .venv/ready  ## explore the model of the protocols, and what each rule in it is for
 	@.venv/bin/python -m tests.model
+
+mutants: .venv/ready frontend/node_modules/ready  ## break each safety rule in a copy and see that a test notices: ONLY=name, ALL=1
+	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only $(ONLY)) $(if $(ALL),--all)
 
 e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend e2e

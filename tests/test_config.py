@@ -61,6 +61,17 @@ def test_the_tables_are_the_stages_own_unless_others_are_named() -> None:
     assert settings("PAYFLOW_IDEMPOTENCY_TABLE", restored).idempotency_table == restored
 
 
+def test_a_delivery_is_claimed_for_longer_than_its_worker_may_run() -> None:
+    lease_seconds = from_environment(SETTINGS).delivery_lease_seconds
+    workers = [
+        stage["lambda_functions"]["delivery_worker"]
+        for stage in STAGES.values()
+        if "lambda_functions" in stage
+    ]
+    assert len(workers) == 2
+    assert all(worker["lambda_timeout"] < lease_seconds for worker in workers)
+
+
 @pytest.mark.parametrize(
     "name",
     [

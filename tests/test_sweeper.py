@@ -137,7 +137,9 @@ def test_a_window_of_more_than_a_page_is_hinted_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("chalicelib.sweeper._PAGE", 4)
-    expected = {made(payments).id for _ in range(11)}
+    moment = clock()
+    at_once = Payments(**{**vars(payments), "clock": lambda: moment})
+    expected = {made(one).id for one in [payments, *[at_once] * 9, payments]}
     hints(payments, sqs)
     clock.advance(minutes=2)
     assert sweeper.sweep(clock.now).hinted == 11
