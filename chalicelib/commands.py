@@ -74,7 +74,7 @@ def _not_blank(text: str) -> str:
 
 
 def _not_reserved(name: str) -> str:
-    if re.search("pf_[a-z0-9]+_[0-9a-f]{16}", name):
+    if re.search("pf_[a-z0-9]+_[0-9a-f]{16}|whsec_[a-z0-9+/]{16}", name, re.IGNORECASE):
         raise ValueError("must not be a key: names stand in logs and events")
     if name.strip().lower() == SYSTEM:
         raise ValueError(f"must not be {SYSTEM!r}: events that no key stands behind have it")

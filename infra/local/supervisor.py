@@ -109,7 +109,7 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     engines = _start_engines(local, stack, stop)
     with _step("tables and queues", stop):
         if not stop.is_set():
-            _provision(local, engines)
+            env |= _provision(local, engines)
     api = Process("The API", "infra.local.server", env, local)
     stack.callback(api.stop)
     worker = Process("The worker", "infra.local.worker", env, local)
@@ -173,9 +173,9 @@ def _start_dashboard(local: Local, stack: ExitStack, stop: Stop) -> Process:
     return pages
 
 
-def _provision(local: Local, engines: list[Process]) -> None:
+def _provision(local: Local, engines: list[Process]) -> dict[str, str]:
     try:
-        provision.provision(local)
+        return provision.provision(local)
     finally:
         for engine in engines:
             engine.check()  # it is dead, or another listens on its port: that is what to say

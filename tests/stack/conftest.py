@@ -279,10 +279,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def rows(dynamodb: "DynamoDBClient", payment_id: str) -> dict[str, Any]:
+def rows(
+    dynamodb: "DynamoDBClient", payment_id: str, table: str = "payflow-payments-local"
+) -> dict[str, Any]:
     """All that lies under a payment's partition key, by sort key."""
     items = dynamodb.query(
-        TableName="payflow-payments-local",
+        TableName=table,
         KeyConditionExpression="PK = :pk",
         ExpressionAttributeValues={":pk": {"S": f"PAY#{payment_id}"}},
         ConsistentRead=True,
@@ -290,9 +292,11 @@ def rows(dynamodb: "DynamoDBClient", payment_id: str) -> dict[str, Any]:
     return {item["SK"]["S"]: item for item in items}
 
 
-def events(dynamodb: "DynamoDBClient", payment_id: str) -> list[str]:
+def events(
+    dynamodb: "DynamoDBClient", payment_id: str, table: str = "payflow-payments-local"
+) -> list[str]:
     """The types of a payment's events, oldest first."""
-    found = rows(dynamodb, payment_id)
+    found = rows(dynamodb, payment_id, table)
     return [found[key]["type"]["S"] for key in sorted(found) if key.startswith("EVENT#")]
 
 

@@ -176,14 +176,14 @@ def operate(stack: Stack, *command: str, **env: str) -> subprocess.CompletedProc
 
 
 def test_the_hints_of_stuck_payments_are_sent_by_command(stack: Stack) -> None:
-    sent = operate(stack, "infra.hint_stuck", "local")
+    sent = operate(stack, "infra.hint", "local", "5d")
     assert (sent.returncode, sent.stdout) == (0, "Sent 0 hints.\n")
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ("infra.hint_stuck", "local"),
+        ("infra.hint", "local", "5d"),
         ("infra.key", "--stage", "local", "--name", "x", "--scopes", "read"),
     ],
 )
