@@ -9,6 +9,7 @@ import pytest
 from infra.local import dynamodb_local, provision
 from infra.local.settings import SetupError
 from tests.conftest import SESSION
+from tests.engines import ROOT
 
 
 @pytest.fixture
@@ -76,6 +77,10 @@ def test_a_java_that_can_keep_others_out_is_asked_to(
     assert dynamodb_local.keeps_others_out() is keeps_out
     is_asked = "-Djava.security.manager" in dynamodb_local.command(4567, None)
     assert is_asked is keeps_out, "a newer one does not start when asked"
+
+
+def test_it_sends_no_telemetry_and_leaves_no_id_for_that(dynamodb_local_url: str) -> None:
+    assert not (ROOT / "dynamodb-local-metadata.json").exists()
 
 
 def test_a_table_of_an_earlier_template_is_a_sentence(dynamodb_local_url: str) -> None:

@@ -75,13 +75,14 @@ def command(port: int, data: Path | None) -> list[str]:
     """What runs the installed engine; without `data`, the tables are in memory and end with it."""
     policy = ["-Djava.security.manager", f"-Djava.security.policy=={_POLICY}"]
     return [
+        "env",
+        "DDB_LOCAL_TELEMETRY=0",  # its own option for that still leaves an id where it is started
         "java",
         "-Djava.net.preferIPv4Stack=true",
         *(policy if keeps_others_out() else []),
         f"-Djava.library.path={_HOME / 'DynamoDBLocal_lib'}",
         "-jar",
         str(_HOME / "DynamoDBLocal.jar"),
-        "-disableTelemetry",
         "-sharedDb",  # whatever the credentials and the region of who asks
         *(["-inMemory"] if data is None else ["-dbPath", str(data)]),
         "-port",
