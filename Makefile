@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint-stuck key package bootstrap deploy chalice-deploy test e2e screenshots types check format clean
+.PHONY: help run seed reset hint-stuck key package bootstrap deploy chalice-deploy test e2e screenshots types costs scaling check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -69,6 +69,12 @@ screenshots: .venv/ready frontend/node_modules/ready  ## take the pictures of ev
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
+
+costs: .venv/ready  ## write docs/costs.md: what a million payments cost, from recorded calls
+	@.venv/bin/python -m sizing.costs
+
+scaling: .venv/ready  ## write docs/scaling.md and its plots: where the tables saturate
+	@.venv/bin/python -m sizing.scaling
 
 check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates and workflows
 	@.venv/bin/ruff check .

@@ -56,6 +56,7 @@ from chalicelib.webhook_sender import Attempt as Answer
 from chalicelib.webhook_sender import SendError
 from chalicelib.webhook_store import EndpointMoved, WebhookStore, delivery_item
 from chalicelib.webhooks import Webhooks
+from sizing.meter import size_bytes
 from tests.conftest import (
     SESSION,
     Clock,
@@ -67,7 +68,6 @@ from tests.conftest import (
     refund_command,
     refunds_beside,
 )
-from tests.test_capacity import size_bytes
 
 URL = "https://merchant.example/webhooks"
 OK = Answer(200, 12, "ok", None, None, None)
