@@ -57,9 +57,8 @@ def payment_alone(flows: dict[str, Usage]) -> Bill:
     return created.plus(bill("settle", flows["settle"], traced=1))
 
 
-def payment_in_full_batches(flows: dict[str, Usage]) -> Bill:
-    """At the API's throttle, its hints coming ten at a time."""
-    rate = _FULL_BATCHES_A_SECOND
+def payment_in_full_batches(flows: dict[str, Usage], rate: float = _FULL_BATCHES_A_SECOND) -> Bill:
+    """At so many a second, its hints coming ten at a time."""
     created = bill("create", flows["create"], traced=traced_part(rate))
     settled = bill("settle ten", flows["settle ten"], traced=traced_part(rate / 10))
     return created.plus(settled.times(1 / 10))
@@ -251,7 +250,7 @@ def _prices() -> str:
         said = ", ".join(
             f"{name.replace('_', ' ')} {_plain(value)}"
             for name, value in lines.items()
-            if name != "source" and not name.startswith("free")
+            if name != "source" and not name.startswith("free") and "step" not in name
         )
         rows.append([service.replace("_", " "), said, source])
     return "\n\n".join(["## Prices", table(["service", "dollars", "source"], rows, "lll")])
@@ -290,33 +289,33 @@ A million payments, created and settled, cost **{alone}** where each comes alone
 where they come a hundred a second. A stage that nobody uses costs **{idle}** a month. Nothing of
 this has been seen on a bill.
 
-The calls, units and bytes are those of the handlers themselves, recorded as they run (the units by
-AWS's own formula, as `tests/test_capacity.py` does); the prices are AWS's list prices of {region}
-as of {as_of}, and no free tier is taken off unless a column says so. {note}
+The calls, units and bytes are those of the handlers themselves, recorded as they run (the units
+by AWS's own formula, as `tests/test_capacity.py` does); the prices are AWS's list prices of
+{region} as of {as_of}, and no free tier is taken off unless a column says so. {note}
 
-Who makes PayFlow dearer hears of it: a test fails where this page is not what `make costs` writes,
-and where the three numbers above exceed {budget}, {full_budget} and {idle_budget}
+Who makes PayFlow dearer hears of it: a test fails where this page is not what `make costs`
+writes, and where the three numbers above exceed {budget}, {full_budget} and {idle_budget}
 (`sizing/prices.toml`).
 """
 
 _PAYMENTS: Final = """
-Alone means that every message is a batch of its own and that X-Ray records every run, which it does
-up to one a second; at a hundred a second it records the first of each second and 5 % of the others.
-Webhooks are the last column, once for each endpoint that is told of an outcome, by a merchant who
-answers in 200 ms. Reading is below.
+Alone means that every message is a batch of its own and that X-Ray records every run, which it
+does up to one a second; at a hundred a second it records the first of each second and 5 % of the
+others. Webhooks are the last column, once for each endpoint that is told of an outcome, by a
+merchant who answers in 200 ms. Reading is below.
 """
 
 _FLOWS: Final = """\
-One run of each: a request of the API, a batch of messages, a run of the sweeper. SQS's requests are
-ours and the two by which Lambda receives and deletes a batch. Log bytes are our lines, Lambda's own
-three, API Gateway's access log, and what CloudWatch adds to each line. The last column has every
-run traced.
+One run of each: a request of the API, a batch of messages, a run of the sweeper. SQS's requests
+are ours and the two by which Lambda receives and deletes a batch. Log bytes are our lines,
+Lambda's own three, API Gateway's access log, and what CloudWatch adds to each line. The last
+column has every run traced.
 """
 
 _KEY_LOOKUP: Final = """
 A list is of 20 payments. A key is looked up once in 30 seconds in each process (a read unit), and
-its use is noted once an hour (a write unit): neither is in the table. A replay's transaction fails,
-and is paid for; it reaches no index.
+its use is noted once an hour (a write unit): neither is in the table. A replay's transaction
+fails, and is paid for; it reaches no index.
 """
 
 _IDLE: Final = """
@@ -324,8 +323,8 @@ The sweeper runs {sweeps} times a month and reads {units} units each time, {read
 asks each of the two queues by five long polls of twenty seconds. There are {alarms} alarms, of
 which {free_alarms} are free ({alarm_dollars} then), and {metrics} as metrics; `HintsLost`,
 `DeliveriesFailed` and `EndpointsDisabled` are paid for in the hours in which they happen. The
-tables' key is AWS's own: its uses are what KMS costs, at most. There is no dashboard
-of CloudWatch's and no DynamoDB stream.
+tables' key is AWS's own: its uses are what KMS costs, at most. There is no dashboard of
+CloudWatch's and no DynamoDB stream.
 """
 
 _STORAGE: Final = """
@@ -336,26 +335,26 @@ after a day or three ({day} a million); a delivery has {delivery}.
 """
 
 _MONTHS: Final = """
-Spread evenly, each message alone: full batches save a part of it (above). The free tiers are those
-that do not end: Lambda's million requests and 400,000 GB-seconds, SQS's million requests, 5 GB of
-logs, ten alarms and ten metrics, 100,000 traces, 100 GB sent, 20,000 uses of keys. DynamoDB's
-25 GB besides; its free units are for provisioned tables only. API Gateway's million requests are
-free in an account's first year.
+Spread evenly, each message alone: full batches save a part of it (above). The free tiers are
+those that do not end: Lambda's million requests and 400,000 GB-seconds, SQS's million requests, 5
+GB of logs, ten alarms and ten metrics, 100,000 traces, 100 GB sent, 20,000 uses of keys.
+DynamoDB's 25 GB besides; its free units are for provisioned tables only. API Gateway's million
+requests are free in an account's first year.
 """
 
 _ASSUMED: Final = """\
 ## What is assumed
 
-- **Milliseconds** are computed, and have not been seen on Lambda. CPU ms are the processor time of
-  the handlers' own code, by `python -m sizing.milliseconds` on {measured} ({machine}): the middle
-  of many runs, with AWS's answers from memory. Lambda gives a function its memory's share of a
-  processor, so that they take longer there; besides it waits {call} ms for each call of AWS,
+- **Milliseconds** are computed, and have not been seen on Lambda. CPU ms are the processor time
+  of the handlers' own code, by `python -m sizing.milliseconds` on {measured} ({machine}): the
+  middle of many runs, with AWS's answers from memory. Lambda gives a function its memory's share
+  of a processor, so that they take longer there; besides it waits {call} ms for each call of AWS,
   {transaction} ms for a transaction and {merchant} ms for a merchant, which are guesses. A
   machine's own processor stands for Lambda's.
 - **Cold starts** come on top: one takes {cold} ms of processor time, and a million of them on the
   API's memory cost {cold_dollars}. How many there are hangs on the traffic.
-- A payment's merchant, description and metadata are of a usual length, so that no item
-  exceeds 1 KB.
+- A payment's merchant, description and metadata are of a usual length, so that no item exceeds 1
+  KB.
 - Logs are kept for {retention} days and stored at the ratio that AWS's own examples take.
 - The dashboard's bucket and CloudFront, the mails of alarms and the account's CloudTrail are left
   out: cents, or the account's own.

@@ -35,6 +35,9 @@ _REQUEST_ID: Final = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 _LATENCY: Final = re.compile(r'"latency_ms": [0-9.]+')
 _PAYMENT: Final = "/v1/payments/{payment_id}"
 _REPLAYED: Final = "order-00000001-5d1f"
+_STATS: Final = "from=2026-01-01&to=2026-01-30"
+"""Thirty days, none of them today: a run at midnight finds the same."""
+
 _BODY: Final = {
     "merchant": "Northern Lights Coffee",
     "amount": "12.50",
@@ -319,11 +322,14 @@ def _measured(flows: Flows, watcher: Watcher) -> Measured:
     stored, record_bytes = flows.stored(last), flows.record_bytes()
     note("list by status", flows.request("GET", "/v1/payments", query="status=completed"))
     note("list all", flows.request("GET", "/v1/payments"))
-    note("stats of 30 days", flows.request("GET", "/v1/stats"))
+    note("stats of 30 days", flows.request("GET", "/v1/stats", query=_STATS))
     note("refused", flows.request("POST", "/v1/payments", _BODY | {"amount": "12.505"}))
     canceled = flows.create()[1]
     note("cancel", flows.request("POST", f"{_PAYMENT}/cancel", {}, payment_id=canceled))
-    refund, job = flows.refund(payment)
+    wishes = {"simulate": "completed", "simulate_refund": "completed"}
+    _, given_back = flows.create(metadata=wishes)
+    flows.settle(given_back)
+    refund, job = flows.refund(given_back)
     note("refund", refund)
     note("settle refund", flows.measure(PROCESSOR, job)[0])
     note("sweep", flows.sweep())

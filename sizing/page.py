@@ -1,10 +1,12 @@
 """How the pages are put into Markdown."""
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Final
 
 _WIDTH: Final = 100
+_BLANK: Final = re.compile(r"\n{2,}")
 _AS_IT_IS: Final = ("|", "#", "<", "```", "!")
 _MARKS: Final = {"l": "---", "r": "---:"}
 
@@ -18,7 +20,7 @@ def table(head: list[str], rows: Iterable[list[str]], align: str) -> str:
 def page(*blocks: str) -> str:
     """Blocks of text, with their paragraphs wrapped."""
     paragraphs = [
-        _wrapped(paragraph) for block in blocks for paragraph in block.strip().split("\n\n")
+        _wrapped(paragraph) for block in blocks for paragraph in _BLANK.split(block.strip())
     ]
     return "\n\n".join(paragraphs) + "\n"
 
@@ -33,7 +35,7 @@ def _wrapped(paragraph: str) -> str:
 
 
 def _filled(text: str) -> str:
-    indent = "  " if text.startswith("- ") else "   " if text[:2].rstrip(".").isdigit() else ""
+    indent = "  " if text.startswith("- ") else "   " if text[:1].isdigit() else ""
     return textwrap.fill(
         " ".join(text.split()),
         _WIDTH,
