@@ -143,6 +143,7 @@ class Flows:
         if query:
             pairs = [pair.split("=") for pair in query.split("&")]
             event["multiValueQueryStringParameters"] = {name: [value] for name, value in pairs}
+        self._keep_key_known()
         usage, answer = self.measure(API, lambda: self._app.app(event, None))
         if answer["statusCode"] >= 500:
             raise AssertionError(f"{method} {resource}: {answer}")
@@ -251,6 +252,12 @@ class Flows:
         )  # fmt: skip
         self._app.store.add_key(key)
 
+    def _keep_key_known(self) -> None:
+        """However long this takes on a busy machine: only the first request looks the key up."""
+        remembered, now = self._app.keys._remembered, datetime.now(UTC)
+        for digest, known in remembered.items():
+            remembered[digest] = known._replace(since=now)
+
     def _api_event(
         self, method: str, resource: str, body: Any, path: dict[str, str]
     ) -> dict[str, Any]:
@@ -307,7 +314,8 @@ def _measured(flows: Flows, watcher: Watcher) -> Measured:
         found[name] = usage
         return usage
 
-    first, _ = flows.create()  # looks the key up, and notes its use
+    first, unwatched = flows.create()  # looks the key up, and notes its use
+    flows.settle(unwatched)  # so that a slow machine's sweep finds nothing
     usage, payment = flows.create(idempotency_key=_REPLAYED)
     note("create", usage)
     found["key looked up"] = difference(first, usage)
