@@ -215,6 +215,9 @@ def test_with_an_endpoint_an_outcome_writes_4_units_more_and_its_delivery_5(
     with meter.running() as asked:
         courier.deliver(delivery.id)
     assert asked().calls == ["UpdateItem"], "a repeated hint"
+    with meter.running() as asked:
+        payments.outbox.store.of_payment(payment.id)
+    assert asked() == (["Query"], 1, 0), "as of the last write"
     item = encode(delivery_item(payments.outbox.store.get_delivery(delivery.id)))
     assert size_bytes(item) < 1024
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,15 +54,17 @@ def with_key(event: dict[str, Any], key: str) -> dict[str, Any]:
     return event
 
 
+REQUEST = {
+    "merchant": "Northern Lights Coffee",
+    "amount": 12.50,
+    "currency": "CAD",
+    "type": "eft",
+    "idempotency_key": "a-key-of-its-own",
+}
+
+
 def create(**fields: Any) -> Any:
-    body = {
-        "merchant": "Northern Lights Coffee",
-        "amount": 12.50,
-        "currency": "CAD",
-        "type": "eft",
-        "idempotency_key": "a-key-of-its-own",
-    } | fields
-    return payflow.app(api_event("POST", "/v1/payments", body), None)
+    return payflow.app(api_event("POST", "/v1/payments", REQUEST | fields), None)
 
 
 def sqs_event(*bodies: str) -> dict[str, Any]:
@@ -124,6 +127,51 @@ def test_the_request_log_has_no_body_and_no_key(capsys: pytest.CaptureFixture[st
     assert (logged["method"], logged["path"], logged["status"]) == ("POST", "/v1/payments", 201)
     assert logged["payment_id"] == payment["id"]
     assert "rivate" not in line
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a stage that requires keys."""
+    monkeypatch.setattr(payflow.keys, "is_required", True)
+
+
+def test_where_keys_are_required_only_health_and_the_document_answer_without(closed: None) -> None:
+    answers = {}
+    for route, methods in payflow.app.routes.items():
+        path = dict.fromkeys(re.findall(r"{(\w+)}", route), "x")
+        for method in methods:
+            answer = payflow.app(api_event(method, route, **path), None)
+            answers[f"{method} {route}"] = answer["statusCode"]
+    public = {route for route, status in answers.items() if status != 401}
+    assert public == {"GET /v1/health", "GET /v1/openapi.json"}
+    deep = api_event("GET", "/v1/health")
+    deep["multiValueQueryStringParameters"] = {"deep": ["1"]}
+    assert payflow.app(deep, None)["statusCode"] == 401
+
+
+def test_nothing_of_a_body_is_looked_at_before_the_key_was(closed: None) -> None:
+    for body in ("{", "x" * 70_000):
+        event = api_event("POST", "/v1/payments")
+        event["body"] = body
+        assert payflow.app(event, None)["statusCode"] == 401
+
+
+def test_a_body_may_have_64_kib_and_not_a_byte_more() -> None:
+    event = api_event("POST", "/v1/payments")
+    codes = []
+    for size_bytes in (64 * 1024, 64 * 1024 + 1):
+        event["body"] = "{}".ljust(size_bytes)
+        codes.append(json.loads(payflow.app(event, None)["body"])["code"])
+    assert codes == ["validation_failed", "body_too_large"]
+
+
+def test_two_idempotency_keys_in_one_request_must_be_the_same() -> None:
+    codes = []
+    for key in ("another-key", "a-key-of-its-own"):
+        event = api_event("POST", "/v1/payments", REQUEST)
+        event["headers"]["Idempotency-Key"] = key
+        codes.append(json.loads(payflow.app(event, None)["body"]).get("code"))
+    assert codes == ["idempotency_key_mismatch", None]
 
 
 SECRET = new_secret("test")
@@ -315,6 +363,19 @@ def test_an_update_that_is_not_valid_changes_nothing(body: Any) -> None:
     assert on_endpoint("PATCH", body=body, endpoint_id=made["id"])["statusCode"] == 400
     shown = json.loads(on_endpoint("GET", endpoint_id=made["id"])["body"])
     assert shown == {name: value for name, value in made.items() if name != "secret"}
+
+
+def test_a_caller_waits_for_no_client_for_long() -> None:
+    """Seconds to connect, seconds to read, and attempts."""
+    said = {
+        client.meta.service_model.service_name: (
+            client.meta.config.connect_timeout,
+            client.meta.config.read_timeout,
+            client.meta.config.retries["total_max_attempts"],
+        )
+        for client in (payflow.dynamodb, payflow.sqs)
+    }
+    assert said == {"dynamodb": (1, 2, 3), "sqs": (1, 1, 1)}
 
 
 def test_the_queue_handlers_take_ten_and_the_sweeper_runs_every_minute() -> None:

@@ -12,12 +12,14 @@ from chalicelib.errors import (
     NotFound,
     PaymentNotCancelable,
     PaymentNotReturnable,
+    Unavailable,
     ValidationFailed,
 )
 from chalicelib.model import Payment, Status
 from chalicelib.payments import Payments
+from chalicelib.processor import Completed, SimulatedOutage
 from chalicelib.queue_jobs import SettlePayment, decode
-from chalicelib.store import RecordExists
+from chalicelib.store import PaymentMoved, RecordExists
 from tests.conftest import Clock, command
 
 if TYPE_CHECKING:
@@ -67,10 +69,29 @@ def test_another_request_with_the_key_is_refused_and_told_nothing(payments: Paym
     assert "PAY-" not in refusal.value.detail
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"merchant": "Southern Lights Coffee"}, {"amount": "12.51"}, {"currency": "USD"},
+        {"type": "wire"}, {"description": "for the cup"}, {"metadata": {"order": "10024"}},
+    ],
+)  # fmt: skip
+def test_a_key_is_of_the_whole_request_whatever_field_differs(
+    payments: Payments, other: Any
+) -> None:
+    request = {"idempotency_key": "one-key-twice", "metadata": {"order": "10023"}}
+    payments.create(command(**request), actor="test")
+    with pytest.raises(IdempotencyKeyReused):
+        payments.create(command(**request | other), actor="test")
+    assert payments.create(command(**request), actor="test").replayed
+
+
 def test_a_key_is_free_again_after_a_day(payments: Payments, clock: Clock) -> None:
     request = command()
     first = payments.create(request, actor="test")
-    clock.advance(hours=24)
+    clock.advance(hours=23, minutes=59)
+    assert payments.create(request, actor="test").replayed
+    clock.advance(minutes=1)
     second = payments.create(request, actor="test")
     assert not second.replayed
     assert second.payment_id != first.payment_id
@@ -89,6 +110,100 @@ def test_a_record_of_our_own_first_try_means_that_it_had_committed(
     created = payments.create(command(), actor="test")
     assert not created.replayed
     assert payments.get(created.payment_id).status is Status.PROCESSING
+
+
+def test_a_hint_is_sent_of_what_is_committed_and_never_before(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Payment] = []
+
+    def look(_: Any, job: SettlePayment) -> None:
+        found.append(payments.get(job.payment_id))  # NotFound, if it is not there yet
+
+    monkeypatch.setattr(type(payments.queue), "send", look)
+    created = payments.create(command(), actor="test")
+    assert [payment.id for payment in found] == [created.payment_id]
+
+
+def test_what_could_not_be_committed_is_hinted_of_to_nobody(
+    payments: Payments, sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_reach(*_: Any) -> None:
+        raise Unavailable("DynamoDB is out of reach; try again.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(type(payments.store), "create", out_of_reach)
+        with pytest.raises(Unavailable):
+            payments.create(command(), actor="test")
+    assert hints(payments, sqs) == []
+
+
+def test_a_payment_is_created_although_its_hint_is_lost(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def out_of_reach(*_: Any, **__: Any) -> None:
+        raise Unavailable("The queue does not answer.")
+
+    monkeypatch.setattr(type(payments.queue), "send", out_of_reach)
+    created = payments.create(command(), actor="test")
+    assert payments.get(created.payment_id).status is Status.PROCESSING
+    lost, counted = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (lost["kind"], lost["payment_id"]) == ("hint_lost", created.payment_id)
+    assert counted["HintsLost"] == 1
+
+
+def test_a_record_of_our_own_first_try_is_hinted_of_too(
+    payments: Payments, sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = type(payments.store).create
+
+    def commit_and_lose_the_answer(store: Any, change: Any, record: Any, now: Any) -> None:
+        commit(store, change, record, now)
+        raise RecordExists(record)
+
+    monkeypatch.setattr(type(payments.store), "create", commit_and_lose_the_answer)
+    created = payments.create(command(), actor="test")
+    assert hints(payments, sqs) == [created.payment_id]
+
+
+def test_the_processor_is_asked_about_what_is_claimed_and_never_before(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = made(payments, metadata={"simulate": "completed"})
+    claimed_at: list[Any] = []
+
+    def look(_: Any, asked: Payment) -> Any:
+        claimed_at.append(payments.get(asked.id).submitted_at)
+        return Completed()
+
+    monkeypatch.setattr(type(payments.processor), "settle", look)
+    payments.settle(payment.id)
+    assert len(claimed_at) == 1
+    assert None not in claimed_at
+
+
+def test_a_processor_that_cannot_tell_leaves_the_payment_processing(payments: Payments) -> None:
+    payment = made(payments, metadata={"simulate": "error"})
+    with pytest.raises(SimulatedOutage):
+        payments.settle(payment.id)
+    assert payments.get(payment.id).status is Status.PROCESSING
+    assert len(payments.store.story(payment.id)) == 1
+
+
+def test_a_commit_that_is_refused_while_the_payment_is_processing_is_tried_again(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = made(payments, metadata={"simulate": "completed"})
+
+    def moved(*_: Any) -> None:
+        raise PaymentMoved(payment)
+
+    with monkeypatch.context() as race:
+        race.setattr(type(payments.store), "change", moved)
+        with pytest.raises(PaymentMoved):  # which the queue is told of
+            payments.settle(payment.id)
+    payments.settle(payment.id)
+    assert payments.get(payment.id).status is Status.COMPLETED
 
 
 def test_settling_brings_a_payment_to_its_end_once(payments: Payments) -> None:

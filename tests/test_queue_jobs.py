@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,8 @@ from chalicelib.queue_jobs import (
     encode,
     work_off,
 )
+from tests.conftest import SESSION
+from tests.engines import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -109,6 +112,17 @@ def test_whatever_keeps_a_hint_from_being_sent_is_one_error(sqs: "SQSClient", co
         stub.add_client_error("send_message", code)
         with pytest.raises(Unavailable):
             Queue(sqs, "http://queue").send(JOB)
+
+
+def test_a_queue_that_is_out_of_reach_is_the_same_error() -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    once = Config(connect_timeout=0.2, retries={"total_max_attempts": 1})
+    sqs = SESSION.client("sqs", endpoint_url=nobody, config=once)
+    with pytest.raises(Unavailable):
+        Queue(sqs, nobody).send(JOB)
+    with pytest.raises(Unavailable):
+        Queue(sqs, nobody).check()
+    sqs.close()
 
 
 def test_hints_that_the_queue_refuses_are_not_counted_and_are_logged(

@@ -235,7 +235,9 @@ def test_a_key_is_free_again_after_a_day(desk: Desk, clock: Clock) -> None:
     payment = desk.paid()
     request = refund_command(amount="30")
     desk.refunds.create(payment.id, request, actor="test")
-    clock.advance(hours=24)
+    clock.advance(hours=23, minutes=59)
+    assert desk.refunds.create(payment.id, request, actor="test").replayed
+    clock.advance(minutes=1)
     assert not desk.refunds.create(payment.id, request, actor="test").replayed
     clock.advance(hours=24)
     desk.refund(payment)
@@ -258,6 +260,23 @@ def test_a_record_of_our_own_first_try_means_that_it_had_committed(
     payment = desk.paid()
     assert not desk.refund(payment).replayed
     assert left(desk, payment) == ("100.00", "0.00", 1)
+
+
+def test_a_hint_is_sent_of_what_is_committed_and_never_before(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid()
+    found: list[Refund] = []
+
+    def look(_: Any, job: SettleRefund) -> None:
+        found.append(desk.payments.store.get_refund(job.payment_id, job.refund_id))
+
+    monkeypatch.setattr(KeptQueue, "send", look)
+    created = desk.refund(payment, amount="60")
+    assert [refund.id for refund in found] == [created.refund_id]
+    with pytest.raises(RefundExceedsPayment):
+        desk.refund(payment, amount="60")
+    assert len(found) == 1
 
 
 def test_the_records_reason_outranks_that_nothing_is_left(desk: Desk) -> None:
@@ -393,6 +412,33 @@ def test_a_refund_that_another_worker_settled_meanwhile_is_left_alone(
     monkeypatch.setattr(Store, "get_refund", lambda *_: processing)
     desk.refunds.settle(payment.id, created.refund_id)
     assert seqs(desk, payment) == [1, 2, 3, 4]
+
+
+def test_a_refund_that_was_settled_before_its_payment_was_returned_is_left_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    created = desk.refund(payment, amount="30")
+    processing = desk.payments.store.get_refund(payment.id, created.refund_id)
+    desk.refunds.settle(payment.id, created.refund_id)
+    desk.payments.give_back(payment.id, SimulateReturn(), actor="test")
+    # As it happens to a worker who is held up between its two reads.
+    monkeypatch.setattr(Store, "get_refund", lambda *_: processing)
+    desk.refunds.settle(payment.id, created.refund_id)
+    assert seqs(desk, payment) == [1, 2, 3, 4, 5]
+
+
+def test_the_processor_is_not_asked_again_about_a_refund_that_is_settled(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    refund = desk.settled(payment)
+
+    def ask(*_: Any) -> Any:
+        pytest.fail("the money may move again")
+
+    monkeypatch.setattr(type(desk.refunds.processor), "refund", ask)
+    desk.refunds.settle(payment.id, refund.id)
 
 
 def test_a_hint_of_no_refund_is_dropped(desk: Desk) -> None:

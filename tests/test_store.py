@@ -1,10 +1,14 @@
 """Storage, on moto and on AWS's own DynamoDB Local: what a transaction promises."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
@@ -12,11 +16,14 @@ from chalicelib import idempotency, tables
 from chalicelib import store as store_module
 from chalicelib.errors import Conflict, NotFound, Unavailable
 from chalicelib.idempotency import Record
-from chalicelib.model import Change, FailureCode, Payment, Status, rfc3339
+from chalicelib.model import Change, FailureCode, Payment, Status, new_id, rfc3339
 from chalicelib.payments import opened
+from chalicelib.refunds import asked_for
 from chalicelib.store import PaymentMoved, RecordExists, Store, sort_key
-from chalicelib.tables import encode, just_after, just_before
-from tests.conftest import START, command
+from chalicelib.tables import ConditionFailed, encode, just_after, just_before
+from chalicelib.webhook_model import Delivery, DeliveryKey
+from chalicelib.webhook_store import delivery_item
+from tests.conftest import SESSION, START, command, refund_command
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -143,6 +150,97 @@ def test_a_change_of_what_has_moved_writes_nothing_and_shows_what_is_there(
     }
 
 
+@pytest.mark.parametrize(
+    ("attribute", "now"),
+    [("status", "canceled"), ("version", 7), ("submittedAt", rfc3339(LATER))],
+)
+def test_a_change_holds_only_while_each_thing_that_was_seen_is_still_so(
+    engine: "DynamoDBClient", store: Store, attribute: str, now: Any
+) -> None:
+    """Each by itself: whichever of them another writer forgets to move, the others still tell."""
+    payment = put(store)
+    engine.update_item(
+        TableName=store._payments.name,
+        Key=encode(store_module._payment_key(payment.id)),
+        UpdateExpression="SET #it = :now",
+        ExpressionAttributeNames={"#it": attribute},
+        ExpressionAttributeValues=encode({":now": now}),
+    )
+    with pytest.raises(PaymentMoved) as moved:
+        store.change(payment, payment.complete(LATER, actor="system"))
+    assert moved.value.current == store.get(payment.id)
+    assert set(rows(engine, store, payment.id)) == {"PAYMENT", "EVENT#0000000001"}
+
+
+def take_place(engine: "DynamoDBClient", store: Store, payment_id: str, sort_key: str) -> None:
+    """Where `sort_key` would be written, something is already."""
+    item = {"PK": f"PAY#{payment_id}", "SK": sort_key, "id": "who was first"}
+    engine.put_item(TableName=store._payments.name, Item=encode(item))
+
+
+@pytest.mark.parametrize("place", ["PAYMENT", "EVENT#0000000001"])
+def test_a_create_writes_over_nothing(engine: "DynamoDBClient", store: Store, place: str) -> None:
+    change = opened(command(), START, actor="test")
+    take_place(engine, store, change.payment.id, place)
+    with pytest.raises(ConditionFailed):
+        store.create(change, record_for(change), START)
+    found = rows(engine, store, change.payment.id)
+    assert [row["id"] for row in found.values()] == [{"S": "who was first"}]
+    assert store.find_record(record_for(change).key, START) is None
+
+
+@pytest.mark.parametrize("place", ["EVENT#0000000002", "DELIVERY"])
+def test_a_change_writes_over_nothing(engine: "DynamoDBClient", store: Store, place: str) -> None:
+    payment = put(store)
+    change = payment.complete(LATER, actor="system")
+    key = DeliveryKey(payment.id, change.event.id, "EP-01M82Y8T27997E9EYD0G6SK6MT")
+    delivery = Delivery.of(key, change.event.type, "{}", LATER)
+    place = place.replace("DELIVERY", delivery_item(delivery)["SK"])
+    take_place(engine, store, payment.id, place)
+    with pytest.raises(ConditionFailed):
+        store.change(payment, change, [delivery])
+    assert store.get(payment.id) == payment
+    assert rows(engine, store, payment.id)[place]["id"] == {"S": "who was first"}
+
+
+@pytest.mark.parametrize("place", ["REFUND", "EVENT#0000000003"])
+def test_a_new_refund_writes_over_nothing(
+    engine: "DynamoDBClient", store: Store, place: str
+) -> None:
+    payment, change = with_a_refund(store)
+    assert change.refund is not None
+    place = place.replace("REFUND", f"REFUND#{change.refund.id}")
+    take_place(engine, store, payment.id, place)
+    record = record_for(change, "of the refund")
+    with pytest.raises(ConditionFailed):
+        store.create_refund(payment, change, record, LATER)
+    assert store.get(payment.id) == payment
+    assert rows(engine, store, payment.id)[place]["id"] == {"S": "who was first"}
+
+
+def test_the_outcome_of_a_refund_writes_over_no_event(
+    engine: "DynamoDBClient", store: Store
+) -> None:
+    payment, change = with_a_refund(store)
+    assert change.refund is not None
+    store.create_refund(payment, change, record_for(change, "of the refund"), LATER)
+    take_place(engine, store, payment.id, "EVENT#0000000004")
+    done = change.payment.complete_refund(change.refund, LATER, actor="system")
+    with pytest.raises(ConditionFailed):
+        store.settle_refund(change.payment, change.refund, done)
+    assert store.get_refund(payment.id, change.refund.id) == change.refund
+
+
+def with_a_refund(store: Store) -> tuple[Payment, Change]:
+    """A completed payment, and a refund of it that is not written yet."""
+    made = put(store)
+    completed = made.complete(LATER, actor="system")
+    store.change(made, completed)
+    payment = completed.payment
+    refund = asked_for(payment, refund_command(), new_id("REF", LATER), LATER)
+    return payment, payment.refund(refund, LATER, actor="test")
+
+
 def test_the_first_claim_marks_the_payment_and_a_second_leaves_its_mark(store: Store) -> None:
     payment = put(store)
     assert store.claim(payment.id, LATER).submitted_at == LATER
@@ -251,6 +349,60 @@ def test_a_transaction_conflict_is_tried_again_until_it_goes_through(
     cancelled(stub, "None", "None", "ProvisionedThroughputExceeded")
     stub.add_response("transact_write_items", {})
     create_on(stub, moto_dynamodb)
+
+
+def test_another_items_condition_is_final_only_when_nothing_collided_besides(
+    moto_dynamodb: "DynamoDBClient", quick: None
+) -> None:
+    stub = Stubber(moto_dynamodb)
+    cancelled(stub, "TransactionConflict", "ConditionalCheckFailed", "None")
+    cancelled(stub, "None", "ConditionalCheckFailed", "ThrottlingError")
+    stub.add_response("transact_write_items", {})
+    create_on(stub, moto_dynamodb)
+
+
+def test_a_transaction_that_is_sent_again_has_the_token_of_what_it_makes(
+    moto_dynamodb: "DynamoDBClient", quick: None
+) -> None:
+    tokens: list[str | None] = []
+
+    def note(params: Any, **_: Any) -> None:
+        tokens.append(params.get("ClientRequestToken"))
+
+    moto_dynamodb.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", note)
+    stub, store = stubbed_store(moto_dynamodb)
+    created = opened(command(), START, actor="test")
+    completed = created.payment.complete(LATER, actor="system")
+    for _ in range(2):
+        cancelled(stub, "None", "TransactionConflict", "None")
+        stub.add_response("transact_write_items", {})
+    with stub:
+        store.create(created, record_for(created), START)
+        store.change(created.payment, completed)
+    assert tokens == [created.payment.id] * 2 + [completed.event.id] * 2
+
+
+@contextmanager
+def a_server_that_is(kind: str) -> Iterator[str]:
+    """The address of one where nobody listens, or which takes requests and answers none."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if kind == "silent":
+            server.listen()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("kind", ["gone", "silent"])
+def test_a_dynamodb_that_is_out_of_reach_is_unavailable(kind: str) -> None:
+    patience = Config(connect_timeout=0.2, read_timeout=0.2, retries={"total_max_attempts": 1})
+    with a_server_that_is(kind) as url:
+        dynamodb = SESSION.client("dynamodb", endpoint_url=url, config=patience)
+        store = Store(dynamodb, payments_table="p", idempotency_table="i")
+        with pytest.raises(Unavailable):
+            put(store)
+        with pytest.raises(Unavailable):
+            store.get("PAY-01M82Y8T27997E9EYD0G6SK6MT")
+        dynamodb.close()
 
 
 @pytest.mark.parametrize(
@@ -379,3 +531,12 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
             payment.id, LATER
         )
     assert claimed == payment
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [("12.50", "12.5"), ("12.5", "12.5"), ("100", "100"), ("1E+2", "100"), ("0.00", "0")],
+)
+def test_numbers_are_written_as_dynamodb_keeps_them(number: str, kept: str) -> None:
+    """Else the emulator takes the resend of a transaction for another one with its token."""
+    assert encode({"amount": Decimal(number)}) == {"amount": {"N": kept}}

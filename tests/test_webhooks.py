@@ -5,7 +5,7 @@ The merchant is told what to answer; that POSTs reach one, and how, is tests/tes
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -32,13 +32,13 @@ from chalicelib.errors import (
     Unavailable,
     ValidationFailed,
 )
-from chalicelib.model import EventType, Payment
+from chalicelib.model import EventType, Payment, new_id
 from chalicelib.payments import Payments
-from chalicelib.queue_jobs import Deliver
+from chalicelib.queue_jobs import Deliver, Job
 from chalicelib.refunds import Refunds
 from chalicelib.store import PaymentMoved
 from chalicelib.sweeper import Sweeper
-from chalicelib.tables import encode
+from chalicelib.tables import Table, encode
 from chalicelib.webhook_delivery import Courier, shown
 from chalicelib.webhook_model import (
     MAX_ENDPOINTS,
@@ -52,9 +52,15 @@ from chalicelib.webhook_model import (
     Subscription,
     delivery_key,
 )
+from chalicelib.webhook_outbox import CACHE
 from chalicelib.webhook_sender import Attempt as Answer
 from chalicelib.webhook_sender import SendError
-from chalicelib.webhook_store import EndpointMoved, WebhookStore, delivery_item
+from chalicelib.webhook_store import (
+    DeliveryMoved,
+    EndpointMoved,
+    WebhookStore,
+    delivery_item,
+)
 from chalicelib.webhooks import Webhooks
 from sizing.meter import size_bytes
 from tests.conftest import (
@@ -197,7 +203,7 @@ def test_an_eleventh_endpoint_is_refused_until_one_is_deleted(desk: Desk) -> Non
     with pytest.raises(EndpointLimitReached):
         desk.endpoint()
     desk.webhooks.delete(made[0].id)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound):  # and is not counted off again
         desk.webhooks.delete(made[0].id)
     desk.endpoint()
     with pytest.raises(EndpointLimitReached):
@@ -352,6 +358,88 @@ def test_an_outcome_that_another_worker_was_faster_with_brings_no_delivery(desk:
             desk.payments.store.change(claimed, one, deliveries)
     (told,) = desk.store.of_payment(payment_id)
     assert told.event_id == change.event.id
+
+
+@one_engine
+def test_what_is_known_of_the_endpoints_is_used_for_seconds_and_no_longer(desk: Desk) -> None:
+    created = [desk.payments.create(command(), actor="test").payment_id for _ in range(3)]
+    desk.payments.settle(created[0])  # now the process knows that there are no endpoints
+    desk.endpoint()
+    desk.payments.settle(created[1])
+    desk.clock.advance(seconds=CACHE.total_seconds())
+    desk.payments.settle(created[2])
+    assert [len(desk.store.of_payment(payment_id)) for payment_id in created] == [0, 0, 1]
+
+
+@one_engine
+def test_a_delivery_is_hinted_of_when_it_is_committed_and_never_before(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.endpoint()
+    found: list[str] = []
+
+    def look(_: Any, jobs: Iterable[Job]) -> int:
+        for job in jobs:
+            assert isinstance(job, Deliver)
+            found.append(desk.store.get_delivery(job.delivery_id).event_type)
+        return 1
+
+    monkeypatch.setattr(KeptQueue, "send_all", look)
+    payment = desk.paid(simulate_refund="completed")
+    created = desk.refunds.create(payment.id, refund_command(amount="1"), actor="test")
+    desk.refunds.settle(payment.id, created.refund_id)
+    desk.payments.give_back(payment.id, SimulateReturn(), actor="test")
+    canceled = desk.payments.create(command(), actor="test").payment_id
+    desk.payments.cancel(canceled, actor="test")
+    assert found == [
+        "payment.completed",
+        "refund.completed",
+        "payment.returned",
+        "payment.canceled",
+    ]
+
+
+@one_engine
+def test_of_two_workers_only_the_one_that_commits_hints_of_its_deliveries(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.endpoint()
+    wish = {"simulate": "completed"}
+    payment_id = desk.payments.create(command(metadata=wish), actor="test").payment_id
+    settle = type(desk.payments.processor).settle
+
+    def settle_after_another(processor: Any, claimed: Payment) -> Any:
+        monkeypatch.undo()
+        desk.payments.settle(claimed.id)
+        return settle(processor, claimed)
+
+    monkeypatch.setattr(type(desk.payments.processor), "settle", settle_after_another)
+    desk.payments.settle(payment_id)
+    (told,) = desk.store.of_payment(payment_id)
+    assert desk.queue.jobs == [Deliver(told.id)]
+
+
+@one_engine
+def test_an_outcome_that_was_not_committed_is_hinted_of_to_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.endpoint()
+    payment = desk.paid()
+    refund_id = desk.refunds.create(payment.id, refund_command(amount="1"), actor="test").refund_id
+    waiting, unwanted = (desk.payments.create(command(), actor="test").payment_id for _ in "12")
+    desk.queue.jobs.clear()
+
+    def out_of_reach(*_: Any) -> None:
+        raise Unavailable("DynamoDB is out of reach; try again.")
+
+    monkeypatch.setattr(Table, "transact", out_of_reach)
+    with pytest.raises(Unavailable):
+        desk.payments.settle(waiting)
+    with pytest.raises(Unavailable):
+        desk.payments.cancel(unwanted, actor="test")
+    with pytest.raises(Unavailable):
+        desk.refunds.settle(payment.id, refund_id)
+    assert desk.queue.jobs == []
 
 
 @one_engine
@@ -518,6 +606,14 @@ def test_one_success_starts_the_five_days_anew(desk: Desk) -> None:
     assert desk.store.get(endpoint.id).enabled
 
 
+def test_of_two_failures_at_once_the_first_begins_the_five_days(desk: Desk) -> None:
+    endpoint = desk.endpoint()
+    first = desk.store.note_failure(endpoint, desk.clock())
+    desk.store.note_failure(endpoint, desk.clock())
+    assert first.failing_since is not None
+    assert desk.store.get(endpoint.id).failing_since == first.failing_since
+
+
 def test_a_success_does_not_forget_a_failure_that_it_has_not_seen(desk: Desk) -> None:
     endpoint = desk.endpoint()
     seen = desk.store.note_failure(endpoint, desk.clock())
@@ -525,6 +621,46 @@ def test_a_success_does_not_forget_a_failure_that_it_has_not_seen(desk: Desk) ->
     later = desk.store.note_failure(endpoint, desk.clock())
     desk.store.note_success(seen)
     assert desk.store.get(endpoint.id).failing_since == later.failing_since
+
+
+def test_a_failure_of_an_endpoint_that_was_deleted_meanwhile_leaves_no_row(desk: Desk) -> None:
+    endpoint = desk.endpoint()
+    delivery = desk.told()
+
+    def delete_and_refuse(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        desk.webhooks.delete(endpoint.id)
+        return BUSY
+
+    replace(desk.courier, send=delete_and_refuse).deliver(delivery.id)
+    assert desk.store.all() == []
+    with pytest.raises(NotFound):
+        desk.store.note_failure(endpoint, desk.clock())
+    assert desk.store.all() == []
+
+
+def test_what_the_old_url_answers_does_not_disable_the_endpoint_at_its_new_one(
+    desk: Desk,
+) -> None:
+    endpoint = desk.endpoint()
+    delivery = desk.told()
+
+    def move_away(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        desk.webhooks.update(endpoint.id, UpdateEndpoint(url="https://new.example/hooks"))
+        return GONE
+
+    replace(desk.courier, send=move_away).deliver(delivery.id)
+    assert desk.store.get(endpoint.id).enabled
+
+
+def test_of_two_that_disable_an_endpoint_one_does_and_one_event_tells_of_it(desk: Desk) -> None:
+    endpoint = desk.endpoint()
+    now = desk.clock()
+    off = endpoint.disabled(DisabledReason.GONE, now)
+    desk.store.disable(endpoint, off, new_id("EVT", now))
+    with pytest.raises(EndpointMoved):
+        desk.store.disable(endpoint, off, new_id("EVT", now))
+    events = desk.store._table.partition(f"ENDPOINT#{endpoint.id}", "EVENT#", "EVENT$")
+    assert len(events) == 1
 
 
 @one_engine
@@ -616,6 +752,25 @@ def test_a_delivery_stays_small_whatever_merchants_answer_and_however_often(desk
     assert size_bytes(encode(delivery_item(delivery))) < 60_000
 
 
+def test_an_endpoint_that_has_just_answered_is_not_disabled_by_a_failure_from_before(
+    desk: Desk,
+) -> None:
+    endpoint = desk.endpoint()
+    first, last = desk.told(), desk.told()
+    desk.merchant.answer = BUSY
+    desk.deliver(first)
+    desk.clock.advance(days=5)
+
+    def slow(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        desk.merchant.answer = OK
+        desk.deliver(first)  # by another worker, while this one waits for its answer
+        return BUSY
+
+    replace(desk.courier, send=slow).deliver(last.id)
+    after = desk.store.get(endpoint.id)
+    assert (after.enabled, after.failing_since) == (True, None)
+
+
 def test_an_answer_is_kept_without_what_cannot_be_shown() -> None:
     assert shown("a\x00b\tc\n") == "a\N{REPLACEMENT CHARACTER}b\tc\n"
     assert len(shown("é" * 3000).encode()) == 2048
@@ -632,6 +787,7 @@ def test_a_test_event_is_delivered_as_any_other(desk: Desk) -> None:
     body = json.loads(desk.merchant.got[0][1])
     assert (body["type"], body["data"]["id"]) == ("endpoint.test", endpoint.id)
     assert endpoint.secret not in delivery.payload
+    assert endpoint.url not in delivery.payload, "a key that sees deliveries may not see it"
     desk.webhooks.update(endpoint.id, UpdateEndpoint(enabled=False))
     with pytest.raises(EndpointDisabled):
         desk.webhooks.test(endpoint.id)
@@ -692,6 +848,32 @@ def test_a_replay_brings_a_late_attempt_forward_but_none_that_is_under_way(desk:
     assert desk.store.claim(delivery.id, began, began + desk.courier.lease)
     with pytest.raises(Conflict):
         desk.webhooks.replay(delivery.id)
+
+
+def test_a_replay_takes_no_delivery_from_a_worker_that_has_claimed_it_since(desk: Desk) -> None:
+    desk.endpoint()
+    seen = desk.told()
+    began = desk.clock()
+    claimed = desk.store.claim(seen.id, began, began + desk.courier.lease)
+    with pytest.raises(DeliveryMoved):
+        desk.store.replay(seen, seen.replayed(desk.clock()))
+    assert desk.store.get_delivery(seen.id) == claimed
+
+
+def test_a_replay_undoes_no_outcome_that_it_has_not_seen(desk: Desk) -> None:
+    desk.endpoint()
+    delivery = desk.told()
+    began = desk.clock()
+    claimed = desk.store.claim(delivery.id, began, began + desk.courier.lease)
+    assert claimed is not None
+    failed = claimed.not_sent(FailureReason.ENDPOINT_DISABLED)
+    desk.store.record(claimed, failed)
+    desk.webhooks.replay(delivery.id)
+    delivered = desk.deliver(delivery)
+    assert delivered.status is DeliveryStatus.DELIVERED
+    with pytest.raises(DeliveryMoved):  # both are due at no time: only the state tells
+        desk.store.replay(failed, failed.replayed(desk.clock()))
+    assert desk.store.get_delivery(delivery.id) == delivered
 
 
 def test_what_has_failed_since_a_moment_is_replayed_so_many_a_call(
@@ -768,7 +950,7 @@ def test_stuck_deliveries_hide_no_newer_ones_and_are_reported(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (report,) = [line for line in lines if line.get("kind") == "deliveries_stuck"]
     assert set(report["oldest"]) == stuck
-    assert desk.sweeper.hint_stuck(desk.clock.now) == 5
+    assert desk.sweeper.hint_all(desk.clock.now, timedelta(days=5)) == 5
 
 
 @one_engine
