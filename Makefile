@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load types check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load types costs scaling check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -110,6 +110,12 @@ load: .venv/ready  ## offer mixed traffic until latency bends, then check every 
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
+
+costs: .venv/ready  ## write docs/costs.md: what a million payments cost, from recorded calls
+	@.venv/bin/python -m sizing.costs
+
+scaling: .venv/ready  ## write docs/scaling.md and its plots: where the tables saturate
+	@.venv/bin/python -m sizing.scaling
 
 check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
 	@.venv/bin/ruff check .

@@ -1,17 +1,9 @@
 """What each operation asks of AWS: its calls, and what they cost by AWS's own formula.
 
-Emulators count transactions each in their own way, so the units are computed from the
-requests as recorded, for items up to 1 KB:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
-A transacted write counts twice; an index entry that appears, changes or goes is one more write,
-one whose key changes is two (the old entry goes, the new one comes).
+The units are computed from the requests as recorded, for items up to 1 KB (sizing/meter.py).
 """
 
-import math
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,157 +20,12 @@ from chalicelib.tables import encode
 from chalicelib.webhook_model import Endpoint
 from chalicelib.webhook_store import DUE_SHARDS, delivery_item
 from chalicelib.webhooks import Webhooks
+from sizing.meter import Meter, size_bytes
 from tests.conftest import Clock, command, courier_on, refund_command
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
-
-INDEXES = {
-    "status-createdAt-index": ("status", "createdAt"),
-    "all-createdAt-index": ("listing", "createdAt"),
-    "endpoint-deliveryAt-index": ("endpointId", "deliveryAt"),
-    "due-index": ("due", "dueAt"),
-}
-Row = dict[str, Any]
-
-
-class Asked(NamedTuple):
-    """The calls of an operation, and the units that its reads and writes cost."""
-
-    calls: list[str]
-    read_units: float
-    write_units: int
-
-
-class Meter:
-    """Listens to the clients, and keeps the rows that the requests write."""
-
-    def __init__(self, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> None:
-        self._dynamodb = dynamodb
-        self._calls: list[str] = []
-        self._read_units = 0.0
-        self._write_units = 0
-        self._is_consistent = False
-        for client in (dynamodb, sqs):
-            client.meta.events.register("provide-client-params.*.*", self._before)
-        dynamodb.meta.events.register("after-call.dynamodb.*", self._after)
-
-    @contextmanager
-    def running(self) -> Iterator[Callable[[], Asked]]:
-        self._calls, self._read_units, self._write_units = [], 0.0, 0
-        yield lambda: Asked(list(self._calls), self._read_units, self._write_units)
-
-    def _before(self, params: Row, model: Any, **_: Any) -> None:
-        self._calls.append(model.name)
-        asked = [params, *params.get("RequestItems", {}).values()]
-        self._is_consistent = any(part.get("ConsistentRead") for part in asked)
-        if model.name == "TransactWriteItems":
-            for item in params["TransactItems"]:
-                (kind, write), *_ = item.items()
-                self._write_units += self._written(kind, write, transacted=True)
-        elif model.name in {"UpdateItem", "PutItem"}:
-            kind = model.name.removesuffix("Item")
-            self._write_units += self._written(kind, params, transacted=False)
-
-    def _after(self, model: Any, parsed: Row, **_: Any) -> None:
-        consistent = self._is_consistent
-        if model.name == "GetItem":
-            size = size_bytes(parsed.get("Item", {}))
-            self._read_units += read_units(size, consistent=consistent)
-        elif model.name == "Query":
-            counted = parsed["Count"] * 1024  # a count reads what it counts
-            items = parsed.get("Items")
-            total = counted if items is None else sum(map(size_bytes, items))
-            self._read_units += read_units(total, consistent=consistent)
-        elif model.name == "BatchGetItem":
-            for items in parsed["Responses"].values():
-                for item in items:
-                    self._read_units += read_units(size_bytes(item), consistent=consistent)
-
-    def _written(self, kind: str, write: Row, *, transacted: bool) -> int:
-        if kind == "Put":
-            before, after = {}, write["Item"]
-        else:
-            before = self._row(write)
-            after = changed(before, write)
-        units = math.ceil(max(size_bytes(before), size_bytes(after)) / 1024)
-        in_payments: bool = write["TableName"].startswith("payflow-payments")
-        return units * (2 if transacted else 1) + (
-            index_writes(before, after) if in_payments else 0
-        )
-
-    def _row(self, write: Row) -> Row:
-        calls, read_units = list(self._calls), self._read_units  # our own look is not counted
-        found = self._dynamodb.get_item(TableName=write["TableName"], Key=write["Key"])
-        self._calls, self._read_units = calls, read_units
-        item: Row = found.get("Item", write["Key"])  # an update makes what is not there
-        return item
-
-
-SETTING = re.compile(r"([#\w]+) = (?:(\w+)\([#\w]+, )?(:\w+)")
-
-
-def changed(before: Row, update: Row) -> Row:
-    """The row that an update leaves behind: `SET a = :a, …`, with `if_not_exists(a, :b)` or
-    `list_append(a, :b)` for values, `REMOVE a, …`, or `ADD a :a, …`, whose sums are as long as what
-    is added, give or take.
-    """
-    names = update.get("ExpressionAttributeNames", {})
-    values = update["ExpressionAttributeValues"]
-    if update["UpdateExpression"].startswith("ADD "):
-        added = [part.split() for part in update["UpdateExpression"][4:].split(", ")]
-        return before | {names.get(name, name): values[value] for name, value in added}
-    settings, _, removals = update["UpdateExpression"].partition("REMOVE ")
-    after = dict(before)
-    for name in removals.split(", "):
-        after.pop(names.get(name, name), None)
-    for name, function, value in SETTING.findall(settings):
-        attribute = names.get(name, name)
-        if function == "if_not_exists":
-            after.setdefault(attribute, values[value])
-        elif function == "list_append":
-            after[attribute] = {"L": before[attribute]["L"] + values[value]["L"]}
-        else:
-            after[attribute] = values[value]
-    return after
-
-
-def index_writes(before: Row, after: Row) -> int:
-    writes = 0
-    for name, key in INDEXES.items():
-        old = tuple(before.get(part) for part in key)
-        new = tuple(after.get(part) for part in key)
-        was, is_now = None not in old, None not in new
-        if old != new:
-            writes += was + is_now
-        elif is_now:
-            writes += name == "status-createdAt-index" and before != after  # it projects all
-    return writes
-
-
-def size_bytes(item: Row) -> int:
-    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
-
-
-def value_bytes(value: Row) -> int:
-    ((kind, content),) = value.items()
-    if kind == "S":
-        return len(content.encode())
-    if kind == "N":
-        return math.ceil(len(content.replace(".", "").lstrip("-0") or "0") / 2) + 1
-    if kind == "BOOL":
-        return 1
-    if kind == "L":
-        return 3 + sum(1 + value_bytes(part) for part in content)
-    if kind == "M":
-        return 3 + sum(1 + len(name) + value_bytes(part) for name, part in content.items())
-    raise AssertionError(f"no such type in our items: {kind}")
-
-
-def read_units(total_bytes: int, *, consistent: bool) -> float:
-    return math.ceil(max(total_bytes, 1) / 4096) * (1.0 if consistent else 0.5)
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ from chalicelib.webhook_store import (
     delivery_item,
 )
 from chalicelib.webhooks import Webhooks
+from sizing.meter import size_bytes
 from tests.conftest import (
     SESSION,
     Clock,
@@ -73,7 +74,6 @@ from tests.conftest import (
     refund_command,
     refunds_beside,
 )
-from tests.test_capacity import size_bytes
 
 URL = "https://merchant.example/webhooks"
 OK = Answer(200, 12, "ok", None, None, None)

@@ -1,0 +1,309 @@
+"""Simulates partitions second by second: what they take, refuse, and put off.
+
+Seeded, so that it says the same each time. What is AWS's is documented on the pages that
+docs/scaling.md names; what is assumed has its reason beside it.
+"""
+
+import hashlib
+import heapq
+import math
+import random
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from chalicelib.tables import _ATTEMPTS, _BACKOFF_BASE_SECONDS, _BACKOFF_CAP_SECONDS
+
+WRITE_UNITS: Final = 1000
+READ_UNITS: Final = 3000
+"""A second, of one partition, whatever the table may."""
+
+NEW_TABLE_WRITE_UNITS: Final = 4000
+TABLE_QUOTA: Final = 40_000
+
+BURST_FACTOR: Final = 2.0
+BURST_SECONDS: Final = 5
+BURST_CHANCE: Final = 1 / 60
+"""Traffic comes at twice its rate for five seconds, about once a minute: sales, retries, cron."""
+
+SPLIT_AFTER_SECONDS: Final = 180
+"""AWS splits what is hot for minutes, and does not say how many: taken to be three, in all."""
+
+RETURN_SECONDS: Final = 360
+"""When a message that was not worked off is seen again: the queues' visibility timeout."""
+
+_SEED: Final = 20_261_122
+_LONG_ENOUGH: Final = 300
+"""Seconds: some five bursts."""
+
+_GAUSS_ABOVE: Final = 20
+
+
+def poisson(mean: float, chance: random.Random) -> int:
+    if mean > _GAUSS_ABOVE:
+        return max(0, round(chance.gauss(mean, math.sqrt(mean))))
+    limit, product, count = math.exp(-mean), chance.random(), 0
+    while product > limit:
+        product *= chance.random()
+        count += 1
+    return count
+
+
+class Arrivals:
+    """Payments a second: by chance, and in bursts."""
+
+    def __init__(self, rate: float, chance: random.Random) -> None:
+        self._chance = chance
+        self._burst = 0
+        in_burst = BURST_SECONDS * BURST_CHANCE / (1 + BURST_SECONDS * BURST_CHANCE)
+        self._calm = rate / (1 + (BURST_FACTOR - 1) * in_burst)
+
+    def next_mean(self) -> float:
+        """So that over time the mean is `rate`."""
+        if self._burst:
+            self._burst -= 1
+            return self._calm * BURST_FACTOR
+        if self._chance.random() < BURST_CHANCE:
+            self._burst = BURST_SECONDS - 1
+            return self._calm * BURST_FACTOR
+        return self._calm
+
+
+class Partitions:
+    """The partitions of one index: each has a range of hashes, and all keys whose hash is in it.
+
+    A partition that is hot for long is split between its keys. One that holds one key only is not:
+    the writes of an ever-increasing sort key all go to the upper half.
+    """
+
+    def __init__(self, keys: list[str], partitions: int | None) -> None:
+        """`partitions` in equal ranges, as a new index has them; None: split to the end."""
+        hashes = [int(hashlib.md5(key.encode()).hexdigest(), 16) / 2**128 for key in keys]  # noqa: S324
+        self.homes = list(range(len(keys)))
+        if partitions is not None:
+            self.homes = [int(value * partitions) for value in hashes]
+        self._hashes = hashes
+        self._hot_seconds: defaultdict[int, int] = defaultdict(int)
+
+    def shares(self, demand: list[float]) -> list[float]:
+        """Which part of each key's writes is taken in this second; then a second has passed."""
+        asked: defaultdict[int, float] = defaultdict(float)
+        for home, units in zip(self.homes, demand, strict=True):
+            asked[home] += units
+        share = {home: min(1.0, WRITE_UNITS / units) if units else 1.0
+                 for home, units in asked.items()}  # fmt: skip
+        shares = [share[home] for home in self.homes]
+        for home, part in share.items():
+            self._hot_seconds[home] += part < 1
+            if self._hot_seconds[home] >= SPLIT_AFTER_SECONDS:
+                self._split(home)
+        return shares
+
+    def _split(self, hot: int) -> None:
+        self._hot_seconds[hot] = 0
+        keys = sorted((key for key, home in enumerate(self.homes) if home == hot),
+                      key=self._hashes.__getitem__)  # fmt: skip
+        fresh = max(self.homes) + 1
+        for key in keys[len(keys) // 2 :] if len(keys) > 1 else []:
+            self.homes[key] = fresh
+
+
+@dataclass
+class Outcome:
+    """What became of payments."""
+
+    asked: float = 0
+    refused: float = 0
+    put_off: float = 0
+    """Claims and settlements that come back with their message, minutes later."""
+    refused_by_minute: list[float] = field(default_factory=list)
+
+    @property
+    def refused_part(self) -> float:
+        return self.refused / self.asked if self.asked else 0.0
+
+    @property
+    def put_off_part(self) -> float:
+        return self.put_off / self.asked if self.asked else 0.0
+
+    @property
+    def is_kept_up_with(self) -> bool:
+        return self.refused_part < 0.001 and self.put_off_part < 0.001
+
+
+class Shard:
+    """One value of the status index's key: what its payments are waiting to write there.
+
+    A write that an index cannot take is refused by the table. The API tries for about a second,
+    then answers 503; a worker does the same, then leaves the message to its visibility timeout.
+    """
+
+    def __init__(self) -> None:
+        self.new = self.again = 0.0
+        self.claims = self.claims_again = 0.0
+        self.settles = self.settles_again = 0.0
+        self.later: defaultdict[int, float] = defaultdict(float)
+
+    def demand(self, units: "UnitsHere") -> float:
+        return (
+            (self.new + self.again) * units.create
+            + (self.claims + self.claims_again) * units.claim
+            + (self.settles + self.settles_again) * units.settle
+        )
+
+    def step(self, share: float, second: int) -> tuple[float, float]:
+        """Take that part; returns what was refused for good, and what was put off."""
+        refused = self.again * (1 - share)
+        lost = (self.claims_again + self.settles_again) * (1 - share)
+        created = (self.new + self.again) * share
+        claimed = (self.claims + self.claims_again) * share
+        self.again = self.new * (1 - share)
+        self.claims_again = self.claims * (1 - share)
+        self.settles_again = self.settles * (1 - share)
+        # What is put off starts over with its claim, whichever of the two it was.
+        self.later[second + RETURN_SECONDS] += lost
+        self.claims = created + self.later.pop(second, 0.0)
+        self.settles = claimed
+        return refused, lost
+
+
+class UnitsHere(NamedTuple):
+    """Write units that a payment asks of one status's key, by what is done."""
+
+    create: float
+    claim: float
+    settle: float
+
+    @property
+    def all(self) -> float:
+        return sum(self)
+
+
+def simulated(
+    rate: float, shards: int, units: UnitsHere, *, seconds: int, partitions: int | None = None
+) -> Outcome:
+    """`rate` payments a second on a status index whose key has so many shards."""
+    chance = random.Random(_SEED)
+    arrivals = Arrivals(rate, chance)
+    keys = [f"processing#{number:03}" for number in range(shards)]
+    index, rows = Partitions(keys, partitions), [Shard() for _ in keys]
+    outcome, minute = Outcome(), Outcome()
+    for second in range(seconds):
+        mean = arrivals.next_mean() / shards
+        for row in rows:
+            row.new = poisson(mean, chance)
+        asked = sum(row.new for row in rows)
+        shares = index.shares([row.demand(units) for row in rows])
+        refused, lost = (sum(parts) for parts in zip(*[
+            row.step(share, second) for row, share in zip(rows, shares, strict=True)
+        ], strict=True))  # fmt: skip
+        for one in (outcome, minute):
+            one.asked, one.refused, one.put_off = (
+                one.asked + asked, one.refused + refused, one.put_off + lost
+            )  # fmt: skip
+        if second % 60 == 59:
+            outcome.refused_by_minute.append(minute.refused_part)
+            minute = Outcome()
+    return outcome
+
+
+def kept_up_with(shards: int, units: UnitsHere) -> float:
+    """The highest rate at which less than 1 in 1,000 is refused or put off, to 2 %."""
+    low, high = 0.0, WRITE_UNITS * shards / units.all
+    while high - low > 0.02 * high:
+        middle = (low + high) / 2
+        if simulated(middle, shards, units, seconds=_LONG_ENOUGH).is_kept_up_with:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+class Contention(NamedTuple):
+    """Transactions that meet on a row."""
+
+    attempts: float
+    """Of each, on average: each is paid for."""
+    given_up: float
+    """The part that six attempts did not help."""
+
+
+def contended(rate: float, seconds_held: float, *, seconds: int = 400) -> Contention:
+    """`rate` transactions a second on one row, which one at a time may hold for so long.
+
+    One that meets another is refused and tries again: six times in all, after a pause that is
+    drawn as the product draws it (chalicelib/tables.py).
+    """
+    chance = random.Random(_SEED)
+    waiting: list[tuple[float, int]] = []
+    moment = 0.0
+    while moment < seconds:
+        moment += chance.expovariate(rate)
+        waiting.append((moment, 1))
+    started = len(waiting)
+    heapq.heapify(waiting)
+    free_at, attempts, given_up = 0.0, 0, 0
+    while waiting:
+        moment, attempt = heapq.heappop(waiting)
+        attempts += 1
+        if moment >= free_at:
+            free_at = moment + seconds_held
+        elif attempt == _ATTEMPTS:
+            given_up += 1
+        else:
+            ceiling = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
+            again = moment + seconds_held + chance.uniform(0, ceiling)
+            heapq.heappush(waiting, (again, attempt + 1))
+    return Contention(attempts / started, given_up / started)
+
+
+class Listing(NamedTuple):
+    """What a page of a list costs when its index is sharded."""
+
+    queries: float
+    read_units: float
+    median_ms: float
+    p99_ms: float
+
+
+def listed(
+    shards: int, *, page: int, item_bytes: float, cpu_ms: float, connections: int, pages: int = 400
+) -> Listing:
+    """A page of the newest: every shard is asked for its share and a little more, side by side;
+    one whose answer is used up before the page is full is asked again.
+
+    A query's time is drawn: a median of 4 ms, one in a hundred of 15 (assumed). A process makes
+    `connections` at once, and has `cpu_ms` of work for each.
+    """
+    chance = random.Random(_SEED)
+    wanted = page + 1  # one more tells whether there is a next page
+    per_shard = min(wanted, math.ceil(wanted / shards + 2 * math.sqrt(wanted / shards)))
+    times, queries = [], 0
+    for _ in range(pages):
+        newest = [0] * shards
+        for _ in range(wanted):
+            newest[chance.randrange(shards)] += 1
+        first = shards
+        second = sum(count >= per_shard for count in newest) if per_shard < wanted else 0
+        queries += first + second
+        times.append(
+            _fan_out_ms(first, cpu_ms, connections, chance)
+            + _fan_out_ms(second, cpu_ms, connections, chance)
+        )
+    each = math.ceil(per_shard * item_bytes / 4096) * 0.5
+    times.sort()
+    return Listing(
+        queries / pages, queries / pages * each, statistics.median(times), times[pages * 99 // 100]
+    )
+
+
+def _fan_out_ms(queries: int, cpu_ms: float, connections: int, chance: random.Random) -> float:
+    """The network waits overlap, the processor's work does not."""
+    if not queries:
+        return 0.0
+    free = [0.0] * min(connections, queries)
+    for _ in range(queries):
+        began = heapq.heappop(free)
+        heapq.heappush(free, began + chance.lognormvariate(math.log(4), 0.568))
+    return max(max(free), queries * cpu_ms) + cpu_ms
