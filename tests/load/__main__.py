@@ -26,7 +26,7 @@ from tests.load.promises import Found, Said
 from tests.load.stack import Stack, ask, our_own, running
 from tests.load.traffic import BUSINESS, MIXED, Traffic
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 16
 DRAIN_SECONDS: Final = 600
 """The longest that the backlog may take: a hint that was lost is sent again when what it is of is
 twice as old.
@@ -239,8 +239,8 @@ def told(options: argparse.Namespace, run: Run, busy: float, seconds: float) -> 
     parts = [
         report.ABOUT.rstrip(),
         f"Offered by `make load` (seed {options.seed}) over {CONNECTIONS} connections to a local "
-        f"stack on the same machine: {report.machine()}; its load before was {busy:.1f}. Latencies count from the moment at which "
-        f"a request was due; a client gives up after {options.patience:g} s.",
+        f"stack on the same machine: {report.machine()}; its load average before was {busy:.1f}. "
+        f"A client gives up {options.patience:g} s after its request was due.",
     ]
     if run.steps:
         parts += [
