@@ -186,7 +186,6 @@ def test_what_was_told_and_is_there_so_is_no_word_worth(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda scene: scene.effect.bodies.clear(), "never answered"),
         (lambda scene: scene.effect.bodies.append(scene.body + b" "), "2 different answers"),
         (lambda scene: setattr(scene.effect, "made", 2), "2 answers of 201"),
         (lambda scene: scene.request.body.update(amount="7.77"), "asked for amount '7.77'"),
@@ -242,11 +241,15 @@ def test_what_the_merchant_did_not_get_or_got_otherwise_is_said(scene: Scene) ->
 
 
 def test_dead_letters_of_what_did_not_ask_for_an_error_are_said(scene: Scene) -> None:
-    def said(body: str) -> list[str]:
-        stack = Mock(is_ours=True, dead_letters=lambda queue: [body] * (queue == "webhooks"))
-        return list(promises.dead_letters(stack, scene.books()))
+    def said(body: str, *put_back: str) -> list[str]:
+        stack = Mock(is_ours=True)
+        stack.dead_letters = lambda queue: {"m1": body} if queue == "webhooks" else {}
+        known = Said(put_back=set(put_back))
+        return list(promises.dead_letters(stack, scene.books(), known))
 
     assert len(said(encode(SettlePayment(scene.id)))) == 1
+    assert len(said(encode(SettlePayment(scene.id)), "another message")) == 1
+    assert said(encode(SettlePayment(scene.id)), "m1") == []
     assert len(said(encode(Deliver(f"DLV-{'0' * 52}")))) == 1
     scene.payments.create(
         CreatePayment.model_validate(

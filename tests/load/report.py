@@ -41,7 +41,7 @@ _GIVEN_UP: Final = (Outcome.UNANSWERED, Outcome.NOT_SENT)
 def machine() -> str:
     return (
         f"{os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{os.environ.get('PAYFLOW_DYNAMODB') or 'the emulated AWS for DynamoDB too'}"
+        f"{os.environ.get('PAYFLOW_DYNAMODB') or 'emulated'} DynamoDB"
     )
 
 

@@ -66,18 +66,20 @@ class Stack:
         used = {}
         for child in supervising.children():
             times = child.cpu_times()
-            used[child.cmdline()[-1].rpartition(".")[2]] = times.user + times.system
+            command = child.cmdline()
+            name = command[-1].rpartition(".")[2] if "-m" in command else "dynamodb-local"
+            used[name] = times.user + times.system
         return used
 
-    def dead_letters(self, queue: str) -> list[str]:
-        """The bodies in a dead letter queue; they stay there."""
+    def dead_letters(self, queue: str) -> dict[str, str]:
+        """The bodies in a dead letter queue, by the messages' ids; they stay there."""
         url = self.sqs.get_queue_url(QueueName=f"payflow-{queue}-dlq-{STAGE}")["QueueUrl"]
         bodies: dict[str, str] = {}
         while messages := self.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=_RECEIVE, VisibilityTimeout=60
         ).get("Messages", []):
             bodies |= {message["MessageId"]: message["Body"] for message in messages}
-        return list(bodies.values())
+        return bodies
 
 
 @contextmanager
