@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint-stuck key package bootstrap deploy chalice-deploy test mutants e2e screenshots types check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load types check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -10,9 +10,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && exit; done; echo python3)
 
 help:  ## show this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-28s%s\n", $$1, $$2}'
 
-.venv/ready: requirements.txt requirements-dev.txt infra/install.py
+.venv/ready: requirements-dev.lock infra/install.py
 	@$(PYTHON) infra/install.py
 
 frontend/node_modules/ready: frontend/package-lock.json
@@ -36,8 +36,18 @@ seed: .venv/ready  ## make believable payments on the running local stack: N=300
 reset: .venv/ready  ## empty the stopped local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
-hint-stuck: .venv/ready  ## send the hints of what the sweeper has given up: STAGE=local
-	@.venv/bin/python -m infra.hint_stuck "$(or $(STAGE),local)"
+hint: .venv/ready  ## send the hints of what is unfinished: STAGE=local [OLDER_THAN=5d]
+	@.venv/bin/python -m infra.hint "$(or $(STAGE),local)" $(OLDER_THAN)
+
+redrive: .venv/ready  ## bring dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
+	@.venv/bin/python -m infra.redrive "$(or $(STAGE),local)" $(if $(QUEUE),--queue '$(QUEUE)') \
+	  $(if $(N),--most '$(N)') $(if $(DRY_RUN),--dry-run)
+
+restore: .venv/ready  ## restore the tables beside those in use: STAGE=local AT=2026-11-25T12:00:00Z
+	@.venv/bin/python -m infra.restore "$(or $(STAGE),local)" '$(AT)'
+
+switch: .venv/ready  ## run on restored tables: STAGE=local RESTORED=20261125T120000Z (or first)
+	@.venv/bin/python -m infra.switch "$(or $(STAGE),local)" '$(RESTORED)'
 
 key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin
 	@.venv/bin/python -m infra.key --stage "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
@@ -51,14 +61,37 @@ bootstrap: .venv/ready  ## into an AWS account, once: STAGE=dev SUBJECT=repo:…
 	  --api-domain '$(API_DOMAIN)' --api-certificate '$(API_CERTIFICATE)'
 
 deploy: package  ## make the package and bring it to AWS: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
-	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)'
+	@.venv/bin/python -m infra.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)' --restored '$(RESTORED)'
 
 chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
 	@.venv/bin/python -m infra.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
 
+lock:  ## lock what requirements.txt and requirements-dev.txt say, after a change
+	@$(PYTHON) -m infra.supply lock
+
+audit:  ## ask PyPI and npm what is known against what is locked
+	@$(PYTHON) -m infra.supply audit
+
 test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
 	@.venv/bin/python -m pytest
+
+test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest tests/stack \
+	  --ignore=tests/stack/test_package.py \
+	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
+	  npm run --silent --prefix frontend e2e -- --grep-invert 'axe finds'
+
+fuzz: .venv/ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
+	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
+
+crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
+	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
+	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
+
+model: .venv/ready  ## explore the model of the protocols, and what each rule in it is for
+	@.venv/bin/python -m tests.model
 
 mutants: .venv/ready frontend/node_modules/ready  ## break each safety rule in a copy and see that a test notices: ONLY=name, ALL=1
 	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only $(ONLY)) $(if $(ALL),--all)
@@ -69,11 +102,16 @@ e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser
 screenshots: .venv/ready frontend/node_modules/ready  ## take the pictures of every page, the README's among them
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend screenshots
 
+load: .venv/ready  ## offer mixed traffic until latency bends, then check every promise: SEED=8 RATES=10,50
+	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
+	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
+	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
+
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
 
-check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates and workflows
+check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -81,6 +119,7 @@ check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, temp
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@.venv/bin/zizmor --offline --quiet --no-progress .github
+	@.venv/bin/python -m infra.leaks
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types -- --check
 	@$(FRONTEND) check

@@ -38,9 +38,8 @@ MAX_BODY_BYTES: Final = 64 * 1024
 REQUEST_HEADERS: Final = ("Authorization", "Idempotency-Key")
 EXPOSED_HEADERS: Final = ("X-Request-Id", "Idempotent-Replayed", "Location", "Retry-After")
 _PREFLIGHT_SECONDS: Final = 600
-_MAX_LOGGED_PATH: Final = 200
-# One that somebody put where an id belongs, also in capitals or without its beginning.
-_KEY: Final = re.compile(r"pf_[a-z0-9]+_[0-9a-f]+|[0-9a-f]{32,}", re.IGNORECASE)
+# What is no id may be a key or a secret, or a part of one, that was put where an id belongs.
+_ID: Final = re.compile(r"[a-z]{2,3}-[0-9a-z]{1,80}", re.IGNORECASE)
 
 
 def cors(allowed_origin: str) -> CORSConfig:
@@ -165,7 +164,7 @@ class Api:
         log(
             "request",
             method=request.method,
-            path=_loggable(request.path.format(**path)),
+            path=_loggable(request.path, path),
             status=answer.status,
             latency_ms=round((time.perf_counter() - started) * 1000, 1),
             request_id=request_id,
@@ -175,9 +174,14 @@ class Api:
         return respond(answer, request_id)
 
 
-def _loggable(path: str) -> str:
-    """Decoded, as a local server does not do, so that no encoding hides a key."""
-    return _KEY.sub("pf_…", unquote(path))[:_MAX_LOGGED_PATH]
+def _loggable(route: str, path: Mapping[str, str]) -> str:
+    """The path, with nothing in it that is not the route's or an id. Decoded, as a local server
+    does not do, so that ids look alike.
+    """
+    ids = {name: unquote(value) for name, value in path.items()}
+    return route.format(
+        **{name: value if _ID.fullmatch(value) else "…" for name, value in ids.items()}
+    )
 
 
 def refuse(error: PayFlowError, request_id: str) -> Answer:

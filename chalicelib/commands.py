@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
@@ -26,6 +27,7 @@ from pydantic import (
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.model import (
     MAX_AMOUNT,
+    RETURN_CODES,
     SYSTEM,
     Currency,
     PaymentType,
@@ -42,6 +44,7 @@ MAX_ERRORS_SHOWN = 20
 Command = TypeVar("Command", bound=BaseModel)
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_STATUS_CODE = re.compile("[1-5]([0-9]{2}|xx)")
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})",
     re.IGNORECASE,
@@ -54,6 +57,11 @@ def _number(value: Any) -> Decimal:
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return Decimal(value)
     raise ValueError("must be a JSON number or a decimal string such as 10.50")
+
+
+def _pattern(pattern: str) -> dict[str, JsonValue]:
+    """Tells `/v1/openapi.json` of a rule that a validator below applies."""
+    return {"pattern": pattern}
 
 
 def _one_line(text: str) -> str:
@@ -74,7 +82,7 @@ def _not_blank(text: str) -> str:
 
 
 def _not_reserved(name: str) -> str:
-    if re.search("pf_[a-z0-9]+_[0-9a-f]{16}", name):
+    if re.search("pf_[a-z0-9]+_[0-9a-f]{16}|whsec_[a-z0-9+/]{16}", name, re.IGNORECASE):
         raise ValueError("must not be a key: names stand in logs and events")
     if name.strip().lower() == SYSTEM:
         raise ValueError(f"must not be {SYSTEM!r}: events that no key stands behind have it")
@@ -130,7 +138,7 @@ def _moment_schema(description: str) -> WithJsonSchema:
 
 
 def _status_code(text: str) -> str:
-    if not re.fullmatch(r"[1-5]([0-9]{2}|xx)", text):
+    if not _STATUS_CODE.fullmatch(text):
         raise ValueError("must be an HTTP status such as 404, or a class of them such as 4xx")
     return text
 
@@ -143,21 +151,26 @@ def _whole_number(value: Any) -> Any:
 
 def _whole_json_number(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        return int(value) if abs(value) < MAX_AMOUNT else MAX_AMOUNT
+        # By comparing, which no size of number is too large for.
+        return int(value) if -MAX_AMOUNT < value < MAX_AMOUNT else MAX_AMOUNT
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError("must be a whole number")
 
 
+_ONE_LINE = _pattern(r"^[^\u0000-\u001f\u007f-\u009f]*$")
+_TEXT = _pattern(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$")
+_CURSOR = _pattern("^[A-Za-z0-9_-]+$")
+Text = Annotated[str, Field(max_length=500, json_schema_extra=_TEXT), AfterValidator(_text)]
 IdempotencyKey = Annotated[
     str,
-    Field(min_length=8, max_length=128, json_schema_extra={"pattern": "^[ -~]+$"}),
+    Field(min_length=8, max_length=128, json_schema_extra=_pattern("^[ -~]+$")),
     AfterValidator(_printable_ascii),
 ]
 Metadata = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_one_line)],
-        Annotated[str, Field(max_length=500), AfterValidator(_text)],
+        Text,
     ],
     Field(max_length=20),
     AfterValidator(_small),
@@ -184,7 +197,12 @@ class CreatePayment(BaseModel):
 
     merchant: Annotated[
         str,
-        Field(min_length=1, max_length=255, examples=["Northern Lights Coffee"]),
+        Field(
+            min_length=1,
+            max_length=255,
+            examples=["Northern Lights Coffee"],
+            json_schema_extra=_ONE_LINE,
+        ),
         AfterValidator(_one_line),
         AfterValidator(_not_blank),
     ]
@@ -195,7 +213,7 @@ class CreatePayment(BaseModel):
         description="8 to 128 printable ASCII characters; here or in the header Idempotency-Key",
         examples=["order-10023-attempt-1"],
     )
-    description: Annotated[str, Field(max_length=500), AfterValidator(_text)] | None = None
+    description: Text | None = None
     metadata: Metadata = Field(
         default_factory=dict,
         description="at most 20 pairs and 2 KiB in all; `simulate` steers the simulator, "
@@ -220,7 +238,7 @@ class CreateRefund(BaseModel):
     amount: RequestedAmount | None = Field(
         default=None, description="no more than is left; in the payment's currency"
     )
-    reason: Annotated[str, Field(max_length=500), AfterValidator(_text)] | None = None
+    reason: Text | None = None
     idempotency_key: IdempotencyKey = Field(
         description="8 to 128 printable ASCII characters; here or in the header Idempotency-Key",
         examples=["refund-of-order-10023"],
@@ -250,7 +268,14 @@ class SimulateReturn(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: Annotated[
-        str | None, Field(max_length=3, description="ACH: R01 to R29; EFT: 900 to 999")
+        str | None,
+        Field(
+            max_length=3,
+            description="ACH: R01 to R29; EFT: 900 to 999",
+            json_schema_extra=_pattern(
+                "^(" + "|".join(codes.pattern.pattern for codes in RETURN_CODES.values()) + ")$"
+            ),
+        ),
     ] = None
 
 
@@ -274,7 +299,11 @@ class ListPayments(BaseModel):
     ] = None
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole_number)] = 20
     cursor: Annotated[
-        str | None, Field(description="`next_cursor` of the page before, with the same filters")
+        str | None,
+        Field(
+            description="`next_cursor` of the page before, with the same filters",
+            json_schema_extra=_CURSOR,
+        ),
     ] = None
 
     @field_validator("created_to")
@@ -309,7 +338,11 @@ class ReadLogs(BaseModel):
 
     status: Annotated[
         str | None,
-        Field(description="as 404, or a whole class, as 4xx", examples=["404", "4xx"]),
+        Field(
+            description="as 404, or a whole class, as 4xx",
+            examples=["404", "4xx"],
+            json_schema_extra=_pattern(f"^{_STATUS_CODE.pattern}$"),
+        ),
         AfterValidator(_status_code),
     ] = None
     path: Annotated[str | None, Field(max_length=200, description="a part of the path")] = None
@@ -322,7 +355,12 @@ class CreateApiKey(BaseModel):
 
     name: Annotated[
         str,
-        Field(min_length=1, max_length=100, description="the actor in events and logs"),
+        Field(
+            min_length=1,
+            max_length=100,
+            description="the actor in events and logs",
+            json_schema_extra=_ONE_LINE,
+        ),
         AfterValidator(_one_line),
         AfterValidator(_not_blank),
         AfterValidator(_not_reserved),
@@ -340,7 +378,7 @@ class RollApiKey(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    overlap_hours: Annotated[int, BeforeValidator(_whole_json_number), Field(ge=0, le=168)] = 24
+    overlap_hours: Annotated[int, Field(ge=0, le=168), BeforeValidator(_whole_json_number)] = 24
 
 
 Url = Annotated[
@@ -350,10 +388,13 @@ Url = Annotated[
         max_length=MAX_URL_LENGTH,
         description="https, on port 443 or above 1023, on the public internet",
         examples=["https://example.com/webhooks"],
+        json_schema_extra={"format": "uri"},
     ),
 ]
 Subscriptions = Annotated[list[Subscription], Field(min_length=1, max_length=len(Subscription))]
-EndpointDescription = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+EndpointDescription = Annotated[
+    str, Field(max_length=200, json_schema_extra=_ONE_LINE), AfterValidator(_one_line)
+]
 
 
 class CreateEndpoint(BaseModel):
@@ -389,7 +430,11 @@ class ListDeliveries(BaseModel):
     status: DeliveryStatus | None = None
     limit: Annotated[int, Field(ge=1, le=50), BeforeValidator(_whole_number)] = 20
     cursor: Annotated[
-        str | None, Field(description="`next_cursor` of the page before, with the same filter")
+        str | None,
+        Field(
+            description="`next_cursor` of the page before, with the same filter",
+            json_schema_extra=_CURSOR,
+        ),
     ] = None
 
 

@@ -18,6 +18,8 @@ class Settings:
     allowed_origin: str
     webhook_queue_url: str
     deliveries_queue_url: str
+    payments_table: str
+    idempotency_table: str
     simulation_allowed: bool
     key_required: bool
     sweep_unit_seconds: int
@@ -26,14 +28,6 @@ class Settings:
     """Endpoints on any address and by HTTP: for the local stack's own merchant."""
     delivery_lease_seconds: int
     """How long a delivery is one worker's: longer than the function may run."""
-
-    @property
-    def payments_table(self) -> str:
-        return f"payflow-payments-{self.stage}"
-
-    @property
-    def idempotency_table(self) -> str:
-        return f"payflow-idempotency-{self.stage}"
 
     @property
     def api_log_group(self) -> str:
@@ -53,12 +47,16 @@ def from_environment(env: Mapping[str, str] = environ) -> Settings:
     """Raises MissingSetting. Fails closed: a key is required unless the stage says `open` in
     so many words; simulation, and webhooks to private addresses, are off unless it says `allowed`.
     """
+    stage = _required(env, "PAYFLOW_STAGE")
     return Settings(
-        stage=_required(env, "PAYFLOW_STAGE"),
+        stage=stage,
         region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "ca-central-1",
         allowed_origin=_required(env, "PAYFLOW_ALLOWED_ORIGIN"),
         webhook_queue_url=_required(env, "PAYFLOW_WEBHOOK_QUEUE_URL"),
         deliveries_queue_url=_required(env, "PAYFLOW_DELIVERIES_QUEUE_URL"),
+        # Others than the stage began with, once it was brought back from a point in time.
+        payments_table=env.get("PAYFLOW_PAYMENTS_TABLE") or f"payflow-payments-{stage}",
+        idempotency_table=env.get("PAYFLOW_IDEMPOTENCY_TABLE") or f"payflow-idempotency-{stage}",
         simulation_allowed=env.get("PAYFLOW_SIMULATION") == "allowed",
         key_required=env.get("PAYFLOW_AUTH") != "open",
         sweep_unit_seconds=int(env.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60")),

@@ -194,7 +194,7 @@ Amount = Annotated[
 class Payment(BaseModel):
     """A payment as the API shows it; the fields at the end are ours alone."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: str = Field(pattern=f"^{PAYMENT_ID.pattern}$")
     merchant: str
@@ -330,7 +330,7 @@ class Payment(BaseModel):
 class Refund(BaseModel):
     """Money that goes back to whoever paid: all of a payment, or a part of it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: str = Field(pattern=f"^{REFUND_ID.pattern}$")
     payment_id: str

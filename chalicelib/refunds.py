@@ -21,7 +21,7 @@ from chalicelib import exact_json, idempotency
 from chalicelib.commands import CreateRefund
 from chalicelib.errors import NotFound, PaymentNotRefundable, RefundExceedsPayment
 from chalicelib.idempotency import Record
-from chalicelib.model import SYSTEM, Change, Payment, Refund, RefundStatus, new_id
+from chalicelib.model import SYSTEM, Change, Payment, Refund, RefundStatus, Status, new_id
 from chalicelib.processor import Completed, Failed, Pending, Processor
 from chalicelib.queue_jobs import Queue, SettleRefund, hint
 from chalicelib.store import RecordExists, RefundSettled, Store, on_the_latest
@@ -118,6 +118,9 @@ class Refunds:
         return _answer(record, refund_id, fingerprint)
 
     def _finish(self, payment: Payment, refund: Refund, outcome: Completed | Failed) -> Change:
+        if payment.status is not Status.COMPLETED:
+            # It was returned since the refund was read, which waits until none is processing.
+            raise RefundSettled(refund.id)
         now = self.clock()
         match outcome:
             case Completed():

@@ -13,11 +13,12 @@ heavy traffic a rare filter may end before the hour does.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from chalicelib import exact_json
 from chalicelib.aws import outage_is_unavailable
@@ -37,6 +38,8 @@ _LINES_A_PAGE: Final = 10_000
 _MAX_WINDOWS_READ: Final = 15
 _MS: Final = timedelta(milliseconds=1)
 _SHORTEST_MS: Final = 1000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 
 
 class LoggedRequest(BaseModel):
@@ -132,7 +135,7 @@ def _hour_before(now: datetime) -> Iterator[_Window]:
 
 
 def _milliseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MS
+    return (moment - _EPOCH) // _MS
 
 
 def _pattern(query: ReadLogs) -> str:
@@ -150,11 +153,15 @@ def _matches(request: LoggedRequest, query: ReadLogs) -> bool:
 
 
 def _request(line: str) -> Iterator[LoggedRequest]:
-    """Nothing, for a line that tells of something else."""
+    """Nothing, for a line that tells of something else, or in another version's words."""
     try:
         fields = exact_json.loads(line.encode("utf-8", "replace"))
     except MalformedJson:  # Lambda's own words
         return
-    if isinstance(fields, dict) and fields.get("kind") == "request":
-        time = datetime.fromtimestamp(0, UTC) + int(fields["time_ms"]) * _MS
-        yield LoggedRequest.model_validate(fields | {"time": time})
+    if not isinstance(fields, dict) or fields.get("kind") != "request":
+        return
+    time_ms = fields.get("time_ms")
+    if isinstance(time_ms, Decimal) and 0 <= time_ms <= _LAST_MS:
+        time = _EPOCH + int(time_ms) * _MS
+        with suppress(ValidationError):
+            yield LoggedRequest.model_validate(fields | {"time": time})

@@ -82,12 +82,14 @@ class Sweeper:
             raise outage
         return Swept(hinted, sum(counts.values()))
 
-    def hint_stuck(self, now: datetime) -> int:
-        """Send hints of all that the sweeper has given up; returns how many. Raises Unavailable."""
-        given_up = (EARLIEST, stuck_before(now, self.unit))
-        hinted = self.queue.send_all(self._jobs(*given_up))
+    def hint_all(self, now: datetime, older_than: timedelta = timedelta()) -> int:
+        """Send hints of all that is unfinished for so long, of any age besides, and given up or
+        not; returns how many. Raises Unavailable.
+        """
+        unfinished = (EARLIEST, to_moment(now - older_than))
+        hinted = self.queue.send_all(self._jobs(*unfinished))
         for shard in range(DUE_SHARDS):
-            hinted += self.deliveries.send_all(self._due_jobs(shard, *given_up))
+            hinted += self.deliveries.send_all(self._due_jobs(shard, *unfinished))
         return hinted
 
     def _of_what_is_processing(self, now: datetime) -> Iterator[Callable[[], int]]:

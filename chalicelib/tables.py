@@ -276,7 +276,16 @@ def present(item: Item) -> Item:
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(value) for name, value in item.items()}
+    return {name: _serialize(_canonical(value)) for name, value in item.items()}
+
+
+def _canonical(value: Any) -> Any:
+    """Numbers as DynamoDB keeps them, without the zeros at their end: an emulator that keeps them
+    so in the request too takes a resend with the same token for another request.
+    """
+    if isinstance(value, Decimal):
+        return Decimal(f"{value.normalize():f}")
+    return value
 
 
 def decode(item: Mapping[str, Any]) -> Item:

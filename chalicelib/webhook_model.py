@@ -71,7 +71,7 @@ class OldSecret(NamedTuple):
 class Endpoint(BaseModel):
     """Where the company is told of what happens. Its secret is shown when it is made or rotated."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: str = Field(pattern=f"^{ENDPOINT_ID.pattern}$")
     url: str
@@ -144,7 +144,7 @@ class FailureReason(StrEnum):
 class Attempt(BaseModel):
     """One POST. While it is under way, or when its worker was killed, only `at` is known."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     at: Timestamp
     status: int | None = Field(
@@ -189,7 +189,7 @@ def delivery_key(delivery_id: str) -> DeliveryKey | None:
 class Delivery(BaseModel):
     """An event on its way to an endpoint. `event_id` is what is sent as `webhook-id`, each time."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: str = Field(pattern=f"^DLV-({_ULID}){{2,3}}$")
     endpoint_id: str

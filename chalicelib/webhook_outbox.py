@@ -88,10 +88,11 @@ class Outbox:
 def payload_of(
     event_type: EventType | EndpointEvent, at: datetime, data: Payment | Refund | Endpoint
 ) -> str:
-    """The body of a webhook: `data` as its GET shows it at that moment."""
-    return exact_json.dumps(
-        {"type": event_type, "timestamp": rfc3339(at), "data": data.model_dump()}
-    )
+    """The body of a webhook: `data` as its GET shows it at that moment. Of an endpoint without its
+    URL, which may be as good as a password: whoever may see deliveries may not see endpoints.
+    """
+    shown = data.model_dump(exclude={"url"} if isinstance(data, Endpoint) else None)
+    return exact_json.dumps({"type": event_type, "timestamp": rfc3339(at), "data": shown})
 
 
 def _payload(change: Change) -> str:

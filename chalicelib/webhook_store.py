@@ -7,7 +7,7 @@ it or nothing:
 
     add        count    below the most, and one more      delete    endpoint  is there; it goes
                endpoint absent                                      count     one less
-    disable    endpoint enabled, and the settings that we saw
+    disable    endpoint enabled, and the settings that we saw; still failing, if that is why
                event    absent
 
 A claim and the fence behind it are one attribute, `dueAt`:
@@ -137,10 +137,13 @@ class WebhookStore:
 
     def disable(self, before: Endpoint, after: Endpoint, event_id: str) -> None:
         """With the event that tells of it. Raises EndpointMoved if it is disabled or another by
-        now, or NotFound.
+        now, or has had a success where failures are the reason; or NotFound.
         """
         assert after.disabled_at is not None
-        step = self._table.step(_endpoint_item(before), _endpoint_item(after), "isEnabled", "url")
+        seen = ["isEnabled", "url"]
+        if after.disabled_reason is DisabledReason.FAILING:
+            seen.append("failingSince")
+        step = self._table.step(_endpoint_item(before), _endpoint_item(after), *seen)
         event = {
             "PK": f"ENDPOINT#{after.id}",
             "SK": f"EVENT#{event_id}",

@@ -76,9 +76,10 @@ def parse(url: str, *, allows_private: bool) -> Target:
     is_tls = parsed.scheme == "https"
     authority = literal if port == (_HTTPS_PORT if is_tls else 80) else f"{literal}:{port}"
     resource = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
-    return Target(
-        f"{parsed.scheme}://{authority}{resource}", is_tls, host, port, authority, resource
-    )
+    written = f"{parsed.scheme}://{authority}{resource}"
+    if len(written) > MAX_URL_LENGTH:  # escapes have made it longer; it is read again when sent to
+        raise UrlRefused([f"must be at most {MAX_URL_LENGTH} characters, percent-encoded"])
+    return Target(written, is_tls, host, port, authority, resource)
 
 
 def is_public(address: str) -> bool:

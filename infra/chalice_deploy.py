@@ -26,7 +26,15 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.dist import ROOT
-from infra.package import PYTHON, PackageError, add_settings, check_stage, copy_sources
+from infra.package import (
+    LAMBDA,
+    PYTHON,
+    PackageError,
+    add_settings,
+    check_stage,
+    copy_sources,
+    vendor,
+)
 from infra.stacks import DeployError, Stack, choose_region, parameter_values
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
@@ -37,6 +45,12 @@ _FEEDING: Final = {
     "DeliveriesQueue": "PAYFLOW_DELIVERIES_QUEUE_URL",
 }
 """The queues that feed functions, each with the setting that names it to the app."""
+
+_HOLDING: Final = {
+    "PaymentsTable": "PAYFLOW_PAYMENTS_TABLE",
+    "IdempotencyTable": "PAYFLOW_IDEMPOTENCY_TABLE",
+}
+"""The tables, each with the setting that names it to the app."""
 
 _SETTLED: Final = frozenset({"Enabled", "Disabled"})
 _PATIENCE_SECONDS: Final = 300
@@ -103,9 +117,14 @@ def prepare(
 ) -> None:
     """A copy of the project with what Chalice has no references for written out."""
     copy_sources(project)
-    shutil.copyfile(ROOT / "requirements.txt", project / "requirements.txt")
+    # Chalice would ask for no hash of what it fetches for Lambda's processor.
+    vendor(LAMBDA, project / "vendor")
+    (project / "requirements.txt").touch()
     urls = {setting: outputs[f"{queue}Url"] for queue, setting in _FEEDING.items()}
-    add_settings(project, stage, {"PAYFLOW_ALLOWED_ORIGIN": origin, **urls})
+    tables = {
+        setting: outputs[f"{table}Arn"].rpartition("/")[2] for table, setting in _HOLDING.items()
+    }
+    add_settings(project, stage, {"PAYFLOW_ALLOWED_ORIGIN": origin, **urls, **tables})
     arns = {
         f"{name.removesuffix('Arn')}.Arn": value
         for name, value in outputs.items()

@@ -13,7 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import dist
 from infra.dist import TEMPLATE, ZIP
-from infra.stacks import DeployError, Stack, choose_region, parameter_values
+from infra.stacks import (
+    DeployError,
+    Stack,
+    choose_region,
+    parameter_values,
+    restored_as_said,
+)
 
 _CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
@@ -24,6 +30,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--origin", default="", help="the dashboard's, https://…")
     parser.add_argument("--email", default="", help="who hears of alarms")
     parser.add_argument("--bucket", default="", help="where packages are uploaded")
+    parser.add_argument("--restored", default="", help="which tables a new stack takes in")
     parser.add_argument("--role", default="", help="by which CloudFormation works, if not yours")
     asked = parser.parse_args(arguments)
     wanted = {"AllowedOrigin": asked.origin, "AlarmEmail": asked.email}
@@ -31,7 +38,8 @@ def main(arguments: list[str]) -> None:
     try:
         choose_region()
         folder = dist.folder(asked.stage)
-        outputs = deploy(asked.stage, folder, chosen, asked.bucket, asked.role)
+        restored = restored_as_said(asked.restored) if asked.restored else None
+        outputs = deploy(asked.stage, folder, chosen, asked.bucket, asked.role, restored)
     except DeployError as error:
         sys.exit(f"Not deployed: {error}")
     except (BotoCoreError, ClientError) as error:
@@ -41,7 +49,12 @@ def main(arguments: list[str]) -> None:
 
 
 def deploy(
-    stage: str, folder: Path, chosen: Mapping[str, str], bucket: str = "", role: str = ""
+    stage: str,
+    folder: Path,
+    chosen: Mapping[str, str],
+    bucket: str = "",
+    role: str = "",
+    restored: str | None = None,
 ) -> dict[str, str]:
     """Bring the stack up to the package in `folder`; returns its outputs.
 
@@ -55,7 +68,7 @@ def deploy(
     if previous is None and "AllowedOrigin" not in chosen:
         raise DeployError("a new stack needs ORIGIN=https://…, the dashboard's origin")
     if previous is None:
-        previous = stack.take_in(template, stage)
+        previous = stack.take_in(template, stage, restored)
     # Also when tables were taken in: a stack that never came up never had a say in it.
     if "ApiGatewayLogsRole" not in (previous or ()):
         chosen = {"ApiGatewayLogsRole": _logs_role(), **chosen}

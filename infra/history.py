@@ -34,14 +34,15 @@ def main() -> None:
 
 def make(now: datetime) -> int:
     """How many: all of them settled, and none of them today."""
+    tables = stages.tables_of(STAGE)
     payments = Payments(
         stage=STAGE,
-        store=stages.store_of(STAGE),
+        store=stages.store_of(tables),
         queue=stages.queue_of(STAGE, "webhooks"),
         processor=Simulator(),
         outbox=Outbox(
             stage=STAGE,
-            store=stages.webhook_store_of(STAGE),
+            store=stages.webhook_store_of(tables),
             queue=stages.queue_of(STAGE, "deliveries"),
             clock=lambda: now,
         ),

@@ -1,5 +1,5 @@
-"""Make .venv and install what requirements-dev.txt pins; with `frontend`, install the dashboard's
-packages instead. `make` calls this when it must.
+"""Make .venv and install what requirements-dev.lock knows, by its hashes; with `frontend`, install
+the dashboard's packages instead. `make` calls this when it must.
 
 Written so that an old Python can read it far enough to say that it is too old.
 """
@@ -24,7 +24,8 @@ def main():
     print("Setting up .venv with Python %d.%d (once, about a minute)" % sys.version_info[:2])
     run([sys.executable, "-m", "venv", "--clear", ".venv"])
     python = os.path.join(".venv", "bin", "python")
-    show_progress([python, "-m", "pip", "install", "-r", "requirements-dev.txt"])
+    pip = [python, "-m", "pip", "install", "--require-hashes", "-r", "requirements-dev.lock"]
+    show_progress(pip)
     open(READY, "w").close()
 
 

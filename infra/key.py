@@ -15,6 +15,7 @@ from chalicelib.commands import CreateApiKey, validated
 from chalicelib.errors import PayFlowError
 from infra import stage as stages
 from infra.local.settings import SetupError
+from infra.stacks import DeployError
 
 
 def main() -> None:
@@ -26,14 +27,15 @@ def main() -> None:
     try:
         stages.enter(chosen.stage)
         print(make_key(chosen.stage, chosen.name, chosen.scopes.split(",")))
-    except (PayFlowError, SetupError, BotoCoreError, ClientError) as error:
+    except (PayFlowError, SetupError, DeployError, BotoCoreError, ClientError) as error:
         sys.exit(f"No key was made. {error}")
     print("It is shown this once: keep it where secrets are kept.", file=sys.stderr)
 
 
 def make_key(stage: str, name: str, scopes: list[str]) -> str:
     """The new key. Raises PayFlowError, or what boto3 raises."""
-    keys = ApiKeys(stage, stages.store_of(stage), is_required=True, clock=lambda: datetime.now(UTC))
+    store = stages.store_of(stages.tables_of(stage))
+    keys = ApiKeys(stage, store, is_required=True, clock=lambda: datetime.now(UTC))
     return keys.create(validated(CreateApiKey, {"name": name, "scopes": scopes})).secret
 
 

@@ -1,9 +1,9 @@
 """Make a stage's package: a CloudFormation template and the zip that its functions run.
 
 Guarantee: what is written is whole and holds nothing else. The zip has our sources, the wheels
-that requirements.txt pins, all of them built for Lambda's processor and Python whatever this
-machine's are, and Chalice's two modules; the template knows every resource that it changes. The
-same commit gives the same bytes.
+that requirements.lock knows by their hashes, all of them built for Lambda's processor and Python
+whatever this machine's are, and Chalice's two modules; the template knows every resource that it
+changes. The same commit gives the same bytes.
 """
 
 import json
@@ -23,13 +23,14 @@ from typing import Any, Final
 
 import yaml
 
-from infra import dist, gateway_responses
+from infra import dist, gateway_responses, supply
 from infra.dist import ROOT, TEMPLATE, ZIP
 
 PYTHON: Final = "3.13"
 """The deployed runtime's Python: the one place that says so."""
 
 CHALICES_OWN: Final = frozenset({"chalice/__init__.py", "chalice/app.py"})
+_LOCK: Final = ROOT / "requirements.lock"
 _ARM64: Final = 183
 """ELF's number for it."""
 
@@ -81,10 +82,11 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
     check_stage(stage)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        vendored = _vendor(_wheels(target, work / "wheels"), work / "project" / "vendor")
+        vendored = vendor(target, work / "project" / "vendor")
         copy_sources(work / "project")
         add_settings(work / "project", stage, _KNOWN_ONCE_DEPLOYED)
-        # The wheels are there already: Chalice would fetch them for this machine's Python.
+        # The wheels are there already: Chalice would fetch them for this machine's Python, and
+        # what it fetches for another processor by no hash.
         (work / "project" / "requirements.txt").touch()
         (work / "project" / "merge.json").write_text(json.dumps(_overlay()))
         _run_chalice(stage, work / "project")
@@ -125,37 +127,46 @@ def check_stage(stage: str) -> None:
         raise PackageError(f"there is no stage {stage!r} to deploy; there is {', '.join(deployed)}")
 
 
+def vendor(target: Target, folder: Path) -> set[str]:
+    """Put what ships of others into `folder`, for Chalice to take as it is; returns the files, as
+    the zip will name them. Raises PackageError.
+    """
+    with tempfile.TemporaryDirectory() as wheels:
+        return _unpacked(_wheels(target, Path(wheels)), folder)
+
+
 def _wheels(target: Target, folder: Path) -> list[Path]:
-    """What requirements.txt pins, and nothing that it does not. Raises PackageError."""
+    """What requirements.lock pins, and nothing that it does not. Raises PackageError."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
+    command += ["--require-hashes"]
     if target.platform is not None:
         command += ["--platform", target.platform, "--implementation", "cp"]
         command += ["--python-version", target.python]
-    command += ["--dest", str(folder), "--requirement", str(ROOT / "requirements.txt")]
+    command += ["--dest", str(folder), "--requirement", str(_LOCK)]
     pip = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     if pip.returncode != 0:
         raise PackageError(
-            f"a wheel is missing for Python {target.python} on {target.platform}:\n{pip.stderr}"
+            f"a wheel is missing for Python {target.python} on {target.platform}, or is not "
+            f"the one that requirements.lock knows:\n{pip.stderr}"
         )
     wheels = sorted(folder.iterdir())
     needed = {_project(wheel.name.partition("-")[0]) for wheel in wheels}
     if unpinned := needed - _pinned():
-        raise PackageError(f"requirements.txt does not pin {', '.join(sorted(unpinned))}")
+        raise PackageError(f"requirements.lock does not pin {', '.join(sorted(unpinned))}")
     return wheels
 
 
 def _pinned() -> set[str]:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    return {_project(line.partition("==")[0].strip()) for line in lines if "==" in line}
+    return {_project(name) for name in supply.locked(_LOCK.read_text())}
 
 
 def _project(name: str) -> str:
-    """One spelling of a project's name, which its wheel and requirements.txt may write apart."""
+    """One spelling of a project's name, which its wheel and the lock may write apart."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _vendor(wheels: list[Path], folder: Path) -> set[str]:
-    """Unpack the wheels without their tests; returns the files, as the zip will name them."""
+def _unpacked(wheels: list[Path], folder: Path) -> set[str]:
+    """Unpack the wheels without their tests."""
     kept: set[str] = set()
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:

@@ -50,7 +50,7 @@ MERCHANTS: Final = (
     Merchant("Hudson Valley Foods", "ach", "USD", 2_300, "Invoice"),
     Merchant("Summit Payroll Services", "ach", "USD", 6_200, "Payroll"),
 )
-_WEIGHTS: Final = (22, 12, 8, 10, 12, 4, 6, 9, 2, 1, 9, 6, 3)
+WEIGHTS: Final = (22, 12, 8, 10, 12, 4, 6, 9, 2, 1, 9, 6, 3)
 
 
 def main(arguments: list[str]) -> None:
@@ -100,7 +100,7 @@ def seed(count: int, port: int, key: str | None) -> None:
 def payments(count: int) -> Iterator[dict[str, Any]]:
     """Requests; a run of its own has keys of its own."""
     run = uuid.uuid4().hex[:8]
-    for number, merchant in enumerate(random.choices(MERCHANTS, _WEIGHTS, k=count), start=1):
+    for number, merchant in enumerate(random.choices(MERCHANTS, WEIGHTS, k=count), start=1):
         amount = min(merchant.typical * random.lognormvariate(0, 0.6), 999_999)
         yield {
             "merchant": merchant.name,

@@ -6,16 +6,19 @@ deleted stack has left behind are taken into the new one with their data.
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
 _REGION: Final = "ca-central-1"
 _WAITING: Final = {"Delay": 2, "MaxAttempts": 900}
-_TABLE: Final = "AWS::DynamoDB::Table"
+TABLE: Final = "AWS::DynamoDB::Table"
+RESTORED: Final = "|[0-9]{8}T[0-9]{6}Z-"
+"""The template's parameter for the moment of which a stage's tables are."""
 
 
 class DeployError(Exception):
@@ -52,34 +55,39 @@ class Stack:
         assert stack is not None, "it has just been deployed"
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def take_in(self, template: Mapping[str, Any], stage: str) -> set[str] | None:
+    def take_in(
+        self, template: Mapping[str, Any], stage: str, restored: str | None = None
+    ) -> set[str] | None:
         """Make the stack of those of its tables that exist, if any does; returns `parameters`.
 
         An import may hold nothing else: no transform, no output and nothing new. What is missing
-        comes with the next change.
+        comes with the next change. Raises DeployError where there are tables of several moments,
+        unless it is said which: `restored`, or "" for those that the stage began with.
         """
-        tables = _left_behind(template, stage)
+        if restored is None:
+            restored = _only_generation(template, stage)
+        tables = _left_behind(template, stage, restored)
         if not tables:
             return None
         print(f"Taking in the tables of an earlier stack: {', '.join(tables.values())}")
         body = {
-            "Parameters": {"Stage": template["Parameters"]["Stage"]},
+            "Parameters": {name: template["Parameters"][name] for name in ("Stage", "Restored")},
             "Resources": {logical_id: template["Resources"][logical_id] for logical_id in tables},
         }
         self.change(
             TemplateBody=json.dumps(body),
-            Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage}],
-            ChangeSetType="IMPORT",
-            ResourcesToImport=[
-                {
-                    "ResourceType": _TABLE,
-                    "LogicalResourceId": logical_id,
-                    "ResourceIdentifier": {"TableName": name},
-                }
-                for logical_id, name in tables.items()
+            Parameters=[
+                {"ParameterKey": "Stage", "ParameterValue": stage},
+                {"ParameterKey": "Restored", "ParameterValue": restored},
             ],
+            **importing(tables),
         )
         return self.parameters()
+
+    def template(self, stage: Literal["Original", "Processed"]) -> Any:
+        """What it was last given, as it was or with its transforms done; text if it is YAML."""
+        answer = self._cloudformation.get_template(StackName=self._name, TemplateStage=stage)
+        return answer["TemplateBody"]
 
     def change(self, **what: Any) -> None:
         """Make a change set and carry it out; nothing, when there is nothing to change."""
@@ -139,17 +147,71 @@ def parameter_values(
     return values
 
 
-def _left_behind(template: Mapping[str, Any], stage: str) -> dict[str, str]:
+def importing(tables: Mapping[str, str]) -> dict[str, Any]:
+    """What makes a change an import of these tables, which go by their logical ids."""
+    return {
+        "ChangeSetType": "IMPORT",
+        "ResourcesToImport": [
+            {
+                "ResourceType": TABLE,
+                "LogicalResourceId": logical_id,
+                "ResourceIdentifier": {"TableName": name},
+            }
+            for logical_id, name in tables.items()
+        ],
+    }
+
+
+def table_names(template: Mapping[str, Any], stage: str, restored: str = "") -> dict[str, str]:
+    """The names of the template's tables, by logical id."""
+    return {
+        logical_id: resource["Properties"]["TableName"]["Fn::Sub"]
+        .replace("${Restored}", restored)
+        .replace("${Stage}", stage)
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == TABLE
+    }
+
+
+def restored_as_said(said: str) -> str:
+    """The template's parameter for what a person says: `20261125T120000Z`, or `first` for the
+    tables that a stage began with. Raises DeployError.
+    """
+    restored = "" if said == "first" else f"{said}-"
+    if not re.fullmatch(RESTORED, restored):
+        raise DeployError(f"{said!r} is no moment; it is to be first, or as in 20261125T120000Z")
+    return restored
+
+
+def _left_behind(template: Mapping[str, Any], stage: str, restored: str) -> dict[str, str]:
     """The tables of the template that exist already, by logical id."""
     dynamodb = boto3.client("dynamodb")
     existing: dict[str, str] = {}
-    for logical_id, resource in template["Resources"].items():
-        if resource["Type"] != _TABLE:
-            continue
-        name = resource["Properties"]["TableName"]["Fn::Sub"].replace("${Stage}", stage)
+    for logical_id, name in table_names(template, stage, restored).items():
         try:
             dynamodb.describe_table(TableName=name)
         except dynamodb.exceptions.ResourceNotFoundException:
             continue
         existing[logical_id] = name
     return existing
+
+
+def _only_generation(template: Mapping[str, Any], stage: str) -> str:
+    """The moment of which the stage's tables are, or "". Raises DeployError for several."""
+    pages = boto3.client("dynamodb").get_paginator("list_tables").paginate()
+    there = {name for page in pages for name in page["TableNames"]}
+    patterns = [
+        re.compile(re.escape(name).replace("MOMENT", f"({RESTORED})"))
+        for name in table_names(template, stage, "MOMENT").values()
+    ]
+    found = {
+        match[1] for name in there for pattern in patterns if (match := pattern.fullmatch(name))
+    }
+    if len(found) > 1:
+        moments = " or ".join(
+            f"RESTORED={moment.rstrip('-') or 'first'}" for moment in sorted(found)
+        )
+        raise DeployError(
+            f"there are tables of several moments: say which hold the truth, {moments} (README.md)"
+        )
+    return found.pop() if found else ""

@@ -4,6 +4,7 @@ The stage `local` is the stack that runs from this folder; any other is on AWS.
 """
 
 import os
+from typing import NamedTuple
 
 import boto3
 
@@ -12,7 +13,7 @@ from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
 from chalicelib.webhook_store import WebhookStore
 from infra.local import settings, supervisor
-from infra.stacks import choose_region
+from infra.stacks import DeployError, Stack, choose_region
 
 
 def enter(stage: str) -> None:
@@ -25,18 +26,39 @@ def enter(stage: str) -> None:
     local.enter_environment()
 
 
-def store_of(stage: str) -> Store:
+class Tables(NamedTuple):
+    """The names of a stage's two tables, which are of one moment."""
+
+    payments: str
+    idempotency: str
+
+
+def stack_of(stage: str) -> Stack:
+    """The stack that has the stage's tables and queues. Raises DeployError."""
+    for name in (f"payflow-{stage}", f"payflow-backend-{stage}"):
+        stack = Stack(name)
+        if stack.parameters() is not None:
+            return stack
+    raise DeployError(f"there is no stage {stage!r} in this account and region")
+
+
+def tables_of(stage: str) -> Tables:
+    """Those that the stage runs on: its stack says which. Raises DeployError."""
+    outputs = stack_of(stage).outputs()
+    arns = (outputs["PaymentsTableArn"], outputs["IdempotencyTableArn"])
+    return Tables(*(arn.rpartition("/")[2] for arn in arns))
+
+
+def store_of(tables: Tables) -> Store:
     return Store(
         dynamodb_client(os.environ["AWS_REGION"]),
-        payments_table=f"payflow-payments-{stage}",
-        idempotency_table=f"payflow-idempotency-{stage}",
+        payments_table=tables.payments,
+        idempotency_table=tables.idempotency,
     )
 
 
-def webhook_store_of(stage: str) -> WebhookStore:
-    return WebhookStore(
-        dynamodb_client(os.environ["AWS_REGION"]), payments_table=f"payflow-payments-{stage}"
-    )
+def webhook_store_of(tables: Tables) -> WebhookStore:
+    return WebhookStore(dynamodb_client(os.environ["AWS_REGION"]), payments_table=tables.payments)
 
 
 def queue_of(stage: str, kind: str) -> Queue:

@@ -362,7 +362,9 @@ def _logical_ids(stage: str) -> dict[str, str]:
         properties = resource.get("Properties", {})
         name = properties.get("TableName") or properties.get("QueueName")
         if name is not None:
-            found[name["Fn::Sub"].replace("${Stage}", stage)] = logical_id
+            found[name["Fn::Sub"].replace("${Restored}", "").replace("${Stage}", stage)] = (
+                logical_id
+            )
         if resource["Type"] == "AWS::Logs::LogGroup":
             text = properties["LogGroupName"]["Fn::Sub"]
             found[text.replace("${Stage}", stage)] = _arn(text)

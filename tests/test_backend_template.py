@@ -77,8 +77,8 @@ def test_names_carry_the_stage() -> None:
     assert all("${Stage}" in name for name in names)
     assert len(names) == len(set(names))
     assert {
-        "payflow-payments-${Stage}",
-        "payflow-idempotency-${Stage}",
+        "payflow-payments-${Restored}${Stage}",
+        "payflow-idempotency-${Restored}${Stage}",
         "payflow-webhooks-${Stage}",
         "payflow-webhooks-dlq-${Stage}",
         "payflow-deliveries-${Stage}",

@@ -51,6 +51,16 @@ def test_only_the_local_stage_allows_private_addresses() -> None:
     assert said == {"local": "allowed", "dev": None, "prod": None}
 
 
+def test_the_tables_are_the_stages_own_unless_others_are_named() -> None:
+    own = from_environment(SETTINGS)
+    assert own.payments_table == "payflow-payments-test"
+    assert own.idempotency_table == "payflow-idempotency-test"
+    restored = "payflow-payments-20261125T120000Z-test"
+    assert settings("PAYFLOW_PAYMENTS_TABLE", restored).payments_table == restored
+    restored = "payflow-idempotency-20261125T120000Z-test"
+    assert settings("PAYFLOW_IDEMPOTENCY_TABLE", restored).idempotency_table == restored
+
+
 def test_a_delivery_is_claimed_for_longer_than_its_worker_may_run() -> None:
     lease_seconds = from_environment(SETTINGS).delivery_lease_seconds
     workers = [

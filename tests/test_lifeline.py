@@ -1,12 +1,16 @@
 """How a process of the local stack learns that it is to end."""
 
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from infra.local.lifeline import Stop
+from tests.engines import ROOT, wait_until
 
 
 @pytest.fixture
@@ -41,3 +45,41 @@ def test_signals_that_come_at_any_moment_are_in_nobodys_way(stop: Stop) -> None:
         done.set()
         thread.join()
     assert stop.is_set()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[tuple["subprocess.Popen[bytes]", psutil.Process]]:
+    """A process that became another program, and its child that watches."""
+    become = (
+        "import os; from infra.local import lifeline; lifeline.hold_for_the_next_program(); "
+        "os.execvp('sleep', ['sleep', '600'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", become], cwd=ROOT, stdin=subprocess.PIPE
+    ) as process:
+        program = psutil.Process(process.pid)
+        wait_until(lambda: program.name() == "sleep", "it is another program")
+        (watcher,) = program.children()
+        yield process, watcher
+        process.kill()
+
+
+def test_another_program_ends_too_once_the_lifeline_is_cut(
+    sleeper: tuple["subprocess.Popen[bytes]", psutil.Process],
+) -> None:
+    process, _ = sleeper
+    assert process.stdin
+    process.stdin.close()
+    assert process.wait(30) == -signal.SIGTERM
+
+
+def test_whoever_watches_another_program_ends_with_it(
+    sleeper: tuple["subprocess.Popen[bytes]", psutil.Process],
+) -> None:
+    process, watcher = sleeper
+    process.kill()
+    process.wait(30)
+    wait_until(
+        lambda: not watcher.is_running() or watcher.status() == psutil.STATUS_ZOMBIE,
+        "nobody watches any more",
+    )

@@ -1,12 +1,23 @@
 """The document: valid OpenAPI 3.1, complete, and true of the models that it is made from."""
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chalicelib import openapi
-from chalicelib.errors import PayFlowError
+from chalicelib.commands import (
+    CreateEndpoint,
+    CreatePayment,
+    CreateRefund,
+    ReadLogs,
+    validated,
+)
+from chalicelib.errors import PayFlowError, ValidationFailed
+from chalicelib.model import RETURN_CODES
 from tests.conftest import payflow
 
 app = payflow.app
@@ -100,3 +111,74 @@ def test_query_parameters_are_never_null() -> None:
     assert by_name["limit"] == {
         "default": 20, "maximum": 100, "minimum": 1, "title": "Limit", "type": "integer"
     }  # fmt: skip
+
+
+def described(pattern: str, text: str) -> bool:
+    """By ECMA's rules, as JSON Schema has them: `$` is the very end, a newline there or not."""
+    return re.search(pattern.replace("$", r"\Z"), text) is not None
+
+
+def the_text(model: str, field: str) -> Any:
+    """The schema of a field that is a text, or null."""
+    schema = DOCUMENT["components"]["schemas"][model]["properties"][field]
+    return next((one for one in schema.get("anyOf", []) if one["type"] == "string"), schema)
+
+
+@pytest.mark.parametrize(
+    ("command", "field", "others"),
+    [
+        (CreatePayment, "description", {"merchant": "a", "amount": 1, "currency": "CAD",
+                                        "type": "eft", "idempotency_key": "order-1234"}),
+        (CreateRefund, "reason", {"idempotency_key": "order-1234"}),
+        (CreateEndpoint, "description", {"url": "https://example.com/"}),
+    ],
+)  # fmt: skip
+@given(text=st.text(max_size=9) | st.text(st.characters(max_codepoint=160), max_size=9))
+def test_the_pattern_of_a_text_is_the_rule_that_it_is_held_to(
+    command: Any, field: str, others: dict[str, Any], text: str
+) -> None:
+    is_described = described(the_text(command.__name__, field)["pattern"], text)
+    try:
+        validated(command, others | {field: text})
+    except ValidationFailed:
+        assert not is_described
+    else:
+        assert is_described
+
+
+def test_the_names_that_stand_in_logs_are_described_as_one_line() -> None:
+    one_line = the_text("CreateEndpoint", "description")["pattern"]
+    assert the_text("CreatePayment", "merchant")["pattern"] == one_line
+    assert the_text("CreateApiKey", "name")["pattern"] == one_line
+
+
+@given(text=st.from_regex("[0-9x]{2,4}") | st.text(max_size=3))
+def test_the_pattern_of_a_status_is_the_rule_that_it_is_held_to(text: str) -> None:
+    parameters = DOCUMENT["paths"]["/v1/logs"]["get"]["parameters"]
+    (pattern,) = (one["schema"]["pattern"] for one in parameters if one["name"] == "status")
+    is_described = described(pattern, text)
+    try:
+        validated(ReadLogs, {"status": text})
+    except ValidationFailed:
+        assert not is_described
+    else:
+        assert is_described
+
+
+@given(text=st.from_regex("[R90-3]{3}", fullmatch=True))
+def test_a_return_code_that_no_rail_has_is_not_described(text: str) -> None:
+    is_known = any(codes.pattern.fullmatch(text) for codes in RETURN_CODES.values())
+    schema = DOCUMENT["components"]["schemas"]["SimulateReturn"]["properties"]["code"]
+    assert described(schema["pattern"], text) == is_known
+
+
+def test_numbers_are_described_with_their_bounds() -> None:
+    overlap = DOCUMENT["components"]["schemas"]["RollApiKey"]["properties"]["overlap_hours"]
+    assert (overlap["minimum"], overlap["maximum"]) == (0, 168)
+
+
+@pytest.mark.parametrize("path", ["/v1/payments", "/v1/webhook_endpoints/{endpoint_id}/deliveries"])
+def test_a_cursor_is_described_by_the_alphabet_that_it_is_written_in(path: str) -> None:
+    parameters = DOCUMENT["paths"][path]["get"]["parameters"]
+    (schema,) = (one["schema"] for one in parameters if one["name"] == "cursor")
+    assert schema["pattern"] == "^[A-Za-z0-9_-]+$"

@@ -3,6 +3,7 @@ emulator to ignore."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -20,6 +21,8 @@ from chalicelib.errors import PayFlowError
 from chalicelib.webhook_sender import DEADLINE_SECONDS
 from infra import dist, package
 from infra.package import LAMBDA, PackageError
+from infra.stacks import table_names
+from infra.switch import Named, detached
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
 
@@ -132,6 +135,16 @@ def test_a_missing_wheel_is_no_package(tmp_path: Path) -> None:
     assert not (tmp_path / "made").exists()
 
 
+def test_a_wheel_with_other_bytes_than_were_locked_is_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt = re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", package._LOCK.read_text())
+    monkeypatch.setattr(package, "_LOCK", tmp_path / "requirements.lock")
+    package._LOCK.write_text(spoilt)
+    with pytest.raises(PackageError, match=r"(?s)is not the one .*DO NOT MATCH THE HASHES"):
+        package.build("dev", tmp_path / "made", LAMBDA)
+
+
 def test_a_dependency_that_is_not_pinned_is_no_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +197,22 @@ def test_cfn_lint_finds_nothing(folders: dict[str, Path]) -> None:
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "ca-central-1", "--"]
     ended = subprocess.run([*command, *files], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_while_its_tables_are_switched_nothing_refers_to_them_but_by_their_names(
+    template: Any,
+) -> None:
+    names = table_names(template, "dev", "20261125T120000Z-")
+    tables = {
+        logical_id: Named(name, f"arn:aws:dynamodb:ca-central-1:123456789012:table/{name}")
+        for logical_id, name in names.items()
+    }
+    meanwhile = detached(template, tables)
+    resources = json.dumps(translated(meanwhile)["Resources"])
+    for logical_id, table in tables.items():
+        assert f'"{logical_id}"' not in resources
+        assert f"${{{logical_id}" not in resources
+        assert resources.count(table.arn) >= 1
 
 
 def test_the_sam_translator_takes_it_and_makes_one_stage(template: Any) -> None:
@@ -248,11 +277,13 @@ def test_every_function_may_do_what_its_own_policy_says(template: Any, function:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_function_is_told_its_stage_its_queues_and_the_origin(
+def test_every_function_is_told_its_stage_its_tables_its_queues_and_the_origin(
     template: Any, function: str
 ) -> None:
     variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
     assert variables["PAYFLOW_STAGE"] == {"Ref": "Stage"}
+    assert variables["PAYFLOW_PAYMENTS_TABLE"] == {"Ref": "PaymentsTable"}
+    assert variables["PAYFLOW_IDEMPOTENCY_TABLE"] == {"Ref": "IdempotencyTable"}
     assert variables["PAYFLOW_WEBHOOK_QUEUE_URL"] == {"Ref": "WebhookQueue"}
     assert variables["PAYFLOW_DELIVERIES_QUEUE_URL"] == {"Ref": "DeliveriesQueue"}
     assert variables["PAYFLOW_ALLOWED_ORIGIN"] == {"Ref": "AllowedOrigin"}

@@ -414,6 +414,20 @@ def test_a_refund_that_another_worker_settled_meanwhile_is_left_alone(
     assert seqs(desk, payment) == [1, 2, 3, 4]
 
 
+def test_a_refund_that_was_settled_before_its_payment_was_returned_is_left_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    created = desk.refund(payment, amount="30")
+    processing = desk.payments.store.get_refund(payment.id, created.refund_id)
+    desk.refunds.settle(payment.id, created.refund_id)
+    desk.payments.give_back(payment.id, SimulateReturn(), actor="test")
+    # As it happens to a worker who is held up between its two reads.
+    monkeypatch.setattr(Store, "get_refund", lambda *_: processing)
+    desk.refunds.settle(payment.id, created.refund_id)
+    assert seqs(desk, payment) == [1, 2, 3, 4, 5]
+
+
 def test_the_processor_is_not_asked_again_about_a_refund_that_is_settled(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

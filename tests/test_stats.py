@@ -1,7 +1,6 @@
 """The totals: what each step moves, and what is read back, against a recount."""
 
-from collections import Counter, defaultdict
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +10,11 @@ from chalicelib import exact_json, stats
 from chalicelib.commands import ListPayments, ReadStats, validated
 from chalicelib.errors import ValidationFailed
 from chalicelib.listing import list_payments
-from chalicelib.model import FailureCode, Payment, Status, Total, totals_moved
+from chalicelib.model import FailureCode, Payment, Status, totals_moved
 from chalicelib.payments import Payments, opened
 from chalicelib.store import Store
 from tests.conftest import START, command
+from tests.invariants import recounted
 from tests.test_store import put
 
 DAY = START.date()
@@ -36,23 +36,6 @@ def settle(store: Store, *, fails: bool = False, **fields: Any) -> Payment:
     )
     store.change(payment, change)
     return change.payment
-
-
-def recounted(payments: list[Payment]) -> list[Total]:
-    """The rows that `payments` should have led to, counted one by one."""
-    counts: Counter[Any] = Counter()
-    volumes: defaultdict[Any, Decimal] = defaultdict(Decimal)
-    for payment in payments:
-        if payment.status is not Status.PROCESSING:
-            day = payment.created_at.astimezone(UTC).date()
-            key = (day, payment.currency, payment.type, payment.status)
-            counts[key] += 1
-            volumes[key] += payment.amount
-    return [
-        Total(day=d, currency=c, type=t, status=s, count=counts[d, c, t, s], volume=volumes[key])
-        for key in sorted(counts)
-        for d, c, t, s in [key]
-    ]
 
 
 def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:

@@ -531,3 +531,12 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
             payment.id, LATER
         )
     assert claimed == payment
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [("12.50", "12.5"), ("12.5", "12.5"), ("100", "100"), ("1E+2", "100"), ("0.00", "0")],
+)
+def test_numbers_are_written_as_dynamodb_keeps_them(number: str, kept: str) -> None:
+    """Else the emulator takes the resend of a transaction for another one with its token."""
+    assert encode({"amount": Decimal(number)}) == {"amount": {"N": kept}}

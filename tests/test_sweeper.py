@@ -105,8 +105,20 @@ def test_the_stuck_can_be_hinted_of_by_command(
     clock.advance(days=6)
     made(payments)
     hints(payments, sqs)
-    assert sweeper.hint_stuck(clock.now) == 1
+    assert sweeper.hint_all(clock.now, timedelta(days=5)) == 1
     assert hints(payments, sqs) == [stuck.id]
+
+
+def test_all_that_is_unfinished_can_be_hinted_of_whatever_its_age(
+    payments: Payments, sweeper: Sweeper, sqs: "SQSClient", clock: Clock
+) -> None:
+    old = made(payments)
+    clock.advance(days=6)
+    payments.settle(made(payments, metadata={"simulate": "completed"}).id)
+    young = made(payments)
+    hints(payments, sqs)
+    assert sweeper.hint_all(clock.now) == 2
+    assert set(hints(payments, sqs)) == {old.id, young.id}
 
 
 def test_settled_payments_are_not_hinted(
@@ -177,5 +189,5 @@ def test_refunds_are_swept_as_payments_are(
     assert lines[-2]["kind"] == "refunds_stuck"
     assert lines[-2]["oldest"] == [getattr(sent, "refund_id", None)]
     assert (lines[-1]["StuckPayments"], lines[-1]["StuckRefunds"]) == (0, 1)
-    assert sweeper.hint_stuck(clock.now) == 1
+    assert sweeper.hint_all(clock.now) == 1
     assert kept.jobs[-1] == sent

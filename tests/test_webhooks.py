@@ -752,6 +752,25 @@ def test_a_delivery_stays_small_whatever_merchants_answer_and_however_often(desk
     assert size_bytes(encode(delivery_item(delivery))) < 60_000
 
 
+def test_an_endpoint_that_has_just_answered_is_not_disabled_by_a_failure_from_before(
+    desk: Desk,
+) -> None:
+    endpoint = desk.endpoint()
+    first, last = desk.told(), desk.told()
+    desk.merchant.answer = BUSY
+    desk.deliver(first)
+    desk.clock.advance(days=5)
+
+    def slow(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        desk.merchant.answer = OK
+        desk.deliver(first)  # by another worker, while this one waits for its answer
+        return BUSY
+
+    replace(desk.courier, send=slow).deliver(last.id)
+    after = desk.store.get(endpoint.id)
+    assert (after.enabled, after.failing_since) == (True, None)
+
+
 def test_an_answer_is_kept_without_what_cannot_be_shown() -> None:
     assert shown("a\x00b\tc\n") == "a\N{REPLACEMENT CHARACTER}b\tc\n"
     assert len(shown("é" * 3000).encode()) == 2048
@@ -768,6 +787,7 @@ def test_a_test_event_is_delivered_as_any_other(desk: Desk) -> None:
     body = json.loads(desk.merchant.got[0][1])
     assert (body["type"], body["data"]["id"]) == ("endpoint.test", endpoint.id)
     assert endpoint.secret not in delivery.payload
+    assert endpoint.url not in delivery.payload, "a key that sees deliveries may not see it"
     desk.webhooks.update(endpoint.id, UpdateEndpoint(enabled=False))
     with pytest.raises(EndpointDisabled):
         desk.webhooks.test(endpoint.id)
@@ -930,7 +950,7 @@ def test_stuck_deliveries_hide_no_newer_ones_and_are_reported(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (report,) = [line for line in lines if line.get("kind") == "deliveries_stuck"]
     assert set(report["oldest"]) == stuck
-    assert desk.sweeper.hint_stuck(desk.clock.now) == 5
+    assert desk.sweeper.hint_all(desk.clock.now, timedelta(days=5)) == 5
 
 
 @one_engine

@@ -25,8 +25,8 @@ export default async function start() {
 
 async function run(auth: "open" | "required") {
   const state = mkdtempSync(join(tmpdir(), "payflow-e2e-"));
-  const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
-  const [api, aws, dashboard, sink] = ports;
+  const ports = await Promise.all(Array.from({ length: 5 }, freePort));
+  const [api, aws, dashboard, sink, dynamodb] = ports;
   const env = {
     PAYFLOW_AUTH: auth,
     PAYFLOW_STATE_DIR: state,
@@ -34,6 +34,7 @@ async function run(auth: "open" | "required") {
     PAYFLOW_AWS_PORT: String(aws),
     PAYFLOW_DASHBOARD_PORT: String(dashboard),
     PAYFLOW_SINK_PORT: String(sink),
+    PAYFLOW_DYNAMODB_PORT: String(dynamodb), // used where PAYFLOW_DYNAMODB asks for its engine
     PAYFLOW_DASHBOARD: "on",
   };
   const whole = { cwd: ROOT, env: { ...process.env, ...env } };

@@ -77,7 +77,7 @@ test("an endpoint that fails shows each attempt, and a delivery is made again", 
   await expect(log).toContainText("500 in", soon);
   await expect(page.getByText("Failing", { exact: true })).toBeVisible(soon);
   await log.getByRole("button", { name: /^Replay endpoint.test/ }).click();
-  await expect(log).toContainText("2 attempts", soon);
+  await expect(log).toContainText(/[2-9] attempts/, soon);
 });
 
 test("an endpoint that is gone is disabled, every page says so, and it is enabled again", async ({

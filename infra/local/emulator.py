@@ -1,22 +1,25 @@
-"""The emulated AWS, as a process of its own: on loopback only, with nothing that we do not use."""
+"""The emulated AWS, as a process of its own: on loopback only, and for no web page.
+
+It has a Lambda, and so runs what it is sent, by whoever sends it; see infra/local/strangers.py.
+"""
 
 import os
 from pathlib import Path
 
-from infra.local import lifeline
+from infra.local import lifeline, strangers
 from infra.local.settings import HOST
 
 
-def environment(port: int, state: Path) -> dict[str, str]:
-    """What keeps the emulator on loopback, and its files in `state`."""
+def environment(port: int, data: Path) -> dict[str, str]:
+    """What keeps the emulator on loopback, and its files in `data`."""
     return {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "PERSIST_STATE": "1",
-        "STATE_DIR": str(state / "aws"),
-        "TMPDIR": str(state / "aws"),
+        "STATE_DIR": str(data),
+        "TMPDIR": str(data),
         "LOG_LEVEL": "WARNING",
     }
 
@@ -24,9 +27,10 @@ def environment(port: int, state: Path) -> dict[str, str]:
 def main() -> None:
     lifeline.hold()
     Path(os.environ["STATE_DIR"]).mkdir(parents=True, exist_ok=True)
-    from ministack.app import main as serve  # it reads the environment on import
+    from ministack import app as ministack  # it reads the environment on import
 
-    serve()
+    ministack.app = strangers.kept_out(ministack.app)  # which its main() serves
+    ministack.main()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class EventSource:
     retry_seconds: int
     region: str
     function: LambdaFunction
+    batch_size: int = BATCH_SIZE
+    wait_seconds: int = WAIT_SECONDS
     working: threading.Lock = field(default_factory=threading.Lock)
     """Held from the moment a batch is handed over until its done messages are deleted."""
 
@@ -47,8 +49,8 @@ class EventSource:
         """Receive one batch and work it off; returns its size. Raises what boto3 raises."""
         messages = self.sqs.receive_message(
             QueueUrl=self.queue_url,
-            MaxNumberOfMessages=BATCH_SIZE,
-            WaitTimeSeconds=WAIT_SECONDS,
+            MaxNumberOfMessages=self.batch_size,
+            WaitTimeSeconds=self.wait_seconds,
             VisibilityTimeout=WORK_SECONDS,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],

@@ -1,6 +1,7 @@
 """When a process is to end: it is told to, or the one that started it is gone, however it went."""
 
 import os
+import select
 import signal
 import threading
 import time
@@ -43,3 +44,23 @@ def hold() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+def hold_for_the_next_program() -> None:
+    """As `hold`, for a process that is about to become another program: a child watches for it,
+    and ends with it.
+    """
+    program = os.getpid()
+    ended, open_while_it_runs = os.pipe()
+    if os.fork() != 0:
+        os.close(ended)
+        os.set_inheritable(open_while_it_runs, True)
+        return
+    os.close(open_while_it_runs)
+    while True:
+        readable, _, _ = select.select([_STANDARD_INPUT, ended], [], [])
+        if ended in readable:
+            os._exit(0)
+        if not os.read(_STANDARD_INPUT, 1):
+            os.kill(program, signal.SIGTERM)
+            os._exit(0)

@@ -1,7 +1,12 @@
-"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets."""
+"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets.
+
+DynamoDB Local, where it is the engine, knows no CloudFormation: its tables are made through its API
+from the same template, and those that the emulated AWS makes then stay empty.
+"""
 
 import functools
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -10,42 +15,66 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.settings import ROOT, STAGE, Local, SetupError
+from infra.stacks import table_names
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_dynamodb import DynamoDBClient
 
 TEMPLATE: Final = ROOT / "infra" / "backend.yaml"
 _STACK: Final = f"payflow-backend-{STAGE}"
 _TIMEOUT_SECONDS: Final = 30
+_CREATED_WITH: Final = (
+    "TableName",
+    "BillingMode",
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+)
 
 
-def provision(local: Local) -> None:
-    """Create the stack, or bring it up to the template; the data stays. Raises SetupError."""
+def provision(local: Local) -> dict[str, str]:
+    """Create the stack, or bring it up to the template; the data stays. Returns the settings by
+    which the app finds its tables. Raises SetupError.
+    """
     patience = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
     try:
-        _deploy(boto3.client("cloudformation", config=patience), local.visibility_seconds)
+        restored = _deploy(
+            boto3.client("cloudformation", config=patience), local.visibility_seconds
+        )
         dynamodb = boto3.client("dynamodb", config=patience)
-        for table in tables(STAGE):
+        if local.dynamodb_port is not None:
+            create_tables(dynamodb, STAGE, restored)
+        for table in tables(STAGE, restored):
             _check(dynamodb, table)
-            _switch_on_ttl(dynamodb, table)
+            switch_on_ttl(dynamodb, table)
     except (BotoCoreError, ClientError) as error:
         raise SetupError(
-            f"The emulated AWS did not make the tables and queues: {error}. "
-            f"Its log is in {local.logs}; `make reset` starts afresh."
+            f"The tables and queues could not be made: {error}. "
+            f"The engine's log is in {local.logs}; `make reset` starts afresh."
         ) from error
+    names = table_names(template(), STAGE, restored)
+    return {
+        "PAYFLOW_PAYMENTS_TABLE": names["PaymentsTable"],
+        "PAYFLOW_IDEMPOTENCY_TABLE": names["IdempotencyTable"],
+    }
 
 
-def tables(stage: str) -> list[dict[str, Any]]:
-    """The properties of the template's tables, with the stage filled in."""
+def tables(stage: str, restored: str = "") -> list[dict[str, Any]]:
+    """The properties of the template's tables, with their names filled in."""
     return [
-        {**table, "TableName": table["TableName"]["Fn::Sub"].replace("${Stage}", stage)}
-        for table in (
-            resource["Properties"]
-            for resource in template()["Resources"].values()
-            if resource["Type"] == "AWS::DynamoDB::Table"
-        )
+        {**template()["Resources"][logical_id]["Properties"], "TableName": name}
+        for logical_id, name in table_names(template(), stage, restored).items()
     ]
+
+
+def create_tables(dynamodb: "DynamoDBClient", stage: str, restored: str = "") -> None:
+    """Those of the template that there are not, for an engine without CloudFormation."""
+    for table in tables(stage, restored):
+        wanted: dict[str, Any] = {name: table[name] for name in _CREATED_WITH if name in table}
+        with suppress(dynamodb.exceptions.ResourceInUseException):
+            dynamodb.create_table(**wanted)
 
 
 @functools.cache
@@ -55,19 +84,23 @@ def template() -> dict[str, Any]:
     return body
 
 
-def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> None:
+def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> str:
+    """Returns of which moment the tables are: `make switch` may have changed that."""
+    before = _described(cloudformation)
+    restored = _parameter(before, "Restored")
     stack: dict[str, Any] = {
         "StackName": _STACK,
         "TemplateBody": TEMPLATE.read_text(),
         "Parameters": [
             {"ParameterKey": "Stage", "ParameterValue": STAGE},
+            {"ParameterKey": "Restored", "ParameterValue": restored},
             {
                 "ParameterKey": "VisibilityTimeoutSeconds",
                 "ParameterValue": str(visibility_seconds),
             },
         ],
     }
-    if _status(cloudformation) is None:
+    if before is None:
         cloudformation.create_stack(**stack)
     else:
         try:
@@ -76,7 +109,7 @@ def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> 
             if "No updates" not in error.response["Error"]["Message"]:
                 raise
     deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while (status := _status(cloudformation) or "").endswith("_IN_PROGRESS"):
+    while (status := _status(cloudformation)).endswith("_IN_PROGRESS"):
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
@@ -85,11 +118,23 @@ def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> 
             f"The emulated AWS could not deploy infra/backend.yaml ({status}). "
             "`make reset` starts afresh."
         )
+    return restored
 
 
-def _status(cloudformation: "CloudFormationClient") -> str | None:
+def _status(cloudformation: "CloudFormationClient") -> str:
+    described = _described(cloudformation)
+    return described["StackStatus"] if described else ""
+
+
+def _parameter(described: "StackTypeDef | None", name: str) -> str:
+    parameters = described.get("Parameters", []) if described else []
+    values = {one.get("ParameterKey"): one.get("ParameterValue") for one in parameters}
+    return values.get(name) or ""
+
+
+def _described(cloudformation: "CloudFormationClient") -> "StackTypeDef | None":
     try:
-        return cloudformation.describe_stacks(StackName=_STACK)["Stacks"][0]["StackStatus"]
+        return cloudformation.describe_stacks(StackName=_STACK)["Stacks"][0]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             return None
@@ -108,8 +153,8 @@ def _check(dynamodb: "DynamoDBClient", wanted: dict[str, Any]) -> None:
         )
 
 
-def _switch_on_ttl(dynamodb: "DynamoDBClient", table: dict[str, Any]) -> None:
-    """The emulator's CloudFormation drops the template's TTL."""
+def switch_on_ttl(dynamodb: "DynamoDBClient", table: dict[str, Any]) -> None:
+    """The emulator's CloudFormation drops the template's TTL, and a restored table has none."""
     specification = table.get("TimeToLiveSpecification")
     if specification is None:
         return

@@ -38,7 +38,7 @@ from chalicelib.errors import (
     PayFlowError,
     ValidationFailed,
 )
-from infra.local import lifeline
+from infra.local import lifeline, strangers
 from infra.local.settings import HOST
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
@@ -63,6 +63,7 @@ class Handler(ChaliceRequestHandler):
 
     def _generic_handle(self) -> None:
         try:
+            self._check_host()
             self._check_route()
             self._check_framing()
             super()._generic_handle()
@@ -94,6 +95,11 @@ class Handler(ChaliceRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: chalicelib.api writes the request log."""
+
+    def _check_host(self) -> None:
+        """Refuse a web page whose own name leads here: the local stack may be open."""
+        if not strangers.names_this_machine(self.headers.get("host", "")):
+            raise ValidationFailed([FieldError("Host", "must be 127.0.0.1 or localhost")])
 
     def _check_framing(self) -> None:
         """Refuse a request whose end is not certain: the next one would start in its midst."""
@@ -156,6 +162,11 @@ class Server(ThreadedHTTPServer):
 
     request_queue_size = 256
     app: Chalice
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up before its answer is no error of ours, and leaves no trace."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 def main() -> None:

@@ -10,6 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 STAGE = "local"
 _ACCOUNT = "000000000000"
+_EMULATED = "emulated"
+_DYNAMODB_LOCAL = "dynamodb-local"
+# By whether DynamoDB Local is the engine.
+_DATA = {False: "aws", True: "aws-dynamodb-local"}
 # A developer's own AWS set-up and proxies must not reach the stack, nor the stack them.
 _FOREIGN = ("AWS_", "BOTO_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -29,10 +33,38 @@ class Local:
     sink_port: int
     visibility_seconds: int
     serves_dashboard: bool = True
+    dynamodb_port: int | None = None
+    """Where AWS's own DynamoDB Local keeps the tables; without one, the emulated AWS does."""
 
     @property
-    def ports(self) -> set[int]:
-        return {self.api_port, self.aws_port, self.dashboard_port, self.sink_port}
+    def ports(self) -> dict[str, int]:
+        """By the variable that chooses each."""
+        ports = {
+            "PAYFLOW_API_PORT": self.api_port,
+            "PAYFLOW_AWS_PORT": self.aws_port,
+            "PAYFLOW_DASHBOARD_PORT": self.dashboard_port,
+            "PAYFLOW_SINK_PORT": self.sink_port,
+        }
+        if self.dynamodb_port is not None:
+            ports["PAYFLOW_DYNAMODB_PORT"] = self.dynamodb_port
+        return ports
+
+    @property
+    def data(self) -> Path:
+        """What the emulated AWS keeps. Each engine has its own, rows and messages alike: a message
+        never names a payment that only the other engine has.
+        """
+        return self.state / _DATA[self.dynamodb_port is not None]
+
+    @property
+    def all_data(self) -> list[Path]:
+        """Of both engines."""
+        return [self.state / name for name in _DATA.values()]
+
+    @property
+    def tables(self) -> Path:
+        """What DynamoDB Local keeps, where it is the engine."""
+        return self.data / "dynamodb-local"
 
     @property
     def dashboard_url(self) -> str:
@@ -61,6 +93,11 @@ class Local:
     @property
     def aws_url(self) -> str:
         return f"http://{HOST}:{self.aws_port}"
+
+    @property
+    def dynamodb_url(self) -> str:
+        port = self.aws_port if self.dynamodb_port is None else self.dynamodb_port
+        return f"http://{HOST}:{port}"
 
     @property
     def queue_url(self) -> str:
@@ -100,12 +137,13 @@ class Local:
         """For every AWS client of the stack, `chalice local` and a person's own `aws` alike."""
         self.aws_config.write_text(
             f"[default]\nregion = ca-central-1\nendpoint_url = {self.aws_url}\n"
-            "aws_access_key_id = local\naws_secret_access_key = local\n"
+            "aws_access_key_id = local\naws_secret_access_key = local\nservices = local\n"
+            f"[services local]\ndynamodb =\n  endpoint_url = {self.dynamodb_url}\n"
         )
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Local:
-    """Raises SetupError for a port that is none, or several that are one."""
+    """Raises SetupError for a port that is none, several that are one, or an unknown engine."""
     local = Local(
         state=ROOT / (env.get("PAYFLOW_STATE_DIR") or ".payflow"),
         api_port=_port(env, "PAYFLOW_API_PORT", 8000),
@@ -114,16 +152,26 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
         sink_port=_port(env, "PAYFLOW_SINK_PORT", 8090),
         visibility_seconds=_whole(env, "PAYFLOW_VISIBILITY_SECONDS", 5, "seconds", 43_200),
         serves_dashboard=env.get("PAYFLOW_DASHBOARD") != "off",
+        dynamodb_port=(
+            _port(env, "PAYFLOW_DYNAMODB_PORT", 4567) if _has_dynamodb_local(env) else None
+        ),
     )
     _whole(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 5, "seconds", 3_600)
     _whole(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 25, "seconds", 3_600)
-    if len(local.ports) < 4:
-        raise SetupError(
-            "PAYFLOW_API_PORT, PAYFLOW_AWS_PORT, PAYFLOW_DASHBOARD_PORT and PAYFLOW_SINK_PORT "
-            f"must be four ports; they are {local.api_port}, {local.aws_port}, "
-            f"{local.dashboard_port} and {local.sink_port}."
-        )
+    if len(set(local.ports.values())) < len(local.ports):
+        chosen = ", ".join(f"{name}={port}" for name, port in local.ports.items())
+        raise SetupError(f"Each needs a port of its own, and these are not: {chosen}.")
     return local
+
+
+def _has_dynamodb_local(env: Mapping[str, str]) -> bool:
+    engine = env.get("PAYFLOW_DYNAMODB") or _EMULATED
+    if engine not in {_EMULATED, _DYNAMODB_LOCAL}:
+        raise SetupError(
+            f"PAYFLOW_DYNAMODB is {engine!r}; it must be {_EMULATED} (the default) "
+            f"or {_DYNAMODB_LOCAL}."
+        )
+    return engine == _DYNAMODB_LOCAL
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -2,7 +2,8 @@
 
 Guarantee: what GET /received lists as verified was signed with one of its secrets, by the
 library that merchants use. A POST to any path is answered 200 if it verifies and 400 if not; the
-paths of `_MANNERS` misbehave instead, whatever comes. It keeps the last thousand.
+paths of `_MANNERS` misbehave instead, whatever comes. It keeps the last thousand, unless it is
+made to keep more.
 
 Its secrets are told to it, PUT /secrets {"secrets": ["whsec_…"]}, since an endpoint's is shown
 once only; they survive a restart, as the endpoints do.
@@ -57,10 +58,10 @@ class Received:
 class Sink:
     """What arrived, and the secrets that it is judged by. Its file is the secrets' only home."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, most: int = _MAX_KEPT) -> None:
         self._file = folder / "secrets.json"
         self._lock = threading.Lock()
-        self._kept: deque[Received] = deque(maxlen=_MAX_KEPT)
+        self._kept: deque[Received] = deque(maxlen=most)
         self.is_closing = threading.Event()
 
     def secrets(self) -> list[str]:

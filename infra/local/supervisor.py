@@ -1,7 +1,7 @@
 """Starts the stack's processes in order, watches them, and ends every one of them.
 
 Guarantee: whichever way this process goes, no process of the stack outlives it (lifeline.py),
-and on Ctrl-C or SIGTERM the emulator is the last to stop, with the data on disk.
+and on Ctrl-C or SIGTERM the engines are the last to stop, with the data on disk.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from chalicelib import config
-from infra.local import dashboard, emulator, provision, sink
+from infra.local import dashboard, dynamodb_local, emulator, provision, sink
 from infra.local.lifeline import Stop
 from infra.local.settings import HOST, ROOT, Local, SetupError
 
@@ -73,11 +73,9 @@ def run(local: Local) -> None:
     """Run the stack until a signal comes. Raises SetupError."""
     stop = Stop(*_SIGNALS)
     with _sole_owner(local), ExitStack() as stack:
-        _check_free(local, "PAYFLOW_API_PORT", local.api_port)
-        _check_free(local, "PAYFLOW_AWS_PORT", local.aws_port)
-        _check_free(local, "PAYFLOW_SINK_PORT", local.sink_port)
-        if local.serves_dashboard:
-            _check_free(local, "PAYFLOW_DASHBOARD_PORT", local.dashboard_port)
+        for variable, port in local.ports.items():
+            if variable != "PAYFLOW_DASHBOARD_PORT" or local.serves_dashboard:
+                _check_free(local, variable, port)
         local.logs.mkdir(parents=True, exist_ok=True)
         local.write_aws_config()
         local.enter_environment()
@@ -93,7 +91,7 @@ def run(local: Local) -> None:
 def reset(local: Local) -> None:
     """Remove tables, queues, logs and the sink's secrets. Raises SetupError while it runs."""
     with _sole_owner(local):
-        for folder in (local.state / "aws", sink.folder(local), local.logs):
+        for folder in (*local.all_data, sink.folder(local), local.logs):
             if folder.exists():
                 shutil.rmtree(folder)
     print("The local stack is empty.")
@@ -108,19 +106,10 @@ def check_runs(local: Local) -> None:
 def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     """Each process when the one that it needs is ready; `stack` stops them the other way round."""
     env = dict(os.environ)
-    aws = Process(
-        "The emulated AWS",
-        "infra.local.emulator",
-        env | emulator.environment(local.aws_port, local.state),
-        local,
-        consequence="Only a clean stop saves the tables: what came since the last one is lost.",
-    )
-    stack.callback(aws.stop)
-    with _step("emulated AWS", stop):
-        _wait_for(aws, stop, lambda: _accepts(local.aws_port))
+    engines = _start_engines(local, stack, stop)
     with _step("tables and queues", stop):
         if not stop.is_set():
-            _provision(local, aws)
+            env |= _provision(local, engines)
     api = Process("The API", "infra.local.server", env, local)
     stack.callback(api.stop)
     worker = Process("The worker", "infra.local.worker", env, local)
@@ -132,7 +121,47 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     with _step("merchant sink", stop):
         _wait_for(merchant, stop, lambda: _accepts(local.sink_port))
     pages = [_start_dashboard(local, stack, stop)] if local.serves_dashboard else []
-    return [aws, api, worker, merchant, *pages]
+    return [*engines, api, worker, merchant, *pages]
+
+
+def _start_engines(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
+    """The emulated AWS and, where it is asked for, DynamoDB Local beside it."""
+    if local.dynamodb_port is None:
+        return [_start_emulator(local, "tables", stack, stop)]
+    return [
+        _start_dynamodb_local(local, local.dynamodb_port, stack, stop),
+        _start_emulator(local, "queues and logs", stack, stop),
+    ]
+
+
+def _start_emulator(local: Local, holds: str, stack: ExitStack, stop: Stop) -> Process:
+    with _step("emulated AWS", stop):
+        aws = Process(
+            "The emulated AWS",
+            "infra.local.emulator",
+            {**os.environ, **emulator.environment(local.aws_port, local.data)},
+            local,
+            consequence=f"Only a clean stop saves its {holds}: "
+            "what came since the last one is lost.",
+        )
+        stack.callback(aws.stop)
+        _wait_for(aws, stop, lambda: _accepts(local.aws_port))
+    return aws
+
+
+def _start_dynamodb_local(local: Local, port: int, stack: ExitStack, stop: Stop) -> Process:
+    with _step("DynamoDB Local", stop):
+        dynamodb_local.install()
+        engine = Process(
+            "DynamoDB Local",
+            "infra.local.dynamodb_local",
+            dict(os.environ),
+            local,
+            consequence="All but the write that it answered last is on disk.",
+        )
+        stack.callback(engine.stop)
+        _wait_for(engine, stop, lambda: _accepts(port))
+    return engine
 
 
 def _start_dashboard(local: Local, stack: ExitStack, stop: Stop) -> Process:
@@ -144,11 +173,12 @@ def _start_dashboard(local: Local, stack: ExitStack, stop: Stop) -> Process:
     return pages
 
 
-def _provision(local: Local, aws: Process) -> None:
+def _provision(local: Local, engines: list[Process]) -> dict[str, str]:
     try:
-        provision.provision(local)
+        return provision.provision(local)
     finally:
-        aws.check()  # it is dead, or another listens on its port: that is what to say
+        for engine in engines:
+            engine.check()  # it is dead, or another listens on its port: that is what to say
 
 
 @contextmanager
@@ -175,7 +205,9 @@ def _check_free(local: Local, variable: str, port: int) -> None:
     if reason is not None:
         candidates = itertools.chain(range(port + 1, 65_536), range(1024, port))
         free = next(
-            other for other in candidates if other not in local.ports and _why_taken(other) is None
+            other
+            for other in candidates
+            if other not in local.ports.values() and _why_taken(other) is None
         )
         raise SetupError(
             f"Port {port} cannot be used ({reason}). Choose another: {variable}={free} make run"
@@ -237,13 +269,17 @@ def _welcome(local: Local) -> str:
     )
     bearer = "" if is_open else " \\\n    -H 'Authorization: Bearer <your key>'"
     pages = f"  Dashboard  {local.dashboard_url}\n" if local.serves_dashboard else ""
+    emulated, tables = "DynamoDB, SQS", ""
+    if local.dynamodb_port is not None:
+        emulated = "SQS and all but DynamoDB"
+        tables = f"  DynamoDB   {local.dynamodb_url}  (AWS's DynamoDB Local{_exposure()})\n"
     return f"""
 PayFlow is up, and {access}
 
 {pages}  API        {local.api_url}/v1/health
   Sink       {local.sink_url}  (a merchant's server: shows what it is sent)
-  AWS        {local.aws_url}  (emulated: DynamoDB, SQS)
-  Logs       {local.logs}
+  AWS        {local.aws_url}  (emulated: {emulated})
+{tables}  Logs       {local.logs}
 
 Try it:
 
@@ -253,3 +289,9 @@ Try it:
 
 Ctrl-C stops it and keeps the data; `make reset` empties it.
 """
+
+
+def _exposure() -> str:
+    if dynamodb_local.keeps_others_out():
+        return ""
+    return ": OPEN to whoever reaches this machine; Java 17 or 21 would keep others out"

@@ -1,4 +1,7 @@
-"""The real local stack, as `make run` starts it, on ports and in a folder of its own."""
+"""The real local stack, as `make run` starts it, on ports and in a folder of its own.
+
+Its tables are where PAYFLOW_DYNAMODB says, as in `make run`; no test may care which engine it is.
+"""
 
 import http.client
 import json
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+ENGINE = os.environ.get("PAYFLOW_DYNAMODB") or "emulated"
+# `make test-dynamodb-local` runs them, with all the others.
+collect_ignore = [] if ENGINE == "dynamodb-local" else ["test_dynamodb_local.py"]
 SWEEP_UNIT_SECONDS = 1
 VISIBILITY_SECONDS = 2
 # What a developer's shell may hold; none of it may reach the stack.
@@ -105,6 +111,7 @@ class Stack:
     """A running local stack."""
 
     def __init__(self, state: Path, **env: str) -> None:
+        engine = env.get("PAYFLOW_DYNAMODB", ENGINE)
         self.local = Local(
             state=state,
             api_port=free_port(),
@@ -112,6 +119,7 @@ class Stack:
             dashboard_port=5173,
             sink_port=free_port(),
             visibility_seconds=VISIBILITY_SECONDS,
+            dynamodb_port=free_port() if engine == "dynamodb-local" else None,
         )
         self.env = {
             **os.environ,
@@ -120,6 +128,7 @@ class Stack:
             "PAYFLOW_API_PORT": str(self.local.api_port),
             "PAYFLOW_AWS_PORT": str(self.local.aws_port),
             "PAYFLOW_SINK_PORT": str(self.local.sink_port),
+            "PAYFLOW_DYNAMODB_PORT": str(self.local.dynamodb_port or ""),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
@@ -166,12 +175,22 @@ class Stack:
 
     def children(self) -> dict[str, psutil.Process]:
         """The stack's own processes, by the module that each runs."""
-        return {child.cmdline()[-1]: child for child in psutil.Process(self.process.pid).children()}
+        return {_module(child): child for child in psutil.Process(self.process.pid).children()}
+
+    def descendants(self) -> list[psutil.Process]:
+        """Its processes, and those that they have started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    @property
+    def ports(self) -> list[int]:
+        """Those that it listens on."""
+        ports = self.local.ports
+        return [port for variable, port in ports.items() if variable != "PAYFLOW_DASHBOARD_PORT"]
 
     def aws(self, service: Any) -> Any:
         return boto3.client(
             service,
-            endpoint_url=self.local.aws_url,
+            endpoint_url=(self.local.dynamodb_url if service == "dynamodb" else self.local.aws_url),
             region_name="ca-central-1",
             aws_access_key_id="local",
             aws_secret_access_key="local",
@@ -195,6 +214,11 @@ class Stack:
         finally:
             process.kill()
             process.communicate()
+
+
+def _module(process: psutil.Process) -> str:
+    """That of DynamoDB Local has become Java."""
+    return "infra.local.dynamodb_local" if process.name() == "java" else process.cmdline()[-1]
 
 
 def _answers(client: Client) -> bool:
@@ -255,10 +279,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def rows(dynamodb: "DynamoDBClient", payment_id: str) -> dict[str, Any]:
+def rows(
+    dynamodb: "DynamoDBClient", payment_id: str, table: str = "payflow-payments-local"
+) -> dict[str, Any]:
     """All that lies under a payment's partition key, by sort key."""
     items = dynamodb.query(
-        TableName="payflow-payments-local",
+        TableName=table,
         KeyConditionExpression="PK = :pk",
         ExpressionAttributeValues={":pk": {"S": f"PAY#{payment_id}"}},
         ConsistentRead=True,
@@ -266,9 +292,11 @@ def rows(dynamodb: "DynamoDBClient", payment_id: str) -> dict[str, Any]:
     return {item["SK"]["S"]: item for item in items}
 
 
-def events(dynamodb: "DynamoDBClient", payment_id: str) -> list[str]:
+def events(
+    dynamodb: "DynamoDBClient", payment_id: str, table: str = "payflow-payments-local"
+) -> list[str]:
     """The types of a payment's events, oldest first."""
-    found = rows(dynamodb, payment_id)
+    found = rows(dynamodb, payment_id, table)
     return [found[key]["type"]["S"] for key in sorted(found) if key.startswith("EVENT#")]
 
 

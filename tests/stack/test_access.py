@@ -211,3 +211,19 @@ def test_a_key_that_cannot_be_made_is_a_sentence(closed: Stack) -> None:
     assert refused.returncode == 1
     assert "No key was made. scopes.0: must be one of" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_no_web_page_gets_the_emulated_aws_to_run_its_code(stack: Stack) -> None:
+    """A page needs no preflight for this; the emulator would take it, and run it."""
+    function = json.dumps({"FunctionName": "of-a-page", "Runtime": "python3.13"})
+    headers = {"Origin": "https://page.example", "Content-Type": "text/plain"}
+    aws = Client(stack.local.aws_port)
+    assert aws.request("POST", "/2015-03-31/functions", function, **headers).status == 403
+    assert stack.aws("lambda").list_functions()["Functions"] == []
+
+
+def test_the_open_api_is_no_web_pages_whose_own_name_leads_here(stack: Stack) -> None:
+    client = Client(stack.local.api_port)
+    reply = client.request("GET", "/v1/payments", Host=f"page.example:{client.port}")
+    assert_problem(reply, 400, "validation_failed")
+    assert client.request("GET", "/v1/payments", Host=f"localhost:{client.port}").status == 200

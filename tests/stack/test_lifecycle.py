@@ -26,6 +26,7 @@ def run(state: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess
             "PAYFLOW_API_PORT": str(free_port()),
             "PAYFLOW_AWS_PORT": str(free_port()),
             "PAYFLOW_SINK_PORT": str(free_port()),
+            "PAYFLOW_DYNAMODB_PORT": str(free_port()),
             **env,
         },
         check=False,
@@ -42,8 +43,15 @@ def assert_sentence(ended: subprocess.CompletedProcess[str], *words: str) -> Non
         assert word in ended.stderr
 
 
-def any_alive(processes: dict[str, psutil.Process]) -> bool:
-    return any(process.is_running() for process in processes.values())
+def any_alive(processes: list[psutil.Process]) -> bool:
+    return any(is_alive(process) for process in processes)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)  # else only its parent is to hear it
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -53,14 +61,14 @@ def test_data_survives_a_stop_and_a_start_and_no_process_is_left(
     first = Stack(tmp_path)
     first.wait_until_up()
     payment = first.client.settled(first.client.post(request()).json["id"])
-    children = first.children()
-    names = ("emulator", "server", "worker", "sink")
-    assert set(children) == {f"infra.local.{name}" for name in names}
+    processes = first.descendants()
+    names = {"emulator", "server", "worker", "sink"}
+    if first.local.dynamodb_port is not None:
+        names.add("dynamodb_local")
+    assert set(first.children()) == {f"infra.local.{name}" for name in names}
     assert first.stop(number) == 0
-    assert not any_alive(children)
-    assert not accepts(first.local.api_port)
-    assert not accepts(first.local.aws_port)
-    assert not accepts(first.local.sink_port)
+    assert not any_alive(processes)
+    assert not any(accepts(port) for port in first.ports)
 
     second = Stack(tmp_path)
     try:
@@ -82,9 +90,9 @@ def test_a_supervisor_that_is_killed_leaves_no_process_and_loses_no_data(tmp_pat
     stack = Stack(tmp_path)
     stack.wait_until_up()
     payment_id = stack.client.post(request()).json["id"]
-    children = stack.children()
+    processes = stack.descendants()
     assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
-    wait_until(lambda: not any_alive(children), "every process has ended")
+    wait_until(lambda: not any_alive(processes), "every process has ended")
     again = Stack(tmp_path)
     try:
         again.wait_until_up()
@@ -96,13 +104,13 @@ def test_a_supervisor_that_is_killed_leaves_no_process_and_loses_no_data(tmp_pat
 def test_a_dead_emulator_is_a_sentence_and_ends_the_rest(tmp_path: Path) -> None:
     stack = Stack(tmp_path)
     stack.wait_until_up()
-    children = stack.children()
-    children["infra.local.emulator"].kill()
+    processes = stack.descendants()
+    stack.children()["infra.local.emulator"].kill()
     wait_until(lambda: stack.process.poll() is not None, "the supervisor has ended")
     assert stack.stop() == 1
     assert "The emulated AWS has stopped (exit code -9)" in stack.said
     assert "Traceback" not in stack.said
-    assert not any_alive(children)
+    assert not any_alive(processes)
 
 
 @pytest.mark.parametrize("variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT", "PAYFLOW_SINK_PORT"])
@@ -138,16 +146,15 @@ def test_a_signal_while_the_stack_starts_ends_it_cleanly(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     stack = Stack(tmp_path)
-    wait_until(stack.children, "the first process is there")
-    children = stack.children()
+    processes = wait_until(stack.descendants, "the first process is there")
     assert stack.stop(number) == 0
     assert "Traceback" not in stack.said
-    assert not any_alive(children)
+    assert not any_alive(processes)
 
 
 def test_one_port_for_two_is_a_sentence(tmp_path: Path) -> None:
     ended = run(tmp_path, PAYFLOW_API_PORT="9001", PAYFLOW_AWS_PORT="9001")
-    assert_sentence(ended, "9001", "four ports")
+    assert_sentence(ended, "PAYFLOW_API_PORT=9001", "PAYFLOW_AWS_PORT=9001", "port of its own")
 
 
 def test_a_second_start_in_one_folder_is_a_sentence(stack: Stack) -> None:
@@ -169,14 +176,14 @@ def operate(stack: Stack, *command: str, **env: str) -> subprocess.CompletedProc
 
 
 def test_the_hints_of_stuck_payments_are_sent_by_command(stack: Stack) -> None:
-    sent = operate(stack, "infra.hint_stuck", "local")
+    sent = operate(stack, "infra.hint", "local", "5d")
     assert (sent.returncode, sent.stdout) == (0, "Sent 0 hints.\n")
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ("infra.hint_stuck", "local"),
+        ("infra.hint", "local", "5d"),
         ("infra.key", "--stage", "local", "--name", "x", "--scopes", "read"),
     ],
 )
@@ -203,12 +210,15 @@ def test_two_stacks_on_other_ports_do_not_meet(stack: Stack, tmp_path: Path) -> 
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     listening = {
         (connection.laddr.ip, connection.laddr.port)
-        for process in [psutil.Process(stack.process.pid), *stack.children().values()]
+        for process in [psutil.Process(stack.process.pid), *stack.descendants()]
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     }
-    ours = (stack.local.api_port, stack.local.aws_port, stack.local.sink_port)
-    assert listening == {("127.0.0.1", port) for port in ours}
+    # DynamoDB Local cannot: test_dynamodb_local shows whom it serves.
+    elsewhere = {("0.0.0.0", stack.local.dynamodb_port)}  # noqa: S104
+    assert listening - elsewhere == {
+        ("127.0.0.1", port) for port in stack.ports if port != stack.local.dynamodb_port
+    }
 
 
 def test_the_tables_have_the_templates_ttl(stack: Stack) -> None:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.payments import Payments, opened
+from tests.conftest import command
 from tests.engines import free_port, wait_until
 from tests.iam import NO_SUCH_QUEUE
-from tests.stack.conftest import Client, Stack, events, request
+from tests.stack.conftest import Client, Stack, events, now, request
+from tests.test_store import record_for
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -175,3 +178,16 @@ def _is_claimed(stack: Stack, payment_id: str) -> bool:
         Key={"PK": {"S": f"PAY#{payment_id}"}, "SK": {"S": "PAYMENT"}},
     )["Item"]
     return "submittedAt" in item
+
+
+@pytest.mark.parametrize("amount", ["12.50", "12.00", "100.00", "0.01"])
+def test_a_create_that_is_sent_again_after_a_lost_answer_is_done_once_whatever_its_amount(
+    payments: Payments, dynamodb: "DynamoDBClient", amount: str
+) -> None:
+    at = now()
+    change = opened(command(amount=amount), at, actor="test")
+    record = record_for(change, key=f"lost-{change.payment.id}")
+    for _ in range(2):  # as botocore does it when the first answer does not come
+        payments.store.create(change, record, at)
+    assert payments.get(change.payment.id).amount == change.payment.amount
+    assert events(dynamodb, change.payment.id) == ["payment.created"]

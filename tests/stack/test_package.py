@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from chalicelib.api_keys import ApiKeys, new_secret
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
 from infra import bootstrap, deploy, dist, package, site, smoke
-from infra.hint_stuck import hint_stuck
+from infra.hint import hint
 from infra.key import make_key
 from infra.local import emulator, provision
 from infra.package import Target
-from infra.stacks import Stack
-from infra.stage import store_of
+from infra.restore import moment, restore
+from infra.stacks import DeployError, Stack
+from infra.stage import store_of, tables_of
+from infra.switch import switch
 from tests.engines import ROOT, accepts, free_port, wait_until
 from tests.stack.conftest import JSON, Client, request
 from tests.test_frontend_stack import SUBJECT
@@ -51,7 +53,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An emulated AWS of its own, which every client of this module talks to."""
-    state = tmp_path_factory.mktemp("aws")
+    data = tmp_path_factory.mktemp("aws")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {
@@ -64,7 +66,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local.emulator"],
         cwd=ROOT,
-        env={**os.environ, **settings, **emulator.environment(port, state)},
+        env={**os.environ, **settings, **emulator.environment(port, data)},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -73,7 +75,6 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name, value in settings.items():
             environment.setenv(name, value)
         try:
-            (state / "aws").mkdir(exist_ok=True)
             wait_until(lambda: accepts(port), "the emulated AWS listens")
             yield url
         finally:
@@ -112,10 +113,10 @@ class Deployed:
         self.client = Client(int(url.rpartition(":")[2]))
         self.key = make_key("dev", "tests", ["read", "write"])
 
-    def deploy(self, **chosen: str) -> None:
+    def deploy(self, restored: str | None = None, **chosen: str) -> None:
         """As GitHub Actions does."""
         packages, role = self.frontend["PackagesBucket"], self.frontend["CloudFormationRole"]
-        self.outputs = deploy.deploy("dev", self._twin, chosen, packages, role)
+        self.outputs = deploy.deploy("dev", self._twin, chosen, packages, role, restored)
 
     def call(self, method: str, path: str, fields: Any = None, key: str | None = None) -> Any:
         route = f"/restapis/{self.outputs['RestAPIId']}/api/_user_request_{path}"
@@ -218,7 +219,9 @@ def test_a_request_goes_through_api_gateway_to_the_function_in_the_zip(deployed:
 
 def test_who_has_no_key_of_this_stage_does_not_get_in(deployed: Deployed) -> None:
     revoked = make_key("dev", "revoked", ["admin"])
-    keys = ApiKeys("dev", store_of("dev"), is_required=True, clock=lambda: datetime.now(UTC))
+    keys = ApiKeys(
+        "dev", store_of(tables_of("dev")), is_required=True, clock=lambda: datetime.now(UTC)
+    )
     keys.revoke(next(key.id for key in keys.all() if key.name == "revoked"))
     reader = make_key("dev", "reader", ["read"])
     for key in ("", "x", revoked, new_secret("dev"), make_key_of_another_stage()):
@@ -232,12 +235,14 @@ def test_who_has_no_key_of_this_stage_does_not_get_in(deployed: Deployed) -> Non
 
 def test_an_operator_hints_of_what_is_stuck_on_a_deployed_stage(deployed: Deployed) -> None:
     assert deployed.call("GET", "/v1/health?deep=1").status == 200
-    assert hint_stuck("dev") == 0
+    assert hint("dev", timedelta(days=5)) == 0
 
 
 def make_key_of_another_stage() -> str:
     """One that the tables of `dev` hold, as if a row had been copied from `prod`'s."""
-    keys = ApiKeys("prod", store_of("dev"), is_required=True, clock=lambda: datetime.now(UTC))
+    keys = ApiKeys(
+        "prod", store_of(tables_of("dev")), is_required=True, clock=lambda: datetime.now(UTC)
+    )
     return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).secret
 
 
@@ -363,7 +368,34 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
     assert all(module.startswith(str(task)) for module in modules)
 
 
+def test_a_stage_is_switched_to_restored_tables_with_its_functions(
+    deployed: Deployed,
+) -> None:
+    first = tables_of("dev")
+    fields = request(metadata={"simulate": "completed"})
+    before = deployed.call("POST", "/v1/payments", fields).json["id"]
+    wait_until(lambda: deployed.status(before) == "completed", "it is settled")
+    # The emulated AWS restores what is there now, whatever moment it is asked for.
+    restored = restore(boto3.client("dynamodb"), "dev", moment("2026-11-24T12:00:00Z"), first)
+    after = deployed.call("POST", "/v1/payments", request()).json["id"]
+    template = Stack("payflow-dev").template("Original")
+    switch("dev", "20261124T120000Z-")
+    assert tables_of("dev") == restored
+    assert Stack("payflow-dev").template("Original") == template
+    assert deployed.call("GET", f"/v1/payments/{before}").status == 200
+    assert deployed.call("GET", f"/v1/payments/{after}").status == 404
+    anew = deployed.call("POST", "/v1/payments", fields | {"idempotency_key": "after-restore"})
+    wait_until(lambda: deployed.status(anew.json["id"]) == "completed", "the workers follow")
+
+
+def test_a_stack_that_comes_back_asks_which_tables_are_the_truth(deployed: Deployed) -> None:
+    template = yaml.safe_load(provision.TEMPLATE.read_text())
+    with pytest.raises(DeployError, match=r"RESTORED=first or RESTORED=20261124T120000Z"):
+        Stack("payflow-none").take_in(template, "dev")
+
+
 def test_a_stack_that_was_taken_down_comes_back_with_its_payments(deployed: Deployed) -> None:
+    """Those of the tables that it was switched to."""
     payment_id = deployed.call("POST", "/v1/payments", request()).json["id"]
     cloudformation = boto3.client("cloudformation")
     cloudformation.delete_stack(StackName="payflow-dev")
@@ -371,7 +403,7 @@ def test_a_stack_that_was_taken_down_comes_back_with_its_payments(deployed: Depl
     waiter.wait(StackName="payflow-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
     left = boto3.client("dynamodb").list_tables()["TableNames"]
     assert {"payflow-payments-dev", "payflow-idempotency-dev"} <= set(left)
-    deployed.deploy(AllowedOrigin=deployed.frontend["SiteOrigin"])
+    deployed.deploy("20261124T120000Z-", AllowedOrigin=deployed.frontend["SiteOrigin"])
     assert deployed.call("GET", f"/v1/payments/{payment_id}").status == 200
     resources = cloudformation.describe_stack_resources(StackName="payflow-dev")["StackResources"]
     assert {"PaymentsTable", "IdempotencyTable"} <= {one["LogicalResourceId"] for one in resources}

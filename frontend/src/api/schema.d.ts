@@ -562,6 +562,7 @@ export interface components {
         CreateEndpoint: {
             /**
              * Url
+             * Format: uri
              * @description https, on port 443 or above 1023, on the public internet
              * @example https://example.com/webhooks
              */

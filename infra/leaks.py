@@ -1,0 +1,109 @@
+"""Looks for secrets in what git knows: the files as they are, or every line that ever was.
+
+Guarantee: what is looked for has a shape that nothing else has, so that a finding is one. What is
+found is named by its place and its kind, and never printed. What is none is listed with its reason,
+by its hash: the published examples, and those that tests make up.
+"""
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from infra.dist import ROOT
+
+SHAPES: Final = {
+    "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    "an AWS secret key": r"(?i)secret_?(?:access_?)?key[\"']?\s*[=:]\s*[\"']?[0-9A-Za-z/+]{40}\b",
+    "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
+    "a PayFlow API key": r"\bpf_[a-z0-9]+_[0-9a-f]{72}\b",
+    "a webhook secret": r"\bwhsec_[0-9A-Za-z+/]{32,}",
+    "a GitHub token": r"\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{40,})",
+    "a registry's token": r"\bnpm_[0-9A-Za-z]{36}\b|\bpypi-AgE[0-9A-Za-z_-]{40,}",
+    "a chat's token": r"\bxox[abeprs]-[0-9A-Za-z-]{10,}|hooks\.slack\.com/services/T[0-9A-Z]{8}",
+    "a payment provider's key": r"\b(?:sk|rk)_live_[0-9A-Za-z]{16,}",
+    "a Google key": r"\bAIza[0-9A-Za-z_-]{35}\b",
+    "a signed token": r"\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}",
+    "a password in an address": r"\b[a-z][a-z0-9+.-]*://[^/\s:@\"'{}$<>]+:[^/\s:@\"'{}$<>]{3,}@\w",
+}
+KNOWN: Final = {
+    "96ad2ccd81462a76": "the example that Standard Webhooks publishes",
+    "2fe595314ee2e932": "an address that must be refused for its password",
+    "c07b8d9d5ab1e717": "another",
+}
+_MADE: Final = frozenset({".venv", ".payflow", ".tools", "dist", "node_modules"})
+_SHAPES: Final = {kind: re.compile(shape) for kind, shape in SHAPES.items()}
+_FINGERPRINT_DIGITS: Final = 16
+
+
+class Leak(NamedTuple):
+    """`fingerprint` is what KNOWN would list it by."""
+
+    place: str
+    kind: str
+    fingerprint: str
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case []:
+            lines = _of_the_files()
+        case ["history"]:
+            lines = _of_the_history()
+        case _:
+            sys.exit("Use: python -m infra.leaks [history]")
+    found = list(dict.fromkeys(leaks(lines)))
+    for leak in found:
+        print(f"{leak.place}: looks like {leak.kind} ({leak.fingerprint})")
+    if found:
+        sys.exit("Revoke what is real, wherever it was; infra/leaks.py lists what is none.")
+
+
+def leaks(lines: Iterable[tuple[str, str]]) -> Iterator[Leak]:
+    """Those in `lines`, each of which comes with its place."""
+    for place, line in lines:
+        for kind, shape in _SHAPES.items():
+            for found in shape.findall(line):
+                fingerprint = hashlib.sha256(found.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+                if fingerprint not in KNOWN:
+                    yield Leak(place, kind, fingerprint)
+
+
+def _of_the_files() -> Iterator[tuple[str, str]]:
+    """What is tracked, and what would be by the next `git add`; all, where there is no git."""
+    if (ROOT / ".git").exists():
+        listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        names = [name for name in listed.split("\0") if name]
+    else:
+        files = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
+        names = [file.as_posix() for file in files if _MADE.isdisjoint(file.parts)]
+    for name in names:
+        path = ROOT / name
+        if path.is_file():
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+                yield f"{name}:{number}", line
+
+
+def _of_the_history() -> Iterator[tuple[str, str]]:
+    """Every line that a commit has added, and what commits say."""
+    commit = ""
+    said = _git("log", "--all", "-m", "-p", "--no-color", "--text", "--format=commit %h%n%B")
+    for line in said.split("\n"):
+        if line.startswith("commit "):
+            commit = line.removeprefix("commit ")
+        if not line.startswith("-") or line.startswith("-----BEGIN"):
+            yield commit, line
+
+
+def _git(*command: str) -> str:
+    git = ["git", "-c", "safe.directory=*", *command]  # whoever owns the checkout
+    ended = subprocess.run(git, cwd=ROOT, check=False, capture_output=True)  # noqa: S603
+    if ended.returncode != 0:
+        sys.exit(f"git cannot say what is to be searched: {ended.stderr.decode(errors='replace')}")
+    return ended.stdout.decode(errors="replace")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,103 @@
+"""Injects faults into PayFlow's handlers, and says whether every promise was kept.
+
+    make crash SEED=1 FAULTS=10000 REPORT=docs/crash.md
+    make crash SEED=1 LANE=0 CHAPTER=17       one chapter again, and what happened in it
+
+Two lanes share the faults: the local stack's own emulator is the DynamoDB of the first, AWS's
+DynamoDB Local that of the second; both have the emulator's SQS. What a lane does follows from the
+seed alone; its digest is the same for the same seed and the same code.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from infra.local import emulator
+from tests import engines
+from tests.crash.report import Lived, page, summary
+
+LANES: Final = ("emulator", "dynamodb-local")
+
+
+def main() -> None:
+    asked = _arguments()
+    started = time.monotonic()
+    lanes = range(len(LANES)) if asked.lane is None else [asked.lane]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="payflow-crash-")))
+        aws = stack.enter_context(_emulated_aws(folder))
+        other = stack.enter_context(engines.dynamodb_local()) if 1 in lanes else ""
+        running = [
+            _started(
+                stage=f"crash{lane}",
+                dynamodb=(aws, other)[lane],
+                sqs=aws,
+                seed=f"{asked.seed}-{lane}",
+                faults=-(-asked.faults // len(lanes)),
+                chapter=asked.chapter,
+                log=str(folder / f"{lane}.log"),
+            )
+            for lane in lanes
+        ]
+        lived = [_lived(lane, process) for lane, process in zip(lanes, running, strict=True)]
+    print(summary(lived, asked.seed, time.monotonic() - started))
+    if asked.report:
+        asked.report.write_text(page(lived, asked.seed))
+    if any(one.broken for one in lived):
+        sys.exit(1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--faults", type=int, default=10_000)
+    parser.add_argument("--report", type=Path, help="where to write the page")
+    parser.add_argument("--lane", type=int, choices=range(len(LANES)))
+    parser.add_argument("--chapter", type=int)
+    return parser.parse_args()
+
+
+def _started(**asked: str | int | None) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.crash.lane_process", json.dumps(asked)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _lived(lane: int, process: "subprocess.Popen[str]") -> Lived:
+    told, _ = process.communicate()
+    if process.returncode:
+        sys.exit(f"Lane {lane} broke down; what it said is above.")
+    return Lived.of(lane, LANES[lane], json.loads(told))
+
+
+@contextmanager
+def _emulated_aws(folder: Path) -> Iterator[str]:
+    """The local stack's emulator, by itself; yields its address."""
+    port = engines.free_port()
+    settings = emulator.environment(port, folder) | {"PERSIST_STATE": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local.emulator"],
+        env={**os.environ, **settings},
+        stdin=subprocess.PIPE,  # it ends when this does
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        engines.wait_until(lambda: engines.accepts(port), "the emulated AWS listens")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+if __name__ == "__main__":
+    main()

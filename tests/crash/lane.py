@@ -1,0 +1,538 @@
+"""One lane of a run: chapters, one after another, on one engine.
+
+A chapter is a storm and a calm. In the storm clients ask, workers work and the sweeper sweeps,
+in an order and with faults that are drawn from the chapter's seed; in the calm nothing goes wrong
+any more, and by its end every promise must have been kept. A chapter starts with empty tables.
+"""
+
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from chalicelib.errors import Unavailable
+from chalicelib.model import RefundStatus, Status, rfc3339
+from chalicelib.processor import SIMULATE, SIMULATE_REFUND
+from chalicelib.store import BY_STATUS
+from infra.local.event_source import EventSource
+from tests import engines, invariants
+from tests.crash import merchant
+from tests.crash.faults import DEADLY, SLOW, STOPPING, Fault, Plan
+from tests.crash.invocation import Conductor, Outcome
+from tests.crash.merchant import Request, Wish, api_event
+from tests.crash.verdict import unanswered, verdict
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+START: Final = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
+_STEPS: Final = 250
+_PAYMENTS: Final = 24
+_FAULTY: Final = 0.9
+"""Of the invocations in a storm."""
+_OUTAGES: Final = 3
+_ROUNDS: Final = 60
+"""Of the calm, at most: far more than what is unfinished may take."""
+_ENDLESS: Final = frozenset({"pending", "error"})
+_UNIT: Final = timedelta(minutes=1)
+_STUCK: Final = _UNIT * (2**13 + 2)
+"""The sweeper reports what is older."""
+_PATHS: Final = ("/calm", "/moody")
+_LATEST_CALL: Final = {"create": 2, "refund": 3, "cancel": 4, "return": 4, "process": 6,
+                       "deliver": 5, "sweep": 40}  # fmt: skip
+"""The highest number at which a fault is set; one that no call reaches is none."""
+
+
+class Killed(Exception):
+    """The function's process died, or it raised."""
+
+
+@dataclass
+class Tally:
+    """What was done to whom."""
+
+    met: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Faults, by flow, call and fault."""
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """All calls, by flow and name."""
+    invocations: int = 0
+    chapters: int = 0
+    payments: int = 0
+    refunds: int = 0
+    webhooks: int = 0
+    dead_letters: int = 0
+    digest: str = ""
+
+    @property
+    def faults(self) -> int:
+        return sum(self.met.values())
+
+
+@dataclass
+class Chapter:
+    """What happens in one."""
+
+    drawn: random.Random
+    requests: list[Request] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Of the endpoints, by their path."""
+
+    def of(self, wish: Wish) -> list[Request]:
+        return [request for request in self.requests if request.wish is wish]
+
+    def paid(self) -> list[dict[str, Any]]:
+        """The payments that clients know of."""
+        return [
+            json.loads(one.told["body"]) for one in self.of(Wish.CREATE) if one.told is not None
+        ]
+
+
+class Lane:
+    """An engine, a proxy before it, and the handlers behind that."""
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        dynamodb: "DynamoDBClient",
+        sqs: "SQSClient",
+        queues: Mapping[str, str],
+        *,
+        stage: str,
+        seed: str,
+    ) -> None:
+        self.conductor, self.clock = conductor, conductor.clock
+        self.dynamodb, self.sqs = dynamodb, sqs
+        self.queues, self.stage, self.seed = queues, stage, seed
+        self.tally = Tally()
+        self._digest = hashlib.sha256()
+        self._number = 0
+        self._is_calm = True
+        self._has_stopped = False
+        self._held: str | None = None
+        """The payment on which a process works that stands still."""
+
+    def warm_up(self) -> None:
+        """A payment's life in this process, for the others to start warm."""
+        app = self.conductor.app
+        self._prepare()
+        self.clock.reset(START - timedelta(days=1))
+
+        def live() -> None:
+            body = {"merchant": "Warm", "amount": 1, "currency": "CAD", "type": "eft",
+                    "idempotency_key": "warming-up"}  # fmt: skip
+            event = api_event("POST", "/v1/payments", body)
+            made = json.loads(app.app(event, None)["body"])
+            if "id" not in made:
+                raise Unavailable(made["detail"])
+            app.payments.settle(made["id"])
+            app.sweeper(_scheduled(self.clock()), None)
+
+        def warm() -> bool:
+            """An engine that was just started is slow at first."""
+            with suppress(Unavailable):
+                live()
+                return True
+            return False
+
+        self.conductor.warm_up(lambda: engines.wait_until(warm, "the engine is warm"))
+
+    # -- a chapter
+
+    def run(self, number: int) -> list[str]:
+        """Live through a chapter; returns the promises that were broken."""
+        self._number = 0
+        self._chapter = Chapter(random.Random(f"{self.seed}:{number}"))
+        self._name = f"{self.seed}:{number}"
+        self._start_afresh()
+        self._storm()
+        self._calm()
+        self.tally.chapters += 1
+        self.tally.digest = self._digest.hexdigest()[:16]
+        return self._chapter.complaints
+
+    @property
+    def trace(self) -> list[str]:
+        """What happened in the chapter, in its order."""
+        return self._chapter.trace
+
+    def _prepare(self) -> None:
+        """Empty tables and queues."""
+        for table in (f"payflow-payments-{self.stage}", f"payflow-idempotency-{self.stage}"):
+            if table in self.dynamodb.list_tables()["TableNames"]:
+                self.dynamodb.delete_table(TableName=table)
+        engines.create_tables(self.dynamodb, self.stage)
+        for name in self.queues:
+            self._lose(name, all_of_them=True)
+        self.conductor.ask(received=True)
+        self.clock.reset(START)
+
+    def _start_afresh(self) -> None:
+        self._prepare()
+        self._is_calm = True
+        for path in _PATHS:
+            event = api_event("POST", "/v1/webhook_endpoints", {"url": self.conductor.url + path})
+            answer = self._invoke("endpoint", "app", event).answer
+            assert answer["statusCode"] == 201, answer
+            self._chapter.secrets[path] = json.loads(answer["body"])["secret"]
+
+    def _storm(self) -> None:
+        self._is_calm = False
+        self.conductor.ask(calm=False)
+        for _ in range(_STEPS):
+            self._step()
+
+    def _step(self) -> None:
+        drawn = self._chapter.drawn
+        self.clock.advance(timedelta(seconds=drawn.uniform(0.05, 1.5)))
+        self._act(
+            (3, self._create),
+            (4, self._ask_again),
+            (3, self._refund),
+            (1, self._cancel),
+            (1, self._give_back),
+            (8, lambda: self._work("webhooks")),
+            (8, lambda: self._work("deliveries")),
+            (1, self._sweep),
+            (1, lambda: self._lose(drawn.choice(["webhooks", "deliveries"]))),
+            (1, self._repeat),
+            (2, lambda: self.clock.advance(timedelta(seconds=drawn.uniform(5, 90)))),
+        )
+
+    def _act(self, *actions: tuple[int, Callable[[], object]]) -> None:
+        weights = [weight for weight, _ in actions]
+        (action,) = self._chapter.drawn.choices([action for _, action in actions], weights)
+        action()
+
+    def _calm(self) -> None:
+        self._is_calm = True
+        self.conductor.ask(calm=True)
+        for _ in range(_ROUNDS):
+            for request in self._chapter.requests:
+                if not request.is_done:
+                    self._ask(request)
+            self._sweep()
+            self._drain()
+            if not (wait := self._until_next(self._books())):
+                break
+            self.clock.advance(wait)
+        self._judge(self._books())
+
+    def _until_next(self, books: invariants.Books) -> timedelta | None:
+        """How long to wait until the sweeper finds more of what is unfinished; None when all is
+        finished.
+        """
+        since = [*_unfinished(books)]
+        if not since and [*unanswered(books, self._chapter.requests)]:
+            return _UNIT
+        now = self.clock()
+        return min((_found_after(now - moment) for moment in since), default=None)
+
+    def _judge(self, books: invariants.Books) -> None:
+        chapter = self._chapter
+        received = self.conductor.ask(received=True)["received"]
+        chapter.complaints += verdict(
+            books, chapter.requests, chapter.secrets, received, self.conductor.said()
+        )
+        self.tally.payments += len(books.lives)
+        self.tally.refunds += sum(len(life.refunds) for life in books.lives.values())
+        self.tally.webhooks += len(received)
+        self.tally.dead_letters += sum(
+            self._lose(name, all_of_them=True) for name in self.queues if name.endswith("dlq")
+        )
+        self._judge_stuck(books)
+        self._judge_expired_key()
+
+    def _judge_stuck(self, books: invariants.Books) -> None:
+        """What never ends is reported, and all of it."""
+        self.clock.advance(_STUCK)
+        open_refunds = sum(invariants.under_way(life.refunds) for life in books.lives.values())
+        expected = open_refunds + sum(
+            payment.status is Status.PROCESSING for payment in books.payments
+        )
+        swept = self._sweep()
+        if swept != {"hinted": 0, "stuck": expected}:
+            self._chapter.complaints.append(f"{expected} are stuck; the sweeper says {swept}")
+
+    def _judge_expired_key(self) -> None:
+        """A key is good for 24 hours, be its record there or not; then it makes a payment anew."""
+        made = [one for one in self._chapter.of(Wish.CREATE) if one.succeeded]
+        for old in made[:1]:
+            again = Request(Wish.CREATE, old.body)
+            self._ask(again)
+            if again.told is None or again.told["statusCode"] != 201:
+                self._chapter.complaints.append(f"the day after, its key got {again.told}")
+
+    def _books(self) -> invariants.Books:
+        return invariants.read(
+            invariants.scan(self.dynamodb, f"payflow-payments-{self.stage}"),
+            invariants.scan(self.dynamodb, f"payflow-idempotency-{self.stage}"),
+        )
+
+    # -- what clients do
+
+    def _create(self) -> None:
+        made = len(self._chapter.of(Wish.CREATE))
+        if made < _PAYMENTS:
+            self._new(merchant.payment(self._chapter.drawn, f"payment-{self._name}-{made:03}"))
+
+    def _refund(self) -> None:
+        if paid := self._paid():
+            key = f"refund-{self._name}-{len(self._chapter.requests):03}"
+            drawn = self._chapter.drawn
+            self._new(merchant.refund(drawn, drawn.choice(paid), key))
+
+    def _cancel(self) -> None:
+        if paid := self._chapter.paid():  # mostly the last one: others are too late
+            one = (
+                paid[-1] if self._chapter.drawn.random() < 0.7 else self._chapter.drawn.choice(paid)
+            )
+            self._new(Request(Wish.CANCEL, None, one["id"]))
+
+    def _paid(self) -> list[dict[str, Any]]:
+        """Mostly those that are completed: of others there is nothing to give back."""
+        if held := self._held_one():
+            return held
+        paid = self._chapter.paid()
+        if self._chapter.drawn.random() < 0.15:
+            return paid
+        answer = self.dynamodb.query(
+            TableName=f"payflow-payments-{self.stage}",
+            IndexName=BY_STATUS.name,
+            KeyConditionExpression="#status = :completed",
+            ExpressionAttributeNames={"#status": BY_STATUS.hash},
+            ExpressionAttributeValues={":completed": {"S": Status.COMPLETED}},
+        )
+        completed = {item["id"]["S"] for item in answer["Items"]}
+        return [one for one in paid if one["id"] in completed]
+
+    def _held_one(self) -> list[dict[str, Any]]:
+        return [one for one in self._chapter.paid() if one["id"] == self._held]
+
+    def _give_back(self) -> None:
+        if paid := self._paid():
+            self._new(Request(Wish.RETURN, {}, self._chapter.drawn.choice(paid)["id"]))
+
+    def _new(self, request: Request) -> None:
+        self._chapter.requests.append(request)
+        self._ask(request)
+
+    def _ask_again(self) -> None:
+        """For what was not answered, or, to see that it is one, for what was."""
+        waiting = [one for one in self._chapter.requests if not one.is_done]
+        keyed = [one for one in self._chapter.requests if one.succeeded and one.key]
+        if candidates := waiting or keyed:
+            is_held = self._has_stopped and self._chapter.drawn.random() < 0.5
+            self._ask(candidates[-1] if is_held else self._chapter.drawn.choice(candidates))
+
+    def _ask(self, request: Request) -> None:
+        outcome = self._invoke(request.wish, "app", request.event())
+        request.hear(outcome.answer)
+        if outcome.raised:
+            self._chapter.complaints.append(f"{request.wish}: {outcome.raised}")
+
+    # -- what AWS does
+
+    def _work(self, name: str) -> None:
+        size = self._chapter.drawn.choice([1, 1, 1, 2, 10])
+        self._source(name, 10 if self._is_calm else size).poll()
+
+    def _source(self, name: str, size: int) -> EventSource:
+        handler = {"webhooks": "webhook_processor", "deliveries": "delivery_worker"}[name]
+        flow = {"webhooks": "process", "deliveries": "deliver"}[name]
+
+        def function(event: dict[str, Any], _: Any) -> Any:
+            outcome = self._invoke(flow, handler, event)
+            if outcome.raised:
+                self._chapter.complaints.append(f"{flow}: {outcome.raised}")
+            if outcome.answer is None:
+                raise Killed
+            return outcome.answer
+
+        return EventSource(
+            sqs=self.sqs,
+            queue_url=self.queues[name],
+            queue_arn=f"arn:aws:sqs:ca-central-1:000000000000:payflow-{name}-{self.stage}",
+            retry_seconds=0,
+            region="ca-central-1",
+            function=function,
+            batch_size=size,
+            wait_seconds=0,
+        )
+
+    def _drain(self) -> None:
+        """Until nothing comes back: what fails is a dead letter after three receives."""
+        for name in ("webhooks", "deliveries"):
+            source = self._source(name, 10)
+            while source.poll():
+                pass
+
+    def _sweep(self) -> Any:
+        outcome = self._swept()
+        for _ in range(_OUTAGES):
+            if self._is_calm and outcome.raised:  # a busy machine's own
+                outcome = self._swept()
+        return outcome.answer
+
+    def _swept(self) -> Outcome:
+        outcome = self._invoke("sweep", "sweeper", _scheduled(self.clock()))
+        if outcome.raised and not outcome.raised.startswith("Unavailable"):
+            self._chapter.complaints.append(f"sweep: {outcome.raised}")
+        return outcome
+
+    def _lose(self, name: str, *, all_of_them: bool = False) -> int:
+        """Messages that nobody gets."""
+        lost = 0
+        while messages := self._received(name):
+            for message in messages:
+                self.sqs.delete_message(
+                    QueueUrl=self.queues[name], ReceiptHandle=message["ReceiptHandle"]
+                )
+            lost += len(messages)
+            if not all_of_them:
+                self._note(f"lost {[message['Body'] for message in messages]}")
+                break
+        return lost
+
+    def _repeat(self) -> None:
+        """A message that comes twice."""
+        for message in self._received("webhooks"):
+            self.sqs.send_message(QueueUrl=self.queues["webhooks"], MessageBody=message["Body"])
+            self._note(f"repeated {message['Body']}")
+
+    def _received(self, name: str) -> list[Any]:
+        answer = self.sqs.receive_message(
+            QueueUrl=self.queues[name], MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        return list(answer.get("Messages", []))
+
+    # -- an invocation and its fault
+
+    def _invoke(self, flow: str, handler: str, event: Mapping[str, Any]) -> Outcome:
+        self._number += 1
+        number = self._number
+        # Two processes forked from one would make the same id in the same millisecond.
+        self.clock.advance(timedelta(milliseconds=2))
+        plans = [] if self._is_calm else self._plans(flow)
+        outcome = self.conductor.invoke(number, handler, event, plans, f"{self._name}:{number}")
+        if outcome.stopped:
+            outcome = self._while_it_stands_still(number, event)
+        self._count(flow, outcome, plans)
+        return outcome
+
+    def _plans(self, flow: str) -> list[Plan]:
+        """Up to three faults for one process: it may outlive the first."""
+        drawn = self._chapter.drawn
+        if drawn.random() > _FAULTY:
+            return []
+        return [self._plan(flow) for _ in range(drawn.randint(1, 3))]
+
+    def _plan(self, flow: str) -> Plan:
+        drawn = self._chapter.drawn
+        kinds = [kind for kind in Fault if not (kind in STOPPING and self._has_stopped)]
+        weights = [0.15 if kind in SLOW else 1.5 if kind in DEADLY else 1 for kind in kinds]
+        (kind,) = drawn.choices(kinds, weights)
+        wide = 1 if kind in DEADLY | STOPPING | SLOW else drawn.choice([1, 1, 3, 20])
+        return Plan(kind, drawn.randint(1, _LATEST_CALL[flow]), wide)
+
+    def _while_it_stands_still(self, number: int, event: Mapping[str, Any]) -> Outcome:
+        """Let others work on what it holds; then it goes on as if no time had passed, or dies."""
+        drawn = self._chapter.drawn
+        self._note(f"{number} stands still")
+        self._has_stopped, self._held = True, _payment_of(event)
+        for record in event.get("Records", []):
+            self._send_again(record)
+        for _ in range(drawn.randint(1, 4)):
+            self._act(
+                (3, self._ask_again),
+                (4, self._refund),
+                (1, self._cancel),
+                (2, self._give_back),
+                (4, lambda: self._work("webhooks")),
+                (2, lambda: self._work("deliveries")),
+                (2, lambda: self.clock.advance(timedelta(seconds=drawn.uniform(60, 120)))),
+            )
+        self._has_stopped, self._held = False, None
+        self._note(f"{number} goes on")
+        if drawn.random() < 0.2:
+            return self.conductor.kill(number)
+        return self.conductor.resume(number)
+
+    def _send_again(self, record: Mapping[str, Any]) -> None:
+        queue = record["eventSourceARN"].rpartition(":")[2].removesuffix(f"-{self.stage}")
+        url = self.queues[queue.removeprefix("payflow-")]
+        self.sqs.send_message(QueueUrl=url, MessageBody=record["body"])
+
+    def _count(self, flow: str, outcome: Outcome, plans: Sequence[Plan]) -> None:
+        self.tally.invocations += 1
+        self.tally.calls.update((flow, call) for call in outcome.calls)
+        met = [(plan, calls) for plan, calls in zip(plans, outcome.met, strict=False) if calls]
+        self.tally.met.update((flow, calls[0], str(plan.fault)) for plan, calls in met)
+        faults = ", ".join(f"{plan.fault} ×{len(calls)} at {calls[0]}" for plan, calls in met)
+        calls = ", ".join(
+            call if count == 1 else f"{call} ×{count}"
+            for call, count in ((call, len([*same])) for call, same in groupby(outcome.calls))
+        )
+        self._note(f"{flow}: {calls} → {_shown(outcome)}{' | ' if met else ''}{faults}")
+
+    def _note(self, what: str) -> None:
+        line = f"{rfc3339(self.clock())} {what}"
+        self._chapter.trace.append(line)
+        self._digest.update(line.encode())
+
+
+def _payment_of(event: Mapping[str, Any]) -> str | None:
+    """The payment that it is about, or the first of them."""
+    for record in event.get("Records", []):
+        payment_id: str | None = json.loads(record["body"]).get("payment_id")
+        return payment_id
+    return (event.get("pathParameters") or {}).get("payment_id")
+
+
+def _unfinished(books: invariants.Books) -> Iterator[datetime]:
+    """Since when each of them is, or from when it will be."""
+    for life in books.lives.values():
+        wishes = life.payment.metadata
+        if life.payment.status is Status.PROCESSING and wishes.get(SIMULATE) not in _ENDLESS:
+            yield life.payment.created_at
+        for refund in life.refunds.values():
+            is_open = refund.status is RefundStatus.PROCESSING
+            if is_open and wishes.get(SIMULATE_REFUND) not in _ENDLESS:
+                yield refund.created_at
+        for row in life.deliveries:
+            if row["state"] == "pending":
+                yield datetime.fromisoformat(row["dueAt"].partition("#")[0])
+
+
+def _found_after(age: timedelta) -> timedelta:
+    """How long until something so old is in a window of the sweeper's."""
+    window = _UNIT
+    while window <= age:
+        window *= 2
+    return window - age + timedelta(seconds=1)
+
+
+def _shown(outcome: Outcome) -> Any:
+    """Without what is another in each run: the ids of SQS's messages."""
+    answer = outcome.answer
+    if not isinstance(answer, dict):
+        return outcome.raised
+    failures = answer.get("batchItemFailures")
+    return answer.get("statusCode", answer) if failures is None else f"{len(failures)} failed"
+
+
+def _scheduled(at: datetime) -> dict[str, Any]:
+    """As EventBridge sends it."""
+    return {
+        "version": "0", "id": "1", "account": "000000000000", "region": "ca-central-1",
+        "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events",
+        "resources": [], "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }  # fmt: skip

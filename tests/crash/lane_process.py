@@ -1,0 +1,90 @@
+"""A lane, as a process of its own: it forks, and so it may have no threads."""
+
+import json
+import sys
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+
+from tests.crash.invocation import Clock, Conductor
+from tests.crash.lane import START, Lane
+
+_RECEIVES: Final = 3
+"""As infra/backend.yaml has it."""
+
+
+def main() -> None:
+    asked = json.loads(sys.argv[1])
+    answer, log = sys.stdout, Path(asked["log"])
+    with log.open("a") as file, redirect_stdout(file):
+        told = lived(asked, log)
+    json.dump(told, answer)
+
+
+def lived(asked: dict[str, Any], log: Path) -> dict[str, Any]:
+    """Chapters until there were faults enough, or a promise was broken."""
+    session = boto3.Session("local", "local", region_name="ca-central-1")
+    sqs = session.client("sqs", endpoint_url=asked["sqs"])
+    stage, queues = asked["stage"], _queues(sqs, asked["stage"])
+    conductor = Conductor(
+        dynamodb=asked["dynamodb"],
+        sqs=asked["sqs"],
+        queues=queues,
+        log=log,
+        clock=Clock(START),
+        stage=stage,
+    )
+    dynamodb = session.client("dynamodb", endpoint_url=asked["dynamodb"])
+    lane = Lane(conductor, dynamodb, sqs, queues, stage=stage, seed=asked["seed"])
+    number, broken = asked["chapter"] or 0, []
+    try:
+        lane.warm_up()
+        while True:
+            broken = lane.run(number)
+            told = f"{stage}: chapter {number}, {lane.tally.faults} faults"
+            print(told, file=sys.stderr, flush=True)
+            if broken or asked["chapter"] is not None or lane.tally.faults >= asked["faults"]:
+                break
+            number += 1
+    finally:
+        conductor.close()
+    is_shown = bool(broken) or asked["chapter"] is not None
+    return _told(lane) | {
+        "chapter": number,
+        "broken": broken,
+        "trace": lane.trace if is_shown else [],
+    }
+
+
+def _told(lane: Lane) -> dict[str, Any]:
+    """The tally, in what JSON has."""
+    told = asdict(lane.tally)
+    for counts in ("met", "calls"):
+        told[counts] = [[*key, count] for key, count in getattr(lane.tally, counts).items()]
+    return told
+
+
+def _queues(sqs: Any, stage: str) -> dict[str, str]:
+    """Both queues, each with the one for its dead letters."""
+    urls = {}
+    for name in ("webhooks", "deliveries"):
+        dead = urls[f"{name}-dlq"] = sqs.create_queue(QueueName=f"payflow-{name}-dlq-{stage}")[
+            "QueueUrl"
+        ]
+        about = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+        redrive = {
+            "deadLetterTargetArn": about["Attributes"]["QueueArn"],
+            "maxReceiveCount": _RECEIVES,
+        }
+        urls[name] = sqs.create_queue(
+            QueueName=f"payflow-{name}-{stage}",
+            Attributes={"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": "0"},
+        )["QueueUrl"]
+    return urls
+
+
+if __name__ == "__main__":
+    main()

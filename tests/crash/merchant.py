@@ -1,0 +1,144 @@
+"""What clients ask of the API, as they do it: with a key, and again until they are answered."""
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from chalicelib.model import FailureCode
+
+_DONE: Final = frozenset({200, 201})
+_LATER: Final = frozenset({"conflict", "unavailable", "rate_limited"})
+"""Refusals that ask to be tried again."""
+_RAILS: Final = (("eft", "CAD"), ("wire", "CAD"), ("ach", "USD"), ("ach", "CAD"))
+_ENDS: Final = (None, None, None, "completed", "completed", "completed", "pending", "error")
+
+
+class Wish(StrEnum):
+    """What a client wants."""
+
+    CREATE = "create"
+    REFUND = "refund"
+    CANCEL = "cancel"
+    RETURN = "return"
+
+
+_ROUTES: Final = {
+    Wish.CREATE: "/v1/payments",
+    Wish.REFUND: "/v1/payments/{payment_id}/refunds",
+    Wish.CANCEL: "/v1/payments/{payment_id}/cancel",
+    Wish.RETURN: "/v1/payments/{payment_id}/simulate_return",
+}
+
+
+@dataclass
+class Request:
+    """One thing that a client wants, however often it has to ask."""
+
+    wish: Wish
+    body: Mapping[str, Any] | None
+    payment_id: str | None = None
+    asked: int = 0
+    """How many times, answered or not."""
+    told: dict[str, Any] | None = None
+    """The first answer that ended it."""
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        return self.told is not None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.told is not None and self.told["statusCode"] in _DONE
+
+    @property
+    def key(self) -> str | None:
+        return None if self.body is None else self.body.get("idempotency_key")
+
+    def event(self) -> dict[str, Any]:
+        """For one more try."""
+        self.asked += 1
+        path = {"payment_id": self.payment_id} if self.payment_id else {}
+        return api_event("POST", _ROUTES[self.wish], self.body, **path)
+
+    def hear(self, answer: dict[str, Any] | None) -> None:
+        """Take what came back; None when nothing did."""
+        if answer is None:
+            return
+        status, body = answer["statusCode"], json.loads(answer["body"])
+        if status not in _DONE and body["code"] in _LATER:
+            if "Retry-After" not in answer["headers"]:
+                self.complaints.append(f"{status} {body['code']} without Retry-After")
+            return
+        if status >= 500:
+            self.complaints.append(f"{self.wish}: {status} {answer['body']}")
+        elif self.told is None or (status in _DONE and not self.succeeded):
+            self.told = answer
+            if status == 200 and self.key and self.asked == 1:
+                self.complaints.append(f"{self.wish}: 200 to the first request of a key")
+        elif self.key and self.succeeded:
+            self._compare(status, answer)
+
+    def _compare(self, status: int, answer: dict[str, Any]) -> None:
+        """Every answer to a key is the same, and one at most is that of who made it."""
+        assert self.told is not None
+        is_replay = answer["headers"].get("Idempotent-Replayed") == "true"
+        if answer["body"] != self.told["body"] or is_replay is not (status == 200):
+            self.complaints.append(f"{self.wish}: {answer} after {self.told}")
+        if status == 201:
+            if self.told["statusCode"] == 201:
+                self.complaints.append(f"{self.wish}: made twice, {answer} after {self.told}")
+            self.told = answer
+
+
+def payment(drawn: random.Random, key: str) -> Request:
+    rail, currency = drawn.choice(_RAILS)
+    ends = {"simulate": drawn.choice(_ENDS), "simulate_refund": drawn.choice(_ENDS)}
+    if drawn.random() < 0.1:
+        ends["simulate"] = f"failed:{FailureCode.ACCOUNT_CLOSED}"
+    body = {
+        "merchant": "Northern Lights Coffee",
+        "amount": str(Decimal(drawn.randint(1, 100_000)).scaleb(-2)),
+        "currency": currency,
+        "type": rail,
+        "idempotency_key": key,
+        "metadata": {name: wish for name, wish in ends.items() if wish},
+    }
+    return Request(Wish.CREATE, body)
+
+
+def refund(drawn: random.Random, paid: Mapping[str, Any], key: str) -> Request:
+    """Of all that is left, of a part, or of more than there is."""
+    cents = int(Decimal(str(paid["amount"])).scaleb(2))
+    amount = drawn.choice([None, drawn.randint(1, cents), max(1, cents // 2), cents + 1])
+    body: dict[str, Any] = {"idempotency_key": key}
+    if amount is not None:
+        body["amount"] = str(Decimal(amount).scaleb(-2))
+    return Request(Wish.REFUND, body, paid["id"])
+
+
+def api_event(method: str, resource: str, body: Any = None, **path: str) -> dict[str, Any]:
+    """As API Gateway sends it to a stage named `api`."""
+    return {
+        "resource": resource,
+        "httpMethod": method,
+        "path": resource.format(**path),
+        "headers": {"Content-Type": "application/json"},
+        "multiValueQueryStringParameters": None,
+        "pathParameters": path or None,
+        "stageVariables": None,
+        "requestContext": {
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "resourcePath": resource,
+            "httpMethod": method,
+            "path": "/api" + resource.format(**path),
+            "stage": "api",
+            "identity": {"sourceIp": "203.0.113.7"},
+        },
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }

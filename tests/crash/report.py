@@ -1,0 +1,148 @@
+"""What a run tells: on the screen, and as a page."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.crash.faults import WHAT, Fault
+
+FLOWS: Final = ("create", "process", "refund", "cancel", "return", "deliver", "sweep")
+_SUMS: Final = ("invocations", "chapters", "payments", "refunds", "webhooks", "dead_letters")
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What one lane tells of itself."""
+
+    lane: int
+    engine: str
+    broken: list[str]
+    trace: list[str]
+    chapter: int
+    met: Counter[tuple[str, str, str]]
+    """Faults, by flow, call and fault."""
+    calls: Counter[tuple[str, str]]
+    """All calls, by flow and name."""
+    sums: Mapping[str, int]
+    digest: str
+
+    @classmethod
+    def of(cls, lane: int, engine: str, told: Mapping[str, Any]) -> "Lived":
+        return cls(
+            lane=lane,
+            engine=engine,
+            broken=told["broken"],
+            trace=told["trace"],
+            chapter=told["chapter"],
+            met=Counter({(flow, call, fault): n for flow, call, fault, n in told["met"]}),
+            calls=Counter({(flow, call): n for flow, call, n in told["calls"]}),
+            sums={name: told[name] for name in _SUMS},
+            digest=told["digest"],
+        )
+
+    @property
+    def told(self) -> str:
+        sums = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.sums.items())
+        return f"{self.engine}: {self.met.total():,} faults; {sums}; digest {self.digest}"
+
+
+def summary(lived: Sequence[Lived], seed: str, seconds: float) -> str:
+    """For the screen: with the whole trace of a chapter that broke a promise."""
+    lines = []
+    for one in lived:
+        lines.append(one.told)
+        lines += [f"  BROKEN: {sentence}" for sentence in one.broken]
+        if one.broken:
+            again = f"SEED={seed} LANE={one.lane} CHAPTER={one.chapter}"
+            lines.append(f"  Again: make crash {again}. What happened:")
+        lines += [f"    {line}" for line in one.trace]
+    faults = sum(one.met.total() for one in lived)
+    verdict = "BROKEN" if any(one.broken for one in lived) else "every promise was kept"
+    each = 1000 * seconds / max(1, faults)
+    return "\n".join(
+        [*lines, f"{faults:,} faults in {seconds:.0f} s, {each:.0f} ms each: {verdict}"]
+    )
+
+
+def page(lived: Sequence[Lived], seed: str) -> str:
+    """For docs/: what met what, and how often."""
+    met, calls = Counter[tuple[str, str, str]](), Counter[tuple[str, str]]()
+    for one in lived:
+        met += one.met
+        calls += one.calls
+    broken = [sentence for one in lived for sentence in one.broken]
+    verdict = "Every promise was kept." if not broken else f"BROKEN: {'; '.join(broken)}"
+    return _PAGE.format(
+        seed=seed,
+        faults=f"{met.total():,}",
+        verdict=verdict,
+        lanes="\n".join(f"- {one.told}" for one in lived),
+        kinds="\n".join(_kinds(met)),
+        matrix="\n".join(_matrix(met, calls)),
+    )
+
+
+def _kinds(met: Counter[tuple[str, str, str]]) -> Iterator[str]:
+    for fault in Fault:
+        count = sum(n for (_, _, kind), n in met.items() if kind == fault)
+        yield f"| {fault} | {WHAT[fault]} | {count:,} |"
+
+
+def _matrix(met: Counter[tuple[str, str, str]], calls: Counter[tuple[str, str]]) -> Iterator[str]:
+    yield f"| Flow | Call | {' | '.join(Fault)} |"
+    yield f"|---|---|{'--:|' * len(Fault)}"
+    for flow in FLOWS:
+        for name in sorted(name for of, name in calls if of == flow):
+            counts = (met[flow, name, fault] for fault in Fault)
+            yield f"| {flow} | {name} | {' | '.join(str(n) if n else '' for n in counts)} |"
+
+
+_PAGE: Final = """# What crashes do to PayFlow
+
+Made by `make crash SEED={seed} FAULTS=… REPORT=docs/crash.md`; the same seed makes the same faults.
+
+{faults} faults. {verdict}
+
+{lanes}
+
+## How
+The app's own handlers run as Lambda runs them, each invocation in a process of its own (forked
+from one that has loaded everything), against a real DynamoDB engine and a real queue. A proxy
+stands between, and makes calls go wrong; it kills with SIGKILL and stops with SIGSTOP. One lane
+runs on the local stack's emulator, the other on AWS's DynamoDB Local. Time is the harness's own, so
+that leases, schedules and the sweeper's doublings pass in no time.
+
+A run is made of chapters, each drawn from its own seed. In a chapter's storm clients create,
+refund, cancel and return, ask again when they are not answered, and sometimes when they are;
+workers take batches; the sweeper sweeps; messages are lost and repeated; and nine invocations of
+ten have up to three faults before them. While a process stands still, others work on what it
+holds. In the calm that follows nothing goes wrong any more, time passes, and then it is checked
+that
+
+- every request has been answered, and nobody was answered twice differently,
+- each key has made one payment or refund, and what was acknowledged is there as it was told,
+- every payment and refund has ended once, but for those whose bank never decides, and a canceled
+  one was never given to the processor,
+- every change has exactly one event, and the last event tells what is,
+- refunds never add up to more than the payment, and to what the payment says,
+- the totals are what a recount comes to,
+- every outcome has reached each of two merchants (one of whom refuses a third of what comes),
+  signed, under one id,
+- five days later the sweeper reports exactly what has not ended,
+- a key makes a payment anew when its 24 hours are over,
+- no answer was a 500, and no function raised but the sweeper, for an outage.
+
+`make crash SEED=… LANE=… CHAPTER=…` lives through one chapter again and prints what happened in it.
+
+## What went wrong
+| Fault | | Times |
+|---|---|--:|
+{kinds}
+
+## Where
+How often each call of each flow met each of them. A call that AWS's client repeats counts anew; a
+fault that lasts over several calls counts once.
+
+{matrix}
+"""

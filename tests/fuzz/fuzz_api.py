@@ -1,0 +1,140 @@
+"""`make fuzz`: the API against its own document, by requests that schemathesis makes up.
+
+Two stacks of its own, one that asks for no key and one that does; in a run of a seed the same
+requests are made, as far as they do not hang on what was answered before. The processes of a
+stack can reach nothing but each other.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from chalicelib import openapi
+from tests.conftest import payflow
+from tests.engines import ROOT
+from tests.fuzz import CONFINED, FOLDER
+from tests.stack.conftest import Stack, request
+from tests.stack.test_access import make_key
+
+SEED: Final = os.environ.get("SEED") or "1"
+EXAMPLES: Final = os.environ.get("EXAMPLES") or "10"
+LONGEST_SECONDS: Final = 240 + 20 * int(EXAMPLES)
+"""Of one run: many times what it takes, so that it ends even if the stack hangs."""
+
+UNASKED: Final = {"GET /v1/openapi.json 200"}
+"""Where schemathesis has the document from: it leaves this operation out."""
+
+Fuzz = Callable[..., None]
+heard: Counter[str] = Counter()
+"""How often each operation gave each status, to those who may do everything."""
+
+
+@pytest.fixture(scope="module")
+def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """It has payments that can be refunded and returned: few made-up ones are completed."""
+    for stack in running(tmp_path_factory.mktemp("open"), "open"):
+        made = [stack.client.post(request(metadata={"simulate": "completed"})) for _ in range(20)]
+        for reply in made:
+            assert stack.client.settled(reply.json["id"])["status"] == "completed"
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def closed_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Its worker rests, so that what was created is still processing when it is canceled."""
+    for stack in running(tmp_path_factory.mktemp("closed"), "required"):
+        worker = stack.children()["infra.local.worker"]
+        worker.suspend()
+        yield stack
+        worker.resume()
+
+
+def running(state: Path, auth: str) -> Iterator[Stack]:
+    stack = Stack(state, PAYFLOW_AUTH=auth, **CONFINED)
+    try:
+        stack.wait_until_up()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def fuzz(stack: Stack, folder: Path, *options: str, key: str = "") -> Counter[str]:
+    """One run; fails with all that schemathesis found, and how to do it again."""
+    answers = folder / "answers.json"
+    command = [
+        sys.executable,
+        *("-m", "schemathesis.cli", "--config-file", str(FOLDER / "schemathesis.toml")),
+        *("run", f"{stack.local.api_url}/v1/openapi.json", "--no-color", "--continue-on-failure"),
+        *("--seed", SEED, "--max-examples", EXAMPLES, "--request-timeout", "20"),
+        *(("--header", f"Authorization: Bearer {key}") if key else ()),
+        *options,
+    ]
+    run = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={
+            **stack.local.environment(stack.env),
+            "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+            "PAYFLOW_FUZZ_HEARD": str(answers),
+            "PAYFLOW_FUZZ_KEY": key,
+            "PAYFLOW_FUZZ_ORIGIN": stack.local.dashboard_url,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST_SECONDS,
+    )
+    print(run.stdout[-100_000:], run.stderr[-10_000:])
+    assert run.returncode == 0, "what schemathesis found stands above"
+    return Counter(json.loads(answers.read_text()))
+
+
+def shown(answers: Counter[str]) -> set[str]:
+    """Those that succeeded; a preflight shows nothing."""
+    return {one for one in answers if one[-3:] < "300" and not one.startswith("OPTIONS")}
+
+
+def test_whatever_is_asked_of_an_open_stack_is_answered_as_the_document_says(
+    open_stack: Stack, tmp_path: Path
+) -> None:
+    # It asks nobody for a key; the document, which is one for all stages, says that keys are.
+    without = ("--exclude-checks", "ignored_auth", "--generation-with-security-parameters", "false")
+    heard.update(fuzz(open_stack, tmp_path, *without))
+
+
+def test_whatever_an_admin_asks_is_answered_as_the_document_says(
+    closed_stack: Stack, tmp_path: Path
+) -> None:
+    heard.update(fuzz(closed_stack, tmp_path, key=make_key(closed_stack, "admin")))
+
+
+def test_whatever_a_reader_asks_nothing_is_changed(closed_stack: Stack, tmp_path: Path) -> None:
+    phases = ("--phases", "fuzzing,stateful")
+    answers = fuzz(closed_stack, tmp_path, *phases, key=make_key(closed_stack, "read"))
+    assert {answer.partition(" ")[0] for answer in shown(answers)} == {"GET"}
+
+
+def test_whatever_is_asked_without_a_key_nothing_is_shown(
+    closed_stack: Stack, tmp_path: Path
+) -> None:
+    answers = fuzz(closed_stack, tmp_path, "--phases", "coverage")
+    assert shown(answers) == {"GET /v1/health 200"}
+
+
+def test_every_success_that_the_document_names_was_among_the_answers() -> None:
+    """Last: requests that are all refused would prove little."""
+    promised = {
+        f"{method.upper()} {path} {status}"
+        for path, methods in openapi.document(payflow.app)["paths"].items()
+        for method, operation in methods.items()
+        for status in operation["responses"]
+        if status < "300"
+    }
+    assert promised - UNASKED - set(heard) == set()

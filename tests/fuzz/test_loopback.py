@@ -1,0 +1,46 @@
+"""What fuzzing makes up stays on this machine, and within its own stack."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.engines import ROOT
+from tests.fuzz import CONFINED
+from tests.merchants import saying, serving
+
+SEND = """
+import sys
+from chalicelib.webhook_sender import Sender
+
+attempt = Sender(allows_private=True).send(sys.argv[1], b"{}", {})
+print(attempt.status, attempt.error)
+"""
+
+
+def what_comes_of(url: str, **ports: str) -> str:
+    """Of a webhook that is sent by a process whose stack has these ports."""
+    sender = subprocess.run(
+        [sys.executable, "-c", SEND, url],
+        cwd=ROOT,
+        env={**os.environ, **CONFINED, **ports},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return sender.stdout.strip()
+
+
+def test_a_made_up_url_leads_to_no_port_but_the_stacks_own() -> None:
+    with serving(saying(b"HTTP/1.1 204 No Content\r\n\r\n")) as port:
+        url = f"http://127.0.0.1:{port}/"
+        assert what_comes_of(url) == "None connection"
+        assert what_comes_of(url, PAYFLOW_SINK_PORT=str(port)) == "204 None"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/webhooks", "http://192.0.2.1/", "https://[2001:db8::1]/"]
+)
+def test_a_made_up_url_leads_nowhere_else(url: str) -> None:
+    assert what_comes_of(url) == "None dns"

@@ -1,0 +1,376 @@
+"""What must be true of all payments, whatever happened to them: as sentences about what is not.
+
+Pure functions over what lies in the tables and what clients and merchants were told. Each gives
+the broken promises that it finds, and none when there is nothing to say:
+
+    books = read(scan(dynamodb, payments_table), scan(dynamodb, idempotency_table))
+    assert not broken(books)                    at any moment, in the midst of everything
+    assert not unsettled(books)                 once all is done
+    assert not forgotten(books, bodies)         what clients were answered is there
+    assert not untold(books, received)          what happened has reached the merchant
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from chalicelib import store as store_module
+from chalicelib.idempotency import Record
+from chalicelib.model import (
+    TRANSITIONS,
+    Event,
+    Payment,
+    Refund,
+    RefundState,
+    RefundStatus,
+    Status,
+    Total,
+)
+from chalicelib.processor import SIMULATE, SIMULATE_REFUND
+from chalicelib.tables import decode
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Row = Mapping[str, Any]
+Broken = Iterator[str]
+
+_CHANGING: Final = frozenset(
+    {"status", "updated_at", "completed_at", "failure_code", "amount_refunded"}
+)
+"""The fields of a payment or refund that are not as they were when it was made."""
+_NOTHING: Final = (0, Decimal(0))
+_NEVER_SETTLED: Final = frozenset({"pending", "error"})
+
+
+@dataclass(frozen=True)
+class Life:
+    """A payment and all that belongs to it, as the table has it."""
+
+    payment: Payment
+    refunds: Mapping[str, Refund] = field(default_factory=dict)
+    story: list[Event] = field(default_factory=list)
+    """Oldest first."""
+    deliveries: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Books:
+    """Everything that the tables hold of payments."""
+
+    lives: Mapping[str, Life]
+    totals: list[Total]
+    records: list[Record]
+    halves: list[str]
+    """Partitions of payments without a payment."""
+
+    @property
+    def payments(self) -> list[Payment]:
+        return [life.payment for life in self.lives.values()]
+
+
+def scan(dynamodb: "DynamoDBClient", table: str) -> Iterator[Row]:
+    """One look at everything, as only a test may take it."""
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    for page in pages:
+        yield from map(decode, page["Items"])
+
+
+def read(rows: Iterable[Row], records: Iterable[Row] = ()) -> Books:
+    """The books, from the rows of the payments table and of the one of idempotency records."""
+    partitions: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        partitions[row["PK"]][row["SK"]] = row
+    of_payments = {key: found for key, found in partitions.items() if key.startswith("PAY#")}
+    lives = [_life(found) for found in of_payments.values() if "PAYMENT" in found]
+    return Books(
+        lives={life.payment.id: life for life in lives},
+        totals=[
+            store_module._total(dict(row))
+            for key, found in partitions.items()
+            if key.startswith("STATS#")
+            for row in found.values()
+        ],
+        records=[store_module._record(dict(row)) for row in records],
+        halves=[key for key, found in of_payments.items() if "PAYMENT" not in found],
+    )
+
+
+def _life(rows: Mapping[str, Row]) -> Life:
+    def under(prefix: str) -> list[dict[str, Any]]:
+        return [dict(rows[key]) for key in sorted(rows) if key.startswith(prefix)]
+
+    refunds = map(store_module._refund, under("REFUND#"))
+    return Life(
+        payment=store_module._payment(dict(rows["PAYMENT"])),
+        refunds={refund.id: refund for refund in refunds},
+        story=[store_module._event(row) for row in under("EVENT#")],
+        deliveries=[*under("DELIVERY#")],
+    )
+
+
+def broken(books: Books, endpoints: int = 1) -> list[str]:
+    """All that may be true at no moment, with so many `endpoints` that have wanted every event
+    since before the first payment.
+    """
+    return [*of_lives(books, endpoints), *totals(books), *keys(books)]
+
+
+def of_lives(books: Books, endpoints: int = 1) -> Broken:
+    """The same, of each payment by itself."""
+    for key in books.halves:
+        yield f"{key}: half a payment"
+    for payment_id, life in books.lives.items():
+        for sentence in (*money(life), *story(life), *deliveries(life, endpoints)):
+            yield f"{payment_id}: {sentence}"
+
+
+def money(life: Life) -> Broken:
+    """No more is refunded than was paid, and the payment's own sums are those of its refunds."""
+    payment, refunds = life.payment, life.refunds
+    is_open = payment.status is Status.COMPLETED
+    given = not_failed(refunds)
+    left = payment.amount - given if is_open else 0
+    if not payment.amount_refunded == given <= payment.amount:
+        yield f"{given} of {payment.amount} refunded, counted {payment.amount_refunded}"
+    if payment.refundable != left:
+        yield f"{left} is left to refund, and refundable {payment.refundable}"
+    if payment.refunds_processing != under_way(refunds):
+        yield f"{under_way(refunds)} refunds processing, counted {payment.refunds_processing}"
+    if under_way(refunds) and not is_open:
+        yield f"refunds processing of a payment that is {payment.status}"
+    if refunds and not (is_open or payment.status is Status.RETURNED):
+        yield f"refunds of a payment that is {payment.status}"
+
+
+def not_failed(refunds: Mapping[str, Refund]) -> Decimal:
+    alive = [one.amount for one in refunds.values() if one.status is not RefundStatus.FAILED]
+    return sum(alive, Decimal(0))
+
+
+def under_way(refunds: Mapping[str, Refund]) -> int:
+    return sum(one.status is RefundStatus.PROCESSING for one in refunds.values())
+
+
+def story(life: Life) -> Broken:
+    """Every change has exactly one event, and the last tells the state that is."""
+    payment, events = life.payment, life.story
+    told = Counter(
+        (event.type.value, event.data.refund and event.data.refund.id) for event in events
+    )
+    changes = Counter(_changes(life))
+    if told != changes:
+        yield f"events {sorted(map(str, told.elements()))}, changes {sorted(map(str, changes))}"
+    if [event.seq for event in events] != list(range(1, payment.version + 1)):
+        yield f"version {payment.version}, events {[event.seq for event in events]}"
+    if len({event.id for event in events}) != len(events):
+        yield "two events of one id"
+    moments = [event.created_at for event in events]
+    if moments != sorted(moments):
+        yield f"events out of time: {moments}"
+    if events:
+        yield from _last_event(events[-1], life)
+
+
+def _changes(life: Life) -> Iterator[tuple[str, str | None]]:
+    payment = life.payment
+    yield "payment.created", None
+    if payment.completed_at is not None:
+        yield "payment.completed", None
+    if payment.status not in {Status.PROCESSING, Status.COMPLETED}:
+        yield f"payment.{payment.status}", None
+    for refund in life.refunds.values():
+        yield "refund.created", refund.id
+        if refund.status is not RefundStatus.PROCESSING:
+            yield f"refund.{refund.status}", refund.id
+
+
+def _last_event(event: Event, life: Life) -> Broken:
+    payment, last = life.payment, event.data
+    if (last.status, last.failure_code) != (payment.status, payment.failure_code):
+        yield f"it is {payment.status} {payment.failure_code}, its last event says {last}"
+    if last.amount_refunded not in {None, payment.amount_refunded}:
+        yield f"{payment.amount_refunded} refunded, its last event says {last.amount_refunded}"
+    if last.refund is not None:
+        refund = life.refunds.get(last.refund.id)
+        if refund is None or last.refund != RefundState.of(refund):
+            yield f"its last event says {last.refund} of {refund}"
+
+
+def deliveries(life: Life, endpoints: int = 1) -> Broken:
+    """Every outcome has exactly one delivery to each endpoint, and it is of what happened."""
+    outcomes = {event.id: event for event in life.story if not event.type.endswith(".created")}
+    told = Counter(event_of(row) for row in life.deliveries)
+    for event_id in outcomes.keys() | told.keys():
+        if event_id not in outcomes:
+            yield f"a delivery of {event_id}, which is no outcome"
+        elif told[event_id] != endpoints:
+            yield f"{told[event_id]} deliveries of {event_id}, for {endpoints} endpoints"
+    for row in life.deliveries:
+        event = outcomes.get(event_of(row))
+        said = json.loads(row["payload"])["type"]
+        if event is not None and not row["type"] == said == event.type:
+            yield f"{event.id} is {event.type}, its delivery {row['type']}, its payload {said}"
+        is_pending = row["state"] == "pending"
+        if not is_pending == ("dueAt" in row) == ("due" in row):
+            yield f"the delivery of {event_of(row)} is {row['state']}, due {row.get('dueAt')}"
+
+
+def event_of(delivery: Row) -> str:
+    """The id of the event that is delivered, which is what is sent as `webhook-id`."""
+    event_id: str = delivery["SK"].split("#")[1]
+    return event_id
+
+
+def totals(books: Books) -> Broken:
+    """The totals are what a recount of the payments comes to."""
+    found: defaultdict[Any, tuple[int, Decimal]] = defaultdict(lambda: _NOTHING)
+    for total in books.totals:
+        count, volume = found[_kind(total)]
+        found[_kind(total)] = (count + total.count, volume + total.volume)
+    expected = {_kind(row): (row.count, row.volume) for row in recounted(books.payments)}
+    for kind in found.keys() | expected.keys():
+        (count, volume), (recount, amount) = found[kind], expected.get(kind, _NOTHING)
+        if (count, volume) != (recount, amount):
+            name = " ".join(kind)
+            yield f"totals of {name}: {count} of {volume}, recounted {recount} of {amount}"
+
+
+def _kind(total: Total) -> tuple[str, ...]:
+    return (str(total.day), total.currency, total.type, total.status)
+
+
+def recounted(payments: Iterable[Payment]) -> list[Total]:
+    """The rows that `payments` should have led to, counted one by one."""
+    counts: Counter[Any] = Counter()
+    volumes: defaultdict[Any, Decimal] = defaultdict(Decimal)
+    for payment in payments:
+        if payment.status is not Status.PROCESSING:
+            day = payment.created_at.astimezone(UTC).date()
+            key = (day, payment.currency, payment.type, payment.status)
+            counts[key] += 1
+            volumes[key] += payment.amount
+    return [
+        Total(day=d, currency=c, type=t, status=s, count=counts[d, c, t, s], volume=volumes[key])
+        for key in sorted(counts)
+        for d, c, t, s in [key]
+    ]
+
+
+def keys(books: Books) -> Broken:
+    """One payment a key, one refund a payment and key, and what the key remembers is it.
+
+    Of books within the 24 hours that a key is good for, and read without the records if not.
+    """
+    of_payments = Counter(payment.idempotency_key for payment in books.payments)
+    for key, count in of_payments.items():
+        if count > 1:
+            yield f"{count} payments of the key {key!r}"
+    made: dict[str, Payment | Refund] = {one.id: one for one in books.payments}
+    for life in books.lives.values():
+        made |= life.refunds
+        for key, count in Counter(one.idempotency_key for one in life.refunds.values()).items():
+            if count > 1:
+                yield f"{life.payment.id}: {count} refunds of the key {key!r}"
+    if books.records:
+        yield from _records(books.records, made)
+
+
+def _records(records: Iterable[Record], made: Mapping[str, Payment | Refund]) -> Broken:
+    remembered = Counter(record.resource_id for record in records)
+    for one in made:
+        if remembered[one] != 1:
+            yield f"{one}: {remembered[one]} idempotency records"
+    for record in records:
+        if record.resource_id not in made:
+            yield f"{record.resource_id}: a record of the key {record.key!r}, and nothing else"
+            continue
+        if not record.key.endswith(f"#{made[record.resource_id].idempotency_key}"):
+            yield f"{record.resource_id}: remembered under the key {record.key!r}"
+        yield from _differences(json.loads(record.response, parse_float=Decimal), made)
+
+
+def forgotten(books: Books, bodies: Iterable[str | bytes]) -> list[str]:
+    """What clients were given as made, by 201 or 200, and is not there or not the same."""
+    made: dict[str, Payment | Refund] = {one.id: one for one in books.payments}
+    for life in books.lives.values():
+        made |= life.refunds
+    return [
+        sentence
+        for body in bodies
+        for sentence in _differences(json.loads(body, parse_float=Decimal), made)
+    ]
+
+
+def _differences(told: Any, made: Mapping[str, Payment | Refund]) -> Broken:
+    """Between what was told of a payment or refund when it was made, and what is there."""
+    one = made.get(told["id"])
+    if one is None:
+        yield f"{told['id']}: acknowledged, and lost"
+        return
+    is_now = json.loads(one.model_dump_json(), parse_float=Decimal)
+    for name in told.keys() - _CHANGING:
+        if _plain(told[name]) != _plain(is_now[name]):
+            yield f"{one.id}: told {name} {told[name]!r}, it has {is_now[name]!r}"
+
+
+def _plain(value: Any) -> Any:
+    """Amounts are numbers in answers, and texts in a dump."""
+    return str(value) if isinstance(value, Decimal | int) else value
+
+
+def unsettled(books: Books) -> list[str]:
+    """What is still under way, but for what has asked to be for ever."""
+    return [
+        *(
+            f"{one.id} is processing"
+            for one in books.payments
+            if one.status is Status.PROCESSING and one.metadata.get(SIMULATE) not in _NEVER_SETTLED
+        ),
+        *(
+            f"{refund.id} of {life.payment.id} is processing"
+            for life in books.lives.values()
+            if life.payment.metadata.get(SIMULATE_REFUND) not in _NEVER_SETTLED
+            for refund in life.refunds.values()
+            if refund.status is RefundStatus.PROCESSING
+        ),
+    ]
+
+
+def wrongly_settled(books: Books) -> list[str]:
+    """What has asked never to be settled by its processor, and was."""
+    return [
+        f"{one.id} asked for {one.metadata[SIMULATE]}, and is {one.status}"
+        for one in books.payments
+        if one.metadata.get(SIMULATE) in _NEVER_SETTLED
+        and one.status not in {Status.PROCESSING, Status.CANCELED}
+    ]
+
+
+def untold(books: Books, received: Collection[str]) -> list[str]:
+    """Outcomes whose delivery says that the merchant has them and it has not, or the other way;
+    `received` are the ids of the webhooks that it took.
+    """
+    return [
+        f"{life.payment.id}: the delivery of {event_of(row)} is {row['state']}, "
+        f"and the merchant has {'' if event_of(row) in received else 'not '}taken it"
+        for life in books.lives.values()
+        for row in life.deliveries
+        if (row["state"] == "delivered") is not (event_of(row) in received)
+    ]
+
+
+def steps(before: Life, after: Life) -> Broken:
+    """No final state was left but for one that may follow, and no refund is gone."""
+    was, is_now = before.payment.status, after.payment.status
+    if was is not is_now and is_now not in TRANSITIONS[was]:
+        yield f"{before.payment.id}: from {was} to {is_now}"
+    for refund_id, refund in before.refunds.items():
+        if refund.status is not RefundStatus.PROCESSING and after.refunds.get(refund_id) != refund:
+            yield f"{refund_id}: {refund} became {after.refunds.get(refund_id)}"
+        elif refund_id not in after.refunds:
+            yield f"{refund_id}: gone"

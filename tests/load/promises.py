@@ -1,0 +1,291 @@
+"""What must be true when all is done: clients, merchants, tables, queues and logs agree.
+
+Each check gives sentences about what is not so, as those of tests/invariants.py, and there are no
+sentences when there is nothing to say. Of a stack that ran before, what others made is left out,
+and so is what only the whole can tell: totals, lists, unknown dead letters.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from chalicelib.processor import SIMULATE, SIMULATE_REFUND
+from chalicelib.queue_jobs import Deliver, SettlePayment, SettleRefund, decode
+from chalicelib.store import Store
+from chalicelib.sweeper import _walked
+from chalicelib.tables import EARLIEST, LATEST
+from tests.invariants import (
+    Books,
+    Life,
+    forgotten,
+    keys,
+    of_lives,
+    read,
+    recounted,
+    scan,
+    totals,
+    unsettled,
+    untold,
+    wrongly_settled,
+)
+from tests.load.ledger import Effect, Ledger
+from tests.load.stack import Stack
+
+Broken = Iterator[str]
+_WORKERS_MAY_RETRY: Final = ("Conflict:", "PaymentMoved:", "Unavailable:")
+_MEANT: Final = "SimulatedOutage:"
+
+
+@dataclass
+class Found:
+    """The books of the run, and what the merchant got."""
+
+    books: Books
+    received: Sequence[dict[str, Any]] = ()
+
+    @property
+    def pending_deliveries(self) -> list[str]:
+        return [
+            row["SK"]
+            for life in self.books.lives.values()
+            for row in life.deliveries
+            if row["state"] == "pending"
+        ]
+
+
+@dataclass
+class Said:
+    """What the API's and the worker's logs hold that is no request and no success."""
+
+    wrong: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    hints_resent: int = 0
+
+
+def look(stack: Stack, run: str, endpoint_id: str) -> Found:
+    """Read both tables, whole, as only a test may; `run` is a part of every key."""
+    rows = list(scan(stack.dynamodb, stack.payments_table))
+    records = list(scan(stack.dynamodb, stack.idempotency_table))
+    prefix = f"load-{run}-"
+    partitions = {
+        row["PK"]
+        for row in rows
+        if row["SK"] == "PAYMENT" and row["idempotencyKey"].startswith(prefix)
+    }
+    own = [
+        row
+        for row in rows
+        if row["PK"] in partitions
+        and not (row["SK"].startswith("DELIVERY#") and not row["SK"].endswith(endpoint_id))
+    ]
+    if stack.is_ours:  # then nothing there is anybody else's
+        own = rows
+    return Found(read(own, (row for row in records if prefix in row["idempotencyKey"])))
+
+
+def broken_promises(stack: Stack, ledger: Ledger, found: Found) -> list[str]:
+    """Of everything but what was answered, what is in the logs, and what the API reads back."""
+    return [
+        *of_lives(found.books),
+        *(totals(found.books) if stack.is_ours else ()),
+        *keys(found.books),
+        *unsettled(found.books),
+        *wrongly_settled(found.books),
+        *told_otherwise(ledger, found.books),
+        *not_asked_for(ledger, found.books),
+        *seen_otherwise(ledger, found.books),
+        *told_to_merchants(found),
+        *unfindable(stack, found.books),
+        *dead_letters(stack, found.books),
+    ]
+
+
+def told_otherwise(ledger: Ledger, books: Books) -> Broken:
+    """One key had one answer, and what it told of is there as it was told and asked for."""
+    for effect in ledger.effects.values():
+        key = effect.request.makes
+        if not effect.is_certain:
+            yield f"key {key}: sent {effect.sent} times, and never answered"
+        if len(set(effect.bodies)) > 1:
+            yield f"key {key}: {len(set(effect.bodies))} different answers"
+        if effect.made > 1:
+            yield f"key {key}: {effect.made} answers of 201"
+        if effect.bodies:
+            yield from _not_as_asked(effect)
+    bodies = {body for effect in ledger.effects.values() for body in effect.bodies}
+    yield from forgotten(books, bodies)
+
+
+def _not_as_asked(effect: Effect) -> Broken:
+    told = json.loads(effect.bodies[0], parse_float=Decimal)
+    for name, asked in (effect.request.body or {}).items():
+        if str(told[name]) != str(asked):
+            yield f"{told['id']}: asked for {name} {asked!r}, told {told[name]!r}"
+
+
+def not_asked_for(ledger: Ledger, books: Books) -> Broken:
+    """What is there was asked for, so; and what was refused for good is not there."""
+    for life in books.lives.values():
+        for payment_id, one in [(None, life.payment), *((life.payment.id, r) for r in _of(life))]:
+            effect = ledger.effects.get((payment_id, one.idempotency_key))
+            if effect is None:
+                yield f"{one.id}: nobody asked for the key {one.idempotency_key!r}"
+            elif not effect.bodies and effect.refusals and effect.sent == 1:
+                yield f"{one.id}: is there, and was refused: {effect.refusals}"
+            elif effect.request.body and "amount" in effect.request.body:
+                asked = Decimal(effect.request.body["amount"])
+                if asked != one.amount:
+                    yield f"{one.id}: asked for {asked}, it is of {one.amount}"
+
+
+def _of(life: Life) -> Iterable[Any]:
+    return life.refunds.values()
+
+
+def seen_otherwise(ledger: Ledger, books: Books) -> Broken:
+    """What a client once saw as final stayed so, but for a bank's late return."""
+    for payment_id, seen in ledger.statuses.items():
+        life = books.lives.get(payment_id)
+        if life is None:
+            yield f"{payment_id}: was read, and is not there"
+            continue
+        status = life.payment.status.value
+        before = {"processing", status} | ({"completed"} if status == "returned" else set())
+        if not set(seen) <= before:
+            yield f"{payment_id}: was seen as {seen}, and is {status}"
+
+
+def told_to_merchants(found: Found) -> Broken:
+    """Every outcome has arrived, signed, under one id; and nothing else has."""
+    ids: dict[str, set[str]] = {}
+    for one in found.received:
+        if not one["verified"]:
+            yield f"webhook {one['webhook_id']}: its signature does not verify"
+        ids.setdefault(one["body"], set()).add(str(one["webhook_id"]))
+    for body, under in ids.items():
+        if len(under) > 1:
+            yield f"{body[:200]}: arrived under {len(under)} ids"
+    verified = {one["webhook_id"] for one in found.received if one["verified"]}
+    yield from untold(found.books, verified)
+    events = {event.id for life in found.books.lives.values() for event in life.story}
+    for webhook_id in verified - events:
+        yield f"webhook {webhook_id}: tells of no event"
+
+
+def unfindable(stack: Stack, books: Books) -> Broken:
+    """What is processing is where the sweeper asks for it, and nothing else of ours is."""
+    store = Store(
+        stack.dynamodb,
+        payments_table=stack.payments_table,
+        idempotency_table=stack.idempotency_table,
+    )
+    payments = {entry.payment_id for entry in _walked(store.processing, EARLIEST, LATEST)}
+    refunds = {entry.refund_id for entry in _walked(store.processing_refunds, EARLIEST, LATEST)}
+    statuses: dict[str, str] = {}
+    for life in books.lives.values():
+        statuses[life.payment.id] = life.payment.status
+        statuses |= {refund.id: refund.status for refund in life.refunds.values()}
+    for one, status in statuses.items():
+        if (status == "processing") is not (one in payments | refunds):
+            yield f"{one}: is {status}, unlike in the index that the sweeper asks"
+
+
+def dead_letters(stack: Stack, books: Books) -> Broken:
+    """Only what has asked for a processor that breaks has ended there."""
+    for queue in ("webhooks", "deliveries"):
+        for body in stack.dead_letters(queue):
+            if (stack.is_ours or _is_of(body, books)) and not _asked_for_an_error(body, books):
+                yield f"dead letter queue of {queue}: {body}"
+
+
+def _is_of(body: str, books: Books) -> bool:
+    return any(payment_id in body for payment_id in books.lives)
+
+
+def _asked_for_an_error(body: str, books: Books) -> bool:
+    match decode(body):
+        case SettlePayment(payment_id):
+            name = SIMULATE
+        case SettleRefund(payment_id, _):
+            name = SIMULATE_REFUND
+        case Deliver():
+            return False
+    life = books.lives.get(payment_id)
+    return life is not None and life.payment.metadata.get(name) == "error"
+
+
+def stats_otherwise(answer: Any, books: Books) -> Broken:
+    """What GET /v1/stats counts of today and yesterday is what a recount comes to."""
+    told = {_kind(row): (row["count"], row["volume"]) for row in answer["rows"]}
+    recount = {
+        (str(row.day), str(row.currency), str(row.type), str(row.status)): (row.count, row.volume)
+        for row in recounted(books.payments)
+    }
+    for kind in told.keys() | recount.keys():
+        if told.get(kind) != recount.get(kind):
+            yield f"/v1/stats of {' '.join(kind)}: {told.get(kind)}, recounted {recount.get(kind)}"
+
+
+def _kind(row: Any) -> tuple[str, str, str, str]:
+    return (row["day"], row["currency"], row["type"], row["status"])
+
+
+def listed_otherwise(ids: Sequence[str], books: Books) -> Broken:
+    """The list, walked by its cursors, has every payment once, and no other."""
+    for payment_id, count in Counter(ids).items():
+        if count > 1:
+            yield f"{payment_id}: is listed {count} times"
+    for payment_id in set(ids) ^ books.lives.keys():
+        is_there = payment_id in books.lives
+        yield f"{payment_id}: {'is' if is_there else 'is not'} there, unlike in the list"
+
+
+def overslept(found: Found, said: Said, now: datetime, unit: timedelta) -> Broken:
+    """The sweeper has sent again the hints of what a bank has long left undecided."""
+    long_ago = now - 4 * unit
+    waiting = [
+        one
+        for one in found.books.payments
+        if one.status == "processing" and one.created_at < long_ago
+    ]
+    if waiting and not said.hints_resent:
+        yield f"{len(waiting)} payments wait for their banks, and the sweeper sent no hint again"
+
+
+def said_in_logs(stack: Stack, since_ms: int) -> Said:
+    """A trace in the API's log is a bug. A worker may fail, and try again, where that is meant."""
+    said = Said()
+    for line in _lines(stack.local.log_of("infra.local.server"), since_ms, said):
+        if "trace" in line or "Traceback" in str(line):
+            said.wrong.append(f"the API's log: {line}")
+        elif line.get("kind") == "hint_lost":
+            said.counts["hints lost by the API, found by the sweeper"] += 1
+    for line in _lines(stack.local.log_of("infra.local.worker"), since_ms, said):
+        said.hints_resent += line.get("HintsResent", 0)
+        error = str(line.get("error", ""))
+        if line.get("kind") in {"poll_failed", "sweep_failed"}:
+            said.counts[f"{line['kind']} ({error.split(':')[0]}), tried again"] += 1
+        elif error.startswith(_MEANT):
+            said.counts["processor broken, as asked"] += 1
+        elif line.get("kind") == "message_failed" and error.startswith(_WORKERS_MAY_RETRY):
+            said.counts[f"messages put back ({error.split(':')[0]})"] += 1
+        elif "trace" in line:
+            said.wrong.append(f"the worker's log: {line}")
+    return said
+
+
+def _lines(file: Path, since_ms: int, said: Said) -> Iterator[dict[str, Any]]:
+    with file.open(errors="replace") as log:
+        for text in log:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                said.wrong.append(f"{file.name}: {text.rstrip()}")
+                continue
+            if line.get("time_ms", line.get("_aws", {}).get("Timestamp", since_ms)) >= since_ms:
+                yield line

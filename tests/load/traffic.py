@@ -1,0 +1,280 @@
+"""What is asked for, and how often: traffic as a company's shops and desks make it.
+
+Of a hundred requests about a third write. Shops create payments, and poll them until they have an
+outcome; one in ten creates is sent more than once, as buttons are pressed twice and answers are
+lost on the way. Desks look at lists, at one payment's story and, rarely, at the totals; they
+refund, mostly a part, sometimes too much; they cancel, mostly too late. Some get it wrong.
+
+Most payments are left to the simulator's chance (85 % complete); a few have a bank that never
+decides, one that breaks, one that takes its time, and one that refuses.
+
+The totals are asked for by two days, not by the thirty of the dashboard's overview: that is 480
+reads, which DynamoDB does at once and an emulator one by one, and nothing else would be measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any, Final
+
+from infra.seed import MERCHANTS, WEIGHTS
+from tests.load.connections import Answer
+from tests.load.ledger import Operation, Request
+
+MIXED: Final = {
+    "create": 24,
+    "create_twice_at_once": 2,
+    "create_again": 3,
+    "reuse_a_key": 2,
+    "create_badly": 3,
+    "get": 28,
+    "get_nothing": 1,
+    "list_newest": 6,
+    "list_of_a_status": 4,
+    "list_further": 4,
+    "read_events": 5,
+    "read_deliveries": 1,
+    "read_stats": 1,
+    "cancel": 4,
+    "refund_all": 2,
+    "refund_a_part": 5,
+    "refund_too_much": 2,
+    "refund_again": 1,
+    "give_back": 2,
+}
+"""Parts of a hundred."""
+
+BUSINESS: Final = {
+    "create": 86,
+    "create_again": 2,
+    "get": 6,
+    "refund_all": 1,
+    "refund_a_part": 3,
+    "cancel": 2,
+}
+"""Payments above all: what hours of business leave to be settled, refunded and told."""
+
+_WISHES: Final = {None: 940, "failed:insufficient_funds": 30, "slow:0.2": 15, "pending": 10}
+_WISHES_AND_OUTAGES: Final = {**_WISHES, "error": 5}
+_BAD_BODIES: Final = (
+    b'{"merchant": "Northern Lights Coffee", "amount": ',
+    b'{"merchant": " ", "amount": -1, "currency": "EUR", "type": "cash", "idempotency_key": "x"}',
+    b'{"merchant": "A", "amount": 10.005, "currency": "CAD", "type": "eft", '
+    b'"idempotency_key": "too-many-decimals"}',
+    b'{"amount": 1, "amount": 2}',
+    b"[]",
+    b'{"merchant": "A", "amount": 1e999, "currency": "CAD", "type": "eft", '
+    b'"idempotency_key": "more-than-there-is"}',
+)
+_RECENT: Final = 20
+"""How far back a look goes, in payments, on average."""
+
+Expected = frozenset[str]
+_MADE: Final = Expected({"201"})
+_MADE_OR_REPLAYED: Final = Expected({"200", "201"})
+_READ: Final = Expected({"200"})
+_REFUND_REFUSALS: Final = Expected({"409 payment_not_refundable", "422 refund_exceeds_payment"})
+
+
+@dataclass
+class Traffic:
+    """The clients of one run: what they know, and what they do next. The same seed does the same
+    as far as the answers are the same.
+    """
+
+    run: str
+    """Unique: part of every key."""
+    seed: int
+    random: Random = field(init=False)
+    made: list[tuple[str, Request]] = field(default_factory=list)
+    """Payments that were acknowledged: their ids, and the requests that made them."""
+    completed: list[Any] = field(default_factory=list)
+    """Payments that were seen to be."""
+    refunds: list[Request] = field(default_factory=list)
+    """Those that were acknowledged."""
+    cursors: list[str] = field(default_factory=list)
+    _number: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+
+    def next(self, mix: Mapping[str, int]) -> list[Request]:
+        """One request, or two that are sent at the same moment."""
+        (kind,) = self.random.choices(list(mix), list(mix.values()))
+        requests: list[Request] | None = getattr(self, f"_{kind}")()
+        return self._create() if requests is None else requests
+
+    def learn(self, request: Request, answer: Answer) -> None:
+        """From an answer that was served."""
+        if answer.status >= 400:
+            return
+        if request.operation is Operation.CREATE:
+            self.made.append((answer.json["id"], request))
+        elif request.operation is Operation.REFUND and answer.status == 201:
+            self.refunds.append(request)
+        elif request.operation is Operation.GET and answer.json["status"] == "completed":
+            self.completed.append(answer.json)
+        elif request.operation is Operation.LIST and answer.json["next_cursor"]:
+            self.cursors = [*self.cursors[-20:], f"{request.path} {answer.json['next_cursor']}"]
+
+    def _create(self) -> list[Request]:
+        return [_create(self._payment(), _MADE)]
+
+    def _create_twice_at_once(self) -> list[Request]:
+        return [_create(self._payment(), _MADE_OR_REPLAYED)] * 2
+
+    def _create_again(self) -> list[Request] | None:
+        if not self.made:
+            return None
+        _, request = self.random.choice(self.made)
+        return [_create(request.body or {}, _READ, Operation.REPLAY)]
+
+    def _reuse_a_key(self) -> list[Request] | None:
+        if not self.made:
+            return None
+        _, request = self.random.choice(self.made)
+        other = self._payment() | {"idempotency_key": request.makes, "description": "another"}
+        expected = Expected({"422 idempotency_key_reused"})
+        return [_ask("POST", "/v1/payments", Operation.REFUSED, expected, body=other)]
+
+    def _create_badly(self) -> list[Request]:
+        raw = self.random.choice(_BAD_BODIES)
+        expected = Expected({"400 validation_failed", "400 malformed_json"})
+        return [_ask("POST", "/v1/payments", Operation.REFUSED, expected, raw=raw)]
+
+    def _get(self) -> list[Request] | None:
+        return self._look("", Operation.GET)
+
+    def _get_nothing(self) -> list[Request]:
+        path = f"/v1/payments/PAY-{self.random.randrange(10**25):026}"
+        return [_ask("GET", path, Operation.REFUSED, Expected({"404 not_found"}))]
+
+    def _list_newest(self) -> list[Request]:
+        return [_ask("GET", "/v1/payments?limit=20", Operation.LIST, _READ)]
+
+    def _list_of_a_status(self) -> list[Request]:
+        status = self.random.choice(["processing", "completed", "failed", "canceled", "returned"])
+        return [_ask("GET", f"/v1/payments?limit=20&status={status}", Operation.LIST, _READ)]
+
+    def _list_further(self) -> list[Request] | None:
+        if not self.cursors:
+            return None
+        path, _, cursor = self.random.choice(self.cursors).partition(" ")
+        path = f"{path.partition('&cursor=')[0]}&cursor={cursor}"
+        return [_ask("GET", path, Operation.LIST, _READ)]
+
+    def _read_events(self) -> list[Request] | None:
+        return self._look("/events", Operation.EVENTS)
+
+    def _read_deliveries(self) -> list[Request] | None:
+        return self._look("/deliveries", Operation.EVENTS)
+
+    def _read_stats(self) -> list[Request]:
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        return [_ask("GET", f"/v1/stats?from={yesterday}", Operation.STATS, _READ)]
+
+    def _cancel(self) -> list[Request] | None:
+        if not self.made:
+            return None
+        path = f"/v1/payments/{self.made[-1][0]}/cancel"
+        expected = _READ | {"409 payment_not_cancelable"}
+        return [_ask("POST", path, Operation.CANCEL, expected, body={})]
+
+    def _refund_all(self) -> list[Request] | None:
+        return self._refund(None, _MADE | _REFUND_REFUSALS)
+
+    def _refund_a_part(self) -> list[Request] | None:
+        share = Decimal(self.random.randrange(1, 60)) / 100
+        return self._refund(share, _MADE | _REFUND_REFUSALS)
+
+    def _refund_too_much(self) -> list[Request] | None:
+        return self._refund(Decimal(2), _REFUND_REFUSALS | {"400 validation_failed"})
+
+    def _refund(self, share: Decimal | None, expected: Expected) -> list[Request] | None:
+        if not self.completed:
+            return None
+        payment = self.random.choice(self.completed)
+        body: dict[str, Any] = {"idempotency_key": self._key("refund")}
+        if share is not None:
+            body["amount"] = str(max(payment["amount"] * share, Decimal("0.01")).quantize(_CENT))
+        path = f"/v1/payments/{payment['id']}/refunds"
+        makes = body["idempotency_key"] if "201" in expected else None
+        return [
+            _ask(
+                "POST",
+                path,
+                Operation.REFUND,
+                expected,
+                body=body,
+                payment_id=payment["id"],
+                makes=makes,
+            )
+        ]
+
+    def _refund_again(self) -> list[Request] | None:
+        if not self.refunds:
+            return None
+        first = self.random.choice(self.refunds)
+        return [
+            _ask(
+                "POST",
+                first.path,
+                Operation.REPLAY,
+                _READ,
+                body=first.body,
+                payment_id=first.payment_id,
+                makes=first.makes,
+            )
+        ]
+
+    def _give_back(self) -> list[Request] | None:
+        if not self.completed:
+            return None
+        payment = self.completed.pop(self.random.randrange(len(self.completed)))
+        path = f"/v1/payments/{payment['id']}/simulate_return"
+        expected = _READ | {"409 payment_not_returnable"}
+        return [_ask("POST", path, Operation.CANCEL, expected, body={})]
+
+    def _look(self, below: str, operation: Operation) -> list[Request] | None:
+        if not self.made:
+            return None
+        back = int(self.random.expovariate(1 / _RECENT))
+        payment_id, _ = self.made[max(0, len(self.made) - 1 - back)]
+        return [_ask("GET", f"/v1/payments/{payment_id}{below}", operation, _READ)]
+
+    def _payment(self) -> dict[str, Any]:
+        (merchant,) = self.random.choices(MERCHANTS, WEIGHTS)
+        amount = max(min(merchant.typical * self.random.lognormvariate(0, 0.6), 999_999), 1)
+        (wish,) = self.random.choices(list(_WISHES_AND_OUTAGES), list(_WISHES_AND_OUTAGES.values()))
+        (refund_wish,) = self.random.choices(list(_WISHES), list(_WISHES.values()))
+        wishes = {"simulate": wish, "simulate_refund": refund_wish}
+        return {
+            "merchant": merchant.name,
+            "amount": str(Decimal(amount).quantize(_CENT)),
+            "currency": merchant.currency,
+            "type": merchant.type,
+            "idempotency_key": self._key("payment"),
+            "metadata": {name: one for name, one in wishes.items() if one},
+        }
+
+    def _key(self, what: str) -> str:
+        self._number += 1
+        return f"load-{self.run}-{what}-{self._number:07}"
+
+
+_CENT: Final = Decimal("0.01")
+
+
+def _create(
+    body: dict[str, Any], expected: Expected, operation: Operation = Operation.CREATE
+) -> Request:
+    key = body["idempotency_key"]
+    return _ask("POST", "/v1/payments", operation, expected, body=body, makes=key)
+
+
+def _ask(
+    method: str, path: str, operation: Operation, expected: Expected, **fields: Any
+) -> Request:
+    return Request(operation, method, path, expected, **fields)

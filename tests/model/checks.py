@@ -1,0 +1,239 @@
+"""What TLC is asked: which module, within which bounds, and what has to hold.
+
+Guarantee: each rule that a module can leave out has a check here that expects the property which
+is broken by that; so no property is one that nothing can break.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+THE_CODE: Final = "nothing"
+"""What is left out of a model that is as the code is."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One run of TLC. `bounds` are the constants' values, as a TLC configuration has them."""
+
+    name: str
+    module: str
+    bounds: Mapping[str, str]
+    invariants: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    """Properties of single steps."""
+    ends: tuple[str, ...] = ()
+    """Properties of whole behaviours; asked of them, what is symmetric is not left out."""
+    broken: str = THE_CODE
+
+    @property
+    def expected(self) -> str | None:
+        """The property that TLC must find broken."""
+        asked = self.invariants + self.steps + self.ends
+        return None if self.broken == THE_CODE else asked[0]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A module, its safety properties, and small bounds in which its broken rules show: for what
+    happens at last, with what is `alone` instead.
+    """
+
+    module: str
+    invariants: tuple[str, ...]
+    small: Mapping[str, str]
+    alone: Mapping[str, str]
+    steps: tuple[str, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """What can be left out, and the property that this breaks."""
+    shown_in: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Other bounds, for rules that do not show in the small ones."""
+
+    def holds(self, name: str, **bounds: str) -> Check:
+        """Every safety property."""
+        return Check(name, self.module, {**self.small, **bounds}, self.invariants, steps=self.steps)
+
+    def ends(self, name: str, *properties: str, **bounds: str) -> Check:
+        return Check(name, self.module, {**self.small, **bounds}, ends=properties)
+
+    def broken_checks(self) -> list[Check]:
+        return [self._broken(rule, asked) for rule, asked in self.rules.items()]
+
+    def _broken(self, rule: str, asked: str) -> Check:
+        kinds = {
+            "invariants": (asked,) if asked in self.invariants else (),
+            "steps": (asked,) if asked in self.steps else (),
+        }
+        if not any(kinds.values()):
+            kinds["ends"] = (asked,)
+        wider = self.alone if "ends" in kinds else self.shown_in.get(rule, {})
+        bounds = {**self.small, **wider}
+        return Check(f"without {rule}", self.module, bounds, broken=rule, **kinds)
+
+
+CREATE: Final = Protocol(
+    "Create",
+    invariants=(
+        "OnePaymentAKey",
+        "OneEventAChange",
+        "RecordHasItsPayment",
+        "HintIsOfWhatIsCommitted",
+        "AnswerIsTrue",
+        "RecordCountsForItsWindow",
+        "NobodyRepeatsHimself",
+    ),
+    small={
+        "Clients": "{c1, c2}",
+        "Bodies": "{a, b}",
+        "Faults": "1",
+        "Window": "2",
+        "Horizon": "2",
+        "TokenHonoured": "FALSE",
+    },
+    alone={"Clients": "{c1}", "Bodies": "{a}", "Horizon": "0"},
+    rules={
+        "NoRecordCondition": "OnePaymentAKey",
+        "PaymentAfterwards": "RecordHasItsPayment",
+        "HintBeforeCommit": "HintIsOfWhatIsCommitted",
+        "IgnoreExpiry": "RecordCountsForItsWindow",
+        "OwnRecordIsAnothers": "NobodyRepeatsHimself",
+        "NoSweeper": "EveryPaymentIsSettled",
+    },
+)
+
+SETTLE: Final = Protocol(
+    "Settle",
+    invariants=(
+        "OneEventAChange",
+        "OneTerminalState",
+        "EveryOutcomeHasItsDeliveries",
+        "TotalsAreARecount",
+        "ClaimedIsNeverCanceled",
+        "CanceledIsNeverAskedAbout",
+        "OutcomeIsTheProcessors",
+        "CancelIsTrue",
+    ),
+    steps=("FinalStaysFinal",),
+    small={
+        "Payments": "{p1}",
+        "Workers": "{w1, w2}",
+        "Cancelers": "{k1}",
+        "Faults": "1",
+        "Pendings": "1",
+    },
+    alone={"Workers": "{w1}"},
+    rules={
+        "NoVersionCheck": "OneTerminalState",
+        "NoClaim": "CanceledIsNeverAskedAbout",
+        "CancelIgnoresClaim": "ClaimedIsNeverCanceled",
+        "CountedAfterwards": "TotalsAreARecount",
+        "ToldAfterwards": "EveryOutcomeHasItsDeliveries",
+        "GuessTheUnknown": "OutcomeIsTheProcessors",
+        "NoSweeper": "EveryPaymentIsSettled",
+    },
+)
+
+REFUND: Final = Protocol(
+    "Refund",
+    invariants=(
+        "NeverMoreThanWasPaid",
+        "RefundedIsTheSum",
+        "OneEventAChange",
+        "OneTerminalState",
+        "OneRefundAKey",
+        "NothingIsProcessingOnceReturned",
+        "TotalsAreARecount",
+        "OutcomeIsTheProcessors",
+        "NothingIllegalIsTried",
+        "AnswerIsTrue",
+        "RetryGetsTheFirstAnswer",
+    ),
+    small={
+        "Clients": "{c1, c2}",
+        "Keys": "{k1, k2}",
+        "Wants": "{0, 1}",
+        "Workers": "{w1}",
+        "Amount": "2",
+        "Faults": "1",
+        "Pendings": "0",
+    },
+    alone={"Clients": "{c1}", "Keys": "{k1}"},
+    rules={
+        "NoVersionCheck": "NeverMoreThanWasPaid",
+        "NoRecordCondition": "OneRefundAKey",
+        "RefusalOutranksRecord": "RetryGetsTheFirstAnswer",
+        "FailedKeepsItsAmount": "RefundedIsTheSum",
+        "RefundIsNotCompared": "OneEventAChange",
+        "ReturnDoesNotWait": "NothingIsProcessingOnceReturned",
+        "ReturnedIsABug": "NothingIllegalIsTried",
+        "NoSweeper": "EveryRefundIsSettled",
+    },
+    shown_in={
+        "RefundIsNotCompared": {"Workers": "{w1, w2}", "Faults": "0"},
+        "ReturnedIsABug": {"Workers": "{w1, w2}", "Faults": "0"},
+    },
+)
+
+DELIVERY: Final = Protocol(
+    "Delivery",
+    invariants=(
+        "AtMostOneInItsLease",
+        "AtMostOneAtWork",
+        "DeliveredWasAccepted",
+        "PendingIsFindable",
+        "FailedForAReason",
+        "AttemptsAreBounded",
+    ),
+    steps=("OnlyTheClaimantEndsIt",),
+    small={
+        "Workers": "{w1, w2}",
+        "Lease": "2",
+        "Delay": "1",
+        "MaxAttempts": "2",
+        "Answers": '{"ok", "bad", "gone"}',
+        "Faults": "1",
+        "Replays": "1",
+        "Moves": "0",
+        "WorkersStop": "FALSE",
+    },
+    alone={"Workers": "{w1}"},
+    rules={
+        "ClaimBeforeItIsDue": "AtMostOneInItsLease",
+        "ClaimWithoutLease": "AtMostOneInItsLease",
+        "NoFence": "OnlyTheClaimantEndsIt",
+        "RecordBeforeSending": "DeliveredWasAccepted",
+        "ReplayWhatIsUnderWay": "AtMostOneInItsLease",
+        "ReplayWhatMoved": "AtMostOneInItsLease",
+        "NoSweeper": "EveryDeliveryEnds",
+    },
+)
+
+PROTOCOLS: Final = (CREATE, SETTLE, REFUND, DELIVERY)
+
+HOLDS: Final = [
+    CREATE.holds("a key, two clients", Faults="2", TokenHonoured="TRUE"),
+    CREATE.holds("the same, where tokens are forgotten"),
+    CREATE.ends("a request ends", "EveryClientIsAnswered", "EveryPaymentIsSettled", Horizon="0"),
+    SETTLE.holds("a payment, two workers, a cancel", Faults="2"),
+    SETTLE.holds("two payments, two workers, a cancel", Payments="{p1, p2}", Pendings="0"),
+    SETTLE.ends("a payment ends", "EveryPaymentIsSettled", "TheDeadAreSettled"),
+    REFUND.holds("two clients, a worker, a bank"),
+    REFUND.holds("two clients, two workers, a bank", Workers="{w1, w2}", Faults="0", Wants="{1}"),
+    REFUND.ends(
+        "a refund ends",
+        "EveryClientIsAnswered",
+        "EveryRefundIsSettled",
+        Clients="{c1}",
+        Keys="{k1}",
+        Wants="{1}",
+        Workers="{w1, w2}",
+        Pendings="1",
+    ),
+    DELIVERY.holds("late workers, a replay, an endpoint that changes", Moves="1"),
+    DELIVERY.holds(
+        "workers that stop in time", Moves="1", Faults="2", Lease="3", WorkersStop="TRUE"
+    ),
+    DELIVERY.ends("a delivery ends", "EveryDeliveryEnds"),
+    DELIVERY.ends("a delivery arrives", "EveryDeliveryArrives", Answers='{"ok"}'),
+]
+BROKEN: Final = [check for protocol in PROTOCOLS for check in protocol.broken_checks()]

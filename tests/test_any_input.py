@@ -1,0 +1,400 @@
+"""Whatever comes in from outside is read as what it says, or refused in the parser's own words.
+
+Another exception would be an answer 500, a message that goes round until it is dead, or a log that
+cannot be read.
+"""
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from chalicelib import exact_json, webhook_schedule, webhook_signature, webhook_url
+from chalicelib.commands import (
+    Command,
+    CreateEndpoint,
+    CreatePayment,
+    CreateRefund,
+    ListDeliveries,
+    ListPayments,
+    ReadLogs,
+    ReadStats,
+    ReplayFailed,
+    RollApiKey,
+    SimulateReturn,
+    UpdateEndpoint,
+    validated,
+)
+from chalicelib.errors import InvalidCursor, ValidationFailed
+from chalicelib.listing import decode_cursor, encode_cursor
+from chalicelib.model import Currency, rfc3339
+from chalicelib.queue_jobs import (
+    Deliver,
+    Job,
+    MalformedJob,
+    Message,
+    SettlePayment,
+    SettleRefund,
+    UnknownJob,
+    decode,
+    encode,
+    work_off,
+)
+from chalicelib.request_log import _request
+from chalicelib.webhook_model import DeliveryKey, delivery_key
+from chalicelib.webhook_sender import _retry_after_seconds
+from chalicelib.webhook_url import UrlRefused
+from tests.conftest import START, payflow
+
+ULIDS = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26)
+PAYMENT_IDS, REFUND_IDS = ULIDS.map("PAY-{}".format), ULIDS.map("REF-{}".format)
+DELIVERY_KEYS = st.builds(
+    DeliveryKey,
+    st.none() | PAYMENT_IDS,
+    ULIDS.map("EVT-{}".format),
+    ULIDS.map("EP-{}".format),
+)
+JOBS: st.SearchStrategy[Job] = st.one_of(
+    st.builds(SettlePayment, PAYMENT_IDS),
+    st.builds(SettleRefund, PAYMENT_IDS, REFUND_IDS),
+    st.builds(Deliver, DELIVERY_KEYS.map(lambda key: key.delivery_id)),
+)
+NUMBERS = (
+    st.decimals(allow_nan=False, allow_infinity=False)
+    | st.from_regex(
+        r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,20})?", fullmatch=True
+    )
+).map(str)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.text() | st.integers() | st.decimals(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+MOMENTS = st.integers(0, 10**16).map(lambda us: START + timedelta(microseconds=us))
+PAYMENT = {
+    "merchant": "Northern Lights Coffee",
+    "currency": "CAD",
+    "type": "eft",
+    "idempotency_key": "order-10023",
+}  # fmt: skip
+
+
+def is_refused(command: type[Command], fields: object) -> bool:
+    """Raises whatever is no refusal."""
+    try:
+        validated(command, fields)
+    except ValidationFailed:
+        return True
+    return False
+
+
+# Money.
+
+
+@given(
+    cents=st.integers(1, 100_000_000),
+    zeros=st.integers(0, 40),
+    is_text=st.booleans(),
+    currency=st.sampled_from(Currency),
+)
+def test_an_amount_comes_back_byte_for_byte_however_it_was_spelled(
+    cents: int, zeros: int, is_text: bool, currency: Currency
+) -> None:
+    shown = f"{cents // 100}.{cents % 100:02}"
+    spelled = shown + "0" * zeros
+    body = json.dumps(PAYMENT | {"currency": currency, "amount": None})
+    sent = body.replace("null", f'"00{spelled}"' if is_text else spelled)
+    amount = validated(CreatePayment, exact_json.loads(sent.encode())).amount
+    assert exact_json.dumps(amount) == shown
+
+
+@given(number=NUMBERS)
+def test_a_number_of_any_size_is_a_payable_amount_or_is_refused(number: str) -> None:
+    fields = exact_json.loads(f'{{"amount":{number}}}'.lower().encode())
+    for command, others in ((CreatePayment, PAYMENT), (CreateRefund, {"idempotency_key": "k" * 8})):
+        if not is_refused(command, others | fields):
+            amount: Any = validated(command, others | fields)
+            assert 0 < amount.amount <= 1_000_000
+            assert amount.amount == Decimal(number)
+
+
+@given(text=st.text(st.characters(categories=["Nd", "No", "Nl", "Sm", "P", "Zs"]), max_size=9))
+def test_an_amount_in_other_digits_than_ours_is_refused(text: str) -> None:
+    assume(not text.isascii())
+    assert is_refused(CreatePayment, PAYMENT | {"amount": text})
+    assert is_refused(CreateRefund, {"idempotency_key": "k" * 8, "amount": text})
+
+
+@given(number=NUMBERS)
+def test_hours_of_any_size_are_hours_or_are_refused(number: str) -> None:
+    fields = exact_json.loads(f'{{"overlap_hours":{number}}}'.lower().encode())
+    if not is_refused(RollApiKey, fields):
+        assert validated(RollApiKey, fields).overlap_hours == Decimal(number)
+
+
+@pytest.mark.parametrize("number", ["1e1000000", "-1e1000000", "1e999999999999999999"])
+def test_hours_past_all_arithmetic_are_refused(number: str) -> None:
+    assert is_refused(RollApiKey, exact_json.loads(f'{{"overlap_hours":{number}}}'.encode()))
+
+
+# Bodies and queries.
+
+
+@pytest.mark.parametrize(
+    "command",
+    [CreatePayment, CreateRefund, CreateEndpoint, UpdateEndpoint, ReplayFailed, RollApiKey,
+     SimulateReturn],
+)  # fmt: skip
+@given(data=st.data())
+def test_a_body_of_anything_is_a_command_or_is_refused(command: Any, data: st.DataObject) -> None:
+    names = [field.alias or name for name, field in command.model_fields.items()]
+    fields = st.dictionaries(st.sampled_from(names) | st.text(), JSON)
+    is_refused(command, data.draw(fields | JSON))
+
+
+@pytest.mark.parametrize("command", [ListPayments, ListDeliveries, ReadStats, ReadLogs])
+@given(data=st.data())
+def test_a_query_of_anything_is_a_command_or_is_refused(command: Any, data: st.DataObject) -> None:
+    names = [field.alias or name for name, field in command.model_fields.items()]
+    moment = st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}[Z+-].{0,5})?")
+    is_refused(command, data.draw(st.dictionaries(st.sampled_from(names), st.text() | moment)))
+
+
+@given(value=JSON)
+def test_json_comes_back_as_it_went(value: Any) -> None:
+    text = exact_json.dumps(value) if _is_finite(value) else "0"
+    assert exact_json.dumps(exact_json.loads(text.encode())) == text
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, Decimal) or value.is_finite()
+
+
+@given(key=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=128))
+def test_every_printable_key_is_kept_as_it_is(key: str) -> None:
+    assert validated(CreateRefund, {"idempotency_key": key}).idempotency_key == key
+
+
+@given(key=st.text(max_size=140))
+def test_no_other_key_is_taken(key: str) -> None:
+    is_key = 8 <= len(key) <= 128 and all(" " <= character <= "~" for character in key)
+    assert is_refused(CreateRefund, {"idempotency_key": key}) is not is_key
+
+
+# Cursors.
+
+
+@given(moment=MOMENTS, payment_id=PAYMENT_IDS, limit=st.integers(1, 100))
+def test_a_cursor_leads_back_to_its_place(moment: datetime, payment_id: str, limit: int) -> None:
+    last, query = f"{rfc3339(moment)}#{payment_id}", validated(ListPayments, {"type": "eft"})
+    cursor = encode_cursor(last, query)
+    assert len(cursor) <= 300
+    assert decode_cursor(cursor, query.model_copy(update={"limit": limit})) == last
+
+
+@given(moment=MOMENTS, payment_id=PAYMENT_IDS, data=st.data())
+def test_a_cursor_that_was_changed_is_refused(
+    moment: datetime, payment_id: str, data: st.DataObject
+) -> None:
+    query = validated(ListPayments, {})
+    cursor = encode_cursor(f"{rfc3339(moment)}#{payment_id}", query)
+    start = data.draw(st.integers(0, len(cursor)))
+    end = data.draw(st.integers(start, len(cursor)))
+    garbled = cursor[:start] + data.draw(st.text(max_size=4)) + cursor[end:]
+    assume(garbled != cursor)
+    with pytest.raises(InvalidCursor):
+        decode_cursor(garbled, query)
+
+
+# Webhooks.
+
+
+BODIES = st.dictionaries(st.text(), st.text()).map(lambda body: exact_json.dumps(body).encode())
+SECRETS = st.binary(min_size=24, max_size=64).map(lambda raw: "whsec_" + b64encode(raw).decode())
+
+
+@given(body=BODIES, secret=SECRETS, event=ULIDS, seconds=st.integers(-240, 240))
+def test_what_is_signed_verifies(body: bytes, secret: str, event: str, seconds: int) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=seconds)
+    sent = webhook_signature.headers(f"EVT-{event}", at, body, [secret])
+    assert Webhook(secret).verify(body, sent) == json.loads(body)
+
+
+@given(body=BODIES, secret=SECRETS, other=SECRETS, event=ULIDS, data=st.data())
+def test_what_was_changed_on_its_way_does_not_verify(
+    body: bytes, secret: str, other: str, event: str, data: st.DataObject
+) -> None:
+    at = datetime.now(UTC)
+    sent = webhook_signature.headers(f"EVT-{event}", at, body, [secret])
+    place = data.draw(st.integers(0, len(body) - 1))
+    changed = (
+        body[:place] + bytes([body[place] ^ data.draw(st.integers(1, 127))]) + body[place + 1 :]
+    )
+    later = str(int(sent["webhook-timestamp"]) + data.draw(st.integers(1, 60)))
+    altered = f"EVT-{data.draw(ULIDS)}"
+    forgeries = [
+        (changed, sent, secret),
+        (body, sent | {"webhook-timestamp": later}, secret),
+        *([(body, sent | {"webhook-id": altered}, secret)] if altered != f"EVT-{event}" else []),
+        *([(body, sent, other)] if other != secret else []),
+    ]
+    for forged, headers, key in forgeries:
+        with pytest.raises(WebhookVerificationError):
+            Webhook(key).verify(forged, headers)
+
+
+@given(
+    url=st.text()
+    | st.text().map("https://{}".format)
+    | st.from_regex(
+        r"https://[a-z0-9.\-\[\]:%@]{1,30}(/[^ ]{0,20})?(\?[^ ]{0,9})?", fullmatch=True
+    ),
+    allows_private=st.booleans(),
+)
+def test_a_url_that_is_taken_is_taken_again_as_it_was_written_down(
+    url: str, allows_private: bool
+) -> None:
+    try:
+        target = webhook_url.parse(url, allows_private=allows_private)
+    except UrlRefused:
+        return
+    assert webhook_url.parse(target.url, allows_private=allows_private) == target
+    assert target.url.isascii()
+    assert target.is_tls or allows_private
+
+
+@pytest.mark.parametrize("resource", ["ü" * 700, "?q=" + "☕" * 300])
+def test_a_url_that_is_too_long_when_it_is_sent_to_is_refused_when_it_is_registered(
+    resource: str,
+) -> None:
+    with pytest.raises(UrlRefused, match="at most 2048 characters"):
+        webhook_url.parse(f"https://example.com/{resource}", allows_private=False)
+
+
+@given(
+    value=st.text(st.characters(max_codepoint=255))
+    | st.from_regex(
+        r"([A-Z][a-z]{2}, )?[0-9]{1,2}[ -][A-Z][a-z]{2}[ -][0-9]{1,9} "
+        r"[0-9]{1,3}:[0-9]{1,3}(:[0-9]{1,3})?( GMT| [+-][0-9]{1,6}| [A-Z]{1,4})?",
+        fullmatch=True,
+    ),
+    now=MOMENTS,
+)
+def test_whatever_a_merchant_asks_us_to_wait_it_is_seconds_or_nothing(
+    value: str, now: datetime
+) -> None:
+    seconds = _retry_after_seconds([(b"retry-after", value.encode("latin-1"))], now)
+    assert seconds is None or 0 <= seconds <= webhook_schedule.MAX_RETRY_AFTER.total_seconds()
+
+
+@given(key=DELIVERY_KEYS)
+def test_a_deliverys_id_says_where_it_lies(key: DeliveryKey) -> None:
+    assert delivery_key(key.delivery_id) == key
+
+
+@given(text=st.text() | ULIDS.map("DLV-{}".format) | st.from_regex(r"DLV-[0-9A-Z]{52,78}"))
+def test_any_text_is_a_deliverys_id_or_none(text: str) -> None:
+    key = delivery_key(text)
+    assert key is None or key.delivery_id == text
+
+
+# Queues.
+
+
+@given(job=JOBS)
+def test_any_job_survives_the_wire(job: Job) -> None:
+    assert decode(encode(job)) == job
+
+
+@given(
+    content=JSON
+    | st.fixed_dictionaries(
+        {"type": st.sampled_from(["settle_payment", "settle_refund", "deliver"]) | JSON},
+        optional={
+            "payment_id": PAYMENT_IDS | JSON,
+            "refund_id": REFUND_IDS | JSON,
+            "delivery_id": JSON,
+        },
+    )
+)
+def test_any_json_is_a_job_or_is_refused(content: Any) -> None:
+    assume(_is_finite(content))
+    job = read(exact_json.dumps(content))
+    if isinstance(job, Job):
+        assert decode(encode(job)) == job
+
+
+def read(body: str) -> Job | type[MalformedJob | UnknownJob]:
+    """The job, or in which way it is none."""
+    try:
+        return decode(body)
+    except (MalformedJob, UnknownJob) as refusal:
+        return type(refusal)
+
+
+@given(bodies=st.lists(st.tuples(JOBS.map(encode) | st.text(), st.booleans()), max_size=10))
+def test_of_any_batch_exactly_what_another_try_could_help_is_reported(
+    bodies: list[tuple[str, bool]],
+) -> None:
+    poison = {read(body) for body, fails in bodies if fails and isinstance(read(body), Job)}
+
+    def work(job: Job) -> None:
+        if job in poison:
+            raise RuntimeError("poison")
+
+    messages = [Message(str(index), body) for index, (body, _) in enumerate(bodies)]
+    assert work_off(messages, work) == [
+        message.id
+        for message in messages
+        if read(message.body) in poison or read(message.body) is UnknownJob
+    ]
+
+
+@pytest.mark.parametrize("handler", ["webhook_processor", "delivery_worker"])
+@given(
+    bodies=st.lists(
+        st.text() | JSON.filter(_is_finite).map(exact_json.dumps), min_size=1, max_size=10
+    )
+)
+def test_no_message_that_is_no_job_stops_a_queue(handler: str, bodies: list[str]) -> None:
+    records = [
+        {"messageId": str(index), "body": body, "receiptHandle": "r"}
+        for index, body in enumerate(bodies)
+    ]
+    answer = payflow.app.handler_map[handler]({"Records": records}, None)
+    unknown = [str(index) for index, body in enumerate(bodies) if read(body) is UnknownJob]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": one} for one in unknown]}
+
+
+# The log.
+
+
+@given(
+    line=st.text()
+    | JSON.filter(_is_finite).map(exact_json.dumps)
+    | st.fixed_dictionaries(
+        {"kind": st.just("request"), "time_ms": st.integers() | JSON},
+        optional={
+            "method": st.text() | JSON,
+            "path": st.text() | JSON,
+            "status": st.integers() | JSON,
+            "latency_ms": JSON,
+            "request_id": st.text() | JSON,
+            "key": JSON,
+            "payment_id": JSON,
+        },
+    )
+    .filter(_is_finite)
+    .map(exact_json.dumps)
+)
+def test_any_line_of_the_log_is_a_request_or_is_passed_over(line: str) -> None:
+    for request in _request(line):
+        assert exact_json.loads(line.encode())["request_id"] == request.request_id

@@ -1,0 +1,301 @@
+"""The load tool: it offers on schedule whatever is served, and sees what is wrong at the end."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from chalicelib import stats
+from chalicelib.commands import CreateEndpoint, CreatePayment, ReadStats
+from chalicelib.payments import Payments
+from chalicelib.queue_jobs import Deliver, SettlePayment, encode
+from chalicelib.webhooks import Webhooks
+from tests.conftest import START, Clock
+from tests.invariants import Books, event_of, read, scan
+from tests.load import promises, report
+from tests.load.connections import Answer, Connections
+from tests.load.generator import Generator, Sample, Step, percentile
+from tests.load.ledger import Ledger, Operation, Outcome, Request
+from tests.load.promises import Found, Said
+from tests.load.traffic import MIXED, Traffic
+from tests.merchants import read_request, serving
+
+CREATES = {"create": 1}
+MANY = 1000.0
+
+
+def traffic() -> Traffic:
+    return Traffic("test", 8)
+
+
+def created(body: bytes, status: int = 201) -> bytes:
+    answer = json.dumps({"id": "PAY-1", **json.loads(body)}).encode()
+    head = f"HTTP/1.1 {status} OK\r\nContent-Length: {len(answer)}\r\n\r\n"
+    return head.encode() + answer
+
+
+@contextmanager
+def an_api(is_open: threading.Event) -> Iterator[int]:
+    """Creates whatever it is asked to, once it is open; hangs until then."""
+
+    def talk(connection: socket.socket) -> None:
+        while True:
+            body = read_request(connection).partition(b"\r\n\r\n")[2]
+            if not is_open.is_set():
+                connection.recv(1)  # until the client gives up
+                return
+            connection.sendall(created(body))
+
+    with serving(talk) as port:
+        yield port
+
+
+async def offered(port: int, ledger: Ledger, is_open: threading.Event) -> tuple[Step, int]:
+    connections = Connections(port, most=1)
+    generator = Generator(traffic(), ledger, connections, lambda: 0)
+    try:
+        step = await generator.offer(CREATES, MANY, seconds=60, patience_seconds=0.2, creates=20)
+        is_open.set()
+        return step, await generator.make_good()
+    finally:
+        connections.close()
+
+
+def test_what_is_not_answered_holds_up_nothing_that_is_due_after_it() -> None:
+    ledger, is_open = Ledger(), threading.Event()
+    with an_api(is_open) as port:
+        step, _ = asyncio.run(offered(port, ledger, is_open))
+    assert len(step.samples) == 20
+    assert step.outcomes[Outcome.UNANSWERED] >= 1
+    assert step.outcomes[Outcome.UNANSWERED] + step.outcomes[Outcome.NOT_SENT] == 20
+    assert step.latencies() == []
+
+
+def test_what_was_sent_and_not_answered_is_sent_again_and_what_was_not_sent_is_not() -> None:
+    ledger, is_open = Ledger(), threading.Event()
+    with an_api(is_open) as port:
+        step, again = asyncio.run(offered(port, ledger, is_open))
+    assert again == step.outcomes[Outcome.UNANSWERED] == len(ledger.effects)
+    for effect in ledger.effects.values():
+        assert (effect.sent, effect.made) == (2, 1)
+    assert ledger.wrong == []
+
+
+def test_the_same_seed_asks_for_the_same() -> None:
+    first, second = traffic(), traffic()
+    for _ in range(300):
+        assert first.next(MIXED) == second.next(MIXED)
+
+
+def problem(status: int, code: str, **headers: str) -> Answer:
+    return Answer(status, headers, json.dumps({"code": code}).encode())
+
+
+GET = Request(Operation.GET, "GET", "/v1/payments/PAY-1", frozenset({"200"}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "is_wrong"),
+    [
+        (Answer(200, {}, b'{"id": "PAY-1", "status": "failed"}'), Outcome.SERVED, False),
+        (problem(409, "conflict", **{"retry-after": "1"}), Outcome.CONFLICT, False),
+        (problem(429, "rate_limited", **{"retry-after": "1"}), Outcome.LIMITED, False),
+        (problem(503, "unavailable", **{"retry-after": "2"}), Outcome.UNAVAILABLE, False),
+        (problem(503, "unavailable"), Outcome.UNAVAILABLE, True),
+        (problem(500, "internal"), Outcome.WRONG, True),
+        (problem(404, "not_found"), Outcome.WRONG, True),
+        (problem(409, "payment_not_cancelable"), Outcome.WRONG, True),
+    ],
+)
+def test_busy_is_told_apart_from_wrong(answer: Answer, outcome: Outcome, is_wrong: bool) -> None:
+    ledger = Ledger()
+    assert ledger.answered(GET, answer) is outcome
+    assert bool(ledger.wrong) is is_wrong
+
+
+def step(rate: float, *latencies: float, given_up: int = 0) -> Step:
+    samples = [Sample(Operation.GET, Outcome.SERVED, one) for one in latencies]
+    samples += [Sample(Operation.GET, Outcome.NOT_SENT, 10)] * given_up
+    return Step(rate, seconds=1, samples=samples, depths=[0])
+
+
+def test_the_knee_is_where_waiting_is_five_times_as_long_or_not_all_is_served() -> None:
+    first, slow = step(10, *[0.1] * 20), step(30, *[0.6] * 20)
+    same, short = step(20, *[0.4] * 20), step(40, *[0.1] * 18, given_up=2)
+    assert report.knee([first, same]) is None
+    assert report.knee([first, same, slow, short]) is slow
+    assert report.knee([first, short, slow]) is short
+
+
+def test_a_percentile_is_what_so_many_do_not_exceed() -> None:
+    hundred = [float(one) for one in range(1, 101)]
+    shares = (0.5, 0.95, 0.99, 1.0)
+    assert [percentile(hundred, share) for share in shares] == [51, 96, 100, 100]
+
+
+class Scene:
+    """One payment that a client asked for, settled and told, and the ledger of that client."""
+
+    def __init__(self, payments: Payments, clock: Clock) -> None:
+        self.payments = payments
+        outbox = payments.outbox
+        Webhooks(outbox.store, outbox, allows_private=False, clock=clock).create(
+            CreateEndpoint(url="https://merchant.example/webhooks")
+        )
+        (self.request,) = traffic().next(CREATES)
+        self.ledger = Ledger()
+        self.body = self.create().encode()
+        (self.life,) = self.books().lives.values()
+        self.id = self.life.payment.id
+        self.ledger.sent(self.request)
+        self.ledger.answered(self.request, Answer(201, {}, self.body))
+
+    def create(self) -> str:
+        command = CreatePayment.model_validate(self.request.body)
+        return self.payments.create(command, actor="test").body
+
+    def books(self) -> Books:
+        store = self.payments.store
+        dynamodb = store._payments._dynamodb
+        return read(scan(dynamodb, store._payments.name), scan(dynamodb, store._idempotency.name))
+
+    @property
+    def effect(self) -> Any:
+        return self.ledger.effects[None, str(self.request.makes)]
+
+
+@pytest.fixture
+def scene(payments: Payments, clock: Clock) -> Scene:
+    return Scene(payments, clock)
+
+
+def test_what_was_told_and_is_there_so_is_no_word_worth(scene: Scene) -> None:
+    assert list(promises.told_otherwise(scene.ledger, scene.books())) == []
+    assert list(promises.not_asked_for(scene.ledger, scene.books())) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda scene: scene.effect.bodies.clear(), "never answered"),
+        (lambda scene: scene.effect.bodies.append(scene.body + b" "), "2 different answers"),
+        (lambda scene: setattr(scene.effect, "made", 2), "2 answers of 201"),
+        (lambda scene: scene.request.body.update(amount="7.77"), "asked for amount '7.77'"),
+        (
+            lambda scene: scene.effect.bodies.__setitem__(0, scene.body.replace(b"PAY-", b"PAY-X")),
+            "acknowledged, and lost",
+        ),
+    ],
+)
+def test_what_was_told_otherwise_is_said(scene: Scene, change: Any, said: str) -> None:
+    change(scene)
+    found = list(promises.told_otherwise(scene.ledger, scene.books()))
+    assert any(said in sentence for sentence in found), found
+
+
+def test_what_nobody_asked_for_or_was_refused_and_is_there_is_said(scene: Scene) -> None:
+    books = scene.books()
+    (nobody,) = promises.not_asked_for(Ledger(), books)
+    assert "nobody asked" in nobody
+    scene.effect.bodies.clear()
+    scene.effect.refusals.append("409 payment_not_refundable")
+    (refused,) = promises.not_asked_for(scene.ledger, books)
+    assert "was refused" in refused
+    scene.effect.refusals.clear()
+    assert scene.request.body is not None
+    scene.request.body["amount"] = "7.77"
+    (other,) = promises.not_asked_for(scene.ledger, books)
+    assert "asked for 7.77" in other
+
+
+def test_a_final_state_that_a_client_saw_and_is_gone_is_said(scene: Scene) -> None:
+    scene.ledger.statuses[scene.id] += ["processing", "completed"]
+    (sentence,) = promises.seen_otherwise(scene.ledger, scene.books())
+    assert "was seen as" in sentence
+    scene.ledger.statuses[scene.id].pop()
+    assert list(promises.seen_otherwise(scene.ledger, scene.books())) == []
+
+
+def test_what_the_merchant_did_not_get_or_got_otherwise_is_said(scene: Scene) -> None:
+    scene.payments.settle(scene.id)
+    books = scene.books()
+    (row,) = books.lives[scene.id].deliveries
+    one = {"webhook_id": event_of(row), "verified": True, "body": row["payload"]}
+
+    def said(*received: dict[str, Any]) -> str:
+        return " ".join(promises.told_to_merchants(Found(books, received)))
+
+    assert said() == ""
+    assert "has taken it" in said(one)
+    assert "does not verify" in said(one | {"verified": False})
+    assert "under 2 ids" in said(one, one | {"webhook_id": "EVT-other"})
+    assert "tells of no event" in said(one, one | {"webhook_id": "EVT-other"})
+
+
+def test_dead_letters_of_what_did_not_ask_for_an_error_are_said(scene: Scene) -> None:
+    def said(body: str) -> list[str]:
+        stack = Mock(is_ours=True, dead_letters=lambda queue: [body] * (queue == "webhooks"))
+        return list(promises.dead_letters(stack, scene.books()))
+
+    assert len(said(encode(SettlePayment(scene.id)))) == 1
+    assert len(said(encode(Deliver(f"DLV-{'0' * 52}")))) == 1
+    scene.payments.create(
+        CreatePayment.model_validate(
+            (scene.request.body or {})
+            | {"idempotency_key": "the-other-key", "metadata": {"simulate": "error"}}
+        ),
+        actor="test",
+    )
+    other = next(one for one in scene.books().payments if one.id != scene.id)
+    assert said(encode(SettlePayment(other.id))) == []
+
+
+def test_stats_and_lists_that_are_not_the_books_are_said(scene: Scene) -> None:
+    scene.payments.settle(scene.id)
+    books = scene.books()
+    wanted = ReadStats.model_validate({"from": START.date().isoformat()})
+    told = stats.read(scene.payments.store, wanted, START).model_dump(mode="json")
+    for row in told["rows"]:
+        row["volume"] = Decimal(row["volume"])
+    assert list(promises.stats_otherwise(told, books)) == []
+    told["rows"][0]["count"] += 1
+    assert len(list(promises.stats_otherwise(told, books))) == 1
+    assert list(promises.listed_otherwise([scene.id], books)) == []
+    assert len(list(promises.listed_otherwise([scene.id, scene.id], books))) == 1
+    assert len(list(promises.listed_otherwise([], books))) == 1
+
+
+def test_a_trace_in_a_log_is_said_unless_it_was_asked_for(tmp_path: Path) -> None:
+    def logged(module: str, *lines: dict[str, Any] | str) -> Said:
+        for name in ("server", "worker"):
+            (tmp_path / name).write_text("")
+        texts = (one if isinstance(one, str) else json.dumps(one) for one in lines)
+        (tmp_path / module).write_text("".join(f"{text}\n" for text in texts))
+        stack = Mock()
+        stack.local.log_of = lambda name: tmp_path / name.rpartition(".")[2]
+        return promises.said_in_logs(stack, 1000)
+
+    trace = {"kind": "message_failed", "time_ms": 2000, "trace": "Traceback"}
+    assert logged("server", {"kind": "bug", "trace": "Traceback", "time_ms": 2000}).wrong
+    assert logged("server", "Exception in thread").wrong
+    assert not logged("server", {"kind": "bug", "trace": "Traceback", "time_ms": 999}).wrong
+    assert logged("worker", trace | {"error": "KeyError: 1"}).wrong
+    meant = logged("worker", trace | {"error": "SimulatedOutage: …"}, {"HintsResent": 3})
+    assert (meant.wrong, meant.hints_resent) == ([], 3)
+
+
+def test_a_sweeper_that_sends_nothing_again_is_said(scene: Scene) -> None:
+    found, unit = Found(scene.books()), timedelta(seconds=20)
+    later = START + timedelta(seconds=90)
+    assert len(list(promises.overslept(found, Said(), later, unit))) == 1
+    assert list(promises.overslept(found, Said(hints_resent=1), later, unit)) == []
+    assert list(promises.overslept(found, Said(), START, unit)) == []

@@ -1,0 +1,113 @@
+"""A restore: what AWS is asked for, what is set up again, and what is refused."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from infra import restore as module
+from infra.local import provision
+from infra.restore import RestoreError, moment, restore, tables_at
+from infra.stage import Tables
+from tests import engines
+from tests.conftest import REGION
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+AT = datetime(2026, 11, 20, 12, 0, 1, tzinfo=UTC)
+FIRST = Tables("payflow-payments-test", "payflow-idempotency-test")
+RESTORED = Tables(
+    "payflow-payments-20261120T120001Z-test", "payflow-idempotency-20261120T120001Z-test"
+)
+
+
+@pytest.fixture
+def dynamodb(moto_dynamodb: "DynamoDBClient") -> "DynamoDBClient":
+    """With a stage's tables, whose TTL is on."""
+    engines.create_tables(moto_dynamodb, "test")
+    for table in provision.tables("test"):
+        provision.switch_on_ttl(moto_dynamodb, table)
+    return moto_dynamodb
+
+
+def test_both_tables_are_asked_for_of_one_moment(dynamodb: "DynamoDBClient") -> None:
+    asked: list[dict[str, Any]] = []
+    dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.RestoreTableToPointInTime",
+        lambda params, **_: asked.append(dict(params)),
+    )
+    assert restore(dynamodb, "test", AT, FIRST) == RESTORED
+    assert asked == [
+        {"SourceTableName": old, "TargetTableName": new, "RestoreDateTime": AT}
+        for old, new in zip(FIRST, RESTORED, strict=True)
+    ]
+
+
+def test_a_restored_table_has_again_what_dynamodb_leaves_out(dynamodb: "DynamoDBClient") -> None:
+    restore(dynamodb, "test", AT, FIRST)
+    ttl = dynamodb.describe_time_to_live(TableName=RESTORED.idempotency)["TimeToLiveDescription"]
+    assert (ttl.get("TimeToLiveStatus"), ttl.get("AttributeName")) == ("ENABLED", "expiresAt")
+    for name in RESTORED:
+        backups = dynamodb.describe_continuous_backups(TableName=name)
+        recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+        assert recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+        arn = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
+        tags = dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"]
+        assert {tag["Key"]: tag["Value"] for tag in tags} == {"Project": "payflow", "Stage": "test"}
+
+
+def test_run_again_it_goes_on_with_the_tables_that_are_there(dynamodb: "DynamoDBClient") -> None:
+    restore(dynamodb, "test", AT, FIRST)
+    dynamodb.delete_table(TableName=RESTORED.idempotency)
+    assert restore(dynamodb, "test", AT, FIRST) == RESTORED
+
+
+def test_the_tables_that_a_stage_runs_on_are_not_restored_to(dynamodb: "DynamoDBClient") -> None:
+    with pytest.raises(RestoreError, match="already"):
+        restore(dynamodb, "test", AT, RESTORED)
+
+
+def test_a_table_without_its_indexes_is_not_called_ready(dynamodb: "DynamoDBClient") -> None:
+    bare: dict[str, Any] = provision.tables("test", "20261120T120001Z-")[0]
+    keys = [one for one in bare["AttributeDefinitions"] if one["AttributeName"] in {"PK", "SK"}]
+    dynamodb.create_table(
+        TableName=RESTORED.payments,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=keys,
+        KeySchema=bare["KeySchema"],
+    )
+    with pytest.raises(RestoreError, match="lacks indexes"):
+        restore(dynamodb, "test", AT, FIRST)
+
+
+def test_recovery_is_switched_on_once_dynamodb_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0)
+    dynamodb = boto3.client("dynamodb", region_name=REGION)
+    with Stubber(dynamodb) as stub:
+        stub.add_client_error("update_continuous_backups", "ContinuousBackupsUnavailableException")
+        stub.add_response("update_continuous_backups", {})
+        module._switch_on_backups(dynamodb, "a-table")
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "now", "2026-11-20", "2026-11-20T12:00:00", "2026-11-20T14:00:00+02:00", "20261120T1200Z"],
+)
+def test_a_moment_is_said_in_utc_and_to_the_second(said: str) -> None:
+    with pytest.raises(RestoreError, match="2026-11-25T12:00:00Z"):
+        moment(said)
+
+
+def test_a_moment_lies_in_the_past() -> None:
+    assert moment("2026-11-20T12:00:01Z") == AT
+    with pytest.raises(RestoreError, match="still to come"):
+        moment("2999-01-01T00:00:00Z")
+
+
+def test_names_of_restored_tables_end_in_the_stage_as_the_roles_permit() -> None:
+    assert tables_at("test", "20261120T120001Z-") == RESTORED
+    assert tables_at("test", "") == FIRST
