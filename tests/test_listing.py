@@ -34,6 +34,7 @@ def walk(store: Store, **fields: Any) -> list[Payment]:
     while True:
         page = list_payments(store, query(**fields, **cursor))
         assert page.count == len(page.payments) <= int(fields.get("limit", 20))
+        assert not {payment.id for payment in page.payments} & {one.id for one in found}
         found += page.payments
         if page.next_cursor is None:
             return found

@@ -9,19 +9,40 @@ from typing import Final
 from tests.mutations.mutant import Mutant
 from tests.mutations.selection import ON_DYNAMODB_LOCAL, ON_MOTO, RED
 
-# They judge the text of the code or what surrounds it, not what it does; or, as what is asked of
-# AWS, only the whole run.
+# They judge the text of the code or what surrounds it, or tools and checks, not what the handlers
+# do; or, as what is asked of AWS, only the whole run.
 _NO_BEHAVIOUR: Final = {
     "test_architecture",
     "test_backend_template",
     "test_bootstrap",
     "test_deploy",
+    "test_dynamodb_local",
+    "test_formal_model",
     "test_frontend_stack",
+    "test_invariants",
+    "test_leaks",
     "test_least_privilege",
+    "test_load",
     "test_makefile",
     "test_mutations",
     "test_package",
+    "test_redrive",
+    "test_restore",
+    "test_runbook",
+    "test_server",
+    "test_strangers",
+    "test_supply",
+    "test_switch",
+    "test_threats",
     "test_workflows",
+}
+_ABOUT_THE_STACK: Final = {
+    "test_dynamodb_local",
+    "test_lifecycle",
+    "test_load",
+    "test_package",
+    "test_recovery",
+    "test_seed",
 }
 _SLOW: Final = "test_whole_story"
 """Of the tests on DynamoDB Local it comes last."""
@@ -53,7 +74,7 @@ def suites(root: Path) -> list[Suite]:
     on_stack = [
         f"tests/stack/{path.name}"
         for path in sorted((root / "tests/stack").glob("test_*.py"))
-        if path.stem not in {"test_lifecycle", "test_package", "test_seed"}
+        if path.stem not in _ABOUT_THE_STACK
     ]
     crash = (sys.executable, "-m", "tests.crash", "--seed", "1", "--faults", "300")
     every = [

@@ -236,6 +236,14 @@ MESSAGES: Final = (
         ("test_webhooks",),
     ),
     Mutant(
+        "hints-for-the-stuck-alone",
+        "By command all that is unfinished is hinted of again, as after a queue was purged",
+        "chalicelib/sweeper.py",
+        "unfinished = (EARLIEST, to_moment(now - older_than))",
+        "unfinished = (EARLIEST, stuck_before(now, self.unit))",
+        ("test_sweeper", "test_webhooks"),
+    ),
+    Mutant(
         "deliveries-without-bound",
         "A sweep takes a bounded number of due deliveries",
         "chalicelib/sweeper.py",

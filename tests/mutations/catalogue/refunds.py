@@ -172,6 +172,14 @@ REFUNDS: Final = (
         ("test_refunds",),
     ),
     Mutant(
+        "settled-although-returned",
+        "A refund that was settled before a bank's return is left alone after it",
+        "chalicelib/refunds.py",
+        "        if payment.status is not Status.COMPLETED:\n",
+        "        if payment.status is Status.PROCESSING:\n",
+        ("test_refunds",),
+    ),
+    Mutant(
         "settled-refund-asked-again",
         "The processor is not asked again about a refund that is settled",
         "chalicelib/refunds.py",

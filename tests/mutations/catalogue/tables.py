@@ -119,6 +119,14 @@ TABLES: Final = (
         ("test_store",),
     ),
     Mutant(
+        "another-spelling-is-another-request",
+        "Numbers are sent as they are kept, so that a resend is the same request",
+        "chalicelib/tables.py",
+        'return Decimal(f"{value.normalize():f}")',
+        "return value",
+        ("test_store",),
+    ),
+    Mutant(
         "one-token-for-all-changes",
         "Each change of a payment has a token of its own",
         "chalicelib/store.py",

@@ -1,0 +1,132 @@
+"""The mutants still fit the code, and the runner tells one that is caught from one that is not."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutations import report
+from tests.mutations.catalogue import EVERY
+from tests.mutations.mutant import Mutant, Stale
+from tests.mutations.sandbox import Sandbox
+from tests.mutations.suites import Suite, suites
+from tests.mutations.trial import Caught, NoVerdict, Verdict, red_anyway, tried
+
+ROOT = Path(__file__).resolve().parents[1]
+BY_NAME = {mutant.name: mutant for mutant in EVERY}
+
+
+@pytest.mark.parametrize("mutant", EVERY, ids=BY_NAME)
+def test_every_mutant_still_breaks_the_code(mutant: Mutant) -> None:
+    mutant.mutated((ROOT / mutant.file).read_text())
+    for module in mutant.near:
+        assert (ROOT / "tests" / f"{module}.py").exists()
+
+
+def test_every_mutant_has_a_name_and_an_edit_of_its_own() -> None:
+    assert len(BY_NAME) == len(EVERY)
+    assert len({(mutant.file, mutant.old, mutant.new) for mutant in EVERY}) == len(EVERY)
+
+
+def of(old: str, new: str, file: str = "chalicelib/model.py") -> Mutant:
+    return Mutant("a-mutant", "A rule", file, old, new, ("test_model",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("a = 3", "a = 4", "stands 0 times"),
+        ("= 1", "= 2", "stands 2 times"),
+        ("b = 1", "b = (1)", "does what it did"),
+        ("b = 1", "b = 1  # or 2", "does what it did"),
+        ("b = 1", "b = ", "is no program"),
+    ],
+)
+def test_an_edit_that_no_longer_fits_or_breaks_nothing_is_told(
+    old: str, new: str, said: str
+) -> None:
+    with pytest.raises(Stale, match=said):
+        of(old, new).mutated("a = 1\nb = 1\n")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return Sandbox(ROOT, tmp_path_factory.mktemp("mutants"))
+
+
+def asks(code: str, limit_seconds: float = 60) -> Suite:
+    """A suite that is one line of Python, run where the code lies."""
+    command = (sys.executable, "-c", code)
+    return Suite("rules", "", "tests", command, limit_seconds, is_pytest=False)
+
+
+NO_MONEY = BY_NAME["nothing-is-an-amount"]
+NO_DIFFERENCE = of('SYSTEM = "system"', 'SYSTEM = "sys" + "tem"')
+
+
+def test_a_mutant_is_caught_by_the_test_that_fails_on_it_alone(sandbox: Sandbox) -> None:
+    verdict = tried(NO_MONEY, sandbox, suites(ROOT))
+    (caught,) = verdict.caught
+    test = "tests/test_model.py::test_an_amount_that_cannot_be_paid_is_refused"
+    assert (caught.suite, caught.by.partition("[")[0]) == ("rules", test)
+    assert red_anyway([verdict], sandbox) == set()
+
+
+def test_a_test_that_is_red_without_the_mutant_too_is_no_proof(sandbox: Sandbox) -> None:
+    (sandbox.root / "tests" / "test_red.py").write_text("def test_red() -> None: assert False\n")
+    verdict = Verdict(NO_MONEY, (Caught("rules", "tests/test_red.py::test_red"),), ())
+    assert red_anyway([verdict], sandbox) == {"tests/test_red.py::test_red"}
+
+
+def test_a_mutant_that_nobody_notices_has_survived(sandbox: Sandbox) -> None:
+    verdict = tried(NO_DIFFERENCE, sandbox, [asks("import chalicelib.model")])
+    assert (verdict.caught, verdict.survived) == ((), ("rules",))
+
+
+def test_a_suite_that_is_red_without_the_mutant_too_is_no_proof(sandbox: Sandbox) -> None:
+    with pytest.raises(NoVerdict, match="red without any mutant"):
+        tried(NO_MONEY, sandbox, [asks("raise SystemExit(1)")], every=True)
+
+
+def test_code_that_cannot_be_imported_is_no_proof(sandbox: Sandbox) -> None:
+    broken = of("MAX_AMOUNT = Decimal(1_000_000)", "MAX_AMOUNT = Decimal(1_000_000) / 0")
+    with pytest.raises(NoVerdict, match="no test failed"):
+        tried(broken, sandbox, [])
+
+
+def test_a_mutant_that_hangs_is_caught_by_the_time_limit(sandbox: Sandbox) -> None:
+    hangs = of("    if value <= 0:\n", "    while value <= 0:\n        pass\n    if value <= 0:\n")
+    patient = asks(
+        "from chalicelib.model import check_bounds as check\n"
+        "try: check(0)\nexcept ValueError: pass\nelse: raise SystemExit(1)",
+        limit_seconds=10,
+    )
+    verdict = tried(hangs, sandbox, [patient], every=True)
+    assert verdict.caught == (Caught("rules", "the time limit"),)
+
+
+def test_after_a_trial_the_code_is_as_it_was(sandbox: Sandbox) -> None:
+    source = (ROOT / NO_MONEY.file).read_text()
+    copy = sandbox.root / NO_MONEY.file
+    with sandbox.broken_by(NO_MONEY):
+        assert copy.read_text() == NO_MONEY.mutated(source)
+    assert copy.read_text() == source == (ROOT / NO_MONEY.file).read_text()
+
+
+TABLE = (ROOT / "docs" / "mutations.md").read_text()
+
+
+def test_the_table_is_of_these_mutants_and_each_is_caught() -> None:
+    by = report.read(TABLE)
+    assert set(by) == set(BY_NAME)
+    assert not {report.NOBODY, report.NOT_TRIED} & set(by.values())
+
+
+def test_the_tests_that_the_table_names_are_there() -> None:
+    named = [test.split()[1:] for by in report.read(TABLE).values() for test in report.tests(by)]
+    assert len(named) >= len(EVERY) * 9 // 10
+    for module in {module for module, _ in named}:
+        tree = ast.parse((ROOT / "tests" / f"{module}.py").read_text())
+        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert {test for where, test in named if where == module} <= functions
