@@ -94,6 +94,7 @@ model: .venv/ready  ## explore the model of the protocols, and what each rule in
 	@.venv/bin/python -m tests.model
 
 mutants: .venv/ready frontend/node_modules/ready  ## break each safety rule in a copy and see that a test notices: ONLY=name, ALL=1
+	@.venv/bin/python -m pytest -q tests/mutations/runner_checks.py
 	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only $(ONLY)) $(if $(ALL),--all)
 
 e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
