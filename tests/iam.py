@@ -31,6 +31,9 @@ X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
 HEARD_FILE: Final = "PAYFLOW_TEST_HEARD"
 """The environment variable that names the file where child processes write what they ask."""
 
+_MOMENT: Final = re.compile(r"(?<=-)[0-9]{8}T[0-9]{6}Z-")
+"""What stands in the name of a table that was restored, before the stage."""
+
 NO_SUCH_QUEUE: Final = "no-such-queue"
 """What a test of an outage calls the queue; whoever asks it must be granted the real one."""
 
@@ -185,6 +188,8 @@ def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
         if call.function == function:
             for action, name, partitions in _checked(call):
                 resource, slash, index = name.partition("/index/")
+                # One that was restored from a moment is granted as the first one, by that moment.
+                resource = _MOMENT.sub("", resource)
                 if resource not in names:
                     raise NotUnderstood(f"{call.test}: infra/backend.yaml makes no {resource}")
                 grant = Grant(action, names[resource] + slash + index, partitions)
