@@ -37,6 +37,7 @@ def main() -> None:
         other = stack.enter_context(engines.dynamodb_local()) if 1 in lanes else ""
         running = [
             _started(
+                stack,
                 stage=f"crash{lane}",
                 dynamodb=(aws, other)[lane],
                 sqs=aws,
@@ -65,12 +66,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _started(**asked: str | int | None) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+def _started(stack: ExitStack, **asked: str | int | None) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
         [sys.executable, "-m", "tests.crash.lane_process", json.dumps(asked)],
         stdout=subprocess.PIPE,
         text=True,
     )
+    stack.callback(process.terminate)  # when the other one broke down, or at Ctrl-C
+    return process
 
 
 def _lived(lane: int, process: "subprocess.Popen[str]") -> Lived:

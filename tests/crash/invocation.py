@@ -106,6 +106,9 @@ class Conductor:
         """Pid and answer's file descriptor, by number."""
 
     def close(self) -> None:
+        """End the proxy, and what still stands still."""
+        for pid, _ in self._children.values():
+            os.kill(pid, signal.SIGKILL)
         self._lines.close()
         self._control.close()
         self._proxy.terminate()

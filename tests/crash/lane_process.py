@@ -1,6 +1,7 @@
 """A lane, as a process of its own: it forks, and so it may have no threads."""
 
 import json
+import signal
 import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict
@@ -17,6 +18,7 @@ _RECEIVES: Final = 3
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what ends its children
     asked = json.loads(sys.argv[1])
     answer, log = sys.stdout, Path(asked["log"])
     with log.open("a") as file, redirect_stdout(file):
