@@ -117,7 +117,9 @@ class Conductor:
     def ask(self, **what: Any) -> dict[str, Any]:
         """Tell the proxy; returns what it says."""
         self._control.sendall(json.dumps(what).encode() + b"\n")
-        return self._heard()
+        while "stopped" in (heard := self._heard()):
+            pass  # of one that had ended by then: a merchant's deadline had passed
+        return heard
 
     def _heard(self) -> dict[str, Any]:
         heard: dict[str, Any] = json.loads(self._lines.readline())

@@ -433,11 +433,16 @@ class Lane:
         drawn = self._chapter.drawn
         if drawn.random() > _FAULTY:
             return []
-        return [self._plan(flow) for _ in range(drawn.randint(1, 3))]
+        plans: list[Plan] = []
+        for _ in range(drawn.randint(1, 3)):
+            # One at a time stands still, and once.
+            may_stop = not self._has_stopped and not any(plan.fault in STOPPING for plan in plans)
+            plans.append(self._plan(flow, may_stop=may_stop))
+        return plans
 
-    def _plan(self, flow: str) -> Plan:
+    def _plan(self, flow: str, *, may_stop: bool) -> Plan:
         drawn = self._chapter.drawn
-        kinds = [kind for kind in Fault if not (kind in STOPPING and self._has_stopped)]
+        kinds = [kind for kind in Fault if may_stop or kind not in STOPPING]
         weights = [0.15 if kind in SLOW else 1.5 if kind in DEADLY else 1 for kind in kinds]
         (kind,) = drawn.choices(kinds, weights)
         wide = 1 if kind in DEADLY | STOPPING | SLOW else drawn.choice([1, 1, 3, 20])
