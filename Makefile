@@ -82,7 +82,7 @@ test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack 
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
-	  npm run --silent --prefix frontend e2e -- access overview payments refunds webhooks
+	  npm run --silent --prefix frontend e2e -- payments refunds webhooks
 
 fuzz: .venv/ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
 	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
