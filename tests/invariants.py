@@ -44,7 +44,7 @@ _CHANGING: Final = frozenset(
 )
 """The fields of a payment or refund that are not as they were when it was made."""
 _NOTHING: Final = (0, Decimal(0))
-_NEVER_SETTLED: Final = frozenset({"pending", "error"})
+NEVER_SETTLED: Final = frozenset({"pending", "error"})
 
 
 @dataclass(frozen=True)
@@ -329,12 +329,12 @@ def unsettled(books: Books) -> list[str]:
         *(
             f"{one.id} is processing"
             for one in books.payments
-            if one.status is Status.PROCESSING and one.metadata.get(SIMULATE) not in _NEVER_SETTLED
+            if one.status is Status.PROCESSING and one.metadata.get(SIMULATE) not in NEVER_SETTLED
         ),
         *(
             f"{refund.id} of {life.payment.id} is processing"
             for life in books.lives.values()
-            if life.payment.metadata.get(SIMULATE_REFUND) not in _NEVER_SETTLED
+            if life.payment.metadata.get(SIMULATE_REFUND) not in NEVER_SETTLED
             for refund in life.refunds.values()
             if refund.status is RefundStatus.PROCESSING
         ),
@@ -346,7 +346,7 @@ def wrongly_settled(books: Books) -> list[str]:
     return [
         f"{one.id} asked for {one.metadata[SIMULATE]}, and is {one.status}"
         for one in books.payments
-        if one.metadata.get(SIMULATE) in _NEVER_SETTLED
+        if one.metadata.get(SIMULATE) in NEVER_SETTLED
         and one.status not in {Status.PROCESSING, Status.CANCELED}
     ]
 

@@ -13,7 +13,8 @@ from moto import mock_aws
 
 from chalicelib.api_keys import new_secret
 from tests import engines
-from tests.conftest import QUEUE_URL, REGION, SESSION, payflow
+from tests.conftest import QUEUE_URL, SESSION, payflow
+from tests.lambda_events import api_event, scheduled_event, sqs_event
 
 
 @pytest.fixture(autouse=True)
@@ -24,34 +25,6 @@ def aws() -> Iterator[Any]:
         sqs.create_queue(QueueName="payflow-webhooks-test")
         sqs.create_queue(QueueName="payflow-deliveries-test")
         yield sqs
-
-
-def api_event(method: str, resource: str, body: Any = None, **path: str) -> dict[str, Any]:
-    """As API Gateway sends it to a stage named `api`."""
-    return {
-        "resource": resource,
-        "httpMethod": method,
-        "path": resource.format(**path),
-        "headers": {"Content-Type": "application/json"},
-        "multiValueQueryStringParameters": None,
-        "pathParameters": path or None,
-        "stageVariables": None,
-        "requestContext": {
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "resourcePath": resource,
-            "httpMethod": method,
-            "path": "/api" + resource.format(**path),
-            "stage": "api",
-            "identity": {"sourceIp": "203.0.113.7"},
-        },
-        "body": None if body is None else json.dumps(body),
-        "isBase64Encoded": False,
-    }
-
-
-def with_key(event: dict[str, Any], key: str) -> dict[str, Any]:
-    event["headers"]["Authorization"] = f"Bearer {key}"
-    return event
 
 
 REQUEST = {
@@ -65,22 +38,6 @@ REQUEST = {
 
 def create(**fields: Any) -> Any:
     return payflow.app(api_event("POST", "/v1/payments", REQUEST | fields), None)
-
-
-def sqs_event(*bodies: str) -> dict[str, Any]:
-    records = [
-        {"messageId": f"message-{index}", "receiptHandle": "handle", "body": body}
-        for index, body in enumerate(bodies)
-    ]
-    return {"Records": records}
-
-
-def scheduled_event(at: datetime) -> dict[str, Any]:
-    return {
-        "version": "0", "id": "1", "account": "123456789012", "region": REGION, "detail": {},
-        "detail-type": "Scheduled Event", "source": "aws.events", "resources": [],
-        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }  # fmt: skip
 
 
 def test_location_has_the_stages_prefix_and_the_request_id_is_api_gateways() -> None:

@@ -33,7 +33,8 @@ from chalicelib.webhook_sender import Attempt as Answer
 from tests import engines, iam
 from tests.conftest import HEARD, QUEUE_URL, REGION, payflow, recorder
 from tests.iam import API, Call, Grant, NotUnderstood
-from tests.test_lambda import api_event, create, hint, scheduled_event, sqs_event, with_key
+from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
+from tests.test_lambda import create, hint
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

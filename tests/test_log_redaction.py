@@ -26,7 +26,7 @@ from chalicelib.webhook_sender import Attempt as Answer
 from chalicelib.webhook_signature import new_secret as new_webhook_secret
 from tests import engines
 from tests.conftest import SESSION, payflow
-from tests.test_lambda import api_event, scheduled_event, sqs_event, with_key
+from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
 
 WORD = "Kumquat"
 """In everything that a caller says; no text of ours has it."""

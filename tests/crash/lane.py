@@ -25,8 +25,9 @@ from tests import engines, invariants
 from tests.crash import merchant
 from tests.crash.faults import DEADLY, SLOW, STOPPING, Fault, Plan
 from tests.crash.invocation import Conductor, Outcome
-from tests.crash.merchant import Request, Wish, api_event
+from tests.crash.merchant import Request, Wish
 from tests.crash.verdict import unanswered, verdict
+from tests.lambda_events import api_event, scheduled_event
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,7 +41,6 @@ _FAULTY: Final = 0.9
 _OUTAGES: Final = 3
 _ROUNDS: Final = 60
 """Of the calm, at most: far more than what is unfinished may take."""
-_ENDLESS: Final = frozenset({"pending", "error"})
 _UNIT: Final = timedelta(minutes=1)
 _STUCK: Final = _UNIT * (2**13 + 2)
 """The sweeper reports what is older."""
@@ -134,7 +134,7 @@ class Lane:
             if "id" not in made:
                 raise Unavailable(made["detail"])
             app.payments.settle(made["id"])
-            app.sweeper(_scheduled(self.clock()), None)
+            app.sweeper(scheduled_event(self.clock()), None)
 
         def warm() -> bool:
             """An engine that was just started is slow at first."""
@@ -383,7 +383,7 @@ class Lane:
         return outcome.answer
 
     def _swept(self) -> Outcome:
-        outcome = self._invoke("sweep", "sweeper", _scheduled(self.clock()))
+        outcome = self._invoke("sweep", "sweeper", scheduled_event(self.clock()))
         if outcome.raised and not outcome.raised.startswith("Unavailable"):
             self._chapter.complaints.append(f"sweep: {outcome.raised}")
         return outcome
@@ -506,11 +506,14 @@ def _unfinished(books: invariants.Books) -> Iterator[datetime]:
     """Since when each of them is, or from when it will be."""
     for life in books.lives.values():
         wishes = life.payment.metadata
-        if life.payment.status is Status.PROCESSING and wishes.get(SIMULATE) not in _ENDLESS:
+        if (
+            life.payment.status is Status.PROCESSING
+            and wishes.get(SIMULATE) not in invariants.NEVER_SETTLED
+        ):
             yield life.payment.created_at
         for refund in life.refunds.values():
             is_open = refund.status is RefundStatus.PROCESSING
-            if is_open and wishes.get(SIMULATE_REFUND) not in _ENDLESS:
+            if is_open and wishes.get(SIMULATE_REFUND) not in invariants.NEVER_SETTLED:
                 yield refund.created_at
         for row in life.deliveries:
             if row["state"] == "pending":
@@ -532,12 +535,3 @@ def _shown(outcome: Outcome) -> Any:
         return outcome.raised
     failures = answer.get("batchItemFailures")
     return answer.get("statusCode", answer) if failures is None else f"{len(failures)} failed"
-
-
-def _scheduled(at: datetime) -> dict[str, Any]:
-    """As EventBridge sends it."""
-    return {
-        "version": "0", "id": "1", "account": "000000000000", "region": "ca-central-1",
-        "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events",
-        "resources": [], "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }  # fmt: skip

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from chalicelib.model import FailureCode
+from tests.lambda_events import api_event
 
 _DONE: Final = frozenset({200, 201})
 _LATER: Final = frozenset({"conflict", "unavailable", "rate_limited"})
@@ -119,26 +120,3 @@ def refund(drawn: random.Random, paid: Mapping[str, Any], key: str) -> Request:
     if amount is not None:
         body["amount"] = str(Decimal(amount).scaleb(-2))
     return Request(Wish.REFUND, body, paid["id"])
-
-
-def api_event(method: str, resource: str, body: Any = None, **path: str) -> dict[str, Any]:
-    """As API Gateway sends it to a stage named `api`."""
-    return {
-        "resource": resource,
-        "httpMethod": method,
-        "path": resource.format(**path),
-        "headers": {"Content-Type": "application/json"},
-        "multiValueQueryStringParameters": None,
-        "pathParameters": path or None,
-        "stageVariables": None,
-        "requestContext": {
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "resourcePath": resource,
-            "httpMethod": method,
-            "path": "/api" + resource.format(**path),
-            "stage": "api",
-            "identity": {"sourceIp": "203.0.113.7"},
-        },
-        "body": None if body is None else json.dumps(body),
-        "isBase64Encoded": False,
-    }

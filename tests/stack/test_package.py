@@ -31,9 +31,9 @@ from infra.stacks import DeployError, Stack
 from infra.stage import store_of, tables_of
 from infra.switch import switch
 from tests.engines import ROOT, accepts, free_port, wait_until
+from tests.lambda_events import api_event, sqs_event, with_key
 from tests.stack.conftest import JSON, Client, request
 from tests.test_frontend_stack import SUBJECT
-from tests.test_lambda import api_event, sqs_event, with_key
 
 RUNTIMES_OWN = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
 
