@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench types costs scaling check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench budgets types costs scaling check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -115,6 +115,9 @@ load: .venv/ready  ## offer mixed traffic until latency bends, then check every 
 
 bench: .venv/ready  ## time each flow against a floor of its calls alone: SECONDS=3
 	@.venv/bin/python -m bench $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report '$(REPORT)')
+
+budgets: .venv/ready frontend/node_modules/ready  ## hold the dashboard's first load and the stack's start to their budgets
+	@.venv/bin/python -m bench.budgets
 
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
