@@ -348,6 +348,14 @@ PAYMENTS: Final = (
         ("test_stats",),
     ),
     Mutant(
+        "totals-without-the-last-day",
+        "Both ends of a range of days belong to it",
+        "chalicelib/store.py",
+        'lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}$"',
+        'lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}"',
+        ("test_stats",),
+    ),
+    Mutant(
         "outcome-by-the-dice",
         "A redelivered message decides the same again",
         "chalicelib/processor.py",
