@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -73,6 +74,7 @@ class Run:
 
 def main(arguments: Sequence[str]) -> None:
     options = parsed(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants all ended
     began, busy = time.monotonic(), os.getloadavg()[0]
     try:
         with ExitStack() as opened:
