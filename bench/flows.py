@@ -18,20 +18,13 @@ from botocore.exceptions import ClientError
 from bench.recording import Call, Recorder
 from chalicelib.model import new_id
 from chalicelib.store import TOTALS_SHARDS
+from sizing.flows import BODY
 from tests.lambda_events import api_event, sqs_event
 
 Run = Callable[[], object]
 
 BATCH: Final = 10
 _FILLED: Final = 30
-_BODY: Final = {
-    "merchant": "Northern Lights Coffee",
-    "amount": "12.50",
-    "currency": "CAD",
-    "type": "eft",
-    "description": "Invoice 2026-117",
-    "metadata": {"order": "10023", "simulate": "completed"},
-}
 _CREATE: Final = ["TransactWriteItems", "SendMessage"]
 _SETTLE: Final = ["UpdateItem", "Query", "TransactWriteItems"]
 _PAYMENTS: Final = "/v1/payments"
@@ -171,7 +164,7 @@ class Flows:
         return payment_id
 
     def _body(self) -> dict[str, Any]:
-        return _BODY | {"idempotency_key": self._key()}
+        return BODY | {"idempotency_key": self._key()}
 
     def _key(self) -> str:
         return f"order-{getpid()}-{next(self._numbers):09}"

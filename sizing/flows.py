@@ -38,7 +38,7 @@ _REPLAYED: Final = "order-00000001-5d1f"
 _STATS: Final = "from=2026-01-01&to=2026-01-30"
 """Thirty days, none of them today: a run at midnight finds the same."""
 
-_BODY: Final = {
+BODY: Final = {
     "merchant": "Northern Lights Coffee",
     "amount": "12.50",
     "currency": "CAD",
@@ -153,7 +153,7 @@ class Flows:
 
     def create(self, **fields: Any) -> tuple[Usage, str]:
         """A new payment, and its id."""
-        body = _BODY | {"idempotency_key": f"order-{next(self._numbers)}-5d1f"} | fields
+        body = BODY | {"idempotency_key": f"order-{next(self._numbers)}-5d1f"} | fields
         usage, answer = self.answered("POST", "/v1/payments", body)
         return usage, json.loads(answer["body"])["id"]
 
@@ -331,7 +331,7 @@ def _measured(flows: Flows, watcher: Watcher) -> Measured:
     note("list by status", flows.request("GET", "/v1/payments", query="status=completed"))
     note("list all", flows.request("GET", "/v1/payments"))
     note("stats of 30 days", flows.request("GET", "/v1/stats", query=_STATS))
-    note("refused", flows.request("POST", "/v1/payments", _BODY | {"amount": "12.505"}))
+    note("refused", flows.request("POST", "/v1/payments", BODY | {"amount": "12.505"}))
     canceled = flows.create()[1]
     note("cancel", flows.request("POST", f"{_PAYMENT}/cancel", {}, payment_id=canceled))
     wishes = {"simulate": "completed", "simulate_refund": "completed"}
