@@ -1,0 +1,1 @@
+"""What it costs in time: measured, against a floor, outside the code that ships."""
