@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load types costs scaling cold-start check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench cold-start budgets types costs scaling check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -72,14 +72,18 @@ lock:  ## lock what requirements.txt and requirements-dev.txt say, after a chang
 audit:  ## ask PyPI and npm what is known against what is locked
 	@$(PYTHON) -m infra.supply audit
 
+# A test file at a time in each process: its tests share what they have started.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
-	@.venv/bin/python -m pytest
+	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
+	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_least_privilege.py && \
+	  .venv/bin/python -m pytest tests/test_least_privilege.py
 
 # What the engine may make a difference to: races, outages and kills.
 ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
 test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
-	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
 	  npm run --silent --prefix frontend e2e -- payments refunds webhooks
@@ -108,6 +112,12 @@ load: .venv/ready  ## offer mixed traffic until latency bends, then check every 
 	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
 	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
+
+bench: .venv/ready  ## time each flow against a floor of its calls alone: SECONDS=3
+	@.venv/bin/python -m bench $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report '$(REPORT)')
+
+budgets: .venv/ready frontend/node_modules/ready  ## hold the dashboard's first load and the stack's start to their budgets
+	@.venv/bin/python -m bench.budgets
 
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json

@@ -29,7 +29,7 @@ the same items; whether a write that ended so was done is unknown until it is as
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from decimal import Decimal
@@ -53,8 +53,6 @@ from chalicelib.model import (
     with_decimals,
 )
 from chalicelib.tables import (
-    EARLIEST,
-    LATEST,
     ConditionFailed,
     Index,
     Item,
@@ -76,8 +74,7 @@ EVERYTHING: Final = Index("all-createdAt-index", "listing", "createdAt")
 _LISTING: Final = "PAYMENT"
 _API_KEYS: Final = "APIKEYS"
 TOTALS_SHARDS: Final = 16
-"""A day's totals lie in as many partitions, so that payments seldom settle on the same row."""
-_TOTALS_READERS: Final = 16
+"""The totals lie in as many partitions, so that payments seldom settle on the same row."""
 MAX_COUNTED: Final = 10_000
 _KEY_ID: Final = re.compile(r"KEY-[0-9A-F]{20}")
 _MOVES: Final = 12
@@ -340,19 +337,17 @@ class Store:
         """How many payments are processing, as the index has it; stops after `MAX_COUNTED`."""
         return self._payments.count(BY_STATUS, Span(Status.PROCESSING, lower, upper), MAX_COUNTED)
 
-    def totals(self, days: Iterable[date]) -> list[Total]:
-        """What is settled of each day, as of the last write: each shard's rows by themselves."""
-        partitions = [
-            _totals_partition(day, shard) for day in days for shard in range(TOTALS_SHARDS)
-        ]
-        with ThreadPoolExecutor(max_workers=_TOTALS_READERS) as pool:
-            return [
-                _total(item)
-                for items in pool.map(
-                    lambda key: self._payments.partition(key, EARLIEST, LATEST), partitions
-                )
-                for item in items
-            ]
+    def totals(self, first: date, last: date) -> list[Total]:
+        """What is settled of the days from the one to the other, as of the last write: each
+        shard's rows by themselves. One query a shard, however many days.
+        """
+        lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}$"
+        with ThreadPoolExecutor(max_workers=TOTALS_SHARDS) as pool:
+            found = pool.map(
+                lambda shard: self._payments.partition(_totals_partition(shard), lower, upper),
+                range(TOTALS_SHARDS),
+            )
+            return [_total(item) for items in found for item in items]
 
     def add_key(self, key: ApiKey) -> None:
         self._payments.put(self._payments.when_absent(_api_key_item(key)))
@@ -425,8 +420,8 @@ class Store:
         """The update that adds to a total; a payment's are always in one shard."""
         shard = zlib.crc32(payment_id.encode()) % TOTALS_SHARDS
         key = {
-            "PK": _totals_partition(total.day, shard),
-            "SK": f"{total.currency}#{total.type}#{total.status}",
+            "PK": _totals_partition(shard),
+            "SK": f"{total.day.isoformat()}#{total.currency}#{total.type}#{total.status}",
         }
         return {
             "TableName": self._payments.name,
@@ -616,14 +611,14 @@ def _event(item: Item) -> Event:
     )
 
 
-def _totals_partition(day: date, shard: int) -> str:
-    return f"STATS#{day.isoformat()}#{shard:02}"
+def _totals_partition(shard: int) -> str:
+    return f"STATS#{shard:02}"
 
 
 def _total(item: Item) -> Total:
-    currency, payment_type, status = item["SK"].split("#")
+    day, currency, payment_type, status = item["SK"].split("#")
     return Total(
-        day=item["PK"].split("#")[1],
+        day=day,
         currency=currency,
         type=payment_type,
         status=status,

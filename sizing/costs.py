@@ -11,6 +11,7 @@ from sizing.flows import Measured, Usage
 from sizing.page import money, table
 from sizing.page import page as paged
 from sizing.recorded import record
+from sizing.units import writes_explained
 
 PAGE: Final = ROOT / "docs" / "costs.md"
 _FULL_BATCHES_A_SECOND: Final = 100
@@ -42,6 +43,7 @@ def page(seen: Measured) -> str:
         ),
         _payments(seen.flows, alone, full),
         _flows(seen.flows),
+        writes_explained(seen.flows["create"], seen.flows["settle"]),
         _idle(seen.flows["sweep"]),
         _storage(seen),
         _months(seen),

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import boto3
 import pytest
+from hypothesis import settings
 from moto import mock_aws
 
 from chalicelib.commands import CreatePayment, CreateRefund
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+# No test fails for being slow: that is for benchmarks, on a quiet machine.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 # Whatever a developer's shell says, no test reaches a real account.
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="ca-central-1")
 REGION = "ca-central-1"
@@ -46,10 +50,18 @@ SETTINGS = {
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "open",
 }
-recorder = iam.Recorder()
+IN_PARTS = "PAYFLOW_TEST_HEARD_IN" in os.environ
+"""Whether several processes run the suite, as `make test` has them. They write what they hear into
+one folder, and the last of them judges it."""
+_heard_in = Path(
+    os.environ.get("PAYFLOW_TEST_HEARD_IN") or tempfile.mkdtemp(prefix="payflow-heard-")
+)
+if not IN_PARTS:
+    atexit.register(shutil.rmtree, _heard_in)
+HEARD_FROM_STACKS = _heard_in / "stacks.jsonl"
+HEARD_HERE = _heard_in / "tests.jsonl"
+recorder = iam.Recorder(keep=iam.write_down(HEARD_HERE))
 recorder.listen()  # before the app makes its clients
-HEARD = Path(tempfile.mkdtemp(prefix="payflow-heard-")) / "calls.jsonl"
-atexit.register(shutil.rmtree, HEARD.parent)
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import
 # Each boto3.client() of its own would read botocore's models anew, a fifth of a second a test.

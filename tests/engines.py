@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from infra.local import dynamodb_local as engine
-from infra.local import provision
+from infra.local import emulator, provision
 from infra.local.settings import SetupError
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -39,6 +40,30 @@ def dynamodb_local() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@contextmanager
+def emulated_aws(folder: Path) -> Iterator[str]:
+    """The local stack's emulator by itself, its rows in memory, until the block ends; yields its
+    address.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    own = {"AWS_ENDPOINT_URL": url, "PERSIST_STATE": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local.emulator"],
+        cwd=ROOT,
+        env={**os.environ, **emulator.environment(port, folder), **own},
+        stdin=subprocess.PIPE,  # it ends when this does
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: accepts(port), "the emulated AWS listens")
+        yield url
+    finally:
+        process.terminate()  # and not killed: it ends the Lambdas that it runs
+        process.communicate(timeout=30)
 
 
 def node_packages() -> Path:

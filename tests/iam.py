@@ -95,11 +95,10 @@ class Recorder:
     test or the local stack asks for itself belongs to none and is not kept.
     """
 
-    def __init__(self, keep: Callable[[Call], None] | None = None) -> None:
-        self.calls: list[Call] = []
+    def __init__(self, keep: Callable[[Call], None]) -> None:
         self.entered: list[str] = []
         """Each run of a handler: its function's name, or its route as `GET /v1/health`."""
-        self._keep = keep or self.calls.append
+        self._keep = keep
         self._running: ContextVar[str | None] = ContextVar("running", default=None)
 
     def listen(self) -> None:
@@ -150,8 +149,8 @@ class Recorder:
 
 
 def write_down(file: Path) -> Callable[[Call], None]:
-    """What keeps each call in `file`, for the process that started this one to read. One write
-    a call: the processes of all stacks share the file, and each may be killed at any moment.
+    """What keeps each call in `file`, for whoever judges them all. One write a call: many
+    processes share the file, and each may be killed at any moment.
     """
 
     def keep(call: Call) -> None:

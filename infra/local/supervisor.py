@@ -114,10 +114,10 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     stack.callback(api.stop)
     worker = Process("The worker", "infra.local.worker", env, local)
     stack.callback(worker.stop)
-    with _step("API and worker", stop):
-        _wait_for(api, stop, lambda: _is_healthy(local.api_port))
     merchant = Process("The merchant sink", "infra.local.sink", env, local)
     stack.callback(merchant.stop)
+    with _step("API and worker", stop):
+        _wait_for(api, stop, lambda: _is_healthy(local.api_port))
     with _step("merchant sink", stop):
         _wait_for(merchant, stop, lambda: _accepts(local.sink_port))
     pages = [_start_dashboard(local, stack, stop)] if local.serves_dashboard else []

@@ -10,17 +10,14 @@ seed alone; its digest is the same for the same seed and the same code.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from infra.local import emulator
 from tests import engines
 from tests.crash.report import Lived, page, summary
 
@@ -33,7 +30,7 @@ def main() -> None:
     lanes = range(len(LANES)) if asked.lane is None else [asked.lane]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="payflow-crash-")))
-        aws = stack.enter_context(_emulated_aws(folder))
+        aws = stack.enter_context(engines.emulated_aws(folder))
         other = stack.enter_context(engines.dynamodb_local()) if 1 in lanes else ""
         running = [
             _started(
@@ -81,25 +78,6 @@ def _lived(lane: int, process: "subprocess.Popen[str]") -> Lived:
     if process.returncode:
         sys.exit(f"Lane {lane} broke down; what it said is above.")
     return Lived.of(lane, LANES[lane], json.loads(told))
-
-
-@contextmanager
-def _emulated_aws(folder: Path) -> Iterator[str]:
-    """The local stack's emulator, by itself; yields its address."""
-    port = engines.free_port()
-    settings = emulator.environment(port, folder) | {"PERSIST_STATE": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local.emulator"],
-        env={**os.environ, **settings},
-        stdin=subprocess.PIPE,  # it ends when this does
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        engines.wait_until(lambda: engines.accepts(port), "the emulated AWS listens")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.communicate()
 
 
 if __name__ == "__main__":

@@ -7,14 +7,10 @@ refund, mostly a part, sometimes too much; they cancel, mostly too late. Some ge
 
 Most payments are left to the simulator's chance (85 % complete); a few have a bank that never
 decides, one that breaks, one that takes its time, and one that refuses.
-
-The totals are asked for by two days, not by the thirty of the dashboard's overview: that is 480
-reads, which DynamoDB does at once and an emulator one by one, and nothing else would be measured.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any, Final
@@ -172,8 +168,7 @@ class Traffic:
         return self._look("/deliveries", Operation.EVENTS)
 
     def _read_stats(self) -> list[Request]:
-        yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        return [_ask("GET", f"/v1/stats?from={yesterday}", Operation.STATS, _READ)]
+        return [_ask("GET", "/v1/stats", Operation.STATS, _READ)]
 
     def _cancel(self) -> list[Request] | None:
         if not self.made:

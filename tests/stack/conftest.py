@@ -29,7 +29,7 @@ from chalicelib.store import Store
 from chalicelib.webhook_outbox import Outbox
 from infra.local.settings import Local
 from tests import iam
-from tests.conftest import HEARD, webhooks_beside
+from tests.conftest import HEARD_FROM_STACKS, webhooks_beside
 from tests.engines import ROOT, free_port, wait_until
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Stack:
             "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
             # Its processes write down what their functions ask of AWS; see tests/iam.py.
             "PYTHONPATH": str(Path(__file__).with_name("heard")),
-            iam.HEARD_FILE: str(HEARD),
+            iam.HEARD_FILE: str(HEARD_FROM_STACKS),
             **env,
         }
         self.said = ""

@@ -24,12 +24,12 @@ from chalicelib.model import Scope
 from infra import bootstrap, deploy, dist, package, site, smoke
 from infra.hint import hint
 from infra.key import make_key
-from infra.local import emulator, provision
+from infra.local import provision
 from infra.restore import moment, restore
 from infra.stacks import DeployError, Stack
 from infra.stage import store_of, tables_of
 from infra.switch import switch
-from tests.engines import ROOT, accepts, free_port, wait_until
+from tests.engines import emulated_aws, wait_until
 from tests.lambda_events import api_event, sqs_event, with_key
 from tests.stack.conftest import JSON, Client, request
 from tests.test_frontend_stack import SUBJECT
@@ -47,33 +47,18 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An emulated AWS of its own, which every client of this module talks to."""
-    data = tmp_path_factory.mktemp("aws")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
     settings = {
-        "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "ca-central-1",
         "AWS_REGION": "ca-central-1",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local.emulator"],
-        cwd=ROOT,
-        env={**os.environ, **settings, **emulator.environment(port, data)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     with pytest.MonkeyPatch.context() as environment:
         for name, value in settings.items():
             environment.setenv(name, value)
-        try:
-            wait_until(lambda: accepts(port), "the emulated AWS listens")
+        with emulated_aws(tmp_path_factory.mktemp("aws")) as url:
+            environment.setenv("AWS_ENDPOINT_URL", url)
             yield url
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,62 @@
+"""What waits for what in a batch: calls that are answered only while others are under way."""
+
+import json
+from collections.abc import Iterator
+from threading import Barrier
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chalicelib import store
+from chalicelib.commands import CreatePayment
+from chalicelib.payments import opened
+from chalicelib.queue_jobs import BATCH_SIZE, SettlePayment
+from chalicelib.queue_jobs import encode as job_body
+from chalicelib.tables import encode
+from tests.conftest import START, command, payflow
+from tests.lambda_events import sqs_event
+
+OK = SimpleNamespace(status_code=200)
+
+
+class Patient:
+    """Stands in for DynamoDB: it answers claims and transactions ten at a time."""
+
+    def __init__(self, request: CreatePayment) -> None:
+        made = [opened(request, START, actor="test").payment for _ in range(BATCH_SIZE)]
+        self.items = {payment.id: store._payment_item(payment) for payment in made}
+        self.asked: list[str] = []
+        self._all_here = {
+            operation: Barrier(BATCH_SIZE, timeout=10)
+            for operation in ("UpdateItem", "TransactWriteItems")
+        }
+
+    def answer(self, model: Any, params: Any, **_: Any) -> tuple[Any, Any]:
+        self.asked.append(model.name)
+        if model.name in self._all_here:
+            self._all_here[model.name].wait()
+        if model.name == "UpdateItem":
+            payment_id = json.loads(params["body"])["Key"]["PK"]["S"].removeprefix("PAY#")
+            return OK, {"Attributes": encode(self.items[payment_id])}
+        return OK, {"Items": []}
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
+    monkeypatch.setattr(payflow.outbox, "_known", None)
+    patient = Patient(command(metadata={"simulate": "completed"}))
+    events = payflow.dynamodb.meta.events
+    events.register_first("before-call.dynamodb.*", patient.answer)
+    yield patient
+    events.unregister("before-call.dynamodb.*", patient.answer)
+
+
+def test_ten_payments_of_a_batch_wait_three_times_as_one_does(patient: Patient) -> None:
+    """For the claims, for one read of the endpoints, for the transactions."""
+    bodies = [job_body(SettlePayment(payment_id)) for payment_id in patient.items]
+    answer = payflow.webhook_processor(sqs_event(*bodies), None)
+    assert answer == {"batchItemFailures": []}
+    assert sorted(patient.asked) == sorted(
+        ["UpdateItem"] * BATCH_SIZE + ["Query"] + ["TransactWriteItems"] * BATCH_SIZE
+    )
