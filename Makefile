@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench budgets types costs scaling check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench cold-start budgets types costs scaling check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -128,6 +128,10 @@ costs: .venv/ready  ## write docs/costs.md: what a million payments cost, from r
 
 scaling: .venv/ready  ## write docs/scaling.md and its plots: where the tables saturate
 	@.venv/bin/python -m sizing.scaling
+
+cold-start: .venv/ready  ## time new processes to their first answer, beside a floor: ROUNDS=25
+	@.venv/bin/python -m bench.cold_start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	  $(if $(REPORT),--report '$(REPORT)')
 
 check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
 	@.venv/bin/ruff check .

@@ -1,12 +1,17 @@
 """PayFlow: the routes, the queues' handlers and the sweeper's schedule. No rules in here."""
 
+import gc
+
+# A new process makes much and throws nothing away: it does not look for garbage until all that it
+# works with is here (see the end), and then looks no more among that.
+gc.disable()
+
 import functools
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
-from pydantic import BaseModel
 
 from chalicelib import VERSION, api, config, exact_json, listing, openapi, stats, telemetry
 from chalicelib.api import Answer, Api, Call, Success
@@ -58,28 +63,21 @@ from chalicelib.queue_jobs import (
 )
 from chalicelib.refunds import Refunds
 from chalicelib.request_log import Logs, RequestLog
+from chalicelib.schema import Schema
 from chalicelib.store import Store
-from chalicelib.sweeper import Sweeper
-from chalicelib.webhook_delivery import Courier
 from chalicelib.webhook_model import Delivery, Endpoint
 from chalicelib.webhook_outbox import Outbox
-from chalicelib.webhook_sender import Attempt, Sender
 from chalicelib.webhook_store import WebhookStore
 from chalicelib.webhooks import DeliveryPage, Replayed, Webhooks
+
+if TYPE_CHECKING:
+    from chalicelib.sweeper import Sweeper
+    from chalicelib.webhook_delivery import Courier
+    from chalicelib.webhook_sender import Attempt, Sender
 
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-@functools.cache
-def sender() -> Sender:
-    """Made when it is first needed, and so by the delivery worker alone: it takes a while."""
-    return Sender(allows_private=settings.private_webhooks_allowed)
-
-
-def send(url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
-    return sender().send(url, body, headers)
 
 
 settings = config.from_environment()
@@ -116,29 +114,60 @@ webhooks = Webhooks(
     allows_private=settings.private_webhooks_allowed,
     clock=now,
 )
-courier = Courier(
-    stage=settings.stage,
-    store=webhook_store,
-    queue=deliveries_queue,
-    send=send,
-    clock=now,
-    lease=timedelta(seconds=settings.delivery_lease_seconds),
-)
-unfinished = Sweeper(
-    stage=settings.stage,
-    store=store,
-    queue=queue,
-    webhooks=webhook_store,
-    deliveries=deliveries_queue,
-    unit=timedelta(seconds=settings.sweep_unit_seconds),
-)
-request_log = RequestLog(logs_client(settings.region), settings.api_log_group)
 app = Chalice(app_name="payflow")
 app.api.cors = api.cors(settings.allowed_origin)
 keys = ApiKeys(stage=settings.stage, store=store, is_required=settings.key_required, clock=now)
 http = Api(app, keys)
 if not settings.key_required:
     telemetry.log("no_key_required", stage=settings.stage)
+
+# What few processes need is imported and made when it is first needed, so that the others start
+# without it: an API that waits for a request reads no log yet, and sends no webhook ever.
+
+
+@functools.cache
+def request_log() -> RequestLog:
+    return RequestLog(logs_client(settings.region), settings.api_log_group)
+
+
+@functools.cache
+def sender() -> "Sender":
+    from chalicelib.webhook_sender import Sender
+
+    return Sender(allows_private=settings.private_webhooks_allowed)
+
+
+def send(url: str, body: bytes, headers: Mapping[str, str]) -> "Attempt":
+    return sender().send(url, body, headers)
+
+
+@functools.cache
+def courier() -> "Courier":
+    from chalicelib.webhook_delivery import Courier
+
+    return Courier(
+        stage=settings.stage,
+        store=webhook_store,
+        queue=deliveries_queue,
+        send=send,
+        clock=now,
+        lease=timedelta(seconds=settings.delivery_lease_seconds),
+    )
+
+
+@functools.cache
+def unfinished() -> "Sweeper":
+    from chalicelib.sweeper import Sweeper
+
+    return Sweeper(
+        stage=settings.stage,
+        store=store,
+        queue=queue,
+        webhooks=webhook_store,
+        deliveries=deliveries_queue,
+        unit=timedelta(seconds=settings.sweep_unit_seconds),
+    )
+
 
 # Views check the content type themselves: Chalice's own refusal is not a problem document.
 ANY_TYPE: dict[str, Any] = {"content_types": ["*/*"]}
@@ -224,7 +253,7 @@ def create_refund(call: Call[CreateRefund]) -> Answer:
     return Answer(201, created.body, payment_id=payment_id)
 
 
-class RefundList(BaseModel):
+class RefundList(Schema):
     """Every refund of a payment, the oldest first."""
 
     refunds: list[Refund]
@@ -243,7 +272,7 @@ def list_refunds(call: Call[Any]) -> Answer:
     return Answer(200, exact_json.dumps(found.model_dump()), payment_id=payment_id)
 
 
-class EventList(BaseModel):
+class EventList(Schema):
     """The whole story of a payment, oldest first."""
 
     events: list[Event]
@@ -277,7 +306,7 @@ if settings.simulation_allowed:
         return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
 
 
-class DeliveryList(BaseModel):
+class DeliveryList(Schema):
     """The newest deliveries of a payment, newest first."""
 
     deliveries: list[Delivery]
@@ -303,7 +332,7 @@ class NewEndpoint(Endpoint):
     secret: str
 
 
-class EndpointList(BaseModel):
+class EndpointList(Schema):
     """Every endpoint, the oldest first."""
 
     webhook_endpoints: list[Endpoint]
@@ -451,7 +480,7 @@ def read_stats(call: Call[ReadStats]) -> Answer:
     query=ReadLogs,
 )
 def read_logs(call: Call[ReadLogs]) -> Answer:
-    return Answer(200, exact_json.dumps(request_log.newest(call.command, now()).model_dump()))
+    return Answer(200, exact_json.dumps(request_log().newest(call.command, now()).model_dump()))
 
 
 class NewApiKey(ApiKey):
@@ -460,7 +489,7 @@ class NewApiKey(ApiKey):
     key: str
 
 
-class ApiKeyList(BaseModel):
+class ApiKeyList(Schema):
     """Every key that was ever made, the newest first."""
 
     api_keys: list[ApiKey]
@@ -513,7 +542,7 @@ def revoke_api_key(call: Call[Any]) -> Answer:
     return Answer(204, "")
 
 
-class Health(BaseModel):
+class Health(Schema):
     """The service as it sees itself."""
 
     status: str
@@ -564,7 +593,7 @@ def settle(job: Job) -> None:
 def deliver(job: Job) -> None:
     match job:
         case Deliver(delivery_id):
-            courier.deliver(delivery_id)
+            courier().deliver(delivery_id)
         case _:
             raise UnknownJob("no delivery, in the queue of deliveries")
 
@@ -594,4 +623,8 @@ def delivery_worker(event: SQSEvent) -> dict[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
 def sweeper(event: CloudWatchEvent) -> dict[str, int]:
     # The scheduled time, not the clock: a late start or a retry asks for the same ages.
-    return unfinished.sweep(datetime.fromisoformat(event.time))._asdict()
+    return unfinished().sweep(datetime.fromisoformat(event.time))._asdict()
+
+
+gc.freeze()
+gc.enable()

@@ -16,7 +16,6 @@ from typing import Any, Final, Generic
 from urllib.parse import unquote
 
 from chalice.app import Chalice, CORSConfig, MultiDict, Request, Response
-from pydantic import BaseModel
 
 from chalicelib import exact_json
 from chalicelib.api_keys import ApiKeys
@@ -32,6 +31,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.model import SYSTEM, Scope
+from chalicelib.schema import Schema
 from chalicelib.telemetry import log, log_exception
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -76,7 +76,7 @@ class Call(Generic[Command]):
     """For a view that asks for a scope only sometimes. Raises Unauthenticated or Forbidden."""
 
 
-class Nothing(BaseModel):
+class Nothing(Schema):
     """The command of a view that takes none."""
 
 
@@ -89,7 +89,7 @@ class Success:
 
     status: int
     description: str
-    model: type[BaseModel] | None
+    model: type[Schema] | None
     headers: tuple[str, ...] = ()
 
 
@@ -104,8 +104,8 @@ class Operation:
     successes: tuple[Success, ...]
     refusals: tuple[type[PayFlowError], ...]
     """Those of the view itself; the checks before it add theirs."""
-    query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
+    query: type[Schema] | None = None
+    body: type[Schema] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class Api:
         *successes: Success,
         scope: Scope | None,
         refusals: tuple[type[PayFlowError], ...] = (),
-        query: type[BaseModel] | None = None,
-        body: type[BaseModel] | None = None,
+        query: type[Schema] | None = None,
+        body: type[Schema] | None = None,
     ) -> Callable[[View], Callable[..., Response]]:
         """Decorates a view of `Call` to `Answer`."""
 
@@ -201,7 +201,7 @@ def respond(answer: Answer, request_id: str) -> Response:
     return Response(answer.body, headers=headers, status_code=answer.status)
 
 
-def _command(request: Request, what: Operation) -> BaseModel:
+def _command(request: Request, what: Operation) -> Schema:
     if what.body is not None:
         fields = _json_object(request, may_be_empty=not required_fields(what.body))
         if "idempotency_key" in what.body.model_fields:
@@ -212,7 +212,7 @@ def _command(request: Request, what: Operation) -> BaseModel:
     return Nothing()
 
 
-def required_fields(model: type[BaseModel]) -> list[str]:
+def required_fields(model: type[Schema]) -> list[str]:
     """The fields that a body cannot leave out; one that has none may be left out whole.
 
     An idempotency key may come in the header instead.

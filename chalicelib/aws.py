@@ -4,15 +4,16 @@ Guarantee: what `outage_is_unavailable` guards raises `Unavailable` when AWS can
 reached, is slow, throttles or is broken, and lets every other error through: those are bugs.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
+from botocore.session import Session, get_session
 
 from chalicelib.errors import Unavailable
 
@@ -36,17 +37,20 @@ _TRY_LATER: Final = frozenset(
 
 def dynamodb_client(region: str) -> "DynamoDBClient":
     """1 s to connect, 2 s to read, 3 attempts in all."""
-    return boto3.client("dynamodb", region_name=region, config=_config(1, 2, attempts=3))
+    client: DynamoDBClient = _client("dynamodb", region, _config(1, 2, attempts=3))
+    return client
 
 
 def sqs_client(region: str) -> "SQSClient":
     """1 s to connect, 1 s to read, 1 attempt: the sweeper is the retry."""
-    return boto3.client("sqs", region_name=region, config=_config(1, 1, attempts=1))
+    client: SQSClient = _client("sqs", region, _config(1, 1, attempts=1))
+    return client
 
 
 def logs_client(region: str) -> "CloudWatchLogsClient":
     """1 s to connect, 5 s to read, 2 attempts: a search takes its time."""
-    return boto3.client("logs", region_name=region, config=_config(1, 5, attempts=2))
+    client: CloudWatchLogsClient = _client("logs", region, _config(1, 5, attempts=2))
+    return client
 
 
 @contextmanager
@@ -66,6 +70,18 @@ def is_outage(error: ClientError) -> bool:
     """Throttled, or AWS's own fault: worth another try."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error.response["Error"]["Code"] in _TRY_LATER or status >= 500
+
+
+@functools.cache
+def _session() -> Session:
+    """One for all clients, which share what it has read. botocore's own: boto3 around it would add
+    nothing but the time that importing it takes.
+    """
+    return get_session()
+
+
+def _client(service: str, region: str, config: Config) -> Any:
+    return _session().create_client(service, region_name=region, config=config)
 
 
 def _config(connect_seconds: float, read_seconds: float, *, attempts: int) -> Config:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -36,12 +35,13 @@ from chalicelib.model import (
     check_bounds,
     exact_amount,
 )
+from chalicelib.schema import Schema
 from chalicelib.webhook_model import DeliveryStatus, Subscription
 from chalicelib.webhook_url import MAX_URL_LENGTH
 
 MAX_METADATA_BYTES = 2048
 MAX_ERRORS_SHOWN = 20
-Command = TypeVar("Command", bound=BaseModel)
+Command = TypeVar("Command", bound=Schema)
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STATUS_CODE = re.compile("[1-5]([0-9]{2}|xx)")
@@ -190,7 +190,7 @@ RequestedAmount = Annotated[
 ]
 
 
-class CreatePayment(BaseModel):
+class CreatePayment(Schema):
     """A payment to make. `amount` has no more decimals than its currency (ISO 4217)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -230,7 +230,7 @@ class CreatePayment(BaseModel):
         return exact_amount(amount, currency)
 
 
-class CreateRefund(BaseModel):
+class CreateRefund(Schema):
     """Money to give back. Without `amount`, all that is left of the payment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -262,7 +262,7 @@ class CreateRefund(BaseModel):
         return amount
 
 
-class SimulateReturn(BaseModel):
+class SimulateReturn(Schema):
     """A bank's late return to act out. Without `code`, the rail's word for no funds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -279,7 +279,7 @@ class SimulateReturn(BaseModel):
     ] = None
 
 
-class ListPayments(BaseModel):
+class ListPayments(Schema):
     """A page of payments, newest first. Both ends of the time range belong to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -315,7 +315,7 @@ class ListPayments(BaseModel):
         return created_to
 
 
-class ReadStats(BaseModel):
+class ReadStats(Schema):
     """Whole UTC days, both ends included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -331,7 +331,7 @@ class ReadStats(BaseModel):
     ] = None
 
 
-class ReadLogs(BaseModel):
+class ReadLogs(Schema):
     """The requests of the last hour, as far as both filters let them through."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -348,7 +348,7 @@ class ReadLogs(BaseModel):
     path: Annotated[str | None, Field(max_length=200, description="a part of the path")] = None
 
 
-class CreateApiKey(BaseModel):
+class CreateApiKey(Schema):
     """A key to make; it is shown once, in the answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -373,7 +373,7 @@ class CreateApiKey(BaseModel):
     ] = None
 
 
-class RollApiKey(BaseModel):
+class RollApiKey(Schema):
     """A key to replace; the old one works for `overlap_hours` more."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -397,7 +397,7 @@ EndpointDescription = Annotated[
 ]
 
 
-class CreateEndpoint(BaseModel):
+class CreateEndpoint(Schema):
     """Where to send webhooks. Its secret is shown once, in the answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -409,7 +409,7 @@ class CreateEndpoint(BaseModel):
     description: EndpointDescription | None = None
 
 
-class UpdateEndpoint(BaseModel):
+class UpdateEndpoint(Schema):
     """What is to change of an endpoint; what is left out or null stays, but for a description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -422,7 +422,7 @@ class UpdateEndpoint(BaseModel):
     )
 
 
-class ListDeliveries(BaseModel):
+class ListDeliveries(Schema):
     """A page of what is and was on its way to an endpoint, newest first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -438,7 +438,7 @@ class ListDeliveries(BaseModel):
     ] = None
 
 
-class ReplayFailed(BaseModel):
+class ReplayFailed(Schema):
     """From when on the failed deliveries of an endpoint are to be made again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -456,7 +456,7 @@ class ReplayFailed(BaseModel):
     ]
 
 
-class CheckHealth(BaseModel):
+class CheckHealth(Schema):
     """Whether the service answers; with `deep=1`, whether its table and queue do too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import BaseModel
-
 from chalicelib import exact_json
 from chalicelib.errors import IdempotencyKeyReused
+from chalicelib.schema import Schema
 
 WINDOW: Final = timedelta(hours=24)
 
@@ -46,7 +45,7 @@ def record_key(operation: str, resource: str, key: str) -> str:
     return f"{operation}#{resource}#{key}"
 
 
-def fingerprint(command: BaseModel) -> str:
+def fingerprint(command: Schema) -> str:
     """SHA-256 of the validated request: spelling (10, 10.0, "10.00"; order) drops out."""
     return hashlib.sha256(exact_json.canonical(command.model_dump()).encode()).hexdigest()
 

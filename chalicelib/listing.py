@@ -13,12 +13,13 @@ import hashlib
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from chalicelib import exact_json
 from chalicelib.commands import ListPayments
 from chalicelib.errors import InvalidCursor, MalformedJson
 from chalicelib.model import Payment
+from chalicelib.schema import Schema
 from chalicelib.store import Store, sort_key
 from chalicelib.tables import (
     EARLIEST,
@@ -53,7 +54,7 @@ class Asked(Protocol):
     def cursor(self) -> str | None: ...
 
 
-class Page(BaseModel):
+class Page(Schema):
     """Payments, newest first; `next_cursor` is null on the last page."""
 
     model_config = ConfigDict(frozen=True)
@@ -79,7 +80,7 @@ def page(
     read: Read[Row],
     matches: Callable[[Row], bool],
     asked: Asked,
-    filters: BaseModel,
+    filters: Schema,
     *,
     is_filtered: bool,
 ) -> tuple[list[Row], str | None]:
@@ -104,13 +105,13 @@ def page(
     return found, encode_cursor(last, filters) if last else None
 
 
-def encode_cursor(last: str, filters: BaseModel) -> str:
+def encode_cursor(last: str, filters: Schema) -> str:
     """Opaque text that holds a version, the filter and the last sort key, with a checksum."""
     content = exact_json.dumps([_VERSION, _filter_digest(filters), last]).encode()
     return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, filters: BaseModel) -> str:
+def decode_cursor(cursor: str, filters: Schema) -> str:
     """The sort key that the page before ended with.
 
     Raises InvalidCursor for a cursor that is garbled, cut or another filter's. The checksum
@@ -152,7 +153,7 @@ def _matches(payment: Payment, query: ListPayments) -> bool:
     return query.type in {None, payment.type} and query.currency in {None, payment.currency}
 
 
-def _filter_digest(filters: BaseModel) -> str:
+def _filter_digest(filters: Schema) -> str:
     said = filters.model_dump(mode="json", exclude={"limit", "cursor"})
     return hashlib.sha256(exact_json.canonical(said).encode()).hexdigest()[:16]
 

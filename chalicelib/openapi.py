@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chalice.app import Chalice
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from chalicelib import VERSION
@@ -23,6 +23,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.schema import Schema
 
 Json = dict[str, Any]
 
@@ -51,7 +52,7 @@ _HEADERS: Final[dict[str, Json]] = {
 }
 
 
-class Document(BaseModel):
+class Document(Schema):
     """An OpenAPI 3.1 document: this one."""
 
     model_config = ConfigDict(extra="allow")
@@ -61,14 +62,14 @@ class Document(BaseModel):
     paths: Json
 
 
-class ProblemField(BaseModel):
+class ProblemField(Schema):
     """What is wrong with one field."""
 
     field: str
     message: str
 
 
-class Problem(BaseModel):
+class Problem(Schema):
     """Problem details (RFC 9457). `code` is stable; `detail` is for people."""
 
     type: str
@@ -113,8 +114,8 @@ def _operations(app: Chalice) -> Iterator[tuple[str, str, Operation]]:
 
 
 def _schemas(operations: Iterator[Operation]) -> Json:
-    inputs: set[type[BaseModel]] = set()
-    outputs: set[type[BaseModel]] = {Problem}
+    inputs: set[type[Schema]] = set()
+    outputs: set[type[Schema]] = {Problem}
     for what in operations:
         inputs |= {model for model in (what.body, what.query) if model is not None}
         outputs |= {answer.model for answer in what.successes if answer.model is not None}
@@ -227,5 +228,5 @@ def _problem(refusals: list[type[PayFlowError]]) -> Json:
     }
 
 
-def _content(model: type[BaseModel]) -> Mapping[str, Json]:
+def _content(model: type[Schema]) -> Mapping[str, Json]:
     return {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}

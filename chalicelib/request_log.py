@@ -18,13 +18,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema
 
 from chalicelib import exact_json
 from chalicelib.aws import outage_is_unavailable
 from chalicelib.commands import ReadLogs
 from chalicelib.errors import MalformedJson, Unavailable
 from chalicelib.model import Timestamp
+from chalicelib.schema import Schema
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -42,7 +43,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 
 
-class LoggedRequest(BaseModel):
+class LoggedRequest(Schema):
     """One request that reached the API's function, without its body."""
 
     model_config = ConfigDict(frozen=True)
@@ -57,7 +58,7 @@ class LoggedRequest(BaseModel):
     payment_id: str | None
 
 
-class Logs(BaseModel):
+class Logs(Schema):
     """The newest requests of the last hour, newest first."""
 
     logs: list[LoggedRequest]

@@ -10,11 +10,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from chalicelib.commands import ReadStats
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.model import Day, Total
+from chalicelib.schema import Schema
 from chalicelib.store import Store
 from chalicelib.tables import from_moment, to_moment
 
@@ -24,14 +25,14 @@ MAX_DAYS: Final = 92
 _DEFAULT_DAYS: Final = 30
 
 
-class Approximate(BaseModel):
+class Approximate(Schema):
     """A count from an index."""
 
     count: int
     approximate: Literal[True] = True
 
 
-class Stats(BaseModel):
+class Stats(Schema):
     """Totals of what was created from the one day to the other, both included."""
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True)

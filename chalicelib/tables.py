@@ -15,7 +15,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from chalicelib.aws import outage_is_unavailable
@@ -45,9 +44,6 @@ LATEST: Final = "~"
 _SORT_KEY: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z#[A-Z]{3}-[0-9A-HJKMNP-TV-Z]{26}"
 )
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class ConditionFailed(Exception):
@@ -276,20 +272,55 @@ def present(item: Item) -> Item:
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(_canonical(value)) for name, value in item.items()}
+    """As DynamoDB's attributes. Raises TypeError for a kind of value that no item of ours has."""
+    return {name: _attribute(value) for name, value in item.items()}
 
 
-def _canonical(value: Any) -> Any:
-    """Numbers as DynamoDB keeps them, without the zeros at their end: an emulator that keeps them
-    so in the request too takes a resend with the same token for another request.
+def _attribute(value: Any) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": value}
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case Decimal():
+            return {"N": _canonical(value)}
+        case Mapping():
+            return {"M": encode(value)}
+        case list():
+            return {"L": [_attribute(part) for part in value]}
+    raise TypeError(f"no attribute can be made of {type(value).__name__}")
+
+
+def _canonical(value: Decimal) -> str:
+    """As DynamoDB keeps it, without the zeros at its end: an emulator that keeps it so in the
+    request too takes a resend with the same token for another request.
     """
-    if isinstance(value, Decimal):
-        return Decimal(f"{value.normalize():f}")
-    return value
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def decode(item: Mapping[str, Any]) -> Item:
-    return {name: _deserialize(value) for name, value in item.items()}
+    return {name: _value(attribute) for name, attribute in item.items()}
+
+
+def _value(attribute: Mapping[str, Any]) -> Any:
+    ((kind, content),) = attribute.items()
+    match kind:
+        case "N":
+            return Decimal(content)
+        case "M":
+            return decode(content)
+        case "L":
+            return [_value(part) for part in content]
+        case "NULL":
+            return None
+        case "S" | "BOOL":
+            return content
+    raise TypeError(f"no item of ours has an attribute of type {kind}")
 
 
 def back_off(attempt: int) -> None:

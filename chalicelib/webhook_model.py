@@ -16,11 +16,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import ConfigDict, Field, computed_field
 
 from chalicelib import webhook_schedule
 from chalicelib.errors import Conflict
 from chalicelib.model import EventType, Timestamp
+from chalicelib.schema import Schema
 
 MAX_ENDPOINTS: Final = 10
 """So that the deliveries of an event fit into the transaction that writes it."""
@@ -68,7 +69,7 @@ class OldSecret(NamedTuple):
     until: datetime
 
 
-class Endpoint(BaseModel):
+class Endpoint(Schema):
     """Where the company is told of what happens. Its secret is shown when it is made or rotated."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -141,7 +142,7 @@ class FailureReason(StrEnum):
     ENDPOINT_DELETED = "endpoint_deleted"
 
 
-class Attempt(BaseModel):
+class Attempt(Schema):
     """One POST. While it is under way, or when its worker was killed, only `at` is known."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -186,7 +187,7 @@ def delivery_key(delivery_id: str) -> DeliveryKey | None:
     return DeliveryKey(payment and f"PAY-{payment}", f"EVT-{event}", f"EP-{endpoint}")
 
 
-class Delivery(BaseModel):
+class Delivery(Schema):
     """An event on its way to an endpoint. `event_id` is what is sent as `webhook-id`, each time."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from chalicelib import listing, webhook_signature, webhook_url
 from chalicelib.commands import (
@@ -21,6 +21,7 @@ from chalicelib.commands import (
 )
 from chalicelib.errors import Conflict, EndpointDisabled, FieldError, ValidationFailed
 from chalicelib.model import Timestamp, new_id
+from chalicelib.schema import Schema
 from chalicelib.tables import EARLIEST, LATEST, from_moment, just_after, just_before
 from chalicelib.webhook_model import (
     Delivery,
@@ -45,7 +46,7 @@ _PAGE: Final = 100
 _MOVES: Final = 5
 
 
-class DeliveryPage(BaseModel):
+class DeliveryPage(Schema):
     """Deliveries, newest first; `next_cursor` is null on the last page."""
 
     model_config = ConfigDict(frozen=True)
@@ -55,7 +56,7 @@ class DeliveryPage(BaseModel):
     count: int
 
 
-class Replayed(BaseModel):
+class Replayed(Schema):
     """How many are due again. While there are more, ask again from `next_since`."""
 
     model_config = ConfigDict(frozen=True)
@@ -65,7 +66,7 @@ class Replayed(BaseModel):
     next_since: Timestamp | None = Field(description="null when there are no more")
 
 
-class _Place(BaseModel):
+class _Place(Schema):
     """What a cursor belongs to."""
 
     endpoint_id: str

@@ -64,6 +64,12 @@ class Target:
 LAMBDA: Final = Target(PYTHON, "manylinux2014_aarch64", _ARM64)
 
 
+def this_machine() -> Target:
+    """For a twin of what ships that can be run here."""
+    machine = elf_machine(Path(sys.executable).resolve().read_bytes())
+    return Target(f"{sys.version_info.major}.{sys.version_info.minor}", None, machine)
+
+
 def main(arguments: list[str]) -> None:
     try:
         (stage,) = arguments

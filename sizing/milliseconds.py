@@ -6,12 +6,8 @@ neither the emulator nor a network. Processor time, not the clock's, so that a b
 count; the middle one of many runs.
 """
 
-import os
 import platform
-import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -28,9 +24,7 @@ from moto.core.models import botocore_stubber
 
 from sizing.flows import Watcher
 from sizing.meter import Meter
-from sizing.recorded import SETTINGS, record
-
-_ROOT: Final = Path(__file__).resolve().parents[1]
+from sizing.recorded import record
 
 _BUDGET_SECONDS: Final = 0.3
 _LEAST: Final = 7
@@ -98,25 +92,9 @@ def measured() -> dict[str, float]:
     return timers[0].milliseconds
 
 
-def cold_start() -> float:
-    """Processor milliseconds of a new process that imports the app, the interpreter's included."""
-    command = [sys.executable, "-c", "import app"]
-    environment = {**os.environ, **SETTINGS}
-    times = []
-    for _ in range(_LEAST):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(  # noqa: S603
-            command, env=environment, check=True, capture_output=True, cwd=_ROOT
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return statistics.median(times) * 1000
-
-
 def main() -> None:
     print(f'measured = "{datetime.now(UTC):%Y-%m-%d}"')
     print(f'machine = "{_processor()}, CPython {platform.python_version()}"')
-    print(f"cold_start_cpu_ms = {cold_start():.0f}")
     print("\n[cpu_ms]")
     for name, milliseconds in measured().items():
         print(f'"{name}" = {milliseconds:.1f}')

@@ -19,16 +19,14 @@ LAYERS = [
     {"idempotency", "processor", "aws", "commands", "webhook_sender", "webhook_signature"},
     {"webhook_model"},
     {"model", "exact_json", "webhook_url", "webhook_schedule"},
-    {"errors"},
+    {"errors", "schema"},
 ]
 LEAVES = {"config", "telemetry"}
 OWNERS = {
-    "boto3": {"aws", "tables"},  # tables: only the types of DynamoDB's attributes
     "botocore": {"aws", "tables", "queue_jobs"},
     "chalice": {"api", "openapi"},
     "os": {"config"},
     "simplejson": {"exact_json", "telemetry"},
-    "iso4217": {"model"},
     "ulid": {"model"},
     "socket": {"webhook_sender"},
     "ssl": {"webhook_sender"},

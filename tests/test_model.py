@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import product
 
+import iso4217
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from chalicelib.model import (
     exact_amount,
     new_id,
     rfc3339,
+    with_decimals,
 )
 from chalicelib.payments import opened
 from tests.conftest import START, command
@@ -196,6 +198,12 @@ def test_every_amount_of_whole_cents_is_exact_however_it_is_spelled(
     assert exact_amount(spelled, currency) == value
     body = exact_json.dumps(exact_amount(spelled, currency))
     assert exact_json.loads(body.encode()) == value
+
+
+@pytest.mark.parametrize("currency", Currency)
+def test_a_currency_has_the_decimals_that_iso_4217_gives_it(currency: Currency) -> None:
+    written = with_decimals(Decimal(1), currency)
+    assert -int(written.as_tuple().exponent) == iso4217.Currency(currency.value).exponent
 
 
 @given(value=st.decimals(allow_nan=False))

@@ -120,6 +120,11 @@ def test_the_zip_has_what_is_pinned_and_neither_tests_nor_what_the_runtime_bring
     assert {name for name in contents if name.startswith("chalice/")} == package.CHALICES_OWN
 
 
+def test_the_zip_has_5_mib_at_most(folders: dict[str, Path]) -> None:
+    for stage, folder in folders.items():
+        assert (folder / dist.ZIP).stat().st_size <= 5 * 1024 * 1024, stage
+
+
 def test_every_binary_in_the_zip_is_for_arm_and_python_3_13(contents: dict[str, bytes]) -> None:
     binaries = {name: content for name, content in contents.items() if ".so" in name}
     assert any("pydantic_core" in name for name in binaries)

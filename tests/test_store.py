@@ -8,9 +8,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib import idempotency, tables
 from chalicelib import store as store_module
@@ -20,7 +23,7 @@ from chalicelib.model import Change, FailureCode, Payment, Status, new_id, rfc33
 from chalicelib.payments import opened
 from chalicelib.refunds import asked_for
 from chalicelib.store import PaymentMoved, RecordExists, Store, sort_key
-from chalicelib.tables import ConditionFailed, encode, just_after, just_before
+from chalicelib.tables import ConditionFailed, decode, encode, just_after, just_before
 from chalicelib.webhook_model import Delivery, DeliveryKey
 from chalicelib.webhook_store import delivery_item
 from tests.conftest import SESSION, START, command, refund_command
@@ -540,3 +543,26 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
 def test_numbers_are_written_as_dynamodb_keeps_them(number: str, kept: str) -> None:
     """Else the emulator takes the resend of a transaction for another one with its token."""
     assert encode({"amount": Decimal(number)}) == {"amount": {"N": kept}}
+
+
+NUMBERS = st.decimals(-(10**30), 10**30, places=6)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.text() | NUMBERS,
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+)
+
+
+@given(item=st.dictionaries(st.text(), VALUES))
+def test_attributes_mean_what_boto3_means_by_them(item: dict[str, Any]) -> None:
+    written = encode(item)
+    assert decode(written) == item
+    assert {name: TypeDeserializer().deserialize(one) for name, one in written.items()} == item
+    boto3s = {name: TypeSerializer().serialize(value) for name, value in item.items()}
+    assert decode(boto3s) == item
+
+
+def test_a_value_that_no_item_of_ours_has_is_a_bug_that_is_told() -> None:
+    with pytest.raises(TypeError, match="float"):
+        encode({"amount": 0.1})
+    with pytest.raises(TypeError, match="SS"):
+        decode({"names": {"SS": ["a"]}})

@@ -25,7 +25,6 @@ from infra import bootstrap, deploy, dist, package, site, smoke
 from infra.hint import hint
 from infra.key import make_key
 from infra.local import provision
-from infra.package import Target
 from infra.restore import moment, restore
 from infra.stacks import DeployError, Stack
 from infra.stage import store_of, tables_of
@@ -38,15 +37,10 @@ from tests.test_frontend_stack import SUBJECT
 RUNTIMES_OWN = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
 
 
-def of_this_machine() -> Target:
-    machine = package.elf_machine(Path(sys.executable).resolve().read_bytes())
-    return Target(f"{sys.version_info.major}.{sys.version_info.minor}", None, machine)
-
-
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("twin")
-    package.build("dev", folder, of_this_machine())
+    package.build("dev", folder, package.this_machine())
     return folder
 
 

@@ -113,8 +113,8 @@ MESSAGES: Final = (
         "sweep-by-the-clock",
         "A sweep that starts late or twice asks for the ages that it was scheduled for",
         "app.py",
-        "unfinished.sweep(datetime.fromisoformat(event.time))",
-        "unfinished.sweep(now())",
+        "unfinished().sweep(datetime.fromisoformat(event.time))",
+        "unfinished().sweep(now())",
         ("test_lambda",),
     ),
     Mutant(
