@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench cold-start budgets types costs scaling check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench cold-start budgets growth types costs scaling check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -118,6 +118,10 @@ bench: .venv/ready  ## time each flow against a floor of its calls alone: SECOND
 
 budgets: .venv/ready frontend/node_modules/ready  ## hold the dashboard's first load and the stack's start to their budgets
 	@.venv/bin/python -m bench.budgets
+
+growth: .venv/ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=…
+	@.venv/bin/python -m bench.growth $(if $(SIZES),--sizes '$(SIZES)') \
+	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report '$(REPORT)')
 
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
