@@ -22,7 +22,7 @@ from tests.engines import emulated_aws
 from tests.load import stack
 
 STARTS: Final = 3
-MOST_OF_ITS_FLOOR: Final = 4.0
+MOST_OF_ITS_FLOOR: Final = 5.0
 """The tables and queues, the worker, the sink and the API are made besides."""
 
 _API: Final = "https://api.example/api"
