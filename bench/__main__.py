@@ -96,24 +96,25 @@ def _measured(workers: list[Worker], flow: str, goal: float | None, seconds: flo
 
 def _waited(where: Engines, flows: list[str], seconds: float) -> Iterator[Waited]:
     """How much longer each flow takes where each call takes longer."""
-    medians: list[dict[str, float]] = []
-    for delay in (0, DELAY_MS):
-        with ExitStack() as stack:
-            slower = Engines(
-                dynamodb=stack.enter_context(_delayed(where.dynamodb, delay)),
-                sqs=stack.enter_context(_delayed(where.sqs, delay)),
-            )
-            worker = Worker(stack, slower)
-            worker.goals()
-            took = {flow: worker.timed(flow, "ours", seconds)["ours"] for flow in flows}
-            one_call = worker.timed("get", "floor", seconds)["floor"]
-            medians.append(
-                {flow: median(times) for flow, times in took.items()} | {"": median(one_call)}
-            )
-    quick, slow = medians
-    one_wait = slow[""] - quick[""]
+    quick, quick_call = _medians(where, flows, seconds, 0)
+    slow, slow_call = _medians(where, flows, seconds, DELAY_MS)
     for flow in flows:
-        yield Waited(flow, slow[flow], (slow[flow] - quick[flow]) / one_wait)
+        yield Waited(flow, slow[flow], (slow[flow] - quick[flow]) / (slow_call - quick_call))
+
+
+def _medians(
+    where: Engines, flows: list[str], seconds: float, delay_ms: int
+) -> tuple[dict[str, float], float]:
+    """Of each flow, and of a single GetItem, where each call takes so much longer."""
+    with ExitStack() as stack:
+        slower = Engines(
+            dynamodb=stack.enter_context(_delayed(where.dynamodb, delay_ms)),
+            sqs=stack.enter_context(_delayed(where.sqs, delay_ms)),
+        )
+        worker = Worker(stack, slower)
+        worker.goals()
+        took = {flow: median(worker.timed(flow, "ours", seconds)["ours"]) for flow in flows}
+        return took, median(worker.timed("get", "floor", seconds)["floor"])
 
 
 @contextmanager

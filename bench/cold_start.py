@@ -29,6 +29,7 @@ from chalicelib.store import Store
 from infra import package
 from infra.dist import ZIP
 from infra.package import PackageError
+from sizing.flows import BODY
 from tests.lambda_events import REGION, api_event, with_key
 
 MOST_TIMES_THE_FLOOR: Final = 1.3
@@ -36,14 +37,9 @@ MOST_ZIP_BYTES: Final = 5 * 1024 * 1024
 _STAGE: Final = "dev"
 _ROUNDS: Final = 25
 _IMPORT_ROUNDS: Final = 7
-_CREATED: Final = {
-    "merchant": "Northern Lights Coffee",
-    "amount": "12.50",
-    "currency": "CAD",
-    "type": "eft",
+_CREATED: Final = BODY | {
     "idempotency_key": "order-10023-attempt-1",
-    "description": "Invoice 2026-117",
-    "metadata": {"order": "10023"},
+    "metadata": {"order": "10023"},  # a wish is refused where simulation is
 }
 
 

@@ -10,7 +10,6 @@ import http.client
 import json
 import multiprocessing
 import random
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -129,7 +128,7 @@ class Days:
             text = row.settled if number < settled else row.processing
             yield text.replace(newest, day).replace(row.ulid, ulid)
             if number < settled:
-                shard = zlib.crc32(f"PAY-{ulid}".encode()) % store.TOTALS_SHARDS
+                shard = store.totals_shard(f"PAY-{ulid}")
                 kind = f"{day}#{row.total.currency}#{row.total.type}#{row.total.status}"
                 count, volume = sums[shard, kind]
                 sums[shard, kind] = (count + row.total.count, volume + row.total.volume)

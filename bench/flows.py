@@ -5,7 +5,6 @@ clients. Which those are is fixed below: one more is an error, and does not rais
 """
 
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,8 +15,9 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from bench.recording import Call, Recorder
+from chalicelib import store
 from chalicelib.model import new_id
-from chalicelib.store import TOTALS_SHARDS
+from chalicelib.queue_jobs import SettlePayment, encode
 from sizing.flows import BODY
 from tests.lambda_events import api_event, sqs_event
 
@@ -106,7 +106,7 @@ class Flows:
         calls = self._heard(_SETTLE, lambda: self._process([payment]))
         claim, endpoints, change = calls
         _, event = _ids(change)
-        shard = _shard(payment)
+        totals = _totals_of(payment)
 
         def ours() -> Iterator[Run]:
             while True:
@@ -118,7 +118,7 @@ class Flows:
                 pairs = []
                 for _ in range(size):
                     other = self._created()
-                    names = {payment: other, event: _id("EVT"), shard: _shard(other)}
+                    names = {payment: other, event: _id("EVT"), totals: _totals_of(other)}
                     pairs.append((claim.with_others(names), change.with_others(names)))
                 yield lambda pairs=pairs: self._side_by_side(pairs, endpoints)  # type: ignore[misc]
 
@@ -151,10 +151,7 @@ class Flows:
         return answer
 
     def _process(self, payment_ids: list[str]) -> None:
-        bodies = [
-            json.dumps({"type": "settle_payment", "payment_id": payment_id})
-            for payment_id in payment_ids
-        ]
+        bodies = [encode(SettlePayment(payment_id)) for payment_id in payment_ids]
         answer = self._app.webhook_processor(sqs_event(*bodies), None)
         if answer["batchItemFailures"]:
             raise AssertionError(answer)
@@ -204,5 +201,5 @@ def _id(kind: str) -> str:
     return new_id(kind, datetime.now(UTC))
 
 
-def _shard(payment_id: str) -> str:
-    return f"STATS#{zlib.crc32(payment_id.encode()) % TOTALS_SHARDS:02}"
+def _totals_of(payment_id: str) -> str:
+    return store._totals_partition(store.totals_shard(payment_id))

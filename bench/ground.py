@@ -23,7 +23,7 @@ class Engines(NamedTuple):
     dynamodb: str
     sqs: str
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, stage: str = STAGE) -> dict[str, str]:
         """For a process that imports the app to run on them. No keys: what looks one up is timed
         by no floor.
         """
@@ -37,7 +37,7 @@ class Engines(NamedTuple):
             "AWS_DEFAULT_REGION": "ca-central-1",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "PAYFLOW_STAGE": STAGE,
+            "PAYFLOW_STAGE": stage,
             "PAYFLOW_AUTH": "open",
             "PAYFLOW_SIMULATION": "allowed",
             "PAYFLOW_ALLOWED_ORIGIN": "http://localhost:5173",

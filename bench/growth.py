@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from bench import growth_report as report
 from bench.filling import A_DAY, Days, fill, made, row_of
+from bench.ground import Engines
 from bench.growth_report import LAST_PAGE, Cost, Filled, Measured
 from chalicelib.store import BY_STATUS, EVERYTHING
 from chalicelib.tables import encode
@@ -31,24 +32,15 @@ from infra.local import provision
 from infra.local.settings import HOST
 from sizing.meter import Meter
 from tests.engines import dynamodb_local
-from tests.lambda_events import REGION, api_event
+from tests.lambda_events import api_event
 
 SIZES: Final = (1_000, 100_000, 1_000_000)
 PAGE: Final = 20
 _WARM_ROUNDS: Final = 40
 _PAYMENT: Final = "/v1/payments/{payment_id}"
 _LIST: Final = "/v1/payments"
-_FOREIGN: Final = ("AWS_", "BOTO_", "PAYFLOW_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_SETTINGS: Final = {
-    "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
-    "PAYFLOW_WEBHOOK_QUEUE_URL": f"http://{HOST}:1/000000000000/none",
-    "PAYFLOW_DELIVERIES_QUEUE_URL": f"http://{HOST}:1/000000000000/none",
-    "PAYFLOW_AUTH": "open",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
-    "AWS_REGION": REGION,
-}
+_NO_QUEUE: Final = f"http://{HOST}:1"
+"""Reading sends nothing."""
 Run = Callable[[], Any]
 
 LISTS: Final[dict[str, dict[str, str]]] = {"list": {}, "list, completed": {"status": "completed"}}
@@ -185,10 +177,9 @@ def grown(url: str, sizes: Sequence[int], rounds: int) -> Measured:
 def deployed(url: str, days: Days, size: int) -> Deployment:
     """A product of its own, on tables of its own, as yet empty."""
     stage = f"growth{size}"
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(_FOREIGN)}
+    environment = Engines(dynamodb=url, sqs=_NO_QUEUE).environment(stage)
     os.environ.clear()
-    os.environ.update(kept, **_SETTINGS, PAYFLOW_STAGE=stage)
-    os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = url
+    os.environ.update(environment)
     sys.modules.pop("app", None)  # it reads its settings on import
     with contextlib.redirect_stdout(io.StringIO()):
         app = importlib.import_module("app")

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from sizing.page import page as paged
 from sizing.page import table
+from tests.load.generator import percentile
 
 WITHIN: Final = 1.2
 """What is more than a fifth dearer has grown."""
@@ -52,8 +53,7 @@ class Measured(NamedTuple):
         return statistics.median(self.seconds[flow, size]) * 1000
 
     def p99_ms(self, flow: str, size: int) -> float:
-        ordered = sorted(self.seconds[flow, size])
-        return ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)] * 1000
+        return percentile(sorted(self.seconds[flow, size]), 0.99) * 1000
 
     def at(self, flow: str) -> list[int]:
         """The sizes at which a flow was timed."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median, quantiles
 from typing import Final, NamedTuple
 
+from sizing.page import page as paged
 from tests.load.report import table
 
 MANY: Final = 16
@@ -14,7 +15,7 @@ CREATE_WAITS: Final = 2
 _A_WAIT_MORE_OR_LESS: Final = 0.5
 """Less than one: it is what a busy machine adds, and cannot be a call."""
 
-_PAGE: Final = """\
+_ABOUT: Final = """
 # Where the time goes
 
 By `make bench REPORT=docs/bench.md`, on {cores} cores ({machine}), which the handlers share with
@@ -30,16 +31,14 @@ beyond that is its own: routing, validation, ids, encoding, the log lines.
 
 A flow runs in its handler, as Lambda calls it. With {many} connections, {many} processes
 run it at once, each as fast as it can.
-
-{measured}
-
+"""
+_NETWORK: Final = """
 ## What a network adds
 
 A proxy between the clients and the engines holds each call up for {delay} ms more. How many such
 waits a flow takes longer, measured in those of a single GetItem:
-
-{waited}
-
+"""
+_WAITS: Final = """
 Create waits for its transaction and its send. Ten payments wait as often as one: for their claims,
 the endpoints and their transactions.
 """
@@ -108,13 +107,13 @@ def tables(measured: Sequence[Measured], waited: Sequence[Waited]) -> str:
 
 
 def page(measured: Sequence[Measured], waited: Sequence[Waited]) -> str:
-    return _PAGE.format(
-        cores=os.cpu_count(),
-        machine=f"{platform.machine()}, CPython {platform.python_version()}",
-        many=MANY,
-        delay=DELAY_MS,
-        measured=_measured(measured),
-        waited=_waited(waited),
+    machine = f"{platform.machine()}, CPython {platform.python_version()}"
+    return paged(
+        _ABOUT.format(cores=os.cpu_count(), machine=machine, many=MANY),
+        _measured(measured),
+        _NETWORK.format(delay=DELAY_MS),
+        _waited(waited),
+        _WAITS,
     )
 
 

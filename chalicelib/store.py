@@ -418,9 +418,8 @@ class Store:
 
     def _addition(self, total: Total, payment_id: str) -> dict[str, Any]:
         """The update that adds to a total; a payment's are always in one shard."""
-        shard = zlib.crc32(payment_id.encode()) % TOTALS_SHARDS
         key = {
-            "PK": _totals_partition(shard),
+            "PK": _totals_partition(totals_shard(payment_id)),
             "SK": f"{total.day.isoformat()}#{total.currency}#{total.type}#{total.status}",
         }
         return {
@@ -609,6 +608,11 @@ def _event(item: Item) -> Event:
         actor=item["actor"],
         data=item["data"],
     )
+
+
+def totals_shard(payment_id: str) -> int:
+    """The one that a payment is counted in."""
+    return zlib.crc32(payment_id.encode()) % TOTALS_SHARDS
 
 
 def _totals_partition(shard: int) -> str:

@@ -18,6 +18,7 @@ import boto3
 import pytest
 import yaml
 
+from bench.spawned import RUNTIMES_OWN
 from chalicelib.api_keys import ApiKeys, new_secret
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
@@ -33,8 +34,6 @@ from tests.engines import emulated_aws, wait_until
 from tests.lambda_events import api_event, sqs_event, with_key
 from tests.stack.conftest import JSON, Client, request
 from tests.test_frontend_stack import SUBJECT
-
-RUNTIMES_OWN = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
 
 
 @pytest.fixture(scope="module")

@@ -343,8 +343,8 @@ PAYMENTS: Final = (
         "totals-in-an-unread-shard",
         "What is added to a shard is read back from it",
         "chalicelib/store.py",
-        "shard = zlib.crc32(payment_id.encode()) % TOTALS_SHARDS",
-        "shard = zlib.crc32(payment_id.encode()) % (TOTALS_SHARDS + 1)",
+        "return zlib.crc32(payment_id.encode()) % TOTALS_SHARDS",
+        "return zlib.crc32(payment_id.encode()) % (TOTALS_SHARDS + 1)",
         ("test_stats",),
     ),
     Mutant(
