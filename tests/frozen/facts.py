@@ -1,21 +1,21 @@
 """What the code stores, sends and deploys today, in the form of the files of facts."""
 
+import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from tests.conftest import SESSION
 from tests.frozen import product
+from tests.frozen.scenario import START
 from tests.lambda_events import api_event, sqs_event
 
 FOLDER: Final = Path(__file__).parent
-RELEASES: Final = sorted(
-    (folder.name for folder in FOLDER.iterdir() if folder.name[0].isdigit()),
-    key=lambda name: [int(part) for part in name.split(".")],
-)
-"""Oldest first."""
-
 QUEUES: Final = ("webhook_processor", "delivery_worker")
 BODIES: Final = (
     '{"type":"settle_payment","payment_id":"PAY-01M82Y8T27997E9EYD0G6SK6MT"}',
@@ -65,9 +65,20 @@ REQUESTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 )
 
 
+def releases(name: str) -> list[str]:
+    """Those that have this file of facts, the oldest first."""
+    found = (path.parent.name for path in FOLDER.glob(f"[0-9]*/{name}.json"))
+    return sorted(found, key=lambda release: [int(part) for part in release.split(".")])
+
+
 def read(release: str, name: str) -> Any:
     """A release's file of facts."""
     return json.loads((FOLDER / release / f"{name}.json").read_text())
+
+
+def newest(name: str) -> Any:
+    """The file of facts as the last release that changed it left it."""
+    return read(releases(name)[-1], name)
 
 
 def cursors() -> list[Any]:
@@ -153,3 +164,109 @@ def _paths(rows: list[Any]) -> Iterator[str]:
         yield f"/v1/webhook_endpoints/{endpoint_id}/deliveries?status=failed&limit=1"
     yield "/v1/api_keys"
     yield "/v1/stats?from=2026-11-22&to=2026-12-01"
+
+
+class _Environment(dict[str, str]):
+    """Has whatever it is asked for, and keeps the names."""
+
+    def __missing__(self, name: str) -> str:
+        self[name] = "7"
+        return self[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.setdefault(name, "" if default is None else default)
+
+
+def settings() -> list[str]:
+    """The names in the environment that the app reads."""
+    asked = _Environment()
+    product.read_settings(asked)
+    return sorted(asked)
+
+
+def _without_times(line: str) -> str:
+    line = re.sub(r'"(time_ms|Timestamp)": [0-9]+', r'"\1": 1795384621120', line)
+    return re.sub(r'"latency_ms": [0-9.]+', '"latency_ms": 12.3', line)
+
+
+def log_lines(payment_id: str) -> dict[str, Any]:
+    """Lines of the log: of requests, as `/v1/logs` reads them back, and of a metric."""
+    by_id = {"payment_id": payment_id}
+    events = [
+        api_event("POST", "/v1/payments", {}),
+        api_event("GET", "/v1/payments/{payment_id}/events", **by_id),
+        api_event("GET", "/v1/payments/{payment_id}", payment_id="of a stranger"),
+    ]
+    written = io.StringIO()
+    with redirect_stdout(written):
+        for number, event in enumerate(events):
+            event["requestContext"]["requestId"] = f"request-{number}"
+            product.app.app(event, None)
+        product.write_metric("prod", SomethingHappened=2)
+    *requests, metric = map(_without_times, written.getvalue().splitlines())
+    return {"requests": requests, "metric": metric}
+
+
+class CloudWatch:
+    """Has lines, and gives them to the first who asks."""
+
+    exceptions = SESSION.client("logs").exceptions
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def filter_log_events(self, **_: Any) -> Any:
+        lines, self._lines = self._lines, []
+        return {"events": [{"message": line} for line in lines]}
+
+
+def logs(lines: list[str]) -> str:
+    """What `/v1/logs` makes of the lines of requests."""
+    return product.logs(CloudWatch(lines), START + timedelta(seconds=1))
+
+
+def without_prose(document: Any) -> Any:
+    """An OpenAPI document without its titles, summaries and descriptions."""
+    match document:
+        case dict():
+            return {
+                name: without_prose(part)
+                for name, part in document.items()
+                # A property of that name has a schema, and is no prose.
+                if not (name in {"title", "summary", "description"} and isinstance(part, str))
+            }
+        case list():
+            return [without_prose(part) for part in document]
+    return document
+
+
+def stack(template: Mapping[str, Any]) -> dict[str, Any]:
+    """By what a deployed stack knows its parts: another name or type makes a new one."""
+    resources = {
+        logical_id: {"Type": resource["Type"], **_identity(resource.get("Properties", {}))}
+        for logical_id, resource in template["Resources"].items()
+    }
+    outputs = {name: output["Value"] for name, output in template.get("Outputs", {}).items()}
+    parameters = {name: parameter["Type"] for name, parameter in template["Parameters"].items()}
+    return {"parameters": parameters, "outputs": outputs, "resources": resources}
+
+
+def _identity(properties: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {
+        name: value
+        for name, value in properties.items()
+        if name in {"KeySchema", "GlobalSecondaryIndexes"}
+        or (name.endswith("Name") and name != "MetricName")
+    }
+    if "Events" in properties:  # SAM makes a resource of each, named for it
+        kept["Events"] = {name: event["Type"] for name, event in properties["Events"].items()}
+    return kept
+
+
+def missing(frozen: Any, current: Any, place: str = "") -> Iterator[str]:
+    """The places in `frozen` where `current` says something else, or nothing."""
+    if isinstance(frozen, dict) and isinstance(current, dict):
+        for name, part in frozen.items():
+            yield from missing(part, current.get(name), f"{place}/{name}")
+    elif frozen != current:
+        yield f"{place}: {frozen}, now {current}"

@@ -1,11 +1,16 @@
 """Where the code keeps what is frozen: the one module here that a refactoring edits."""
 
+import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
-from chalicelib import config, openapi, telemetry
+import yaml
+
+from chalicelib import config, exact_json, openapi, telemetry
 from chalicelib.api_keys import ApiKeys
 from chalicelib.commands import (
     CreateApiKey,
@@ -57,7 +62,9 @@ from chalicelib.webhook_store import (
     delivery_item,
 )
 from chalicelib.webhooks import Webhooks, _Place
+from infra import dist, package
 from tests.conftest import KeptQueue, payflow
+from tests.engines import ROOT
 
 Row = dict[str, Any]
 CODECS: Final[Mapping[str, tuple[Callable[[Row], Any], Callable[[Any], Row]]]] = {
@@ -120,16 +127,34 @@ def document() -> Any:
     return openapi.document(app.app)
 
 
-def settings_from(environment: Mapping[str, str]) -> Any:
-    return config.from_environment(environment)
+def read_settings(environment: Mapping[str, str]) -> None:
+    config.from_environment(environment)
 
 
-def count_metric(stage: str, **metrics: int) -> None:
+def write_metric(stage: str, **metrics: int) -> None:
     telemetry.count(stage, **metrics)
 
 
-def logged_requests(client: Any, group: str, now: datetime) -> Any:
-    return RequestLog(client, group).newest(validated(ReadLogs, {}), now).model_dump()
+def logs(client: Any, now: datetime) -> str:
+    """The body that `/v1/logs` answers when CloudWatch is `client`."""
+    found = RequestLog(client, "/aws/lambda/payflow-test").newest(validated(ReadLogs, {}), now)
+    return exact_json.dumps(found.model_dump())
+
+
+def templates() -> dict[str, Any]:
+    """The templates as they are in the repository, by the names of their files."""
+    folder = ROOT / "infra"
+    return {
+        name: yaml.safe_load((folder / name).read_text())
+        for name in ("backend.yaml", "frontend-stack.yaml")
+    }
+
+
+def packaged_template() -> Any:
+    """The template that `make package` writes for a stage."""
+    with tempfile.TemporaryDirectory() as folder:
+        package.build("dev", Path(folder))
+        return json.loads((Path(folder) / dist.TEMPLATE).read_text())
 
 
 Merchant = Callable[[str, bytes, Mapping[str, str]], tuple[int | None, str]]

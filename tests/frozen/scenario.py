@@ -57,6 +57,8 @@ class Stage:
         self.posts: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
         """Those that created something, with the bodies of their answers."""
+        self.unsettled = ""
+        """The id of a payment that no worker has seen."""
         self.dynamodb = SESSION.client("dynamodb")
         engines.create_tables(self.dynamodb, "test")
         self.product = Product(self.dynamodb, lambda: self.now, self._merchant)
@@ -221,7 +223,7 @@ def _payments(stage: Stage) -> None:
     canceled = stage.create("canceled")
     stage.then().cancel(canceled)
     stage.then().settle_all()
-    stage.create("not submitted")
+    stage.unsettled = stage.create("not submitted")
 
 
 def _unfinished_deliveries(stage: Stage) -> None:
