@@ -83,7 +83,7 @@ test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser'
 # What the engine may make a difference to: races, outages and kills.
 ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
 test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
-	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
+	@PAYFLOW_TEST_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
 	  npm run --silent --prefix frontend e2e -- payments refunds webhooks

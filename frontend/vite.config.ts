@@ -10,6 +10,10 @@ export default defineConfig(({ command, mode }) => {
         "as in VITE_API_URL=http://127.0.0.1:8000 npm run build",
     );
   }
+  if (mode === "test") {
+    // Tests read times and amounts as they stand here, on whatever machine they run.
+    Object.assign(process.env, { TZ: "UTC", LC_ALL: "en_US.UTF-8" });
+  }
   return {
     plugins: [react(), tailwindcss()],
     build: {

@@ -32,6 +32,9 @@ KNOWN: Final = {
     "96ad2ccd81462a76": "the example that Standard Webhooks publishes",
     "2fe595314ee2e932": "an address that must be refused for its password",
     "c07b8d9d5ab1e717": "another",
+    "4985c78f5d13ab96": "of an endpoint in tests/frozen: the bytes 0 to 31",
+    "f514552629ae0440": "another: the bytes 32 to 63",
+    "b516d56dcc1735ef": "another: the bytes 64 to 95",
 }
 _MADE: Final = frozenset({".venv", ".payflow", ".tools", "dist", "node_modules"})
 _SHAPES: Final = {kind: re.compile(shape) for kind, shape in SHAPES.items()}

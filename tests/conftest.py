@@ -28,7 +28,7 @@ from chalicelib.webhook_delivery import Courier, Send
 from chalicelib.webhook_outbox import Outbox
 from chalicelib.webhook_sender import Attempt as Answer
 from chalicelib.webhook_store import WebhookStore
-from tests import engines, iam
+from tests import engines, environment, iam
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 # No test fails for being slow: that is for benchmarks, on a quiet machine.
 settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")
-# Whatever a developer's shell says, no test reaches a real account.
-os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="ca-central-1")
+environment.clean()
 REGION = "ca-central-1"
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
 DELIVERIES_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-deliveries-test"

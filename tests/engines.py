@@ -19,6 +19,7 @@ from infra.local.settings import SetupError
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 create_tables: Final = provision.create_tables
+_held: Final[list[socket.socket]] = []
 
 
 @contextmanager
@@ -78,10 +79,18 @@ def node_packages() -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody else is given while this process runs, on Linux: another suite on this
+    machine may look for one before a server listens here. Servers set SO_REUSEADDR, and so can.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform == "linux":
+        _held.append(probe)
+    else:
+        probe.close()
+    return port
 
 
 def accepts(port: int) -> bool:

@@ -25,6 +25,7 @@ from infra.stacks import table_names
 from infra.switch import Named, detached
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
+from tests.frozen import facts
 
 FUNCTIONS = {
     "APIHandler": ("ApiHandlerRole", "policy-api.json"),
@@ -202,6 +203,12 @@ def test_cfn_lint_finds_nothing(folders: dict[str, Path]) -> None:
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "ca-central-1", "--"]
     ended = subprocess.run([*command, *files], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_the_template_updates_the_stack_of_every_release(template: Any) -> None:
+    for release in facts.releases("stacks"):
+        frozen = facts.read(release, "stacks")["package"]
+        assert not list(facts.missing(frozen, facts.stack(template))), release
 
 
 def test_while_its_tables_are_switched_nothing_refers_to_them_but_by_their_names(

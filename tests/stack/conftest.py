@@ -1,6 +1,6 @@
 """The real local stack, as `make run` starts it, on ports and in a folder of its own.
 
-Its tables are where PAYFLOW_DYNAMODB says, as in `make run`; no test may care which engine it is.
+Its tables are on the engine that PAYFLOW_TEST_DYNAMODB names; no test may care which one it is.
 """
 
 import http.client
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-ENGINE = os.environ.get("PAYFLOW_DYNAMODB") or "emulated"
+ENGINE = os.environ.get("PAYFLOW_TEST_DYNAMODB") or "emulated"
+os.environ["PAYFLOW_DYNAMODB"] = ENGINE  # for the stacks and commands that tests start
 # `make test-dynamodb-local` runs them, with all the others.
 collect_ignore = [] if ENGINE == "dynamodb-local" else ["test_dynamodb_local.py"]
 SWEEP_UNIT_SECONDS = 1

@@ -1,0 +1,55 @@
+"""The environment that the tests run in, whatever the caller's shell says.
+
+Guarantee: once `clean` has run, this process and all that it starts hear nothing of the caller's
+PayFlow, AWS and Python settings, proxies, language and time zone. What `make` tells the tests on
+purpose begins with PAYFLOW_TEST_. Behind a proxy, pip and npm are told of it by their own
+settings files.
+"""
+
+import locale
+import os
+import sys
+import time
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Final
+
+import pytest
+
+_FOREIGN: Final = ("PAYFLOW_", "AWS_", "BOTO_", "PYTHON", "LC_")
+_OURS: Final = "PAYFLOW_TEST_"
+_NAMES: Final = {"LANG", "LANGUAGE", "TZ"}
+_PROXIES: Final = {f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "FTP", "ALL", "NO")}
+_OWN: Final = {
+    # No test reaches a real account.
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "ca-central-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+}
+
+
+def clean() -> None:
+    """Make this process's environment the tests' own. Raises UsageError without assertions."""
+    if sys.flags.optimize:
+        raise pytest.UsageError("Unset PYTHONOPTIMIZE: it takes the assertions out.")
+    _replace(os.environ)
+    time.tzset()
+    with suppress(locale.Error):  # macOS may lack it, where text is UTF-8 in any case
+        locale.setlocale(locale.LC_ALL, _OWN["LC_ALL"])
+
+
+def _replace(environment: MutableMapping[str, str]) -> None:
+    for name in list(environment):
+        if _is_foreign(name):
+            del environment[name]
+    environment.update(_OWN)
+
+
+def _is_foreign(name: str) -> bool:
+    if name.upper() in _PROXIES or name in _NAMES:
+        return True
+    return name.startswith(_FOREIGN) and not name.startswith(_OURS)
