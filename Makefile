@@ -12,8 +12,12 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-28s%s\n", $$1, $$2}'
 
-.venv/ready: requirements-dev.lock infra/install.py
-	@$(PYTHON) infra/install.py
+.venv/ready: requirements-run.lock infra/install.py
+	@$(PYTHON) infra/install.py run
+
+# What tests, checks and benchmarks need on top; `make run` does not wait for it.
+.venv/dev-ready: .venv/ready requirements-dev.lock
+	@$(PYTHON) infra/install.py dev
 
 frontend/node_modules/ready: frontend/package-lock.json
 	@$(PYTHON) infra/install.py frontend
@@ -66,7 +70,7 @@ deploy: package  ## make the package and bring it to AWS: STAGE=dev ORIGIN=https
 chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
 	@.venv/bin/python -m infra.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
 
-lock:  ## lock what requirements.txt and requirements-dev.txt say, after a change
+lock:  ## lock what the three requirements files ask for, after a change
 	@$(PYTHON) -m infra.supply lock
 
 audit:  ## ask PyPI and npm what is known against what is locked
@@ -74,7 +78,7 @@ audit:  ## ask PyPI and npm what is known against what is locked
 
 # A test file at a time in each process: its tests share what they have started.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
-test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
+test: .venv/dev-ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
 	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
 	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_least_privilege.py && \
@@ -82,23 +86,23 @@ test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser'
 
 # What the engine may make a difference to: races, outages and kills.
 ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
-test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
+test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
 	  npm run --silent --prefix frontend e2e -- payments refunds webhooks
 
-fuzz: .venv/ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
+fuzz: .venv/dev-ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
 	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
 
-crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
+crash: .venv/dev-ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
 	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
 	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
 
-model: .venv/ready  ## explore the model of the protocols, and what each rule in it is for
+model: .venv/dev-ready  ## explore the model of the protocols, and what each rule in it is for
 	@.venv/bin/python -m tests.model
 
-mutants: .venv/ready frontend/node_modules/ready  ## break each safety rule in a copy and see that a test notices: ONLY=name, ALL=1
+mutants: .venv/dev-ready frontend/node_modules/ready  ## break each safety rule in a copy and see that a test notices: ONLY=name, ALL=1
 	@.venv/bin/python -m pytest -q tests/mutations/runner_checks.py
 	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only $(ONLY)) $(if $(ALL),--all)
 
@@ -108,18 +112,18 @@ e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser
 screenshots: .venv/ready frontend/node_modules/ready  ## take the pictures of every page, the README's among them
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend screenshots
 
-load: .venv/ready  ## offer mixed traffic until latency bends, then check every promise: SEED=8 RATES=10,50
+load: .venv/dev-ready  ## offer mixed traffic until latency bends, then check every promise: SEED=8 RATES=10,50
 	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
 	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
 
-bench: .venv/ready  ## time each flow against a floor of its calls alone: SECONDS=3
+bench: .venv/dev-ready  ## time each flow against a floor of its calls alone: SECONDS=3
 	@.venv/bin/python -m bench $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report '$(REPORT)')
 
-budgets: .venv/ready frontend/node_modules/ready  ## hold the dashboard's first load and the stack's start to their budgets
+budgets: .venv/dev-ready frontend/node_modules/ready  ## hold the dashboard's first load and the stack's start to their budgets
 	@.venv/bin/python -m bench.budgets
 
-growth: .venv/ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=…
+growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=…
 	@.venv/bin/python -m bench.growth $(if $(SIZES),--sizes '$(SIZES)') \
 	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report '$(REPORT)')
 
@@ -127,17 +131,17 @@ types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's type
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
 
-costs: .venv/ready  ## write docs/costs.md: what a million payments cost, from recorded calls
+costs: .venv/dev-ready  ## write docs/costs.md: what a million payments cost, from recorded calls
 	@.venv/bin/python -m sizing.costs
 
-scaling: .venv/ready  ## write docs/scaling.md and its plots: where the tables saturate
+scaling: .venv/dev-ready  ## write docs/scaling.md and its plots: where the tables saturate
 	@.venv/bin/python -m sizing.scaling
 
-cold-start: .venv/ready  ## time new processes to their first answer, beside a floor: ROUNDS=25
+cold-start: .venv/dev-ready  ## time new processes to their first answer, beside a floor: ROUNDS=25
 	@.venv/bin/python -m bench.cold_start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
 	  $(if $(REPORT),--report '$(REPORT)')
 
-check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
+check: .venv/dev-ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -150,7 +154,7 @@ check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, temp
 	@$(FRONTEND) types -- --check
 	@$(FRONTEND) check
 
-format: .venv/ready frontend/node_modules/ready  ## format the code and mend what ruff can
+format: .venv/dev-ready frontend/node_modules/ready  ## format the code and mend what ruff can
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 	@$(FRONTEND) format

@@ -1,6 +1,6 @@
 """What we take in of others: pinned to the byte, and asked after.
 
-    lock     write requirements.lock and requirements-dev.lock from the files that people edit
+    lock     write the locks from the requirements files that people edit
     audit    ask PyPI and npm what is known against what is locked
 
 Guarantee: a lock names every package of a tree, with the hashes of all files of its release, so
@@ -21,10 +21,15 @@ from typing import Any, Final, NamedTuple
 from infra.dist import ROOT
 
 OLDEST_PYTHON: Final = "3.11"
+WHOLE: Final = "requirements-dev.lock"
+"""It holds everything that the other locks hold, at the same versions."""
+
 LOCKS: Final = {
+    WHOLE: "requirements-dev.txt",
+    "requirements-run.lock": "requirements-run.txt",
     "requirements.lock": "requirements.txt",
-    "requirements-dev.lock": "requirements-dev.txt",
 }
+_DEPLOY: Final = "infra/requirements-deploy.txt"
 _HEADER: Final = "# Made by `make lock` from {source}; edit that.\n"
 _UV: Final = "uv==0.13.9"
 _PIP_AUDIT: Final = "pip-audit==2.10.1"
@@ -64,6 +69,8 @@ def lock() -> None:
         command = ["pip", "compile", source, "--output-file", name]
         command += ["--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes"]
         command += ["--no-header", "--no-annotate", "--quiet"]
+        if name != WHOLE:
+            command += ["--constraints", WHOLE]
         ended = _run(_tool(_UV), *command)
         if ended.returncode != 0:
             raise SupplyError(ended.stderr)
@@ -85,7 +92,12 @@ def locked(text: str) -> dict[str, set[str]]:
 def audit() -> int:
     """Print what is known; returns FOUND, else NOT_AUDITED when an audit was none."""
     worst = NOTHING_KNOWN
-    for title, ask in {"Python": _audit_python, "npm": _audit_npm}.items():
+    asked = {
+        "Python": lambda: _audit_python(WHOLE),
+        "Python, jobs that deploy": lambda: _audit_python(_DEPLOY),
+        "npm": _audit_npm,
+    }
+    for title, ask in asked.items():
         try:
             report = ask()
         except SupplyError as error:
@@ -99,8 +111,8 @@ def audit() -> int:
     return worst
 
 
-def _audit_python() -> Report:
-    command = ["--disable-pip", "--require-hashes", "--requirement", "requirements-dev.lock"]
+def _audit_python(lock: str) -> Report:
+    command = ["--disable-pip", "--require-hashes", "--requirement", lock]
     ended = _run(_tool(_PIP_AUDIT), *command, "--format", "json", "--progress-spinner", "off")
     return python_report(ended.stdout, ended.stderr)
 

@@ -28,10 +28,14 @@ def test_the_lock_has_what_is_asked_for_or_make_lock_was_forgotten(lock: str) ->
     assert not stale, "run `make lock`"
 
 
-def test_what_ships_is_what_is_tested() -> None:
-    ships, tested = (locked(TEXTS[name]) for name in ("requirements.lock", "requirements-dev.lock"))
-    assert ships.items() <= tested.items()
-    assert ships.keys() == asked_for("requirements.txt").keys(), "what ships is pinned whole"
+def test_tests_run_on_the_versions_that_run_and_ship() -> None:
+    names = ("requirements.lock", "requirements-run.lock", "requirements-dev.lock")
+    ships, runs, tested = (locked(TEXTS[name]).items() for name in names)
+    assert ships < runs < tested
+
+
+def test_the_shipped_packages_are_pinned_whole() -> None:
+    assert locked(TEXTS["requirements.lock"]).keys() == asked_for("requirements.txt").keys()
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -102,12 +106,19 @@ def test_make_audit_succeeds_only_when_both_were_asked_and_nothing_is_known(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    audited: list[str] = []
+
+    def python(lock: str) -> supply.Report:
+        audited.append(lock)
+        return answering(python_finds)
+
     def answering(findings: list[str] | None) -> supply.Report:
         if findings is None:
             raise SupplyError("There is no network.")
         return supply.Report(1, findings)
 
-    monkeypatch.setattr(supply, "_audit_python", lambda: answering(python_finds))
+    monkeypatch.setattr(supply, "_audit_python", python)
     monkeypatch.setattr(supply, "_audit_npm", lambda: answering(npm_finds))
     assert supply.audit() == status
+    assert audited == ["requirements-dev.lock", "infra/requirements-deploy.txt"]
     assert ("NOT AUDITED" in capsys.readouterr().out) == (None in (python_finds, npm_finds))
