@@ -11,9 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra import bootstrap, site
-from infra.package import PackageError
-from infra.stacks import DeployError
+from infra.deploy import bootstrap, publish
+from infra.deploy.package import PackageError
+from infra.deploy.stacks import DeployError
 from tests.test_frontend_stack import SUBJECT
 
 BACKEND = {
@@ -107,7 +107,7 @@ def test_the_page_is_uploaded_when_all_that_it_asks_for_is_there(tmp_path: Path)
     for file in ("index.html", "assets/b.js", "assets/a.css", "icon.svg"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
-    assert list(site.in_order(tmp_path)) == [
+    assert list(publish.in_order(tmp_path)) == [
         "assets/a.css",
         "assets/b.js",
         "icon.svg",
@@ -117,4 +117,4 @@ def test_the_page_is_uploaded_when_all_that_it_asks_for_is_there(tmp_path: Path)
 
 def test_without_a_build_nothing_is_published(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="build the dashboard first"):
-        list(site.in_order(tmp_path))
+        list(publish.in_order(tmp_path))

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra import chalice_deploy, deploy, dist, package
-from infra.package import copy_sources
-from infra.stacks import DeployError, Stack, parameter_values
+from infra.deploy import artifact, chalice_deploy, deploy, package
+from infra.deploy.package import copy_sources
+from infra.deploy.stacks import DeployError, Stack, parameter_values
 
 REGION = "ca-central-1"
 OUTPUTS = {
@@ -71,7 +71,7 @@ def test_a_stack_of_which_only_a_change_set_was_made_is_none(
 
 
 def test_a_new_stack_needs_an_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / dist.TEMPLATE).write_text(json.dumps(TEMPLATE))
+    (tmp_path / artifact.TEMPLATE).write_text(json.dumps(TEMPLATE))
     monkeypatch.setattr(boto3, "client", lambda _: Cloudformation("REVIEW_IN_PROGRESS"))
     with pytest.raises(DeployError, match="ORIGIN="):
         deploy.deploy("dev", tmp_path, {})

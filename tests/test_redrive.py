@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.queue_jobs import Deliver, SettlePayment, encode
-from infra import redrive as module
-from infra.redrive import Redriven, redrive, report
+from infra.ops import redrive as module
+from infra.ops.redrive import Redriven, redrive, report
 from tests.conftest import START
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra import restore as module
 from infra.local import provision
-from infra.restore import RestoreError, moment, restore, tables_at
-from infra.stage import Tables
+from infra.ops import restore as module
+from infra.ops.restore import RestoreError, moment, restore, tables_at
+from infra.ops.stages import Tables
 from tests import engines
 from tests.conftest import REGION
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra import stage as stages
-from infra import switch as module
+from infra.deploy.stacks import DeployError, Stack, restored_as_said, table_names
 from infra.local.provision import template
-from infra.stacks import DeployError, Stack, restored_as_said, table_names
-from infra.switch import Named, detached, switch
+from infra.ops import stages
+from infra.ops import switch as module
+from infra.ops.switch import Named, detached, switch
 
 TABLES = {
     logical_id: Named(name, f"arn:aws:dynamodb:ca-central-1:123456789012:table/{name}")

@@ -20,9 +20,10 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from infra import site
+from infra import ROOT
+from infra.deploy import publish
 from infra.local import lifeline
-from infra.local.settings import HOST, ROOT, Local, SetupError, from_environment
+from infra.local.settings import HOST, Local, SetupError, from_environment
 
 FRONTEND: Final = ROOT / "frontend"
 _SOURCES: Final = ("src", "public", "index.html", "package-lock.json", "vite.config.ts")
@@ -93,7 +94,7 @@ def _read(root: Path) -> dict[str, File]:
     files = {}
     for path in (path for path in root.rglob("*") if path.is_file() and path.name != _STAMP):
         name = path.relative_to(root).as_posix()
-        kept = site.headers(name)
+        kept = publish.headers(name)
         kind = kept["ContentType"]
         body = path.read_bytes()
         files[f"/{name}"] = File(
@@ -118,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        file = self.files.get(path) or self.files[f"/{site.PAGE}"]
+        file = self.files.get(path) or self.files[f"/{publish.PAGE}"]
         is_compressed = file.compressed is not None and "gzip" in self.headers.get(
             "Accept-Encoding", ""
         )

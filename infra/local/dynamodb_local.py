@@ -17,8 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from infra import ROOT
 from infra.local import lifeline
-from infra.local.settings import ROOT, SetupError, from_environment
+from infra.local.settings import SetupError, from_environment
 
 _PACKAGE: Final = "amplify-dynamodb-simulator"
 _VERSION: Final = "2.9.30"

@@ -1,12 +1,12 @@
 """The emulated AWS, as a process of its own: on loopback only, and for no web page.
 
-It has a Lambda, and so runs what it is sent, by whoever sends it; see infra/local/strangers.py.
+It has a Lambda, and so runs what it is sent, by whoever sends it; see infra/local/browser_guard.py.
 """
 
 import os
 from pathlib import Path
 
-from infra.local import lifeline, strangers
+from infra.local import browser_guard, lifeline
 from infra.local.settings import HOST
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     Path(os.environ["STATE_DIR"]).mkdir(parents=True, exist_ok=True)
     from ministack import app as ministack  # it reads the environment on import
 
-    ministack.app = strangers.kept_out(ministack.app)  # which its main() serves
+    ministack.app = browser_guard.refuse_web_pages(ministack.app)  # which its main() serves
     ministack.main()
 
 

@@ -14,8 +14,9 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.settings import ROOT, STAGE, Local, SetupError
-from infra.stacks import table_names
+from infra import ROOT
+from infra.deploy.stacks import table_names
+from infra.local.settings import STAGE, Local, SetupError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

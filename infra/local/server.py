@@ -38,7 +38,7 @@ from chalicelib.errors import (
     PayFlowError,
     ValidationFailed,
 )
-from infra.local import lifeline, strangers
+from infra.local import browser_guard, lifeline
 from infra.local.settings import HOST
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
@@ -98,7 +98,7 @@ class Handler(ChaliceRequestHandler):
 
     def _check_host(self) -> None:
         """Refuse a web page whose own name leads here: the local stack may be open."""
-        if not strangers.names_this_machine(self.headers.get("host", "")):
+        if not browser_guard.is_this_machine(self.headers.get("host", "")):
             raise ValidationFailed([FieldError("Host", "must be 127.0.0.1 or localhost")])
 
     def _check_framing(self) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from infra import ROOT
+
 HOST = "127.0.0.1"
 STAGE = "local"
 _ACCOUNT = "000000000000"
@@ -30,7 +31,7 @@ class Local:
     api_port: int
     aws_port: int
     dashboard_port: int
-    sink_port: int
+    receiver_port: int
     visibility_seconds: int
     serves_dashboard: bool = True
     dynamodb_port: int | None = None
@@ -43,7 +44,7 @@ class Local:
             "PAYFLOW_API_PORT": self.api_port,
             "PAYFLOW_AWS_PORT": self.aws_port,
             "PAYFLOW_DASHBOARD_PORT": self.dashboard_port,
-            "PAYFLOW_SINK_PORT": self.sink_port,
+            "PAYFLOW_RECEIVER_PORT": self.receiver_port,
         }
         if self.dynamodb_port is not None:
             ports["PAYFLOW_DYNAMODB_PORT"] = self.dynamodb_port
@@ -71,8 +72,8 @@ class Local:
         return f"http://localhost:{self.dashboard_port}"
 
     @property
-    def sink_url(self) -> str:
-        return f"http://{HOST}:{self.sink_port}"
+    def receiver_url(self) -> str:
+        return f"http://{HOST}:{self.receiver_port}"
 
     @property
     def logs(self) -> Path:
@@ -149,7 +150,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
         api_port=_port(env, "PAYFLOW_API_PORT", 8000),
         aws_port=_port(env, "PAYFLOW_AWS_PORT", 4566),
         dashboard_port=_port(env, "PAYFLOW_DASHBOARD_PORT", 5173),
-        sink_port=_port(env, "PAYFLOW_SINK_PORT", 8090),
+        receiver_port=_port(env, "PAYFLOW_RECEIVER_PORT", 8090),
         visibility_seconds=_whole(env, "PAYFLOW_VISIBILITY_SECONDS", 5, "seconds", 43_200),
         serves_dashboard=env.get("PAYFLOW_DASHBOARD") != "off",
         dynamodb_port=(

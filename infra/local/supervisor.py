@@ -19,9 +19,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from chalicelib import config
-from infra.local import dashboard, dynamodb_local, emulator, provision, sink
+from infra import ROOT
+from infra.local import dashboard, dynamodb_local, emulator, provision, webhook_receiver
 from infra.local.lifeline import Stop
-from infra.local.settings import HOST, ROOT, Local, SetupError
+from infra.local.settings import HOST, Local, SetupError
 
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 30
@@ -89,9 +90,9 @@ def run(local: Local) -> None:
 
 
 def reset(local: Local) -> None:
-    """Remove tables, queues, logs and the sink's secrets. Raises SetupError while it runs."""
+    """Remove tables, queues, logs and the receiver's secrets. Raises SetupError while it runs."""
     with _sole_owner(local):
-        for folder in (*local.all_data, sink.folder(local), local.logs):
+        for folder in (*local.all_data, webhook_receiver.folder(local), local.logs):
             if folder.exists():
                 shutil.rmtree(folder)
     print("The local stack is empty.")
@@ -114,14 +115,14 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     stack.callback(api.stop)
     worker = Process("The worker", "infra.local.worker", env, local)
     stack.callback(worker.stop)
-    merchant = Process("The merchant sink", "infra.local.sink", env, local)
-    stack.callback(merchant.stop)
+    receiver = Process("The webhook receiver", "infra.local.webhook_receiver", env, local)
+    stack.callback(receiver.stop)
     with _step("API and worker", stop):
         _wait_for(api, stop, lambda: _is_healthy(local.api_port))
-    with _step("merchant sink", stop):
-        _wait_for(merchant, stop, lambda: _accepts(local.sink_port))
+    with _step("webhook receiver", stop):
+        _wait_for(receiver, stop, lambda: _accepts(local.receiver_port))
     pages = [_start_dashboard(local, stack, stop)] if local.serves_dashboard else []
-    return [*engines, api, worker, merchant, *pages]
+    return [*engines, api, worker, receiver, *pages]
 
 
 def _start_engines(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
@@ -277,7 +278,7 @@ def _welcome(local: Local) -> str:
 PayFlow is up, and {access}
 
 {pages}  API        {local.api_url}/v1/health
-  Sink       {local.sink_url}  (a merchant's server: shows what it is sent)
+  Webhooks   {local.receiver_url}  (a merchant's server: receives and shows webhooks)
   AWS        {local.aws_url}  (emulated: {emulated})
 {tables}  Logs       {local.logs}
 

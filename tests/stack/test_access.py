@@ -31,7 +31,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def make_key(stack: Stack, scopes: str, name: str = "tests") -> str:
     made = subprocess.run(
         [
-            sys.executable, "-m", "infra.key",
+            sys.executable, "-m", "infra.ops.key",
             "--stage", "local", "--name", name, "--scopes", scopes,
         ],
         cwd=ROOT,
@@ -201,7 +201,17 @@ def test_the_start_says_loudly_whether_the_api_is_open(closed: Stack, stack: Sta
 
 def test_a_key_that_cannot_be_made_is_a_sentence(closed: Stack) -> None:
     refused = subprocess.run(
-        [sys.executable, "-m", "infra.key", "--stage", "local", "--name", "x", "--scopes", "root"],
+        [
+            sys.executable,
+            "-m",
+            "infra.ops.key",
+            "--stage",
+            "local",
+            "--name",
+            "x",
+            "--scopes",
+            "root",
+        ],
         cwd=ROOT,
         env=closed.env,
         check=False,

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from infra import smoke
-from infra.smoke import Unwell
+from infra.deploy import smoke
+from infra.deploy.smoke import Unwell
 from tests.stack.conftest import Stack
 
 PAGE = '<script type="module" src="/assets/index-1a2b.js"></script>'

@@ -31,11 +31,8 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import stage as stages
-from infra.dist import ROOT
-from infra.local import settings
-from infra.local.settings import SetupError
-from infra.stacks import (
+from infra import ROOT
+from infra.deploy.stacks import (
     TABLE,
     DeployError,
     Stack,
@@ -44,6 +41,9 @@ from infra.stacks import (
     restored_as_said,
     table_names,
 )
+from infra.local import settings
+from infra.local.settings import SetupError
+from infra.ops import stages
 
 _CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 _MAX_BODY: Final = 51_200
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
     print(f"The stage {asked.stage} runs on {' and '.join(stages.tables_of(asked.stage))}.")
     if asked.stage == settings.STAGE:
         print("Stop `make run` and start it again: it asks at its start.")
-    print(f"What was unfinished then: make hint STAGE={asked.stage}")
+    print(f"What was unfinished then: make requeue STAGE={asked.stage}")
 
 
 def switch(stage: str, restored: str) -> None:

@@ -1,6 +1,6 @@
 """Makes believable payments on the local stack, through its API as any client would.
 
-`python -m infra.seed N`; where keys are on, with PAYFLOW_KEY in the environment.
+`python -m infra.local.seed N`; where keys are on, with PAYFLOW_KEY in the environment.
 """
 
 import http.client

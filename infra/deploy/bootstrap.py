@@ -21,10 +21,10 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import deploy, dist, package, site, smoke
-from infra.dist import ROOT
-from infra.package import PackageError
-from infra.stacks import DeployError, Stack, choose_region, parameter_values
+from infra import ROOT
+from infra.deploy import artifact, deploy, package, publish, smoke
+from infra.deploy.package import PackageError
+from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
 
 TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"
 _GITHUB: Final = "token.actions.githubusercontent.com"
@@ -80,7 +80,7 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
     _step("3/6  the dashboard: build")
     built = build_dashboard(api_url)
     _step("4/6  the dashboard: publish")
-    site.publish(built, frontend["SiteBucket"], frontend["DistributionId"])
+    publish.publish(built, frontend["SiteBucket"], frontend["DistributionId"])
     _step("5/6  the frontend stack again: the API that is deployed to, and talked to")
     frontend = bring_up_frontend(stage, what_is_known_of_the_api(backend, api_url))
     print(where_names_must_point(frontend), end="")
@@ -133,7 +133,7 @@ def where_names_must_point(frontend: Mapping[str, str]) -> str:
 
 
 def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str) -> dict[str, str]:
-    folder = dist.folder(stage)
+    folder = artifact.folder(stage)
     package.build(stage, folder)
     chosen = {
         "AllowedOrigin": frontend["SiteOrigin"],

@@ -23,8 +23,9 @@ from typing import Any, Final
 
 import yaml
 
-from infra import dist, gateway_responses, supply
-from infra.dist import ROOT, TEMPLATE, ZIP
+from infra import ROOT
+from infra.deploy import artifact, gateway_responses
+from infra.deploy.artifact import TEMPLATE, ZIP
 
 PYTHON: Final = "3.13"
 """The deployed runtime's Python: the one place that says so."""
@@ -75,7 +76,7 @@ def main(arguments: list[str]) -> None:
         (stage,) = arguments
     except ValueError:
         sys.exit("Name the stage: make package STAGE=dev")
-    folder = dist.folder(stage)
+    folder = artifact.folder(stage)
     try:
         build(stage, folder)
     except PackageError as error:
@@ -163,7 +164,8 @@ def _wheels(target: Target, folder: Path) -> list[Path]:
 
 
 def _pinned() -> set[str]:
-    return {_project(name) for name in supply.locked(_LOCK.read_text())}
+    names = re.findall(r"^([\w.-]+)==", _LOCK.read_text(), re.MULTILINE)
+    return {_project(name) for name in names}
 
 
 def _project(name: str) -> str:

@@ -1,12 +1,12 @@
-"""A merchant's server, as a process of its own: it gets webhooks, verifies and shows them.
+"""A merchant's server on this machine: it receives webhooks, verifies them and shows them.
 
-Guarantee: what GET /received lists as verified was signed with one of its secrets, by the
-library that merchants use. A POST to any path is answered 200 if it verifies and 400 if not; the
-paths of `_MANNERS` misbehave instead, whatever comes. It keeps the last thousand, unless it is
-made to keep more.
+Guarantee: a webhook that GET /received lists as verified was signed with one of the receiver's
+secrets, according to the library that merchants use. A POST to any path is answered 200 if it
+verifies and 400 if it does not. The paths in `_MISBEHAVIOURS` ignore the signature and misbehave:
+they hang, redirect, answer too much and so on. The receiver keeps the last thousand webhooks.
 
-Its secrets are told to it, PUT /secrets {"secrets": ["whsec_…"]}, since an endpoint's is shown
-once only; they survive a restart, as the endpoints do.
+Tell it its secrets with PUT /secrets {"secrets": ["whsec_…"]}: the API shows an endpoint's secret
+only once. They survive a restart, as the endpoints do.
 """
 
 import html
@@ -38,7 +38,7 @@ _LONGEST_SECONDS: Final = 60
 _DRIP_SECONDS: Final = 0.05
 _PAGE_HEADERS: Final = {
     "Content-Type": "text/html; charset=utf-8",
-    # What is shown came from outside: nothing of it may run.
+    # The page shows content from outside: none of it may run.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
 }
 _JSON: Final = {"Content-Type": "application/json"}
@@ -46,7 +46,7 @@ _JSON: Final = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Received:
-    """One POST, as it came."""
+    """One POST as it arrived."""
 
     received_at: str
     path: str
@@ -55,8 +55,8 @@ class Received:
     body: str
 
 
-class Sink:
-    """What arrived, and the secrets that it is judged by. Its file is the secrets' only home."""
+class Receiver:
+    """The webhooks that arrived, and the secrets that verify them, which a file keeps."""
 
     def __init__(self, folder: Path, *, most: int = _MAX_KEPT) -> None:
         self._file = folder / "secrets.json"
@@ -71,7 +71,7 @@ class Sink:
         return secrets
 
     def keep_secrets(self, secrets: Sequence[str]) -> None:
-        """Instead of those before. Raises what Webhook does for one that is none."""
+        """Replace the secrets. Raises what Webhook raises for an invalid one."""
         for secret in secrets:
             Webhook(secret)
         with self._lock:
@@ -98,13 +98,13 @@ class Sink:
 
 
 def folder(local: Local) -> Path:
-    return local.state / "sink"
+    return local.state / "webhook-receiver"
 
 
 def _verifies(secret: str, headers: dict[str, str], body: bytes) -> bool:
     try:
         Webhook(secret).verify(body, headers, json_parse=False)
-    except (WebhookVerificationError, ValueError):  # ValueError: no UTF-8, no base64, no pair
+    except (WebhookVerificationError, ValueError):  # ValueError: malformed UTF-8, base64 or header
         return False
     return True
 
@@ -115,17 +115,17 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = _LONGEST_SECONDS
-    sink: Sink
+    receiver: Receiver
 
     def do_GET(self) -> None:
         if self.path == "/received":
-            received = [asdict(one) for one in self.sink.received()]
+            received = [asdict(one) for one in self.receiver.received()]
             self._answer(HTTPStatus.OK, json.dumps({"received": received}), _JSON)
         elif self.path == "/":
-            page = _page(self.sink.received(), len(self.sink.secrets()))
+            page = _page(self.receiver.received(), len(self.receiver.secrets()))
             self._answer(HTTPStatus.OK, page, _PAGE_HEADERS)
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "There is / and /received.\n")
+            self._answer(HTTPStatus.NOT_FOUND, "Try / or /received.\n")
 
     def do_PUT(self) -> None:
         body = self._body()
@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             secrets = json.loads(body)["secrets"]
-            self.sink.keep_secrets([str(secret) for secret in secrets])
+            self.receiver.keep_secrets([str(secret) for secret in secrets])
         except (ValueError, KeyError, TypeError, EmptyWebhookSecretError) as error:
             self._answer(HTTPStatus.BAD_REQUEST, f'Send {{"secrets": ["whsec_…"]}}: {error}\n')
         else:
@@ -144,23 +144,25 @@ class Handler(BaseHTTPRequestHandler):
         if body is None:
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        one = self.sink.receive(self.path, headers, body)
-        for pattern, behave in _MANNERS:
+        one = self.receiver.receive(self.path, headers, body)
+        for pattern, behave in _MISBEHAVIOURS:
             if match := pattern.fullmatch(urlsplit(self.path).path):
                 behave(self, match)
                 return
         if one.verified:
             self._answer(HTTPStatus.OK, "received\n")
         else:
-            self._answer(HTTPStatus.BAD_REQUEST, "no secret of mine verifies this\n")
+            self._answer(HTTPStatus.BAD_REQUEST, "no known secret verifies this\n")
 
     def _body(self) -> bytes | None:
-        """None when it was refused."""
+        """Return the body, or None if it was refused."""
         length = self.headers.get("Content-Length", "")
         if length.isascii() and length.isdigit() and int(length[:9]) <= MAX_BODY_BYTES:
             return self.rfile.read(int(length))
         self.close_connection = True
-        self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Say a Content-Length that is small.\n")
+        self._answer(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Send a Content-Length of at most 64 KiB.\n"
+        )
         return None
 
     def _answer(self, status: int, text: str = "", headers: dict[str, str] | None = None) -> None:
@@ -185,15 +187,15 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.FOUND, headers={"Location": self._query("to") or "/"})
 
     def sleep(self, match: re.Match[str]) -> None:
-        self.sink.is_closing.wait(min(float(match[1]), _LONGEST_SECONDS))
+        self.receiver.is_closing.wait(min(float(match[1]), _LONGEST_SECONDS))
         self._answer(HTTPStatus.OK, "at last\n")
 
     def hang(self, _: re.Match[str]) -> None:
-        self.sink.is_closing.wait(_LONGEST_SECONDS)
+        self.receiver.is_closing.wait(_LONGEST_SECONDS)
         self.close_connection = True
 
     def drip(self, match: re.Match[str]) -> None:
-        """Byte by byte: the whole answer, or what comes after its headers."""
+        """Answer byte by byte: all of it, or only the body."""
         body = "." * (_LONGEST_SECONDS * 20)
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
         whole, self.close_connection = (head + body).encode(), True
@@ -201,7 +203,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(whole[:start])
         for byte in whole[start:]:
             self.wfile.write(bytes([byte]))
-            if self.sink.is_closing.wait(_DRIP_SECONDS):
+            if self.receiver.is_closing.wait(_DRIP_SECONDS):
                 return
 
     def huge(self, _: re.Match[str]) -> None:
@@ -213,13 +215,15 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
 
     def version_string(self) -> str:
-        return "PayFlow-Sink"
+        return "PayFlow-Webhook-Receiver"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        print(json.dumps({"kind": "sink", "said": format % args}), flush=True)
+        print(json.dumps({"kind": "request", "line": format % args}), flush=True)
 
 
-_MANNERS: Final[Sequence[tuple[re.Pattern[str], Callable[[Handler, re.Match[str]], None]]]] = [
+_MISBEHAVIOURS: Final[
+    Sequence[tuple[re.Pattern[str], Callable[[Handler, re.Match[str]], None]]]
+] = [
     (re.compile(r"/status/([2-5][0-9]{2})"), Handler.give_status),
     (re.compile(r"/redirect"), Handler.redirect),
     (re.compile(r"/sleep/([0-9]{1,2}(?:\.[0-9]{1,3})?)"), Handler.sleep),
@@ -234,14 +238,15 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A sender that hangs up on bad manners is right to."""
+        """Ignore senders that hang up: the misbehaving paths provoke it."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
-def server(sink: Sink, port: int) -> Server:
-    """Listening; what it gets goes to `sink`."""
-    return Server((HOST, port), type("SinkHandler", (Handler,), {"sink": sink}))
+def server(receiver: Receiver, port: int) -> Server:
+    """Return a listening server that hands what it gets to `receiver`."""
+    handler = type("ReceiverHandler", (Handler,), {"receiver": receiver})
+    return Server((HOST, port), handler)
 
 
 def _page(received: Sequence[Received], secrets: int) -> str:
@@ -252,15 +257,15 @@ def _page(received: Sequence[Received], secrets: int) -> str:
         for one in reversed(received)
     )
     return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>PayFlow: the merchant sink</title>
+<html lang="en"><meta charset="utf-8"><title>PayFlow: webhook receiver</title>
 <style>
   body {{ font: 15px/1.5 system-ui; margin: 2rem; color-scheme: light dark }}
   td, th {{ padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top }}
   code {{ white-space: pre-wrap; overflow-wrap: anywhere }}
 </style>
-<h1>The merchant sink</h1>
-<p>{len(received)} received, newest first; secrets known: {secrets} (PUT /secrets). As JSON:
-/received.</p>
+<h1>Webhook receiver</h1>
+<p>{len(received)} webhooks, newest first. Known secrets: {secrets} (set them with PUT /secrets).
+As JSON: <a href="/received">/received</a>.</p>
 <table><tr><th>Received<th>Verified<th>webhook-id<th>Path<th>Body</tr>{rows}</table>
 </html>
 """
@@ -270,7 +275,7 @@ def main() -> None:
     lifeline.hold()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     local = from_environment()
-    with server(Sink(folder(local)), local.sink_port) as listening:
+    with server(Receiver(folder(local)), local.receiver_port) as listening:
         listening.serve_forever()
 
 

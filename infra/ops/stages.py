@@ -12,8 +12,8 @@ from chalicelib.aws import dynamodb_client, sqs_client
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
 from chalicelib.webhook_store import WebhookStore
+from infra.deploy.stacks import DeployError, Stack, choose_region
 from infra.local import settings, supervisor
-from infra.stacks import DeployError, Stack, choose_region
 
 
 def enter(stage: str) -> None:

@@ -1,7 +1,7 @@
-"""A month of payments on the local stack, for pictures of the dashboard: `python -m infra.history`.
+"""Create a month of payments on the local stack, for screenshots of the dashboard.
 
-The API makes payments now and at no other time. So these are made by its use cases, with a clock
-that stands in the past; everything else of them is as `make seed` has it.
+The API dates a payment when it creates it. So this calls the use cases behind the API, with a
+clock in the past. Merchants and amounts are those of `make seed`.
 """
 
 import random
@@ -14,9 +14,9 @@ from chalicelib.commands import CreatePayment, validated
 from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.webhook_outbox import Outbox
-from infra import seed
-from infra import stage as stages
+from infra.local import seed
 from infra.local.settings import STAGE, SetupError
+from infra.ops import stages
 
 DAYS: Final = 30
 _WEEKDAY: Final = 26
@@ -29,11 +29,11 @@ def main() -> None:
         stages.enter(STAGE)
     except SetupError as error:
         sys.exit(str(error))
-    print(f"Made {make(datetime.now(UTC))} payments of the last {DAYS} days.")
+    print(f"Created {create(datetime.now(UTC))} payments for the last {DAYS} days.")
 
 
-def make(now: datetime) -> int:
-    """How many: all of them settled, and none of them today."""
+def create(now: datetime) -> int:
+    """Create settled payments for each day before today; return their number."""
     tables = stages.tables_of(STAGE)
     payments = Payments(
         stage=STAGE,
@@ -51,12 +51,12 @@ def make(now: datetime) -> int:
     )
     moments = sorted(_moments(now))
     for moment, fields in zip(moments, seed.payments(len(moments)), strict=True):
-        _make_one(payments, validated(CreatePayment, fields), moment)
+        _create_one(payments, validated(CreatePayment, fields), moment)
     return len(moments)
 
 
 def _moments(now: datetime) -> list[datetime]:
-    """Business hours mostly; busier on weekdays, and growing."""
+    """Mostly in business hours; more on weekdays; growing over the month."""
     found = []
     for ago in range(1, DAYS):
         day = now.replace(hour=0, minute=0, second=0) - timedelta(days=ago)
@@ -68,7 +68,7 @@ def _moments(now: datetime) -> list[datetime]:
     return found
 
 
-def _make_one(payments: Payments, command: CreatePayment, moment: datetime) -> None:
+def _create_one(payments: Payments, command: CreatePayment, moment: datetime) -> None:
     created = replace(payments, clock=lambda: moment).create(command, actor="seed")
     later = moment + timedelta(seconds=random.uniform(0.2, _SETTLED_WITHIN_SECONDS))
     replace(payments, clock=lambda: later).settle(created.payment_id)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chalicelib.webhook_signature import headers, new_secret
-from infra.local import sink
+from infra.local import webhook_receiver
 
 BODY = b'{"type":"payment.completed"}'
 
@@ -47,7 +47,7 @@ class Merchant:
 
 @pytest.fixture
 def merchant(tmp_path: Path) -> Iterator[Merchant]:
-    with sink.server(sink.Sink(tmp_path), 0) as server:
+    with webhook_receiver.server(webhook_receiver.Receiver(tmp_path), 0) as server:
         serving = threading.Thread(target=server.serve_forever, args=[0.01])
         serving.start()
         yield Merchant(server.server_address[1])
@@ -109,13 +109,13 @@ def test_secrets_that_are_none_are_refused_and_the_old_ones_stay(
 
 def test_it_knows_its_secrets_after_a_restart_and_shows_them_to_nobody(tmp_path: Path) -> None:
     secret = new_secret()
-    sink.Sink(tmp_path).keep_secrets([secret])
-    assert sink.Sink(tmp_path).secrets() == [secret]
+    webhook_receiver.Receiver(tmp_path).keep_secrets([secret])
+    assert webhook_receiver.Receiver(tmp_path).secrets() == [secret]
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
 
 
 def test_it_remembers_the_last_thousand(tmp_path: Path) -> None:
-    kept = sink.Sink(tmp_path)
+    kept = webhook_receiver.Receiver(tmp_path)
     for number in range(1001):
         kept.receive(f"/{number}", {}, b"")
     assert [one.path for one in kept.received()] == [f"/{number}" for number in range(1, 1001)]

@@ -25,8 +25,8 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.dist import ROOT
-from infra.package import (
+from infra import ROOT
+from infra.deploy.package import (
     LAMBDA,
     PYTHON,
     PackageError,
@@ -35,7 +35,7 @@ from infra.package import (
     copy_sources,
     vendor,
 )
-from infra.stacks import DeployError, Stack, choose_region, parameter_values
+from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
 """Where Chalice remembers what it has made."""

@@ -1,8 +1,8 @@
-"""Sends the hints of what is unfinished: `make hint STAGE=… [OLDER_THAN=5d]`.
+"""`make requeue`: enqueue a message for everything that is unfinished.
 
-For when hints were lost that the sweeper would take long to make good, or never would: a queue
-was purged, tables were brought back from a point in time, or the sweeper has given something up.
-A hint too many does no harm. Nothing scans: it asks the sweeper's indexes.
+Use it when messages were lost and the sweeper would take long to notice, or never would: a queue
+was purged, tables were restored to a point in time, or the sweeper has given up on something.
+One message too many does no harm. It queries the sweeper's indexes, and scans nothing.
 """
 
 import os
@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import PayFlowError
 from chalicelib.sweeper import Sweeper
-from infra import stage as stages
+from infra.deploy.stacks import DeployError
 from infra.local.settings import SetupError
-from infra.stacks import DeployError
+from infra.ops import stages
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -27,17 +27,17 @@ def main(arguments: list[str]) -> None:
         stage, *said = arguments
         older_than = age(*said)
     except (TypeError, ValueError):
-        sys.exit("Name the stage, and an age if you like: make hint STAGE=dev OLDER_THAN=5d")
+        sys.exit("Use: make requeue STAGE=dev [OLDER_THAN=5d]")
     try:
         stages.enter(stage)
-        sent = hint(stage, older_than)
+        enqueued = requeue(stage, older_than)
     except (PayFlowError, SetupError, DeployError, BotoCoreError, ClientError) as error:
-        sys.exit(f"Not all hints were sent. {error}")
-    print(f"Sent {sent} hints.")
+        sys.exit(f"Not everything was enqueued. {error}")
+    print(f"Enqueued {enqueued} messages.")
 
 
 def age(said: str = "") -> timedelta:
-    """As in 90s, 15m, 6h or 5d; none for nothing. Raises ValueError."""
+    """Parse an age such as 90s, 15m, 6h or 5d; an empty one is zero. Raises ValueError."""
     if not said:
         return timedelta()
     parts = re.fullmatch(r"([0-9]{1,6})([smhd])", said)
@@ -46,8 +46,8 @@ def age(said: str = "") -> timedelta:
     return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
-def hint(stage: str, older_than: timedelta = timedelta()) -> int:
-    """How many. Raises PayFlowError, DeployError, or what boto3 raises."""
+def requeue(stage: str, older_than: timedelta = timedelta()) -> int:
+    """Return how many messages were enqueued. Raises PayFlowError, DeployError, or boto3 errors."""
     tables = stages.tables_of(stage)
     sweeper = Sweeper(
         stage=stage,

@@ -16,7 +16,7 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
-from infra.stacks import DeployError, choose_region
+from infra.deploy.stacks import DeployError, choose_region
 
 PAGE: Final = "index.html"
 ASSETS: Final = "assets"
@@ -28,7 +28,7 @@ _WAITING: Final = {"Delay": 5, "MaxAttempts": 180}
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.site", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy.publish", description=__doc__)
     parser.add_argument("folder", type=Path, help="what Vite has built")
     parser.add_argument("--bucket", required=True)
     parser.add_argument("--distribution", required=True, help="its id")

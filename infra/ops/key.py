@@ -1,7 +1,7 @@
 """Makes an API key of a stage, with a developer's own AWS credentials: the first one cannot be
 asked for over HTTP, since that takes a key.
 
-`python -m infra.key --stage STAGE --name NAME --scopes read,write,admin`
+`python -m infra.ops.key --stage STAGE --name NAME --scopes read,write,admin`
 """
 
 import argparse
@@ -13,13 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.api_keys import ApiKeys
 from chalicelib.commands import CreateApiKey, validated
 from chalicelib.errors import PayFlowError
-from infra import stage as stages
+from infra.deploy.stacks import DeployError
 from infra.local.settings import SetupError
-from infra.stacks import DeployError
+from infra.ops import stages
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.key")
+    parser = argparse.ArgumentParser(prog="python -m infra.ops.key")
     parser.add_argument("--stage", required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--scopes", required=True, help="comma-separated: read, write, admin")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from infra.dist import ROOT
+from infra import ROOT
 
 SHAPES: Final = {
     "an AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -53,12 +53,14 @@ def main(arguments: list[str]) -> None:
         case ["history"]:
             lines = _of_the_history()
         case _:
-            sys.exit("Use: python -m infra.leaks [history]")
+            sys.exit("Use: python -m infra.checks.secret_scan [history]")
     found = list(dict.fromkeys(leaks(lines)))
     for leak in found:
         print(f"{leak.place}: looks like {leak.kind} ({leak.fingerprint})")
     if found:
-        sys.exit("Revoke what is real, wherever it was; infra/leaks.py lists what is none.")
+        sys.exit(
+            "Revoke what is real, wherever it was; infra/checks/secret_scan.py lists what is none."
+        )
 
 
 def leaks(lines: Iterable[tuple[str, str]]) -> Iterator[Leak]:

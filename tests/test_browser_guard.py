@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import strangers
+from infra.local import browser_guard
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from infra.local import strangers
     ],
 )
 def test_a_name_of_this_machine_is_one_that_no_other_can_own(host: str) -> None:
-    assert strangers.names_this_machine(host)
+    assert browser_guard.is_this_machine(host)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_name_of_this_machine_is_one_that_no_other_can_own(host: str) -> None:
     ],
 )
 def test_a_name_that_somebody_may_own_is_none_of_this_machine(host: str) -> None:
-    assert not strangers.names_this_machine(host)
+    assert not browser_guard.is_this_machine(host)
 
 
 def asked(kind: str = "http", **headers: str) -> list[Any]:
@@ -54,7 +54,7 @@ def asked(kind: str = "http", **headers: str) -> list[Any]:
 
     sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": kind, "headers": sent}
-    asyncio.run(strangers.kept_out(serve)(scope, None, send))
+    asyncio.run(browser_guard.refuse_web_pages(serve)(scope, None, send))
     return said
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.api_keys import new_secret
 from chalicelib.webhook_signature import new_secret as new_webhook_secret
-from infra import leaks
-from infra.leaks import KNOWN, SHAPES
+from infra.checks import secret_scan
+from infra.checks.secret_scan import KNOWN, SHAPES
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # In pieces, or they would be findings themselves.
@@ -35,7 +35,7 @@ def test_every_shape_is_tried() -> None:
 @pytest.mark.parametrize("kind", SECRETS)
 @pytest.mark.parametrize("around", ["{}", 'KEY="{}"', "  key: {}  # ours", "+{}"])
 def test_a_secret_is_found_wherever_it_stands_in_a_line(kind: str, around: str) -> None:
-    (found,) = leaks.leaks([("a/file:7", around.format(SECRETS[kind]))])
+    (found,) = secret_scan.leaks([("a/file:7", around.format(SECRETS[kind]))])
     assert (found.place, found.kind) == ("a/file:7", kind)
 
 
@@ -48,16 +48,16 @@ def test_a_secret_is_found_wherever_it_stands_in_a_line(kind: str, around: str) 
     ],
 )  # fmt: skip
 def test_what_only_speaks_of_secrets_is_none(line: str) -> None:
-    assert list(leaks.leaks([("a/file:7", line)])) == []
+    assert list(secret_scan.leaks([("a/file:7", line)])) == []
 
 
 def test_a_file_that_is_about_to_be_added_fails_the_check_and_its_secret_is_not_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(leaks, "ROOT", tmp_path)
+    monkeypatch.setattr(secret_scan, "ROOT", tmp_path)
     (tmp_path / "settings.py").write_text("\n".join(SECRETS.values()))
     with pytest.raises(SystemExit):
-        leaks.main([])
+        secret_scan.main([])
     said = capsys.readouterr().out
     assert re.findall("settings.py:([0-9]+)", said) == [str(n + 1) for n in range(len(SECRETS))]
     assert not any(secret in said for secret in SECRETS.values())
@@ -66,6 +66,8 @@ def test_a_file_that_is_about_to_be_added_fails_the_check_and_its_secret_is_not_
 def test_no_file_has_a_secret_and_nothing_is_excused_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    leaks.main([])
-    monkeypatch.setattr(leaks, "KNOWN", {})
-    assert {leak.fingerprint for leak in leaks.leaks(leaks._of_the_files())} == KNOWN.keys()
+    secret_scan.main([])
+    monkeypatch.setattr(secret_scan, "KNOWN", {})
+    assert {
+        leak.fingerprint for leak in secret_scan.leaks(secret_scan._of_the_files())
+    } == KNOWN.keys()

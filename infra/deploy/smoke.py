@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.smoke", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy.smoke", description=__doc__)
     parser.add_argument("what", choices=["api", "site"])
     parser.add_argument("--api", required=True, help="its address, up to the /v1")
     parser.add_argument("--site", required=True, help="the dashboard's origin")

@@ -11,9 +11,9 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import dist
-from infra.dist import TEMPLATE, ZIP
-from infra.stacks import (
+from infra.deploy import artifact
+from infra.deploy.artifact import TEMPLATE, ZIP
+from infra.deploy.stacks import (
     DeployError,
     Stack,
     choose_region,
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     chosen = {name: value for name, value in wanted.items() if value}
     try:
         choose_region()
-        folder = dist.folder(asked.stage)
+        folder = artifact.folder(asked.stage)
         restored = restored_as_said(asked.restored) if asked.restored else None
         outputs = deploy(asked.stage, folder, chosen, asked.bucket, asked.role, restored)
     except DeployError as error:

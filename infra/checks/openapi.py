@@ -1,4 +1,4 @@
-"""`python -m infra.openapi`: the API's OpenAPI document, without an API that runs."""
+"""`python -m infra.checks.openapi`: the API's OpenAPI document, without an API that runs."""
 
 import os
 import sys

@@ -32,8 +32,8 @@ from chalicelib.queue_jobs import (
     UnknownJob,
     decode,
 )
-from infra import stage as stages
 from infra.local.settings import SetupError
+from infra.ops import stages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

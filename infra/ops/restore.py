@@ -25,13 +25,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws import dynamodb_client
 from chalicelib.errors import Unavailable
-from infra import stage as stages
-from infra.dist import ROOT
+from infra import ROOT
+from infra.deploy.stacks import DeployError, table_names
 from infra.local import provision, settings
 from infra.local.settings import SetupError
-from infra.lost import lost
-from infra.stacks import DeployError, table_names
-from infra.stage import Tables
+from infra.ops import stages
+from infra.ops.missing_rows import lost
+from infra.ops.stages import Tables
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,8 +1,8 @@
-"""Who may talk to the local stack: programs of this machine, and no web page but its dashboard.
+"""Keep web pages, other than the dashboard, away from the local stack.
 
-A page that a developer visits runs in a browser of this machine, and so reaches what listens on
-loopback. It betrays itself: the browser says where a page's requests come from, and a page that
-has its own name point here (DNS rebinding) still calls for that name.
+A page that a developer visits runs in a browser on this machine, so it can reach servers on
+loopback. Two things give it away: browsers name the origin of a page's requests, and a page whose
+domain resolves to loopback (DNS rebinding) still sends that domain as the Host.
 """
 
 import re
@@ -13,20 +13,23 @@ from infra.local.settings import HOST
 
 _HERE: Final = frozenset({HOST, "[::1]"})
 _PORT: Final = re.compile(r":[0-9]*$")
-_REFUSAL: Final = b"The emulated AWS is for programs of this machine, not for web pages.\n"
+_REFUSAL: Final = b"The emulated AWS serves programs on this machine, not web pages.\n"
 
 Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
 
 
-def names_this_machine(host: str) -> bool:
-    """Whether a Host header does. Nobody else can own a name without a dot, or below localhost."""
+def is_this_machine(host: str) -> bool:
+    """Whether a Host header names this machine.
+
+    Nobody else can own a name without a dot, or one that ends in .localhost.
+    """
     name = _PORT.sub("", host.lower())
     return name in _HERE or "." not in name or name.endswith(".localhost")
 
 
-def kept_out(serve: Asgi) -> Asgi:
-    """`serve`, for whoever is no web page: what it offers runs the code that it is given."""
+def refuse_web_pages(serve: Asgi) -> Asgi:
+    """Wrap `serve` so that it refuses web pages: the emulated AWS runs any code it is sent."""
 
     async def guarded(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan" or not _is_page(scope["headers"]):
@@ -42,6 +45,6 @@ def kept_out(serve: Asgi) -> Asgi:
 
 
 def _is_page(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    said = {name.lower(): value.decode("latin-1") for name, value in headers}
-    site = said.get(b"sec-fetch-site", "none")  # `none`: typed into the address bar
-    return b"origin" in said or site != "none" or not names_this_machine(said.get(b"host", ""))
+    values = {name.lower(): value.decode("latin-1") for name, value in headers}
+    site = values.get(b"sec-fetch-site", "none")  # `none`: typed into the address bar
+    return b"origin" in values or site != "none" or not is_this_machine(values.get(b"host", ""))

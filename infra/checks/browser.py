@@ -1,6 +1,7 @@
-"""`python -m infra.browser COMMAND …`: run a command that drives a browser, as PAYFLOW_BROWSER.
+"""Run a command that drives a browser: `python -m infra.checks.browser COMMAND …`.
 
-Chrome or Chromium as this machine has it; on Debian and its like, root gets it installed.
+The command finds the browser's path in PAYFLOW_BROWSER. If this machine has neither Chrome nor
+Chromium, root on Debian gets Chromium installed.
 """
 
 import os
@@ -15,7 +16,7 @@ _ON_A_MAC: Final = Path("/Applications/Google Chrome.app/Contents/MacOS/Google C
 
 
 def find() -> str | None:
-    """Where a browser is: the one that PAYFLOW_BROWSER names, or one of the usual."""
+    """Return the path of a browser: the one that PAYFLOW_BROWSER names, or an installed one."""
     if chosen := os.environ.get("PAYFLOW_BROWSER"):
         return chosen if os.access(chosen, os.X_OK) else None
     found = next(filter(None, map(shutil.which, _NAMES)), None)
@@ -32,8 +33,8 @@ def main() -> None:
     browser = find()
     if browser is None:
         sys.exit(
-            "The browser's tests need Chrome or Chromium. Install it (on Debian: "
-            "sudo apt-get install chromium), or name one: PAYFLOW_BROWSER=/path/to/chrome make e2e"
+            "The browser tests need Chrome or Chromium. Install one (on Debian: "
+            "sudo apt-get install chromium), or name it: PAYFLOW_BROWSER=/path/to/chrome make e2e"
         )
     sys.exit(subprocess.call(sys.argv[1:], env={**os.environ, "PAYFLOW_BROWSER": browser}))  # noqa: S603
 
