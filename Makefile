@@ -54,7 +54,7 @@ switch: .venv/ready  ## run on restored tables: STAGE=local RESTORED=20261125T12
 	@.venv/bin/python -m infra.ops.switch "$(or $(STAGE),local)" '$(RESTORED)'
 
 key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin
-	@.venv/bin/python -m infra.ops.key --stage "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
+	@.venv/bin/python -m infra.ops.key "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
 
 package: .venv/ready  ## make dist/STAGE, what AWS is given: make package STAGE=dev
 	@.venv/bin/python -m infra.deploy.package $(STAGE)

@@ -69,5 +69,5 @@ def test_no_file_has_a_secret_and_nothing_is_excused_that_is_not_there(
     secret_scan.main([])
     monkeypatch.setattr(secret_scan, "KNOWN", {})
     assert {
-        leak.fingerprint for leak in secret_scan.leaks(secret_scan._of_the_files())
+        leak.fingerprint for leak in secret_scan.leaks(secret_scan._file_lines())
     } == KNOWN.keys()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.deploy.bootstrap import what_next
+from infra.deploy.bootstrap import next_steps
 from tests.engines import ROOT
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -172,6 +172,6 @@ def test_every_variable_that_a_workflow_reads_is_one_that_bootstrap_names() -> N
         ],
         "value",
     )  # fmt: skip
-    told = re.findall(r"gh variable set (\w+)", what_next("dev", outputs, "https://api.example"))
+    told = re.findall(r"gh variable set (\w+)", next_steps("dev", outputs, "https://api.example"))
     read = re.findall(r"vars\.(\w+)", json.dumps(WORKFLOWS))
     assert set(read) == set(told)

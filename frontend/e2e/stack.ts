@@ -18,7 +18,7 @@ export default async function start() {
   process.env.PAYFLOW_E2E_CLOSED_SITE = closed.site;
   process.env.PAYFLOW_E2E_CLOSED_API = closed.api;
   process.env.PAYFLOW_E2E_KEY = closed.command("infra.ops.key", [
-    ...["--stage", "local", "--name", "operator", "--scopes", "admin"],
+    ...["local", "--name", "operator", "--scopes", "admin"],
   ]);
   return () => Promise.all([open.stop(), closed.stop()]);
 }

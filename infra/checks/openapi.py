@@ -1,4 +1,4 @@
-"""`python -m infra.checks.openapi`: the API's OpenAPI document, without an API that runs."""
+"""Print the API's OpenAPI document, without running the API."""
 
 import os
 import sys
@@ -7,12 +7,12 @@ from chalicelib import exact_json, openapi
 
 
 def main() -> None:
-    # The app asks for settings when it is imported.
+    # Importing the app needs these settings.
     os.environ.pop("AWS_PROFILE", None)
     os.environ.update(
         PAYFLOW_STAGE="local",
         PAYFLOW_AUTH="required",
-        PAYFLOW_SIMULATION="allowed",  # all that a stage may have
+        PAYFLOW_SIMULATION="allowed",  # include every route
         PAYFLOW_ALLOWED_ORIGIN="https://origin.invalid",
         PAYFLOW_WEBHOOK_QUEUE_URL="https://queue.invalid",
         PAYFLOW_DELIVERIES_QUEUE_URL="https://deliveries.invalid",

@@ -1,8 +1,8 @@
-"""Looks for secrets in what git knows: the files as they are, or every line that ever was.
+"""Search for secrets in the files that git tracks, or in every line that it ever tracked.
 
-Guarantee: what is looked for has a shape that nothing else has, so that a finding is one. What is
-found is named by its place and its kind, and never printed. What is none is listed with its reason,
-by its hash: the published examples, and those that tests make up.
+Guarantee: every shape is specific, so a match is a finding. A finding is named by its place and
+kind, and its text is never printed. Known false findings are listed by hash, with the reason:
+published examples, and values made up for tests.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ SHAPES: Final = {
 KNOWN: Final = {
     "96ad2ccd81462a76": "the example that Standard Webhooks publishes",
     "2fe595314ee2e932": "an address that must be refused for its password",
-    "c07b8d9d5ab1e717": "another",
+    "c07b8d9d5ab1e717": "another such address",
 }
 _MADE: Final = frozenset({".venv", ".payflow", ".tools", "dist", "node_modules"})
 _SHAPES: Final = {kind: re.compile(shape) for kind, shape in SHAPES.items()}
@@ -39,7 +39,7 @@ _FINGERPRINT_DIGITS: Final = 16
 
 
 class Leak(NamedTuple):
-    """`fingerprint` is what KNOWN would list it by."""
+    """A finding. Its `fingerprint` is its key in KNOWN."""
 
     place: str
     kind: str
@@ -49,22 +49,20 @@ class Leak(NamedTuple):
 def main(arguments: list[str]) -> None:
     match arguments:
         case []:
-            lines = _of_the_files()
+            lines = _file_lines()
         case ["history"]:
-            lines = _of_the_history()
+            lines = _history_lines()
         case _:
             sys.exit("Use: python -m infra.checks.secret_scan [history]")
     found = list(dict.fromkeys(leaks(lines)))
     for leak in found:
         print(f"{leak.place}: looks like {leak.kind} ({leak.fingerprint})")
     if found:
-        sys.exit(
-            "Revoke what is real, wherever it was; infra/checks/secret_scan.py lists what is none."
-        )
+        sys.exit("Revoke every real secret. List false findings in infra/checks/secret_scan.py.")
 
 
 def leaks(lines: Iterable[tuple[str, str]]) -> Iterator[Leak]:
-    """Those in `lines`, each of which comes with its place."""
+    """Yield the findings in `lines`, pairs of a place and a line."""
     for place, line in lines:
         for kind, shape in _SHAPES.items():
             for found in shape.findall(line):
@@ -73,8 +71,8 @@ def leaks(lines: Iterable[tuple[str, str]]) -> Iterator[Leak]:
                     yield Leak(place, kind, fingerprint)
 
 
-def _of_the_files() -> Iterator[tuple[str, str]]:
-    """What is tracked, and what would be by the next `git add`; all, where there is no git."""
+def _file_lines() -> Iterator[tuple[str, str]]:
+    """Yield the lines of files that git tracks or would add; without git, of all files."""
     if (ROOT / ".git").exists():
         listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         names = [name for name in listed.split("\0") if name]
@@ -88,11 +86,11 @@ def _of_the_files() -> Iterator[tuple[str, str]]:
                 yield f"{name}:{number}", line
 
 
-def _of_the_history() -> Iterator[tuple[str, str]]:
-    """Every line that a commit has added, and what commits say."""
+def _history_lines() -> Iterator[tuple[str, str]]:
+    """Yield every line that a commit added, and the commits' messages."""
     commit = ""
-    said = _git("log", "--all", "-m", "-p", "--no-color", "--text", "--format=commit %h%n%B")
-    for line in said.split("\n"):
+    log = _git("log", "--all", "-m", "-p", "--no-color", "--text", "--format=commit %h%n%B")
+    for line in log.split("\n"):
         if line.startswith("commit "):
             commit = line.removeprefix("commit ")
         if not line.startswith("-") or line.startswith("-----BEGIN"):
@@ -100,10 +98,10 @@ def _of_the_history() -> Iterator[tuple[str, str]]:
 
 
 def _git(*command: str) -> str:
-    git = ["git", "-c", "safe.directory=*", *command]  # whoever owns the checkout
+    git = ["git", "-c", "safe.directory=*", *command]  # accept any owner of the checkout
     ended = subprocess.run(git, cwd=ROOT, check=False, capture_output=True)  # noqa: S603
     if ended.returncode != 0:
-        sys.exit(f"git cannot say what is to be searched: {ended.stderr.decode(errors='replace')}")
+        sys.exit(f"git could not list what to search: {ended.stderr.decode(errors='replace')}")
     return ended.stdout.decode(errors="replace")
 
 

@@ -1,9 +1,13 @@
-"""Where a stage's package lies between `make package` and `make deploy`, and what is in it."""
+"""A stage's package on disk: `make package` writes it, `make deploy` uploads it.
+
+The jobs that deploy import this without PyYAML, and so without infra.deploy.package.
+"""
 
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+from infra import ROOT
+
 TEMPLATE: Final = "template.json"
 ZIP: Final = "deployment.zip"
 

@@ -1,14 +1,13 @@
-"""Take PayFlow into an AWS account: everything once, in order, with an administrator's credentials.
+"""`make bootstrap`: set PayFlow up in an AWS account, with an administrator's credentials.
 
-    the frontend stack ──▶ the backend, for its origin ──▶ the dashboard, for the backend's address
-                       ──▶ the frontend stack again, which now knows the API ──▶ a look at it all
+    the frontend stack ──▶ the backend, for its origin ──▶ the dashboard, for the backend's URL
+                       ──▶ the frontend stack again, which now knows the API ──▶ smoke tests
 
-Run again it changes what has changed, and nothing else: this is also how the frontend stack is
-upgraded. From here on GitHub Actions deploys what is pushed to `main`; what it must be told is
+Run it again to change what has changed, and nothing else: this is also how to upgrade the frontend
+stack. Afterwards GitHub Actions deploys what is pushed to `main`. The variables that it needs are
 printed at the end.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -19,9 +18,8 @@ from urllib.parse import urlsplit
 
 import boto3
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import ROOT
+from infra import ROOT, cli
 from infra.deploy import artifact, deploy, package, publish, smoke
 from infra.deploy.package import PackageError
 from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
@@ -30,20 +28,19 @@ TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _PROVIDER: Final = "GitHubOidcProvider"
 
-# CloudFormation keeps to the role that GitHub's deploys gave it, whoever asks.
+# CloudFormation keeps using the role of GitHub's deploys, whoever calls it.
 _PRESENT: Final = {"Administrator": "present"}
 _AWAY: Final = {"Administrator": "away"}
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="make bootstrap", description=__doc__)
-    parser.add_argument("stage")
+    parser = cli.parser("bootstrap", __doc__)
     parser.add_argument("--subject", default="", help="repo:<owner>/<repo>:ref:refs/heads/main")
-    parser.add_argument("--email", default="", help="who hears of alarms")
-    parser.add_argument("--domain", default="", help="the dashboard's own")
-    parser.add_argument("--certificate", default="", help="for it, in us-east-1")
-    parser.add_argument("--api-domain", default="", help="the API's own")
-    parser.add_argument("--api-certificate", default="", help="for it, in the stack's region")
+    parser.add_argument("--email", default="", help="the address that gets the alarms")
+    parser.add_argument("--domain", default="", help="the dashboard's own domain")
+    parser.add_argument("--certificate", default="", help="its certificate, in us-east-1")
+    parser.add_argument("--api-domain", default="", help="the API's own domain")
+    parser.add_argument("--api-certificate", default="", help="its certificate, in the region")
     asked = parser.parse_args(arguments)
     wanted = {
         "GitHubSubject": asked.subject,
@@ -53,53 +50,49 @@ def main(arguments: list[str]) -> None:
         "ApiCertificateArn": asked.api_certificate,
     }
     chosen = {name: value for name, value in wanted.items() if value}
-    try:
+    with cli.exits("Not finished", DeployError, PackageError, smoke.SmokeError):
         choose_region()
         print(bootstrap(asked.stage, chosen, asked.email))
-    except (DeployError, PackageError) as error:
-        sys.exit(f"Not done: {error}")
-    except smoke.Unwell as error:
-        sys.exit(f"Deployed, but not well: {error}\nOnce that is mended, run the same again.")
-    except (BotoCoreError, ClientError) as error:
-        sys.exit(f"Not done; AWS says: {error}")
 
 
 def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
-    """All of it; returns what there is to know and to do. Raises DeployError, PackageError,
-    smoke.Unwell and what boto3 raises; run again, it goes on where it broke off.
+    """Do every step; return what to know and to do next. A second run continues a failed one.
+
+    Raises DeployError, PackageError, smoke.SmokeError or boto3 errors.
     """
     package.check_stage(stage)
-    _step("1/6  the frontend stack: bucket, CloudFront, roles (CloudFront takes some minutes)")
+    _step("1/6  Create the frontend stack: bucket, CloudFront, roles (takes some minutes)")
     frontend = bring_up_frontend(stage, {**chosen, **_PRESENT})
-    _step("2/6  the backend: package and deploy")
+    _step("2/6  Package and deploy the backend")
     try:
         backend = _deploy_backend(stage, frontend, email)
     finally:
         bring_up_frontend(stage, _AWAY)
-    api_url = address_of(backend, frontend)
-    _step("3/6  the dashboard: build")
+    api_url = api_url_of(backend, frontend)
+    _step("3/6  Build the dashboard")
     built = build_dashboard(api_url)
-    _step("4/6  the dashboard: publish")
+    _step("4/6  Publish the dashboard")
     publish.publish(built, frontend["SiteBucket"], frontend["DistributionId"])
-    _step("5/6  the frontend stack again: the API that is deployed to, and talked to")
-    frontend = bring_up_frontend(stage, what_is_known_of_the_api(backend, api_url))
-    print(where_names_must_point(frontend), end="")
-    _step("6/6  a look at it")
-    smoke.in_time(lambda: smoke.check_api(api_url, frontend["SiteOrigin"]))
-    smoke.in_time(lambda: smoke.check_site(api_url, frontend["SiteOrigin"]))
-    return what_next(stage, frontend, api_url)
+    _step("5/6  Tell the frontend stack the API's id and URL")
+    frontend = bring_up_frontend(stage, api_parameters(backend, api_url))
+    print(dns_records(frontend), end="")
+    _step("6/6  Check the API and the dashboard")
+    smoke.retried(lambda: smoke.check_api(api_url, frontend["SiteOrigin"]))
+    smoke.retried(lambda: smoke.check_site(api_url, frontend["SiteOrigin"]))
+    return next_steps(stage, frontend, api_url)
 
 
 def bring_up_frontend(stage: str, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Create or update the stack; returns its outputs. What is not `chosen` stays as it is."""
+    """Create or update the stack; return its outputs. Unchosen parameters keep their values."""
     body = TEMPLATE.read_text()
     template: Any = yaml.safe_load(body)
     stack = Stack(f"payflow-frontend-{stage}")
     previous = stack.parameters() or set()
     if not previous and "GitHubSubject" not in chosen:
         raise DeployError(
-            "a new stack needs SUBJECT=repo:<owner>/<repository>:ref:refs/heads/main, the one "
-            "that GitHub's token will name; README.md says how to read yours"
+            "A new stack needs the subject of GitHub's token: "
+            "SUBJECT=repo:<owner>/<repository>:ref:refs/heads/main. The documentation on "
+            "deploying says how to find yours."
         )
     wanted = {"Stage": stage, **chosen}
     if _PROVIDER not in previous:
@@ -109,27 +102,27 @@ def bring_up_frontend(stage: str, chosen: Mapping[str, str]) -> dict[str, str]:
     return stack.outputs()
 
 
-def address_of(backend: Mapping[str, str], frontend: Mapping[str, str]) -> str:
-    """The API's address, up to the `/v1`: at its own domain once that is there."""
+def api_url_of(backend: Mapping[str, str], frontend: Mapping[str, str]) -> str:
+    """Return the API's URL, up to `/v1`: on its own domain if it has one."""
     domain = frontend.get("ApiDomainName")
     return f"https://{domain}" if domain else backend["EndpointURL"].rstrip("/")
 
 
-def what_is_known_of_the_api(backend: Mapping[str, str], api_url: str) -> dict[str, str]:
-    """For the frontend stack's parameters."""
+def api_parameters(backend: Mapping[str, str], api_url: str) -> dict[str, str]:
+    """Return the frontend stack's parameters that name the API."""
     parts = urlsplit(api_url)
     return {"ApiId": backend["RestAPIId"], "ApiOrigin": f"{parts.scheme}://{parts.netloc}"}
 
 
-def where_names_must_point(frontend: Mapping[str, str]) -> str:
-    """What the owner of the domains has to do in their DNS; nothing where there are none."""
+def dns_records(frontend: Mapping[str, str]) -> str:
+    """Return the DNS records that the domains' owner must add; empty without own domains."""
     site_name = urlsplit(frontend["SiteOrigin"]).netloc
     targets = {
         site_name: frontend["DistributionDomainName"],
         frontend.get("ApiDomainName", ""): frontend.get("ApiDomainTarget", ""),
     }
     lines = [f"  {name}  CNAME  {target}\n" for name, target in targets.items() if name != target]
-    return "".join(["\nIn your DNS:\n", *lines]) if lines else ""
+    return "".join(["\nAdd to your DNS:\n", *lines]) if lines else ""
 
 
 def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str) -> dict[str, str]:
@@ -149,17 +142,17 @@ def build_dashboard(api_url: str) -> Path:
     env = {**os.environ, "VITE_API_URL": api_url}
     for command in (["npm", "ci"], ["npm", "run", "build"]):
         if subprocess.run(command, cwd=folder, env=env, check=False).returncode != 0:  # noqa: S603
-            raise DeployError("the dashboard was not built; what went wrong stands above")
+            raise DeployError("The dashboard was not built; npm's output is above.")
     return folder / "dist"
 
 
 def oidc_provider() -> str:
-    """Whether this account knows GitHub already."""
+    """Return `present` if the account already trusts GitHub's tokens, else `create`."""
     known = boto3.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
     return "present" if any(one["Arn"].endswith(f"/{_GITHUB}") for one in known) else "create"
 
 
-def what_next(stage: str, frontend: Mapping[str, str], api_url: str) -> str:
+def next_steps(stage: str, frontend: Mapping[str, str], api_url: str) -> str:
     variables = {
         "AWS_REGION": os.environ["AWS_REGION"],
         "PAYFLOW_STAGE": stage,
@@ -175,20 +168,20 @@ def what_next(stage: str, frontend: Mapping[str, str], api_url: str) -> str:
     return "\n".join(
         [
             "",
-            f"The API is at        {api_url}",
-            f"The dashboard is at  {frontend['SiteOrigin']}",
+            f"API        {api_url}",
+            f"Dashboard  {frontend['SiteOrigin']}",
             "",
-            "A first key, to sign in with:",
+            "Create a first key to sign in with:",
             f"  make key STAGE={stage} NAME=operator SCOPES=admin",
             "",
-            "For GitHub Actions to deploy what is pushed to main (none of it is a secret):",
+            "To have GitHub Actions deploy pushes to main, set these variables (none is a secret):",
             *(f"  gh variable set {name} --body '{value}'" for name, value in variables.items()),
         ]
     )
 
 
-def _step(what: str) -> None:
-    print(f"\n{what}", flush=True)
+def _step(text: str) -> None:
+    print(f"\n{text}", flush=True)
 
 
 if __name__ == "__main__":

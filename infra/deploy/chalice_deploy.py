@@ -1,15 +1,14 @@
-"""Deploy a stage by plain `chalice deploy`, with the two steps that it needs around it.
+"""`make chalice-deploy`: deploy by plain `chalice deploy`, with the two steps that it needs.
 
-    the data stack ──▶ chalice deploy ──▶ partial batches switched on
+    the data stack ──▶ chalice deploy ──▶ partial batches on
 
-Guarantee: Chalice starts only when the tables and queues are there, and this ends well only when
-Lambda honours the failures that the queues' functions report. (Between the two steps it does not:
-what fails then is lost from its queue, and the sweeper makes it good.) What Chalice cannot do
-stays out: throttling, API Gateway's own answers as problems, access logs, and the alarms on the
-API and the functions. `make deploy` does all of it.
+Guarantee: Chalice starts only when the tables and queues exist. This succeeds only when Lambda
+honours the failures that the queues' functions report. (Until the last step it does not: a message
+that fails then is deleted, and the sweeper enqueues it again.) Chalice cannot deploy throttling,
+API Gateway's own answers as problems, access logs, or the alarms on the API and the functions.
+`make deploy` deploys all of it.
 """
 
-import argparse
 import json
 import re
 import shutil
@@ -23,9 +22,8 @@ from typing import Any, Final
 
 import boto3
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import ROOT
+from infra import ROOT, cli
 from infra.deploy.package import (
     LAMBDA,
     PYTHON,
@@ -38,58 +36,53 @@ from infra.deploy.package import (
 from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
 
 _DEPLOYED: Final = Path(".chalice") / "deployed"
-"""Where Chalice remembers what it has made."""
+"""Where Chalice records what it has deployed."""
 
-_FEEDING: Final = {
+_QUEUES: Final = {
     "WebhookQueue": "PAYFLOW_WEBHOOK_QUEUE_URL",
     "DeliveriesQueue": "PAYFLOW_DELIVERIES_QUEUE_URL",
 }
-"""The queues that feed functions, each with the setting that names it to the app."""
+"""The queues that feed functions, by logical id, with the settings that name them."""
 
-_HOLDING: Final = {
+_TABLES: Final = {
     "PaymentsTable": "PAYFLOW_PAYMENTS_TABLE",
     "IdempotencyTable": "PAYFLOW_IDEMPOTENCY_TABLE",
 }
-"""The tables, each with the setting that names it to the app."""
+"""The tables, by logical id, with the settings that name them."""
 
 _SETTLED: Final = frozenset({"Enabled", "Disabled"})
-_PATIENCE_SECONDS: Final = 300
+_TIMEOUT_SECONDS: Final = 300
 _PAUSE_SECONDS: Final = 1.0
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="make chalice-deploy", description=__doc__)
-    parser.add_argument("stage")
-    parser.add_argument("--origin", default="", help="the dashboard's, https://…")
-    parser.add_argument("--email", default="", help="who hears of alarms")
+    parser = cli.parser("chalice-deploy", __doc__)
+    parser.add_argument("--origin", default="", help="the dashboard's origin, https://…")
+    parser.add_argument("--email", default="", help="the address that gets the alarms")
     asked = parser.parse_args(arguments)
-    try:
+    with cli.exits("Not deployed", DeployError, PackageError):
         choose_region()
         check_python(sys.version_info[:2])
         if not asked.origin:
-            raise DeployError("name the dashboard's origin: ORIGIN=https://…")
+            raise DeployError("Name the dashboard's origin: ORIGIN=https://…")
         deploy(asked.stage, asked.origin, asked.email)
-    except (DeployError, PackageError) as error:
-        sys.exit(f"Not deployed: {error}")
-    except (BotoCoreError, ClientError) as error:
-        sys.exit(f"Not deployed; AWS says: {error}")
 
 
 def check_python(running: tuple[int, int]) -> None:
-    """Raises DeployError unless Chalice would choose our runtime: it takes the one it runs on."""
+    """Raise DeployError if this is not Lambda's Python: Chalice deploys the one it runs on."""
     version = ".".join(map(str, running))
     if version != PYTHON:
         raise DeployError(
-            f"`chalice deploy` gives Lambda the Python that runs it, and this is {version}. Use "
-            f"`make deploy`, or set up with {PYTHON}: make clean, then "
-            f"make PYTHON=python{PYTHON} chalice-deploy"
+            f"`chalice deploy` gives Lambda the Python that it runs on, and this is {version}. "
+            f"Use `make deploy`. Or run `make clean`, then "
+            f"`make PYTHON=python{PYTHON} chalice-deploy`."
         )
 
 
 def deploy(stage: str, origin: str, email: str) -> None:
-    """The three steps. Raises DeployError, PackageError and what boto3 raises."""
+    """Do the three steps. Raises DeployError, PackageError or boto3 errors."""
     check_stage(stage)
-    outputs = _bring_up_data(stage, email)
+    outputs = _deploy_data(stage, email)
     with tempfile.TemporaryDirectory() as temporary:
         project = Path(temporary)
         prepare(project, stage, origin, outputs, _account_names(stage))
@@ -99,30 +92,29 @@ def deploy(stage: str, origin: str, email: str) -> None:
         try:
             _run_chalice(project, stage)
         finally:
-            # Also when it broke off: Chalice must know what it made, and a queue may feed its
-            # function already.
+            # Even if it failed: keep Chalice's record, and a queue may already feed its function.
             if (project / _DEPLOYED).exists():
                 shutil.copytree(project / _DEPLOYED, remembered, dirs_exist_ok=True)
             lambdas = boto3.client("lambda")
             sources = {
                 queue: switch_on_partial_batches(lambdas, outputs[f"{queue}Arn"])
-                for queue in _FEEDING
+                for queue in _QUEUES
             }
     if unread := [queue for queue, number in sources.items() if number == 0]:
-        raise DeployError(f"Chalice made no event source for {', '.join(unread)}")
+        raise DeployError(f"Chalice created no event source for {', '.join(unread)}.")
 
 
 def prepare(
     project: Path, stage: str, origin: str, outputs: Mapping[str, str], names: Mapping[str, str]
 ) -> None:
-    """A copy of the project with what Chalice has no references for written out."""
+    """Copy the project into `project`, with references resolved that Chalice cannot express."""
     copy_sources(project)
-    # Chalice would ask for no hash of what it fetches for Lambda's processor.
+    # Chalice would download Lambda's wheels without checking hashes.
     vendor(LAMBDA, project / "vendor")
     (project / "requirements.txt").touch()
-    urls = {setting: outputs[f"{queue}Url"] for queue, setting in _FEEDING.items()}
+    urls = {setting: outputs[f"{queue}Url"] for queue, setting in _QUEUES.items()}
     tables = {
-        setting: outputs[f"{table}Arn"].rpartition("/")[2] for table, setting in _HOLDING.items()
+        setting: outputs[f"{table}Arn"].rpartition("/")[2] for table, setting in _TABLES.items()
     }
     add_settings(project, stage, {"PAYFLOW_ALLOWED_ORIGIN": origin, **urls, **tables})
     arns = {
@@ -136,7 +128,7 @@ def prepare(
 
 
 def resolved(value: Any, names: Mapping[str, str]) -> Any:
-    """`value` without CloudFormation's functions. Raises DeployError for an unknown name."""
+    """Return `value` with CloudFormation's functions resolved. Raises DeployError if it cannot."""
     try:
         match value:
             case {"Ref": str(name)}:
@@ -146,7 +138,7 @@ def resolved(value: Any, names: Mapping[str, str]) -> Any:
             case {"Fn::Sub": str(text)}:
                 return re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
     except KeyError as error:
-        raise DeployError(f"infra/backend.yaml has no output for {error}") from None
+        raise DeployError(f"infra/backend.yaml has no output for {error}.") from None
     if isinstance(value, dict):
         return {name: resolved(part, names) for name, part in value.items()}
     if isinstance(value, list):
@@ -155,12 +147,13 @@ def resolved(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def switch_on_partial_batches(lambdas: Any, queue_arn: str) -> int:
-    """Without this Lambda deletes the messages that failed. Returns how many functions the queue
-    feeds, all of which now report theirs.
+    """Have Lambda keep the messages that a function reports as failed.
+
+    Returns how many functions the queue feeds.
     """
     sources = lambdas.list_event_source_mappings(EventSourceArn=queue_arn)["EventSourceMappings"]
     for source in sources:
-        # A mapping that is still being made or changed refuses another change.
+        # A mapping that is being created or updated rejects updates.
         _wait_until_settled(lambdas, source["UUID"])
         lambdas.update_event_source_mapping(
             UUID=source["UUID"], FunctionResponseTypes=["ReportBatchItemFailures"]
@@ -170,13 +163,13 @@ def switch_on_partial_batches(lambdas: Any, queue_arn: str) -> int:
 
 
 def _wait_until_settled(lambdas: Any, uuid: str) -> None:
-    """Raises DeployError after five minutes."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    """Wait up to five minutes. Raises DeployError."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while (state := lambdas.get_event_source_mapping(UUID=uuid)["State"]) not in _SETTLED:
         if time.monotonic() > deadline:
             raise DeployError(
-                f"the queue's event source {uuid} is still {state}, and so partial batches may be "
-                "off; run this again"
+                f"The queue's event source {uuid} is still {state}, so partial batches may be "
+                "off. Run this again."
             )
         time.sleep(_PAUSE_SECONDS)
 
@@ -184,16 +177,16 @@ def _wait_until_settled(lambdas: Any, uuid: str) -> None:
 def _run_chalice(project: Path, stage: str) -> None:
     chalice = [str(Path(sys.executable).with_name("chalice")), "deploy", "--stage", stage]
     if subprocess.run(chalice, cwd=project, check=False).returncode != 0:  # noqa: S603
-        raise DeployError("chalice deploy failed; what went wrong stands above")
+        raise DeployError("`chalice deploy` failed; its output is above.")
 
 
-def _bring_up_data(stage: str, email: str) -> dict[str, str]:
+def _deploy_data(stage: str, email: str) -> dict[str, str]:
     body = (ROOT / "infra" / "backend.yaml").read_text()
     template = yaml.safe_load(body)
     stack = Stack(f"payflow-backend-{stage}")
     previous = stack.parameters()
     if previous is None:
-        previous = stack.take_in(template, stage)
+        previous = stack.import_tables(template, stage)
     chosen = {"Stage": stage, **({"AlarmEmail": email} if email else {})}
     values = parameter_values(template, chosen, previous or set())
     stack.change(TemplateBody=body, Parameters=values)
@@ -201,7 +194,7 @@ def _bring_up_data(stage: str, email: str) -> dict[str, str]:
 
 
 def _account_names(stage: str) -> dict[str, str]:
-    """CloudFormation's own names, and the template's parameter."""
+    """Return the values of CloudFormation's pseudo parameters and of `Stage`."""
     caller = boto3.client("sts").get_caller_identity()
     return {
         "AWS::Partition": caller["Arn"].split(":")[1],

@@ -1,6 +1,5 @@
-"""Deploy what `make package` has made: upload the zip, then create or update the stage's stack."""
+"""`make deploy`: upload the package and create or update the stage's stack."""
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from infra import cli
 from infra.deploy import artifact
 from infra.deploy.artifact import TEMPLATE, ZIP
 from infra.deploy.stacks import (
@@ -18,32 +18,27 @@ from infra.deploy.stacks import (
     Stack,
     choose_region,
     parameter_values,
-    restored_as_said,
+    restored_parameter,
 )
 
 _CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="make deploy", description=__doc__)
-    parser.add_argument("stage")
-    parser.add_argument("--origin", default="", help="the dashboard's, https://…")
-    parser.add_argument("--email", default="", help="who hears of alarms")
-    parser.add_argument("--bucket", default="", help="where packages are uploaded")
-    parser.add_argument("--restored", default="", help="which tables a new stack takes in")
-    parser.add_argument("--role", default="", help="by which CloudFormation works, if not yours")
+    parser = cli.parser("deploy", __doc__)
+    parser.add_argument("--origin", default="", help="the dashboard's origin, https://…")
+    parser.add_argument("--email", default="", help="the address that gets the alarms")
+    parser.add_argument("--bucket", default="", help="the bucket for packages")
+    parser.add_argument("--restored", default="", help="the existing tables that a new stack uses")
+    parser.add_argument("--role", default="", help="the role that CloudFormation uses")
     asked = parser.parse_args(arguments)
     wanted = {"AllowedOrigin": asked.origin, "AlarmEmail": asked.email}
     chosen = {name: value for name, value in wanted.items() if value}
-    try:
+    with cli.exits("Not deployed", DeployError):
         choose_region()
         folder = artifact.folder(asked.stage)
-        restored = restored_as_said(asked.restored) if asked.restored else None
+        restored = restored_parameter(asked.restored) if asked.restored else None
         outputs = deploy(asked.stage, folder, chosen, asked.bucket, asked.role, restored)
-    except DeployError as error:
-        sys.exit(f"Not deployed: {error}")
-    except (BotoCoreError, ClientError) as error:
-        sys.exit(f"Not deployed; AWS says: {error}")
     for name, value in sorted(outputs.items()):
         print(f"  {name:16} {value}")
 
@@ -56,20 +51,20 @@ def deploy(
     role: str = "",
     restored: str | None = None,
 ) -> dict[str, str]:
-    """Bring the stack up to the package in `folder`; returns its outputs.
+    """Create or update the stack from the package in `folder`; return its outputs.
 
-    Parameters that are not `chosen` stay as they are. Raises DeployError, and what boto3 raises.
+    Parameters that are not `chosen` keep their values. Raises DeployError or boto3 errors.
     """
     if not (folder / TEMPLATE).exists():
-        raise DeployError(f"there is no package; make package STAGE={stage} first")
+        raise DeployError(f"There is no package. Run `make package STAGE={stage}` first.")
     template = json.loads((folder / TEMPLATE).read_text())
     stack = Stack(f"payflow-{stage}")
     previous = stack.parameters()
     if previous is None and "AllowedOrigin" not in chosen:
-        raise DeployError("a new stack needs ORIGIN=https://…, the dashboard's origin")
+        raise DeployError("A new stack needs the dashboard's origin: ORIGIN=https://…")
     if previous is None:
-        previous = stack.take_in(template, stage, restored)
-    # Also when tables were taken in: a stack that never came up never had a say in it.
+        previous = stack.import_tables(template, stage, restored)
+    # A stack that has just imported its tables has no value for this one either.
     if "ApiGatewayLogsRole" not in (previous or ()):
         chosen = {"ApiGatewayLogsRole": _logs_role(), **chosen}
     values = parameter_values(template, chosen, previous or set())
@@ -80,24 +75,24 @@ def deploy(
 
 
 def _logs_role() -> str:
-    """Whether this account lets API Gateway write logs in this region, or must be told to."""
+    """Return `present` if API Gateway may already write logs in this region, else `create`."""
     account = boto3.client("apigateway").get_account()
     return "present" if account.get("cloudwatchRoleArn") else "create"
 
 
 def _upload(bucket: str, archive: Path, template: Mapping[str, Any]) -> str:
-    """Upload the package, under names that say its contents; returns the template's address."""
+    """Upload the package under names that are hashes; return the template's URL."""
     account = boto3.client("sts").get_caller_identity()["Account"]
     s3: Any = boto3.client("s3")
     region = s3.meta.region_name
     bucket = bucket or f"payflow-packages-{account}-{region}"
-    owned = {"Bucket": bucket, "ExpectedBucketOwner": account}  # never into somebody else's
+    owned = {"Bucket": bucket, "ExpectedBucketOwner": account}  # refuse another account's bucket
     try:
         s3.head_bucket(**owned)
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
             raise
-        # us-east-1 is the one region that must not be named. New buckets are private and encrypted.
+        # us-east-1 must not be named. New buckets are private and encrypted.
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
         s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
     code = archive.read_bytes()
@@ -106,7 +101,7 @@ def _upload(bucket: str, archive: Path, template: Mapping[str, Any]) -> str:
     text = json.dumps(template).replace(f'"./{ZIP}"', json.dumps(f"s3://{bucket}/{code_key}"))
     template_key = f"{sha256(text.encode()).hexdigest()}.json"
     s3.put_object(**owned, Key=template_key, Body=text.encode())
-    # Too large to be sent along: CloudFormation takes 51,200 bytes, or an address.
+    # CloudFormation takes templates over 51,200 bytes only by URL.
     return f"{s3.meta.endpoint_url}/{bucket}/{template_key}"
 
 

@@ -1,7 +1,7 @@
-"""What API Gateway answers by itself, when a request does not reach a function or no answer comes.
+"""The answers that API Gateway gives itself: no function was called, or none answered in time.
 
-Guarantee: its answers are the problems of `chalicelib.errors`, with the same codes, titles and
-CORS headers, so that a client reads one kind of refusal.
+Guarantee: they are problems of `chalicelib.errors`, with the same codes, titles and CORS headers,
+so clients read one kind of error.
 """
 
 from typing import Any, Final
@@ -27,12 +27,13 @@ _UNKNOWN_ROUTE: Final = NotFound(
 )
 _BROKEN: Final = Internal("The request failed; quote its request_id.")
 _NO_ANSWER: Final = Unavailable(
-    "No answer came in time. Send the request again with the same idempotency key: it is done once."
+    "No answer came in time. Send the request again with the same idempotency key: "
+    "it takes effect once."
 )
 _THROTTLED: Final = RateLimited("Too many requests; slow down.")
 
-# No route asks for AWS's signatures or keys. Where one is missing, expired or malformed (which an
-# `Authorization: Bearer` header is, to AWS) the path or the method is unknown.
+# No route uses AWS signatures. API Gateway complains about a missing, expired or malformed one
+# (as it sees `Authorization: Bearer`) only if the path or the method is unknown.
 PROBLEMS: Final[dict[str, PayFlowError]] = {
     "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ROUTE,
     "INVALID_SIGNATURE": _UNKNOWN_ROUTE,
@@ -48,13 +49,13 @@ PROBLEMS: Final[dict[str, PayFlowError]] = {
     ),
     "INTEGRATION_FAILURE": _NO_ANSWER,
     "INTEGRATION_TIMEOUT": _NO_ANSWER,
-    "DEFAULT_4XX": ValidationFailed([FieldError("request", "API Gateway cannot make sense of it")]),
+    "DEFAULT_4XX": ValidationFailed([FieldError("request", "could not be parsed by API Gateway")]),
     "DEFAULT_5XX": _BROKEN,
 }
 
 
 def responses() -> dict[str, Any]:
-    """The `GatewayResponses` of the API in SAM's form; `AllowedOrigin` is the template's."""
+    """Return the API's `GatewayResponses` for SAM; `AllowedOrigin` is a template parameter."""
     return {name: _response(problem) for name, problem in PROBLEMS.items()}
 
 
@@ -80,5 +81,5 @@ def _response(problem: PayFlowError) -> dict[str, Any]:
 
 
 def _literal(value: str) -> str:
-    """As API Gateway's mappings tell a text from an expression."""
+    """Quote a text: API Gateway's mappings read an unquoted one as an expression."""
     return f"'{value}'"

@@ -1,9 +1,9 @@
-"""Make a stage's package: a CloudFormation template and the zip that its functions run.
+"""`make package`: build a stage's CloudFormation template and the zip that its functions run.
 
-Guarantee: what is written is whole and holds nothing else. The zip has our sources, the wheels
-that requirements.lock knows by their hashes, all of them built for Lambda's processor and Python
-whatever this machine's are, and Chalice's two modules; the template knows every resource that it
-changes. The same commit gives the same bytes.
+Guarantee: the package is complete and contains nothing else. The zip holds our sources, the wheels
+that requirements.lock pins by hash, built for Lambda's processor and Python version whatever this
+machine has, and Chalice's two modules. The template knows every resource that it changes. The same
+commit gives the same bytes.
 """
 
 import json
@@ -23,24 +23,24 @@ from typing import Any, Final
 
 import yaml
 
-from infra import ROOT
+from infra import ROOT, cli
 from infra.deploy import artifact, gateway_responses
 from infra.deploy.artifact import TEMPLATE, ZIP
 
 PYTHON: Final = "3.13"
-"""The deployed runtime's Python: the one place that says so."""
+"""Lambda's Python version. No other place names it."""
 
 CHALICES_OWN: Final = frozenset({"chalice/__init__.py", "chalice/app.py"})
 _LOCK: Final = ROOT / "requirements.lock"
 _ARM64: Final = 183
-"""ELF's number for it."""
+"""Its number in ELF files."""
 
 _KNOWN_ONCE_DEPLOYED: Final = {
     "PAYFLOW_ALLOWED_ORIGIN": "https://origin.invalid",
     "PAYFLOW_WEBHOOK_QUEUE_URL": "https://queue.invalid",
     "PAYFLOW_DELIVERIES_QUEUE_URL": "https://deliveries.invalid",
 }
-"""What importing the app needs though only an account can say it; replaced in the template."""
+"""Settings that importing the app needs; the template replaces them by the account's."""
 
 _TEST_FOLDERS: Final = frozenset({"test", "tests", "testing"})
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -48,39 +48,34 @@ _MIB: Final = 1024 * 1024
 
 
 class PackageError(Exception):
-    """There is no package; the message says why."""
+    """The package cannot be built; the message says why."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a zip is to run."""
+    """The Python and the processor that a zip is built for."""
 
     python: str
     platform: str | None
-    """pip's name for it; None is this machine."""
+    """The platform's name in pip; None for this machine."""
     machine: int | None
-    """ELF's number of its processor; None where binaries are not ELF."""
+    """The processor's number in ELF files; None if binaries are not ELF."""
 
 
 LAMBDA: Final = Target(PYTHON, "manylinux2014_aarch64", _ARM64)
 
 
 def this_machine() -> Target:
-    """For a twin of what ships that can be run here."""
+    """Return a target for running the package on this machine, in tests."""
     machine = elf_machine(Path(sys.executable).resolve().read_bytes())
     return Target(f"{sys.version_info.major}.{sys.version_info.minor}", None, machine)
 
 
 def main(arguments: list[str]) -> None:
-    try:
-        (stage,) = arguments
-    except ValueError:
-        sys.exit("Name the stage: make package STAGE=dev")
+    stage = cli.parser("package", __doc__).parse_args(arguments).stage
     folder = artifact.folder(stage)
-    try:
+    with cli.exits("Not packaged", PackageError):
         build(stage, folder)
-    except PackageError as error:
-        sys.exit(f"No package: {error}")
     print(_report(folder))
 
 
@@ -92,10 +87,10 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
         vendored = vendor(target, work / "project" / "vendor")
         copy_sources(work / "project")
         add_settings(work / "project", stage, _KNOWN_ONCE_DEPLOYED)
-        # The wheels are there already: Chalice would fetch them for this machine's Python, and
-        # what it fetches for another processor by no hash.
+        # Keep Chalice from installing packages: it would choose this machine's Python, and would
+        # not check hashes for another processor.
         (work / "project" / "requirements.txt").touch()
-        (work / "project" / "merge.json").write_text(json.dumps(_overlay()))
+        (work / "project" / "merge.json").write_text(json.dumps(_additions()))
         _run_chalice(stage, work / "project")
         made = work / "project" / "made"
         template = _finished(json.loads((made / "sam.json").read_text()), stage, target)
@@ -108,18 +103,18 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
 
 
 def sources() -> list[str]:
-    """Ours that ship, as the zip names them."""
+    """Return our source files, as the zip names them."""
     modules = (ROOT / "chalicelib").rglob("*.py")
     return ["app.py", *sorted(module.relative_to(ROOT).as_posix() for module in modules)]
 
 
 def elf_machine(binary: bytes) -> int | None:
-    """The processor that a binary is for; None when it is no ELF file."""
+    """Return the processor that a binary is built for; None if it is not an ELF file."""
     return int.from_bytes(binary[18:20], "little") if binary.startswith(b"\x7fELF") else None
 
 
 def merged(base: Any, overlay: Any) -> Any:
-    """As Chalice merges: dicts key by key, anything else is replaced."""
+    """Merge as Chalice does: dicts key by key; anything else is replaced."""
     if not (isinstance(base, Mapping) and isinstance(overlay, Mapping)):
         return overlay
     both = {key: merged(base[key], overlay[key]) for key in base.keys() & overlay.keys()}
@@ -127,23 +122,26 @@ def merged(base: Any, overlay: Any) -> Any:
 
 
 def check_stage(stage: str) -> None:
-    """Raises PackageError for a stage that is not deployed."""
+    """Raise PackageError if the stage is not one to deploy."""
     stages = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]
     deployed = sorted(stages.keys() - {"local"})
     if stage not in deployed:
-        raise PackageError(f"there is no stage {stage!r} to deploy; there is {', '.join(deployed)}")
+        raise PackageError(
+            f"There is no stage {stage!r} to deploy; there is {', '.join(deployed)}."
+        )
 
 
 def vendor(target: Target, folder: Path) -> set[str]:
-    """Put what ships of others into `folder`, for Chalice to take as it is; returns the files, as
-    the zip will name them. Raises PackageError.
+    """Unpack the locked wheels into `folder`, which Chalice packs as it is.
+
+    Returns the files as the zip will name them. Raises PackageError.
     """
     with tempfile.TemporaryDirectory() as wheels:
         return _unpacked(_wheels(target, Path(wheels)), folder)
 
 
 def _wheels(target: Target, folder: Path) -> list[Path]:
-    """What requirements.lock pins, and nothing that it does not. Raises PackageError."""
+    """Download exactly what requirements.lock pins. Raises PackageError."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
     command += ["--require-hashes"]
     if target.platform is not None:
@@ -153,13 +151,13 @@ def _wheels(target: Target, folder: Path) -> list[Path]:
     pip = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
     if pip.returncode != 0:
         raise PackageError(
-            f"a wheel is missing for Python {target.python} on {target.platform}, or is not "
-            f"the one that requirements.lock knows:\n{pip.stderr}"
+            f"A wheel is missing for Python {target.python} on {target.platform}, or its hash is "
+            f"not in requirements.lock:\n{pip.stderr}"
         )
     wheels = sorted(folder.iterdir())
     needed = {_project(wheel.name.partition("-")[0]) for wheel in wheels}
     if unpinned := needed - _pinned():
-        raise PackageError(f"requirements.lock does not pin {', '.join(sorted(unpinned))}")
+        raise PackageError(f"requirements.lock does not pin {', '.join(sorted(unpinned))}.")
     return wheels
 
 
@@ -169,18 +167,18 @@ def _pinned() -> set[str]:
 
 
 def _project(name: str) -> str:
-    """One spelling of a project's name, which its wheel and the lock may write apart."""
+    """Normalise a project's name: its wheel and the lock may spell it differently."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _unpacked(wheels: list[Path], folder: Path) -> set[str]:
-    """Unpack the wheels without their tests."""
+    """Unpack the wheels, except their tests."""
     kept: set[str] = set()
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             names = [name for name in archive.namelist() if _ships(name)]
             if overlap := kept & set(names):
-                raise PackageError(f"two wheels have {', '.join(sorted(overlap))}")
+                raise PackageError(f"Two wheels contain {', '.join(sorted(overlap))}.")
             archive.extractall(folder, names)
             kept |= set(names)
     return kept
@@ -192,7 +190,7 @@ def _ships(name: str) -> bool:
 
 
 def copy_sources(project: Path) -> None:
-    """Copy what Chalice needs of ours, and nothing that it has left there."""
+    """Copy our sources and Chalice's configuration, but no files that Chalice generated."""
     for name in sources():
         copy = project / name
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -203,15 +201,15 @@ def copy_sources(project: Path) -> None:
 
 
 def add_settings(project: Path, stage: str, values: Mapping[str, str]) -> None:
-    """Add to the environment that a copy's stage gives its functions."""
+    """Add environment variables to a stage in the copy's configuration."""
     path = project / ".chalice" / "config.json"
     config = json.loads(path.read_text())
     config["stages"][stage]["environment_variables"] |= values
     path.write_text(json.dumps(config))
 
 
-def _overlay() -> Any:
-    """All that Chalice does not know of."""
+def _additions() -> Any:
+    """Return the resources and properties that Chalice cannot generate."""
     overlay = yaml.safe_load((ROOT / "infra" / "backend.yaml").read_text())
     overlay = merged(overlay, yaml.safe_load((ROOT / "infra" / "package.yaml").read_text()))
     api = {"Properties": {"GatewayResponses": gateway_responses.responses()}}
@@ -219,41 +217,41 @@ def _overlay() -> Any:
 
 
 def _run_chalice(stage: str, project: Path) -> None:
-    foreign = ("AWS_", "PAYFLOW_")  # a developer's own settings must not end up in a package
-    env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    own = ("AWS_", "PAYFLOW_")  # a developer's own settings must not enter a package
+    env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     env |= {"AWS_DEFAULT_REGION": "ca-central-1", "PYTHONDONTWRITEBYTECODE": "1"}
     chalice = Path(sys.executable).with_name("chalice")
     command = [str(chalice), "package", "--stage", stage, "--merge-template", "merge.json", "made"]
     ended = subprocess.run(  # noqa: S603
         command, cwd=project, env=env, check=False, capture_output=True, text=True
     )
-    # A dependency that it could not install is only a sentence to Chalice, not a failure.
+    # Chalice exits with 0 even if it could not install a dependency.
     if ended.returncode != 0 or "Could not install" in ended.stdout + ended.stderr:
-        raise PackageError(f"chalice package failed:\n{ended.stdout}{ended.stderr}")
+        raise PackageError(f"`chalice package` failed:\n{ended.stdout}{ended.stderr}")
 
 
 def _finished(template: dict[str, Any], stage: str, target: Target) -> dict[str, Any]:
-    """Chalice's template with what it cannot be told. Raises PackageError."""
+    """Complete Chalice's template with what it has no settings for. Raises PackageError."""
     resources = template["Resources"]
     if typeless := [name for name, resource in resources.items() if "Type" not in resource]:
-        raise PackageError(f"Chalice generates no {', '.join(typeless)}; see infra/package.yaml")
+        raise PackageError(f"infra/package.yaml changes unknown resources: {', '.join(typeless)}.")
     for resource in resources.values():
         if resource["Type"] == "AWS::Serverless::Function":
-            # Chalice writes the Python that runs it.
+            # Chalice names the Python version that it runs on.
             resource["Properties"]["Runtime"] = f"python{target.python}"
             resource["Properties"]["CodeUri"] = f"./{ZIP}"
     template["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
-    # The app is imported to be packaged, and so its preflight answers have the placeholder.
+    # Chalice imports the app, so the preflight answers contain the placeholder.
     origin = _KNOWN_ONCE_DEPLOYED["PAYFLOW_ALLOWED_ORIGIN"]
     replaced: dict[str, Any] = _replace(template, f"'{origin}'", {"Fn::Sub": "'${AllowedOrigin}'"})
     text = json.dumps(replaced)
     if left_over := [value for value in _KNOWN_ONCE_DEPLOYED.values() if value in text]:
-        raise PackageError(f"placeholders were not replaced: {', '.join(left_over)}")
+        raise PackageError(f"Placeholders were not replaced: {', '.join(left_over)}.")
     return replaced
 
 
 def _replace(value: Any, old: str, new: Any) -> Any:
-    """`value` with `new` wherever `old` stood as a whole text."""
+    """Return `value` with each string that equals `old` replaced by `new`."""
     if isinstance(value, dict):
         return {name: _replace(part, old, new) for name, part in value.items()}
     if isinstance(value, list):
@@ -268,12 +266,12 @@ def _contents(path: Path) -> dict[str, bytes]:
 
 def _check_contents(contents: Mapping[str, bytes], expected: Set[str], target: Target) -> None:
     if unexpected := contents.keys() - expected:
-        raise PackageError(f"unexpected in the zip: {', '.join(sorted(unexpected))}")
+        raise PackageError(f"The zip has unexpected files: {', '.join(sorted(unexpected))}.")
     if missing := expected - contents.keys():
-        raise PackageError(f"missing from the zip: {', '.join(sorted(missing))}")
+        raise PackageError(f"The zip lacks files: {', '.join(sorted(missing))}.")
     for name, machine in _binaries(contents):
         if machine != target.machine:
-            raise PackageError(f"{name} is built for another processor (ELF machine {machine})")
+            raise PackageError(f"{name} is built for another processor (ELF machine {machine}).")
 
 
 def _binaries(contents: Mapping[str, bytes]) -> Iterator[tuple[str, int | None]]:
@@ -283,11 +281,11 @@ def _binaries(contents: Mapping[str, bytes]) -> Iterator[tuple[str, int | None]]
 
 
 def _write_zip(path: Path, contents: Mapping[str, bytes]) -> None:
-    """In one order, of one time and with one mode, whatever the machine's folders say."""
+    """Write files in a fixed order, with a fixed time and mode, on every machine."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(contents.items()):
             entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
-            entry.create_system = 3  # Unix, for the mode to count
+            entry.create_system = 3  # Unix: otherwise the mode is ignored
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
@@ -305,7 +303,7 @@ def _report(folder: Path) -> str:
     return "\n".join(
         [
             f"{archive.relative_to(ROOT)}: {archive.stat().st_size / _MIB:.2f} MiB, "
-            f"unpacked {unpacked / _MIB:.2f} MiB, {len(entries)} files; the largest:",
+            f"unpacked {unpacked / _MIB:.2f} MiB, {len(entries)} files. The largest parts:",
             *lines,
             f"  sha256 {sha256(archive.read_bytes()).hexdigest()}",
             f"{(folder / TEMPLATE).relative_to(ROOT)}: "

@@ -1,7 +1,7 @@
-"""CloudFormation's stacks, changed by change sets only.
+"""CloudFormation stacks, changed only by change sets.
 
-Guarantee: a stack changes as a whole or not at all (CloudFormation rolls back), and tables that a
-deleted stack has left behind are taken into the new one with their data.
+Guarantee: a stack changes as a whole or not at all (CloudFormation rolls back). Tables that a
+deleted stack left behind are imported into the new one with their data.
 """
 
 import json
@@ -18,58 +18,58 @@ _REGION: Final = "ca-central-1"
 _WAITING: Final = {"Delay": 2, "MaxAttempts": 900}
 TABLE: Final = "AWS::DynamoDB::Table"
 RESTORED: Final = "|[0-9]{8}T[0-9]{6}Z-"
-"""The template's parameter for the moment of which a stage's tables are."""
+"""The template's parameter `Restored`: the moment that the stage's tables were restored to."""
 
 
 class DeployError(Exception):
-    """The stack is not what it should be; the message says why and what to do."""
+    """The stack cannot be changed; the message says why and what to do."""
 
 
 def choose_region() -> None:
-    """One region for every command: AWS_REGION, else the developer's own, else design's."""
+    """Choose the region for every client: AWS_REGION, else the AWS profile's, else ours."""
     region = os.environ.get("AWS_REGION") or boto3.Session().region_name or _REGION
     os.environ.update(AWS_REGION=region, AWS_DEFAULT_REGION=region)
 
 
 class Stack:
-    """One CloudFormation stack, changed by change sets only."""
+    """One CloudFormation stack, changed only by change sets."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._cloudformation: Any = boto3.client("cloudformation")
 
     def parameters(self) -> set[str] | None:
-        """The names that it has values for; None where there is no stack."""
+        """Return the names of its parameters, or None if the stack does not exist."""
         stack = self._description()
         if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
             return None
         if stack["StackStatus"] in {"ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}:
             raise DeployError(
-                f"{self._name} could not be created last time; remove what is left of it with "
-                f"`aws cloudformation delete-stack --stack-name {self._name}`, and try again"
+                f"{self._name} could not be created last time. Remove what is left of it with "
+                f"`aws cloudformation delete-stack --stack-name {self._name}`, then try again."
             )
         return {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
 
     def outputs(self) -> dict[str, str]:
         stack = self._description()
-        assert stack is not None, "it has just been deployed"
+        assert stack is not None, "it was just deployed"
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def take_in(
+    def import_tables(
         self, template: Mapping[str, Any], stage: str, restored: str | None = None
     ) -> set[str] | None:
-        """Make the stack of those of its tables that exist, if any does; returns `parameters`.
+        """Create the stack from tables that already exist; return its `parameters`, if any does.
 
-        An import may hold nothing else: no transform, no output and nothing new. What is missing
-        comes with the next change. Raises DeployError where there are tables of several moments,
-        unless it is said which: `restored`, or "" for those that the stage began with.
+        An import may contain only the imported resources: the next change adds the rest.
+        `restored` chooses between tables of several moments; "" means the original ones.
+        Raises DeployError if there are several and none is chosen.
         """
         if restored is None:
-            restored = _only_generation(template, stage)
-        tables = _left_behind(template, stage, restored)
+            restored = _restored_of_existing(template, stage)
+        tables = _existing(template, stage, restored)
         if not tables:
             return None
-        print(f"Taking in the tables of an earlier stack: {', '.join(tables.values())}")
+        print(f"Importing the tables of an earlier stack: {', '.join(tables.values())}")
         body = {
             "Parameters": {name: template["Parameters"][name] for name in ("Stage", "Restored")},
             "Resources": {logical_id: template["Resources"][logical_id] for logical_id in tables},
@@ -85,12 +85,12 @@ class Stack:
         return self.parameters()
 
     def template(self, stage: Literal["Original", "Processed"]) -> Any:
-        """What it was last given, as it was or with its transforms done; text if it is YAML."""
+        """Return its template, before or after transforms; as text if it is YAML."""
         answer = self._cloudformation.get_template(StackName=self._name, TemplateStage=stage)
         return answer["TemplateBody"]
 
     def change(self, **what: Any) -> None:
-        """Make a change set and carry it out; nothing, when there is nothing to change."""
+        """Create a change set and execute it, unless nothing changes. Raises DeployError."""
         kind = what.pop("ChangeSetType", "CREATE" if self.parameters() is None else "UPDATE")
         change_set = self._cloudformation.create_change_set(
             StackName=self._name,
@@ -137,7 +137,7 @@ class Stack:
 def parameter_values(
     template: Mapping[str, Any], chosen: Mapping[str, str], previous: set[str]
 ) -> list[dict[str, Any]]:
-    """Each of the template's parameters: as chosen, or as it was; or its default."""
+    """Give each parameter its chosen value, else its previous one, else its default."""
     values: list[dict[str, Any]] = []
     for name in template["Parameters"]:
         if name in chosen:
@@ -148,7 +148,7 @@ def parameter_values(
 
 
 def importing(tables: Mapping[str, str]) -> dict[str, Any]:
-    """What makes a change an import of these tables, which go by their logical ids."""
+    """Return the arguments that make a change set import `tables`, given by logical id."""
     return {
         "ChangeSetType": "IMPORT",
         "ResourcesToImport": [
@@ -163,7 +163,7 @@ def importing(tables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def table_names(template: Mapping[str, Any], stage: str, restored: str = "") -> dict[str, str]:
-    """The names of the template's tables, by logical id."""
+    """Return the names of the template's tables, by logical id."""
     return {
         logical_id: resource["Properties"]["TableName"]["Fn::Sub"]
         .replace("${Restored}", restored)
@@ -173,18 +173,19 @@ def table_names(template: Mapping[str, Any], stage: str, restored: str = "") -> 
     }
 
 
-def restored_as_said(said: str) -> str:
-    """The template's parameter for what a person says: `20261125T120000Z`, or `first` for the
-    tables that a stage began with. Raises DeployError.
+def restored_parameter(moment: str) -> str:
+    """Return the parameter `Restored` for a moment such as 20261125T120000Z, or for `first`.
+
+    `first` means the tables that the stage began with. Raises DeployError.
     """
-    restored = "" if said == "first" else f"{said}-"
+    restored = "" if moment == "first" else f"{moment}-"
     if not re.fullmatch(RESTORED, restored):
-        raise DeployError(f"{said!r} is no moment; it is to be first, or as in 20261125T120000Z")
+        raise DeployError(f"RESTORED is {moment!r}; it must be `first`, or like 20261125T120000Z.")
     return restored
 
 
-def _left_behind(template: Mapping[str, Any], stage: str, restored: str) -> dict[str, str]:
-    """The tables of the template that exist already, by logical id."""
+def _existing(template: Mapping[str, Any], stage: str, restored: str) -> dict[str, str]:
+    """Return the template's tables that already exist, by logical id."""
     dynamodb = boto3.client("dynamodb")
     existing: dict[str, str] = {}
     for logical_id, name in table_names(template, stage, restored).items():
@@ -196,8 +197,8 @@ def _left_behind(template: Mapping[str, Any], stage: str, restored: str) -> dict
     return existing
 
 
-def _only_generation(template: Mapping[str, Any], stage: str) -> str:
-    """The moment of which the stage's tables are, or "". Raises DeployError for several."""
+def _restored_of_existing(template: Mapping[str, Any], stage: str) -> str:
+    """Return the `Restored` of the existing tables, or "". Raises DeployError for several."""
     pages = boto3.client("dynamodb").get_paginator("list_tables").paginate()
     there = {name for page in pages for name in page["TableNames"]}
     patterns = [
@@ -211,7 +212,5 @@ def _only_generation(template: Mapping[str, Any], stage: str) -> str:
         moments = " or ".join(
             f"RESTORED={moment.rstrip('-') or 'first'}" for moment in sorted(found)
         )
-        raise DeployError(
-            f"there are tables of several moments: say which hold the truth, {moments} (README.md)"
-        )
+        raise DeployError(f"There are tables of several moments. Choose those to use: {moments}.")
     return found.pop() if found else ""

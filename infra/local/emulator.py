@@ -1,6 +1,6 @@
-"""The emulated AWS, as a process of its own: on loopback only, and for no web page.
+"""The emulated AWS: on loopback only, and closed to web pages.
 
-It has a Lambda, and so runs what it is sent, by whoever sends it; see infra/local/browser_guard.py.
+It includes Lambda, so it runs any code that it is sent; see infra/local/browser_guard.py.
 """
 
 import os
@@ -11,7 +11,7 @@ from infra.local.settings import HOST
 
 
 def environment(port: int, data: Path) -> dict[str, str]:
-    """What keeps the emulator on loopback, and its files in `data`."""
+    """Return the settings that keep the emulator on loopback and its files in `data`."""
     return {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),

@@ -1,6 +1,6 @@
-"""Makes believable payments on the local stack, through its API as any client would.
+"""`make seed`: create realistic payments on the local stack, through its API as a client would.
 
-`python -m infra.local.seed N`; where keys are on, with PAYFLOW_KEY in the environment.
+Set PAYFLOW_KEY if the stack requires API keys.
 """
 
 import http.client
@@ -25,13 +25,13 @@ _BAR: Final = 30
 
 
 class Merchant(NamedTuple):
-    """Who is paid, how, and what a payment of theirs is usually about."""
+    """A merchant, and what its payments are like."""
 
     name: str
     type: str
     currency: str
     typical: int
-    """The amount in the middle: half of the payments are smaller."""
+    """The median amount."""
     what: str
 
 
@@ -57,17 +57,17 @@ def main(arguments: list[str]) -> None:
     try:
         (text,) = arguments
         if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
-            raise SetupError(f"N is {text!r}; it must be a number of payments, 1 to {MOST}.")
+            raise SetupError(f"N is {text!r}; it must be a number from 1 to {MOST}.")
         seed(int(text), from_environment().api_port, os.environ.get("PAYFLOW_KEY"))
     except (SetupError, OSError) as error:
-        sys.exit(f"Not all were made. {error}")
+        sys.exit(f"Not all payments were created. {error}")
     except KeyboardInterrupt:
         sys.exit("\nStopped.")
 
 
 def seed(count: int, port: int, key: str | None) -> None:
-    """Raises SetupError, or OSError when the API goes away."""
-    _check_runs(port)
+    """Create `count` payments. Raises SetupError, or OSError if the API stops."""
+    _check_api(port)
     ahead: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     for payment in payments(count):
         ahead.put(payment)
@@ -78,7 +78,7 @@ def seed(count: int, port: int, key: str | None) -> None:
         connection = http.client.HTTPConnection(HOST, port, timeout=30)
         try:
             while not refusals:
-                _make(connection, ahead.get_nowait(), key)
+                _post(connection, ahead.get_nowait(), key)
                 progress.one_more()
         except queue.Empty:
             pass
@@ -98,7 +98,7 @@ def seed(count: int, port: int, key: str | None) -> None:
 
 
 def payments(count: int) -> Iterator[dict[str, Any]]:
-    """Requests; a run of its own has keys of its own."""
+    """Yield requests; each run has its own idempotency keys."""
     run = uuid.uuid4().hex[:8]
     for number, merchant in enumerate(random.choices(MERCHANTS, WEIGHTS, k=count), start=1):
         amount = min(merchant.typical * random.lognormvariate(0, 0.6), 999_999)
@@ -113,7 +113,7 @@ def payments(count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _check_runs(port: int) -> None:
+def _check_api(port: int) -> None:
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/v1/health")
@@ -123,11 +123,11 @@ def _check_runs(port: int) -> None:
         pass
     finally:
         connection.close()
-    raise SetupError(f"No stack runs on port {port}; start it with `make run`.")
+    raise SetupError(f"No stack runs on port {port}. Start it with `make run`.")
 
 
-def _make(connection: http.client.HTTPConnection, payment: dict[str, Any], key: str | None) -> None:
-    """One payment; sent again while the API asks for patience. Raises SetupError."""
+def _post(connection: http.client.HTTPConnection, payment: dict[str, Any], key: str | None) -> None:
+    """Create one payment; retry while the API says so. Raises SetupError."""
     headers = {"Content-Type": "application/json"}
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"
@@ -138,16 +138,16 @@ def _make(connection: http.client.HTTPConnection, payment: dict[str, Any], key: 
         if response.status in {200, 201}:
             return
         if response.status not in {409, 429, 503}:
-            hint = " Put it into PAYFLOW_KEY." if response.status == 401 else ""
+            advice = " Set PAYFLOW_KEY to a key." if response.status == 401 else ""
             raise SetupError(
-                f"The API answers {response.status}: {json.loads(body)['detail']}{hint}"
+                f"The API answers {response.status}: {json.loads(body)['detail']}{advice}"
             )
         time.sleep(int(response.headers.get("Retry-After", "1")))
-    raise SetupError(f"The API has no time for us: {body.decode()}")
+    raise SetupError(f"The API is still busy after {_TRIES} tries: {body.decode()}")
 
 
 class Progress:
-    """A bar on a terminal, and a sentence at the end anywhere."""
+    """A progress bar on terminals, and a summary line everywhere."""
 
     def __init__(self, count: int) -> None:
         self._count = count

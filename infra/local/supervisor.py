@@ -1,7 +1,7 @@
-"""Starts the stack's processes in order, watches them, and ends every one of them.
+"""Start the stack's processes in order, watch them, and stop all of them.
 
-Guarantee: whichever way this process goes, no process of the stack outlives it (lifeline.py),
-and on Ctrl-C or SIGTERM the engines are the last to stop, with the data on disk.
+Guarantee: however this process ends, no process of the stack outlives it (lifeline.py). On Ctrl-C
+or SIGTERM the engines stop last, with the data on disk.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Process:
-    """One child; what it prints goes to a log file."""
+    """One child process; its output goes to a log file."""
 
     def __init__(
         self, name: str, module: str, env: Mapping[str, str], local: Local, *, consequence: str = ""
@@ -55,12 +55,12 @@ class Process:
         code = self._popen.poll()
         if code is not None:
             raise SetupError(
-                f"{self.name} has stopped (exit code {code}); its last words are in {self._log}. "
+                f"{self.name} has stopped (exit code {code}); its output is in {self._log}. "
                 f"{self._consequence}".rstrip()
             )
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL if it does not listen."""
+        """Send SIGTERM, then SIGKILL if it does not end."""
         if self._popen.poll() is None:
             self._popen.terminate()
         try:
@@ -71,7 +71,7 @@ class Process:
 
 
 def run(local: Local) -> None:
-    """Run the stack until a signal comes. Raises SetupError."""
+    """Run the stack until a signal arrives. Raises SetupError."""
     stop = Stop(*_SIGNALS)
     with _sole_owner(local), ExitStack() as stack:
         for variable, port in local.ports.items():
@@ -86,7 +86,7 @@ def run(local: Local) -> None:
         while not stop.wait(_LOOK_SECONDS):
             for process in processes:
                 process.check()
-        print("\nStopping; the data stays.", flush=True)
+        print("\nStopping. The data stays.", flush=True)
 
 
 def reset(local: Local) -> None:
@@ -99,13 +99,13 @@ def reset(local: Local) -> None:
 
 
 def check_runs(local: Local) -> None:
-    """Raises SetupError unless the stack runs."""
+    """Raise SetupError if the stack does not run."""
     if not (local.aws_config.exists() and _accepts(local.aws_port)):
-        raise SetupError(f"No stack runs on port {local.aws_port}; start it with `make run`.")
+        raise SetupError(f"No stack runs on port {local.aws_port}. Start it with `make run`.")
 
 
 def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
-    """Each process when the one that it needs is ready; `stack` stops them the other way round."""
+    """Start each process once those it needs are ready; `stack` stops them in reverse order."""
     env = dict(os.environ)
     engines = _start_engines(local, stack, stop)
     with _step("tables and queues", stop):
@@ -126,7 +126,7 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
 
 
 def _start_engines(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
-    """The emulated AWS and, where it is asked for, DynamoDB Local beside it."""
+    """Start the emulated AWS and, if it is the engine, DynamoDB Local."""
     if local.dynamodb_port is None:
         return [_start_emulator(local, "tables", stack, stop)]
     return [
@@ -143,7 +143,7 @@ def _start_emulator(local: Local, holds: str, stack: ExitStack, stop: Stop) -> P
             {**os.environ, **emulator.environment(local.aws_port, local.data)},
             local,
             consequence=f"Only a clean stop saves its {holds}: "
-            "what came since the last one is lost.",
+            "changes since the last clean stop are lost.",
         )
         stack.callback(aws.stop)
         _wait_for(aws, stop, lambda: _accepts(local.aws_port))
@@ -158,7 +158,7 @@ def _start_dynamodb_local(local: Local, port: int, stack: ExitStack, stop: Stop)
             "infra.local.dynamodb_local",
             dict(os.environ),
             local,
-            consequence="All but the write that it answered last is on disk.",
+            consequence="All writes but the last one are on disk.",
         )
         stack.callback(engine.stop)
         _wait_for(engine, stop, lambda: _accepts(port))
@@ -179,12 +179,12 @@ def _provision(local: Local, engines: list[Process]) -> dict[str, str]:
         return provision.provision(local)
     finally:
         for engine in engines:
-            engine.check()  # it is dead, or another listens on its port: that is what to say
+            engine.check()  # report a dead engine, not the failed call that it caused
 
 
 @contextmanager
 def _sole_owner(local: Local) -> Iterator[None]:
-    """One stack a folder. Raises SetupError."""
+    """Allow one stack per folder. Raises SetupError."""
     local.state.mkdir(parents=True, exist_ok=True)
     with (local.state / "lock").open("a+") as lock:
         try:
@@ -192,8 +192,8 @@ def _sole_owner(local: Local) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise SetupError(
-                f"PayFlow already runs from this folder (process {lock.read().strip()}); "
-                "stop it first."
+                f"PayFlow already runs from this folder (process {lock.read().strip()}). "
+                "Stop it first."
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -260,11 +260,11 @@ def _step(what: str, stop: Stop) -> Iterator[None]:
 
 
 def _welcome(local: Local) -> str:
-    # A new key at every start: the command makes a payment, not a replay.
+    # A new key at every start: the command creates a payment, not a replay.
     key = time.strftime("try-%Y%m%d-%H%M%S")
     is_open = config.from_environment().key_required is False
     access = (
-        "OPEN: whoever can reach it may do everything (PAYFLOW_AUTH=required closes it)."
+        "OPEN: any caller may do anything (PAYFLOW_AUTH=required asks for API keys)."
         if is_open
         else "closed: callers need an API key (make key NAME=me SCOPES=admin)."
     )
@@ -272,7 +272,7 @@ def _welcome(local: Local) -> str:
     pages = f"  Dashboard  {local.dashboard_url}\n" if local.serves_dashboard else ""
     emulated, tables = "DynamoDB, SQS", ""
     if local.dynamodb_port is not None:
-        emulated = "SQS and all but DynamoDB"
+        emulated = "SQS and everything but DynamoDB"
         tables = f"  DynamoDB   {local.dynamodb_url}  (AWS's DynamoDB Local{_exposure()})\n"
     return f"""
 PayFlow is up, and {access}
@@ -293,6 +293,6 @@ Ctrl-C stops it and keeps the data; `make reset` empties it.
 
 
 def _exposure() -> str:
-    if dynamodb_local.keeps_others_out():
+    if dynamodb_local.is_restricted_to_this_machine():
         return ""
-    return ": OPEN to whoever reaches this machine; Java 17 or 21 would keep others out"
+    return ": OPEN to the network; Java 17 or 21 restricts it to this machine"

@@ -1,43 +1,33 @@
-"""Makes an API key of a stage, with a developer's own AWS credentials: the first one cannot be
-asked for over HTTP, since that takes a key.
+"""`make key`: create an API key, with the operator's own AWS credentials.
 
-`python -m infra.ops.key --stage STAGE --name NAME --scopes read,write,admin`
+The API cannot create a stage's first key: that takes a key.
 """
 
-import argparse
 import sys
 from datetime import UTC, datetime
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib.api_keys import ApiKeys
 from chalicelib.commands import CreateApiKey, validated
-from chalicelib.errors import PayFlowError
-from infra.deploy.stacks import DeployError
-from infra.local.settings import SetupError
+from infra import cli
 from infra.ops import stages
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.ops.key")
-    parser.add_argument("--stage", required=True)
-    parser.add_argument("--name", required=True)
+def main(arguments: list[str]) -> None:
+    parser = cli.parser("key", __doc__)
+    parser.add_argument("--name", required=True, help="what the key is for")
     parser.add_argument("--scopes", required=True, help="comma-separated: read, write, admin")
-    chosen = parser.parse_args()
-    try:
-        stages.enter(chosen.stage)
-        print(make_key(chosen.stage, chosen.name, chosen.scopes.split(",")))
-    except (PayFlowError, SetupError, DeployError, BotoCoreError, ClientError) as error:
-        sys.exit(f"No key was made. {error}")
-    print("It is shown this once: keep it where secrets are kept.", file=sys.stderr)
+    asked = parser.parse_args(arguments)
+    with stages.operated(asked.stage, "No key created"):
+        print(make_key(asked.stage, asked.name, asked.scopes.split(",")))
+    print("Store the key now: it is not shown again.", file=sys.stderr)
 
 
 def make_key(stage: str, name: str, scopes: list[str]) -> str:
-    """The new key. Raises PayFlowError, or what boto3 raises."""
+    """Return the new key. Raises PayFlowError or boto3 errors."""
     store = stages.store_of(stages.tables_of(stage))
     keys = ApiKeys(stage, store, is_required=True, clock=lambda: datetime.now(UTC))
     return keys.create(validated(CreateApiKey, {"name": name, "scopes": scopes})).secret
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,11 +1,11 @@
-"""What a stage's tables have and tables restored from a point in time lack.
+"""The rows of a stage's tables that tables restored to a point in time lack.
 
-Guarantee: names every payment, refund, key and endpoint that the restored tables do not know, and
-every outcome that only the old ones know; by queries on indexes, never a scan. It changes nothing:
-whether something is carried over is for people to decide, who know what went wrong.
+Guarantee: this names every payment, refund, key and endpoint that the restored tables lack, and
+every outcome that only the current ones have. It queries indexes, never scans, and changes nothing:
+people decide what to carry over, because they know what went wrong.
 
-A row is dated by the process that made it and written a moment later, so what is looked at begins
-a while before the moment of the restore; what counts is whether the restored tables have it.
+A process dates a row and writes it a moment later. So the search begins some time before the
+moment of the restore; what counts is whether the restored tables have the row.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,66 +33,66 @@ Row = dict[str, Any]
 _MARGIN: Final = timedelta(minutes=15)
 _KEY: Final = ("PK", "SK")
 _REFUNDS: Final = [f"refund_{status}" for status in RefundStatus]
-_KEEPS_MOVING: Final = {"lastUsedAt", "failingSince"}
-"""Attributes that change without anybody having changed anything."""
+_VOLATILE: Final = {"lastUsedAt", "failingSince"}
+"""Attributes that change by use alone."""
 
 
-def lost(dynamodb: "DynamoDBClient", old: str, new: str, at: datetime) -> Iterator[Row]:
-    """What the table `old` has and `new`, of the moment `at`, does not. Raises Unavailable."""
+def missing_rows(dynamodb: "DynamoDBClient", old: str, new: str, at: datetime) -> Iterator[Row]:
+    """Yield the rows of `old` that `new`, restored to `at`, lacks. Raises Unavailable."""
     was, now = Table(dynamodb, old), Table(dynamodb, new)
     since = from_moment(at - _MARGIN)
     for item, _ in _differing(was, now, EVERYTHING, Span("PAYMENT", since)):
-        yield _row("payment", item, "made after it")
+        yield _row("payment", item, "created later")
     for status in _REFUNDS:
         for item, restored in _differing(was, now, BY_STATUS, Span(status, since)):
             if restored is None:
-                yield _row("refund", item, "made after it")
+                yield _row("refund", item, "created later")
     yield from _outcomes(was, now)
     yield from _settings(was, now)
 
 
 def _outcomes(was: Table, now: Table) -> Iterator[Row]:
-    """What was settled or returned after the moment, of what was there at it."""
+    """Yield existing payments and refunds that were settled or returned later."""
     for status in (Status.PROCESSING, _REFUNDS[0]):
         kind = "payment" if status == Status.PROCESSING else "refund"
         for unfinished, ended in _pairs(now, was, BY_STATUS, Span(status)):
             if ended is not None and ended["status"] != unfinished["status"]:
-                yield _row(kind, ended, "ended after it; is processing again")
+                yield _row(kind, ended, "settled later; processing again")
     for item, restored in _pairs(was, now, BY_STATUS, Span(Status.RETURNED)):
         if restored is not None and restored["status"] == Status.COMPLETED:
-            yield _row("payment", item, "returned after it; is completed again")
+            yield _row("payment", item, "returned later; completed again")
 
 
 def _settings(was: Table, now: Table) -> Iterator[Row]:
-    """API keys and endpoints, of which there are few."""
+    """Yield API keys and endpoints that were created, changed or deleted later."""
     for kind, partition in (("api_key", "APIKEYS"), ("endpoint", "ENDPOINTS")):
         items = {item["SK"]: item for item in was.partition(partition, EARLIEST, LATEST)}
         restored = {item["SK"]: item for item in now.partition(partition, EARLIEST, LATEST)}
         for name in sorted((items.keys() | restored.keys()) - {"COUNT"}):
             one, other = items.get(name), restored.get(name)
             if one is None and other is not None:
-                yield _row(kind, other, "deleted after it; is there again")
+                yield _row(kind, other, "deleted later; present again")
             elif one is not None and other is None:
-                yield _row(kind, one, "made after it")
-            elif one is not None and other is not None and _settled(one) != _settled(other):
-                yield _row(kind, one, "changed after it; is as it was")
+                yield _row(kind, one, "created later")
+            elif one is not None and other is not None and _stable(one) != _stable(other):
+                yield _row(kind, one, "changed later; old values again")
 
 
-def _settled(item: Item) -> Item:
-    return {name: value for name, value in item.items() if name not in _KEEPS_MOVING}
+def _stable(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name not in _VOLATILE}
 
 
 def _differing(
     one: Table, other: Table, index: Index, span: Span
 ) -> Iterator[tuple[Item, Item | None]]:
-    """Each that `other` does not have."""
+    """Yield the rows that `other` lacks."""
     return ((item, twin) for item, twin in _pairs(one, other, index, span) if twin is None)
 
 
 def _pairs(
     one: Table, other: Table, index: Index, span: Span
 ) -> Iterator[tuple[Item, Item | None]]:
-    """The rows of `one` in the span of its index, each with its twin in `other`, by key."""
+    """Yield the rows of `one` in the index's span, each with its counterpart in `other`."""
     while page := one.query(index, span, MAX_KEYS, newest_first=False):
         keys = [{name: item[name] for name in _KEY} for item in page]
         rows, twins = _by_key(one, keys), _by_key(other, keys)
@@ -110,7 +110,7 @@ def _by_key(table: Table, keys: list[Item]) -> dict[tuple[str, str], Item]:
 
 
 def _row(kind: str, item: Mapping[str, Any], why: str) -> Row:
-    """For people and for JSON: no secret, no digest of a key, amounts as text."""
+    """Describe a row: without secrets or digests of keys, and with amounts as text."""
     shown = ("id", "paymentId", "status", "amount", "currency", "type", "merchant", "name", "url")
     dates = ("idempotencyKey", "createdAt", "completedAt", "revokedAt", "expiresAt", "disabledAt")
     found = {name: str(item[name]) for name in (*shown, *dates) if name in item}

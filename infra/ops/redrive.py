@@ -1,16 +1,14 @@
-"""Brings dead letters back to the queue that they came from: `make redrive STAGE=…`.
+"""`make redrive`: move dead letters back to the queue that they came from.
 
-Guarantee: a message is deleted from the dead letter queue only after its own queue has taken it,
-so whatever breaks this off, be it Ctrl-C or a crash, at worst a message comes twice, which a hint
-may. It ends: only messages that were sent before it began are moved, so one that fails again and
-comes back meanwhile is left for the next time. What is no hint of that queue stays where it is,
-and is said.
+Guarantee: a message is deleted from the dead letter queue only after its own queue has accepted
+it. If the command is interrupted, a message may be in both queues, and handling it twice does no
+harm. The command ends: it moves only messages that were sent before it began, so a message that
+fails again stays for the next run. Messages that do not belong to the queue stay and are listed.
 
-By receiving, sending and deleting, which is the same on AWS and on the local stack; SQS's own
-StartMessageMoveTask would move unread what can only fail again.
+It receives, sends and deletes, which works on AWS and on the local stack. SQS's own
+StartMessageMoveTask would also move messages that can only fail again.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +18,6 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.queue_jobs import (
     BATCH_SIZE,
@@ -32,7 +29,7 @@ from chalicelib.queue_jobs import (
     UnknownJob,
     decode,
 )
-from infra.local.settings import SetupError
+from infra import cli
 from infra.ops import stages
 
 if TYPE_CHECKING:
@@ -43,43 +40,41 @@ QUEUES: Final[Mapping[str, tuple[type[Job], ...]]] = {
     "webhooks": (SettlePayment, SettleRefund),
     "deliveries": (Deliver,),
 }
-"""What each queue's function can work off."""
+"""The messages that each queue's function handles."""
 
 _HIDDEN_SECONDS: Final = 120
-"""How long a message is this run's: longer than a batch takes, so that nothing is met twice."""
+"""How long a received message stays hidden: longer than a batch takes."""
 _WAIT_SECONDS: Final = 1
 _SHOWN: Final = 100
 
 
 @dataclass
 class Redriven:
-    """What one run made of a dead letter queue."""
+    """What one run did with a dead letter queue."""
 
     moved: int = 0
     kept: dict[str, str] = field(default_factory=dict)
-    """The reasons, by message id."""
+    """Why messages stayed, by message id."""
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="make redrive", description=__doc__)
-    parser.add_argument("stage")
-    parser.add_argument("--queue", default="", choices=["", *QUEUES], help="only this one's")
-    parser.add_argument("--most", type=int, default=sys.maxsize, help="of each queue's")
-    parser.add_argument("--dry-run", action="store_true", help="say it only")
+    parser = cli.parser("redrive", __doc__)
+    parser.add_argument("--queue", default="", choices=["", *QUEUES], help="redrive only this one")
+    parser.add_argument("--most", type=int, default=sys.maxsize, help="at most so many of a queue")
+    parser.add_argument("--dry-run", action="store_true", help="list, but move nothing")
     asked = parser.parse_args(arguments)
+    stopped = "Stopped. No message is lost; run it again for the rest"
     try:
-        stages.enter(asked.stage)
-        sqs = boto3.client("sqs", region_name=os.environ["AWS_REGION"])
-        for kind in [asked.queue] if asked.queue else QUEUES:
-            redriven = Redriven()
-            try:
-                redrive(sqs, asked.stage, kind, redriven, most=asked.most, is_dry=asked.dry_run)
-            finally:
-                print(report(kind, redriven, is_dry=asked.dry_run), flush=True)
+        with stages.operated(asked.stage, stopped):
+            sqs = boto3.client("sqs", region_name=os.environ["AWS_REGION"])
+            for kind in [asked.queue] if asked.queue else QUEUES:
+                redriven = Redriven()
+                try:
+                    redrive(sqs, asked.stage, kind, redriven, most=asked.most, is_dry=asked.dry_run)
+                finally:
+                    print(report(kind, redriven, is_dry=asked.dry_run), flush=True)
     except KeyboardInterrupt:
-        sys.exit("Stopped. Nothing is lost; run it again for the rest.")
-    except (SetupError, BotoCoreError, ClientError) as error:
-        sys.exit(f"Stopped; nothing is lost, run it again for the rest. {error}")
+        sys.exit(f"{stopped}.")
 
 
 def redrive(
@@ -91,9 +86,9 @@ def redrive(
     most: int = sys.maxsize,
     is_dry: bool = False,
 ) -> None:
-    """Move at most so many dead letters of the queue `kind`, and note them in `redriven`.
+    """Move up to `most` dead letters of the queue `kind`, and record them in `redriven`.
 
-    Raises what boto3 raises.
+    Raises boto3 errors.
     """
     source, dead, began = _queues(sqs, stage, kind)
     met: set[str] = set()
@@ -117,7 +112,7 @@ def redrive(
             if not movable:
                 break
     finally:
-        # What stays is seen again at once, rather than once its time is up.
+        # Make the messages that stay visible again at once.
         _let_go(sqs, dead, held)
 
 
@@ -131,15 +126,16 @@ def report(kind: str, redriven: Redriven, *, is_dry: bool = False) -> str:
 
 
 def _queues(sqs: "SQSClient", stage: str, kind: str) -> tuple[str, str, datetime]:
-    """The addresses of the queue and of its dead letter queue; and what time it is there."""
+    """Return the URLs of the queue and of its dead letter queue, and SQS's time."""
     answer = sqs.get_queue_url(QueueName=f"payflow-{kind}-{stage}")
     dead = sqs.get_queue_url(QueueName=f"payflow-{kind}-dlq-{stage}")["QueueUrl"]
-    return answer["QueueUrl"], dead, _time_there(answer)
+    return answer["QueueUrl"], dead, _sqs_time(answer)
 
 
-def _time_there(answer: Any) -> datetime:
-    """By SQS's clock, which dates the messages; ours may be another. To the second, rounded down:
-    a dead letter has been on its way for longer.
+def _sqs_time(answer: Any) -> datetime:
+    """Read SQS's clock, which dates the messages, rounded down to the second.
+
+    A dead letter is always older than a second.
     """
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     return parsedate_to_datetime(date) if date else datetime.now(UTC)
@@ -163,22 +159,22 @@ def _batches(
 
 def _why_kept(message: "MessageTypeDef", kind: str, began: datetime, met: set[str]) -> str | None:
     if message["MessageId"] in met:
-        return "met twice; run it again for it"
+        return "received twice; run this again"
     if int(message["Attributes"]["SentTimestamp"]) > began.timestamp() * 1000:
-        return "sent after this began; run it again for it"
+        return "sent after this began; run this again"
     try:
         job = decode(message["Body"])
     except (MalformedJob, UnknownJob) as error:
-        return f"no hint: {error}"
+        return f"not a valid message: {error}"
     if not isinstance(job, QUEUES[kind]):
-        return f"no hint for this queue: {type(job).__name__}"
+        return f"not for this queue: {type(job).__name__}"
     return None
 
 
 def _send(
     sqs: "SQSClient", source: str, messages: Sequence["MessageTypeDef"], redriven: Redriven
 ) -> list["MessageTypeDef"]:
-    """Returns those that the queue has taken."""
+    """Send the messages; return those that the queue accepted."""
     if not messages:
         return []
     answer = sqs.send_message_batch(
@@ -190,12 +186,12 @@ def _send(
     )
     for refusal in answer.get("Failed", []):
         refused = messages[int(refusal["Id"])]["MessageId"]
-        redriven.kept[refused] = f"its queue refused it: {refusal['Code']}"
+        redriven.kept[refused] = f"refused by its queue: {refusal['Code']}"
     return [messages[int(taken["Id"])] for taken in answer.get("Successful", [])]
 
 
 def _delete(sqs: "SQSClient", dead: str, messages: Sequence["MessageTypeDef"]) -> None:
-    """One that is not deleted comes again, and is then a hint too many."""
+    """Delete the messages. One that stays is only handled once more."""
     if messages:
         sqs.delete_message_batch(QueueUrl=dead, Entries=_handles(messages))
 

@@ -8,46 +8,42 @@ One message too many does no harm. It queries the sweeper's indexes, and scans n
 import os
 import re
 import sys
+from argparse import ArgumentTypeError
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from chalicelib.errors import PayFlowError
 from chalicelib.sweeper import Sweeper
-from infra.deploy.stacks import DeployError
-from infra.local.settings import SetupError
+from infra import cli
 from infra.ops import stages
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def main(arguments: list[str]) -> None:
-    try:
-        stage, *said = arguments
-        older_than = age(*said)
-    except (TypeError, ValueError):
-        sys.exit("Use: make requeue STAGE=dev [OLDER_THAN=5d]")
-    try:
-        stages.enter(stage)
-        enqueued = requeue(stage, older_than)
-    except (PayFlowError, SetupError, DeployError, BotoCoreError, ClientError) as error:
-        sys.exit(f"Not everything was enqueued. {error}")
+    parser = cli.parser("requeue", __doc__)
+    parser.add_argument(
+        "older_than",
+        nargs="?",
+        type=age,
+        default=timedelta(),
+        help="skip what is younger, for example 90s, 15m, 6h or 5d",
+    )
+    asked = parser.parse_args(arguments)
+    with stages.operated(asked.stage, "Not everything was enqueued"):
+        enqueued = requeue(asked.stage, asked.older_than)
     print(f"Enqueued {enqueued} messages.")
 
 
-def age(said: str = "") -> timedelta:
-    """Parse an age such as 90s, 15m, 6h or 5d; an empty one is zero. Raises ValueError."""
-    if not said:
-        return timedelta()
-    parts = re.fullmatch(r"([0-9]{1,6})([smhd])", said)
+def age(text: str) -> timedelta:
+    """Parse an age such as 90s, 15m, 6h or 5d."""
+    parts = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if parts is None:
-        raise ValueError(said)
+        raise ArgumentTypeError(f"{text!r} is no age such as 90s, 15m, 6h or 5d")
     return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
 def requeue(stage: str, older_than: timedelta = timedelta()) -> int:
-    """Return how many messages were enqueued. Raises PayFlowError, DeployError, or boto3 errors."""
+    """Return the number of messages. Raises PayFlowError, DeployError or boto3 errors."""
     tables = stages.tables_of(stage)
     sweeper = Sweeper(
         stage=stage,

@@ -1,15 +1,14 @@
-"""Restores a stage's tables to a point in time, beside those that it runs on: `make restore AT=…`.
+"""`make restore`: restore a stage's tables to a point in time, beside those that it uses.
 
-Guarantee: nothing that is there is changed. Both tables are restored to the same moment: payments
-without their idempotency records would let a key be used twice, and records without their
-payments would answer with payments that there are not. What DynamoDB leaves out of a restored
-table (TTL, point-in-time recovery, tags) is set up again, before the tables are called ready. Run
-again with the same moment it goes on where it broke off.
+Guarantee: existing tables do not change. Both tables are restored to the same moment: payments
+without their idempotency records would let a key be used twice, and records without their payments
+would answer with payments that do not exist. DynamoDB restores neither TTL, point-in-time recovery
+nor tags: this sets them again before it reports the tables as ready. A second run with the same
+moment continues an interrupted one.
 
-`make switch` has the stage run on them.
+`make switch` then has the stage use the restored tables.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -21,16 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from chalicelib.aws import dynamodb_client
-from chalicelib.errors import Unavailable
-from infra import ROOT
-from infra.deploy.stacks import DeployError, table_names
+from infra import ROOT, cli
+from infra.deploy.stacks import table_names
 from infra.local import provision, settings
-from infra.local.settings import SetupError
 from infra.ops import stages
-from infra.ops.missing_rows import lost
+from infra.ops.missing_rows import missing_rows
 from infra.ops.stages import Tables
 
 if TYPE_CHECKING:
@@ -38,46 +35,40 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WaiterConfigTypeDef
 
 _WAITING: "WaiterConfigTypeDef" = {"Delay": 15, "MaxAttempts": 1440}
-"""Six hours: a restore takes from minutes to hours, whatever the table's size."""
+"""Six hours: a restore takes minutes to hours, regardless of the table's size."""
 
-_BACKUP_TRIES: Final = 30
+_RECOVERY_TRIES: Final = 30
 _PAUSE_SECONDS: Final = 10.0
 
 
 class RestoreError(Exception):
-    """The tables are not restored, or not as they should be; the message says why."""
+    """The tables are not restored, or not completely; the message says why."""
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="make restore", description=__doc__)
-    parser.add_argument("stage")
-    parser.add_argument("at", help="UTC, as in 2026-11-25T12:00:00Z")
+    parser = cli.parser("restore", __doc__)
+    parser.add_argument("at", help="the moment, in UTC: 2026-11-25T12:00:00Z")
     asked = parser.parse_args(arguments)
-    try:
+    with stages.operated(asked.stage, "Not restored", RestoreError):
         at = moment(asked.at)
-        stages.enter(asked.stage)
         source = stages.tables_of(asked.stage)
         target = restore(boto3.client("dynamodb"), asked.stage, at, source)
         print(report(asked.stage, at, source, target))
-    except (RestoreError, SetupError, DeployError, Unavailable) as error:
-        sys.exit(f"Not restored: {error}")
-    except (BotoCoreError, ClientError) as error:
-        sys.exit(f"Not restored; AWS says: {error}")
 
 
-def moment(said: str) -> datetime:
-    """To the second, as AWS restores. Raises RestoreError."""
+def moment(text: str) -> datetime:
+    """Parse a moment, to the second as AWS restores. Raises RestoreError."""
     try:
-        at = datetime.strptime(said, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise RestoreError(f"{said!r} is no moment in UTC as in AT=2026-11-25T12:00:00Z") from None
+        raise RestoreError(f"AT is {text!r}; it must be like 2026-11-25T12:00:00Z.") from None
     if at > datetime.now(UTC):
-        raise RestoreError(f"{said} is still to come")
+        raise RestoreError(f"AT is {text}, which is in the future.")
     return at
 
 
 def restored_parameter(at: datetime) -> str:
-    """The moment as the template's parameter, and the tables' names, have it."""
+    """Format the moment as in the parameter `Restored` and in the tables' names."""
     return at.strftime("%Y%m%dT%H%M%SZ-")
 
 
@@ -87,17 +78,17 @@ def tables_at(stage: str, restored: str) -> Tables:
 
 
 def restore(dynamodb: "DynamoDBClient", stage: str, at: datetime, source: Tables) -> Tables:
-    """Returns the restored tables, ready for use. Raises RestoreError and what boto3 raises."""
+    """Return the restored tables, ready for use. Raises RestoreError or boto3 errors."""
     target = tables_at(stage, restored_parameter(at))
     if target == source:
-        raise RestoreError(f"the stage runs on the tables of {at:%Y-%m-%dT%H:%M:%SZ} already")
+        raise RestoreError(f"The stage already uses the tables of {at:%Y-%m-%dT%H:%M:%SZ}.")
     for old, new in zip(source, target, strict=True):
         _begin(dynamodb, old, new, at)
     wanted = {
         table["TableName"]: table for table in provision.tables(stage, restored_parameter(at))
     }
     for new in target:
-        print(f"  waiting for {new} …", flush=True)
+        print(f"  Waiting for {new} …", flush=True)
         dynamodb.get_waiter("table_exists").wait(TableName=new, WaiterConfig=_WAITING)
         _set_up(dynamodb, stage, wanted[new])
         _check(dynamodb, wanted[new])
@@ -105,30 +96,30 @@ def restore(dynamodb: "DynamoDBClient", stage: str, at: datetime, source: Tables
 
 
 def report(stage: str, at: datetime, source: Tables, target: Tables) -> str:
-    """What there is to know; the rows that are missing go into a file. Raises Unavailable."""
-    file = ROOT / "dist" / f"lost-{target.payments}.jsonl"
-    kinds = write_lost(file, dynamodb_client(os.environ["AWS_REGION"]), source, target, at)
+    """Summarise the restore; list the missing rows in a file. Raises Unavailable."""
+    file = ROOT / "dist" / f"missing-from-{target.payments}.jsonl"
+    kinds = write_missing(file, dynamodb_client(os.environ["AWS_REGION"]), source, target, at)
     restored = restored_parameter(at).rstrip("-")
     lines = [f"Ready: {target.payments} and {target.idempotency}."]
     if stage == settings.STAGE:
-        lines.append("The emulated AWS keeps no past: they are as the tables were just now.")
+        lines.append("The emulated AWS keeps no history: they are copies of the current tables.")
     lines += [
-        f"They lack, of what {source.payments} has:",
+        f"Rows of {source.payments} that they lack:",
         *(f"  {kind}: {number}" for kind, number in sorted(kinds.items())),
-        f"  each of them in {file.relative_to(ROOT)}" if kinds else "  nothing",
-        f"To run on them: make switch STAGE={stage} RESTORED={restored}",
+        f"  listed in {file.relative_to(ROOT)}" if kinds else "  none",
+        f"To use them: make switch STAGE={stage} RESTORED={restored}",
     ]
     return "\n".join(lines)
 
 
-def write_lost(
+def write_missing(
     file: Path, dynamodb: "DynamoDBClient", source: Tables, target: Tables, at: datetime
 ) -> Counter[str]:
-    """Returns how many there are of each kind. Raises Unavailable."""
+    """Write the missing rows to `file`; return their number by kind. Raises Unavailable."""
     file.parent.mkdir(parents=True, exist_ok=True)
     kinds: Counter[str] = Counter()
     with file.open("w") as lines:
-        for row in lost(dynamodb, source.payments, target.payments, at):
+        for row in missing_rows(dynamodb, source.payments, target.payments, at):
             lines.write(json.dumps(row) + "\n")
             kinds[f"{row['kind']}, {row['why']}"] += 1
     if not kinds:
@@ -144,16 +135,16 @@ def _begin(dynamodb: "DynamoDBClient", old: str, new: str, at: datetime) -> None
     except ClientError as error:
         if error.response["Error"]["Code"] != "TableAlreadyExistsException":
             raise
-        print(f"  {new} is there already")
+        print(f"  {new} already exists")
     else:
-        print(f"  restoring {old} as {new}", flush=True)
+        print(f"  Restoring {old} as {new}", flush=True)
 
 
 def _set_up(dynamodb: "DynamoDBClient", stage: str, wanted: Mapping[str, Any]) -> None:
-    """What a restored table comes without."""
+    """Set what DynamoDB does not restore: TTL, point-in-time recovery and tags."""
     name = wanted["TableName"]
-    provision.switch_on_ttl(dynamodb, dict(wanted))
-    _switch_on_backups(dynamodb, name)
+    provision.enable_ttl(dynamodb, dict(wanted))
+    _enable_recovery(dynamodb, name)
     arn = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
     tags: Any = [
         {"Key": tag["Key"], "Value": stage if tag["Value"] == {"Ref": "Stage"} else tag["Value"]}
@@ -162,9 +153,9 @@ def _set_up(dynamodb: "DynamoDBClient", stage: str, wanted: Mapping[str, Any]) -
     dynamodb.tag_resource(ResourceArn=arn, Tags=tags)
 
 
-def _switch_on_backups(dynamodb: "DynamoDBClient", name: str) -> None:
-    """DynamoDB refuses it for a while after the table is there."""
-    for _ in range(_BACKUP_TRIES):
+def _enable_recovery(dynamodb: "DynamoDBClient", name: str) -> None:
+    """Retry for five minutes: DynamoDB refuses at first. Raises RestoreError."""
+    for _ in range(_RECOVERY_TRIES):
         try:
             dynamodb.update_continuous_backups(
                 TableName=name,
@@ -176,11 +167,11 @@ def _switch_on_backups(dynamodb: "DynamoDBClient", name: str) -> None:
             time.sleep(_PAUSE_SECONDS)
         else:
             return
-    raise RestoreError(f"point-in-time recovery of {name} is not to be had yet; run this again")
+    raise RestoreError(f"Point-in-time recovery of {name} is not available yet; run this again.")
 
 
 def _check(dynamodb: "DynamoDBClient", wanted: Mapping[str, Any]) -> None:
-    """Read it back. Raises RestoreError unless it is what the template says."""
+    """Read the table back. Raises RestoreError if it differs from the template."""
     name = wanted["TableName"]
     table = dynamodb.describe_table(TableName=name)["Table"]
     indexes = {index["IndexName"] for index in wanted.get("GlobalSecondaryIndexes", [])}
@@ -190,15 +181,15 @@ def _check(dynamodb: "DynamoDBClient", wanted: Mapping[str, Any]) -> None:
         if index.get("IndexStatus", "ACTIVE") == "ACTIVE"
     }
     if table["KeySchema"] != wanted["KeySchema"] or ready != indexes:
-        raise RestoreError(f"{name} lacks indexes: it has {sorted(ready)}, not {sorted(indexes)}")
+        raise RestoreError(f"{name} lacks indexes: it has {sorted(ready)}, not {sorted(indexes)}.")
     ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     expires = ttl.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
     if expires != ("TimeToLiveSpecification" in wanted):
-        raise RestoreError(f"the TTL of {name} is {ttl.get('TimeToLiveStatus')}")
+        raise RestoreError(f"The TTL of {name} is {ttl.get('TimeToLiveStatus')}.")
     backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     recovery = backups.get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
-        raise RestoreError(f"{name} has no point-in-time recovery")
+        raise RestoreError(f"{name} has no point-in-time recovery.")
 
 
 if __name__ == "__main__":

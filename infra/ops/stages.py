@@ -1,23 +1,36 @@
-"""A stage as its operator reaches it: past the API, with a developer's own AWS credentials.
+"""A stage as its operator reaches it: past the API, with the operator's own AWS credentials.
 
-The stage `local` is the stack that runs from this folder; any other is on AWS.
+The stage `local` is the stack that runs from this folder. Every other stage is on AWS.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import boto3
 
 from chalicelib.aws import dynamodb_client, sqs_client
+from chalicelib.errors import PayFlowError
 from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
 from chalicelib.webhook_store import WebhookStore
+from infra import cli
 from infra.deploy.stacks import DeployError, Stack, choose_region
 from infra.local import settings, supervisor
+from infra.local.settings import SetupError
+
+
+@contextmanager
+def operated(stage: str, failure: str, *expected: type[Exception]) -> Iterator[None]:
+    """Enter the stage for a command; exit with one line for errors that the operator can fix."""
+    with cli.exits(failure, SetupError, DeployError, PayFlowError, *expected):
+        enter(stage)
+        yield
 
 
 def enter(stage: str) -> None:
-    """Make this process's AWS clients speak to where the stage is. Raises SetupError."""
+    """Point this process's AWS clients at the stage. Raises SetupError."""
     if stage != settings.STAGE:
         choose_region()
         return
@@ -27,23 +40,23 @@ def enter(stage: str) -> None:
 
 
 class Tables(NamedTuple):
-    """The names of a stage's two tables, which are of one moment."""
+    """The names of a stage's two tables."""
 
     payments: str
     idempotency: str
 
 
 def stack_of(stage: str) -> Stack:
-    """The stack that has the stage's tables and queues. Raises DeployError."""
+    """Return the stack that has the stage's tables and queues. Raises DeployError."""
     for name in (f"payflow-{stage}", f"payflow-backend-{stage}"):
         stack = Stack(name)
         if stack.parameters() is not None:
             return stack
-    raise DeployError(f"there is no stage {stage!r} in this account and region")
+    raise DeployError(f"There is no stage {stage!r} in this account and region.")
 
 
 def tables_of(stage: str) -> Tables:
-    """Those that the stage runs on: its stack says which. Raises DeployError."""
+    """Return the tables that the stage uses, as its stack says. Raises DeployError."""
     outputs = stack_of(stage).outputs()
     arns = (outputs["PaymentsTableArn"], outputs["IdempotencyTableArn"])
     return Tables(*(arn.rpartition("/")[2] for arn in arns))
@@ -62,7 +75,7 @@ def webhook_store_of(tables: Tables) -> WebhookStore:
 
 
 def queue_of(stage: str, kind: str) -> Queue:
-    """Of `webhooks` or `deliveries`. Raises what boto3 raises."""
+    """Return the stage's queue `webhooks` or `deliveries`. Raises boto3 errors."""
     region = os.environ["AWS_REGION"]
     name = f"payflow-{kind}-{stage}"
     url = boto3.client("sqs", region_name=region).get_queue_url(QueueName=name)["QueueUrl"]

@@ -1,23 +1,21 @@
-"""Has a stage run on other tables than it does: `make switch STAGE=… RESTORED=20261125T120000Z`.
+"""`make switch`: have a stage use restored tables, or the original ones again.
 
-Guarantee: it changes which tables the stage's stack has, and nothing else: not a line of code.
-Policies, alarms and settings follow, since they name the tables by reference. The tables that it
-leaves stay as they are, in no stack, and one can switch back to them. Whatever breaks it off, run
-again it goes on.
+Guarantee: this changes which tables the stage's stack has, and nothing else: no code. Policies,
+alarms and settings follow, because they refer to the tables. The previous tables stay as they
+are, outside any stack, and one can switch back to them. A second run continues an interrupted one.
 
-CloudFormation cannot give a resource another table, so it is three changes:
+CloudFormation cannot give a resource another table, so this takes three changes:
 
-    1  the stack without tables: whatever referred to them names the new ones outright.
-       From here on the stage runs on the new tables
-    2  the new tables are imported under the names of the old
-    3  the stack as it was, with the parameter `Restored`: the references are back, and nothing
-       that they refer to changes
+    1  the stack without tables: references are replaced by the new tables' names and ARNs.
+       From here on the stage uses the new tables
+    2  an import of the new tables, under the logical ids of the old ones
+    3  the original template, with the parameter `Restored`: the references are back, and what
+       they resolve to stays the same
 
-Before the first the stage must be at rest (docs/runbook.md): while its functions change over, one
-may still write to the old tables.
+The stage must be quiet before the first change (see the procedure for restoring tables): while
+its functions are being updated, one may still write to the old tables.
 """
 
-import argparse
 import copy
 import json
 import re
@@ -29,84 +27,76 @@ from typing import Any, Final, NamedTuple
 
 import boto3
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import ROOT
+from infra import ROOT, cli
 from infra.deploy.stacks import (
     TABLE,
     DeployError,
     Stack,
     importing,
     parameter_values,
-    restored_as_said,
+    restored_parameter,
     table_names,
 )
 from infra.local import settings
-from infra.local.settings import SetupError
 from infra.ops import stages
 
 _CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 _MAX_BODY: Final = 51_200
-"""Bytes of a template that CloudFormation takes without fetching it from S3."""
+"""The largest template, in bytes, that CloudFormation accepts without S3."""
 
 
 class Named(NamedTuple):
-    """A table as references to it are resolved."""
+    """What references to a table resolve to."""
 
     name: str
     arn: str
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="make switch", description=__doc__)
-    parser.add_argument("stage")
-    parser.add_argument("restored", help="as `make restore` says; `first` for how it began")
+    parser = cli.parser("switch", __doc__)
+    parser.add_argument("restored", help="the moment that `make restore` printed, or `first`")
     asked = parser.parse_args(arguments)
-    try:
-        restored = restored_as_said(asked.restored)
-        stages.enter(asked.stage)
-        switch(asked.stage, restored)
-    except (SetupError, DeployError) as error:
-        sys.exit(f"Not switched: {error}")
-    except (BotoCoreError, ClientError) as error:
-        sys.exit(f"Not switched; AWS says: {error}")
-    print(f"The stage {asked.stage} runs on {' and '.join(stages.tables_of(asked.stage))}.")
+    with stages.operated(asked.stage, "Not switched"):
+        switch(asked.stage, restored_parameter(asked.restored))
+        tables = stages.tables_of(asked.stage)
+    print(f"The stage {asked.stage} uses {' and '.join(tables)}.")
     if asked.stage == settings.STAGE:
-        print("Stop `make run` and start it again: it asks at its start.")
-    print(f"What was unfinished then: make requeue STAGE={asked.stage}")
+        print("Stop `make run` and start it again: it reads the tables' names when it starts.")
+    print(f"Then enqueue unfinished work again: make requeue STAGE={asked.stage}")
 
 
 def switch(stage: str, restored: str) -> None:
-    """Raises DeployError and what boto3 raises."""
+    """Make the three changes. Raises DeployError or boto3 errors."""
     stack = stages.stack_of(stage)
     whole = _whole(stack, stage)
     tables = {
         logical_id: _find(name) for logical_id, name in table_names(whole, stage, restored).items()
     }
     names = {logical_id: table.name for logical_id, table in tables.items()}
-    kept = _kept(stage)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(whole))
+    saved = _saved(stage)
+    saved.parent.mkdir(parents=True, exist_ok=True)
+    saved.write_text(json.dumps(whole))
     known = stack.parameters() or set()
     values = {"Parameters": parameter_values(whole, {"Restored": restored}, known)}
-    print("1/3  the stack on the new tables", flush=True)
+    print("1/3  Point the stack at the new tables", flush=True)
     stack.change(**_given(detached(whole, tables), whole), **values, Capabilities=_CAPABILITIES)
-    print("2/3  the new tables in the stack", flush=True)
-    # As its transforms left it: an import may change nothing else, and SAM makes a new deployment
-    # of the API each time that it is asked.
+    print("2/3  Import the new tables into the stack", flush=True)
+    # Use the template after its transforms: an import may change nothing else, and SAM would
+    # create a new deployment of the API.
     attached = _read(stack.template("Processed"))
     attached.pop("Transform", None)
     attached["Resources"] |= {name: whole["Resources"][name] for name in tables}
     stack.change(
         **_given(attached, whole), **values, **importing(names), Capabilities=_CAPABILITIES
     )
-    print("3/3  the stack as it was", flush=True)
+    print("3/3  Restore the original template", flush=True)
     stack.change(**_given(whole, whole), **values, Capabilities=_CAPABILITIES)
-    kept.unlink()
+    saved.unlink()
 
 
 def detached(template: Mapping[str, Any], tables: Mapping[str, Named]) -> dict[str, Any]:
-    """The template without its tables; what referred to them names these."""
+    """Return the template without its tables, with references replaced by `tables`."""
     without: dict[str, Any] = copy.deepcopy(dict(template))
     for logical_id in tables:
         del without["Resources"][logical_id]
@@ -137,22 +127,22 @@ def _filled(text: str, tables: Mapping[str, Named]) -> str:
 
 
 def _whole(stack: Stack, stage: str) -> dict[str, Any]:
-    """The stack's template, tables and all: the stack's own, or what a switch that broke off has
-    kept of it. Raises DeployError.
+    """Return the stack's template with its tables: the current one, or the one that an
+    interrupted switch saved. Raises DeployError.
     """
-    kept = _kept(stage)
+    saved = _saved(stage)
     template = _read(stack.template("Original"))
     if "Restored" not in template["Parameters"]:
-        raise DeployError("the version that is deployed knows no other tables; deploy this one")
+        raise DeployError("The deployed version cannot switch tables; deploy this version first.")
     if _refers_to_its_tables(template):
         return template
-    if not kept.exists():
-        raise DeployError(f"a switch broke off elsewhere; it goes on where {kept} is")
-    print("Going on with a switch that broke off.")
-    return _read(kept.read_text())
+    if not saved.exists():
+        raise DeployError(f"A switch was interrupted in another folder. Continue where {saved} is.")
+    print("Continuing an interrupted switch.")
+    return _read(saved.read_text())
 
 
-def _kept(stage: str) -> Path:
+def _saved(stage: str) -> Path:
     return ROOT / "dist" / f"switch-{stage}.json"
 
 
@@ -163,31 +153,31 @@ def _refers_to_its_tables(template: Mapping[str, Any]) -> bool:
 
 
 def _read(body: Any) -> dict[str, Any]:
-    """boto3 has read it already if it is JSON."""
+    """Parse a template, unless boto3 has already parsed it as JSON."""
     read: dict[str, Any] = yaml.safe_load(body) if isinstance(body, str) else dict(body)
     return read
 
 
 def _find(name: str) -> Named:
-    """Raises DeployError."""
+    """Look up a table. Raises DeployError if it is not ready."""
     dynamodb = boto3.client("dynamodb")
     try:
         table = dynamodb.describe_table(TableName=name)["Table"]
     except dynamodb.exceptions.ResourceNotFoundException:
-        raise DeployError(f"there is no table {name}; make restore first") from None
+        raise DeployError(f"There is no table {name}. Run `make restore` first.") from None
     if table["TableStatus"] != "ACTIVE":
-        raise DeployError(f"{name} is {table['TableStatus']}; make restore waits for it")
+        raise DeployError(f"{name} is {table['TableStatus']}; `make restore` waits for it.")
     return Named(name, table["TableArn"])
 
 
 def _given(template: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, str]:
-    """As CloudFormation takes it: a large one from where the stack's code is."""
+    """Return the argument with the template: as text, or by URL if it is large."""
     body = json.dumps(template)
     if len(body.encode()) <= _MAX_BODY:
         return {"TemplateBody": body}
     found = re.search(r"s3://([^/\"]+)/", json.dumps(whole))
     if found is None:
-        raise DeployError("the stack's template does not say where its code is")
+        raise DeployError("The stack's template does not name the bucket of its code.")
     s3: Any = boto3.client("s3")
     key = f"{sha256(body.encode()).hexdigest()}.json"
     s3.put_object(Bucket=found[1], Key=key, Body=body.encode())

@@ -186,7 +186,7 @@ def test_requeue_without_unfinished_work_enqueues_nothing(stack: Stack) -> None:
     "command",
     [
         ("infra.ops.requeue", "local", "5d"),
-        ("infra.ops.key", "--stage", "local", "--name", "x", "--scopes", "read"),
+        ("infra.ops.key", "local", "--name", "x", "--scopes", "read"),
     ],
 )
 def test_an_operators_command_says_so_when_no_stack_runs(

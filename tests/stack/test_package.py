@@ -369,7 +369,7 @@ def test_a_stage_is_switched_to_restored_tables_with_its_functions(
 def test_a_stack_that_comes_back_asks_which_tables_are_the_truth(deployed: Deployed) -> None:
     template = yaml.safe_load(provision.TEMPLATE.read_text())
     with pytest.raises(DeployError, match=r"RESTORED=first or RESTORED=20261124T120000Z"):
-        Stack("payflow-none").take_in(template, "dev")
+        Stack("payflow-none").import_tables(template, "dev")
 
 
 def test_a_stack_that_was_taken_down_comes_back_with_its_payments(deployed: Deployed) -> None:

@@ -123,7 +123,7 @@ def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
     said = command(quiet, "infra.ops.redrive", "local")
     # The one that still fails may be a dead letter again by then, from its hint before.
     assert re.search(r"webhooks: 1[23] moved, 2 kept", said)
-    assert "no hint: type 'of a version to come'" in said
+    assert "not a valid message: type 'of a version to come'" in said
     assert "deliveries: 0 moved, 0 kept" in said
     for payment_id in mended:
         assert quiet.client.settled(payment_id)["status"] == "completed"
@@ -201,7 +201,7 @@ def test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named(
         listed, totals = client.get("/v1/payments").body, client.get("/v1/stats").body
         # The emulated AWS restores what is there now, whatever moment it is asked for.
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        assert "nothing\n" in command(quiet, "infra.ops.restore", "local", at)
+        assert "none\n" in command(quiet, "infra.ops.restore", "local", at)
     # What is made of the stage from here on is lost, and named.
     later = request(metadata=COMPLETED)
     lost = client.settled(client.post(later).json["id"])["id"]
@@ -212,15 +212,15 @@ def test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named(
     said = command(quiet, "infra.ops.restore", "local", at)
     assert named(said) == Counter(
         {
-            ("payment", "made after it", lost): 1,
-            ("payment", "ended after it; is processing again", unfinished): 1,
-            ("refund", "made after it", refund["id"]): 1,
-            ("api_key", "made after it", "late"): 1,
+            ("payment", "created later", lost): 1,
+            ("payment", "settled later; processing again", unfinished): 1,
+            ("refund", "created later", refund["id"]): 1,
+            ("api_key", "created later", "late"): 1,
         }
     )
     restored = re.search(r"RESTORED=(\w+)", said)
     assert restored
-    assert "runs on payflow-payments-20" in command(quiet, "infra.ops.switch", "local", restored[1])
+    assert "uses payflow-payments-20" in command(quiet, "infra.ops.switch", "local", restored[1])
     assert quiet.stop() == 0
     second = Stack(state, **SLOW)
     try:
@@ -247,7 +247,7 @@ def test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named(
 
 def named(said: str) -> Counter[tuple[str, str, str]]:
     """The rows of the report: kind, why, and what it is called."""
-    file = re.search(r"each of them in (\S+)", said)
+    file = re.search(r"listed in (\S+)", said)
     assert file
     lines = (ROOT / file[1]).read_text().splitlines()
     (ROOT / file[1]).unlink()
