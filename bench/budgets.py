@@ -16,7 +16,7 @@ from statistics import median
 from typing import Final
 from unittest.mock import patch
 
-from infra.dist import ROOT
+from infra import ROOT
 from sizing.recorded import SETTINGS
 from tests.engines import emulated_aws
 from tests.load import stack

@@ -26,9 +26,9 @@ from chalicelib.api_keys import ApiKeys
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
 from chalicelib.store import Store
-from infra import package
-from infra.dist import ZIP
-from infra.package import PackageError
+from infra.deploy import package
+from infra.deploy.artifact import ZIP
+from infra.deploy.package import PackageError
 from sizing.flows import BODY
 from tests.lambda_events import REGION, api_event, with_key
 

@@ -24,7 +24,7 @@ from chalicelib import store
 from chalicelib.commands import CreatePayment, validated
 from chalicelib.model import FailureCode, Payment, Total, totals_moved
 from chalicelib.tables import encode
-from infra import seed
+from infra.local import seed
 
 A_DAY: Final = 1_000
 """Payments: what a company of some size takes."""

@@ -1,0 +1,10 @@
+"""Everything around the product: running it locally, checking it, deploying it, operating it.
+
+checks ──▶ ops ──▶ local ──▶ deploy      (who may import whom; .importlinter in pyproject.toml)
+"""
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+"""The checkout."""

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra import bootstrap, site
-from infra.package import PackageError
-from infra.stacks import DeployError
+from infra.deploy import bootstrap, publish
+from infra.deploy.package import PackageError
+from infra.deploy.stacks import DeployError
 from tests.test_frontend_stack import SUBJECT
 
 BACKEND = {
@@ -74,18 +74,18 @@ def test_the_administrator_is_away_again_when_the_backend_does_not_come_up(
 
 
 def test_the_dashboard_calls_the_api_where_it_is() -> None:
-    url = bootstrap.address_of(BACKEND, FRONTEND)
+    url = bootstrap.api_url_of(BACKEND, FRONTEND)
     assert url == "https://a1b2.execute-api.ca-central-1.amazonaws.com/api"
-    assert bootstrap.what_is_known_of_the_api(BACKEND, url) == {
+    assert bootstrap.api_parameters(BACKEND, url) == {
         "ApiId": "a1b2",
         "ApiOrigin": "https://a1b2.execute-api.ca-central-1.amazonaws.com",
     }
-    assert bootstrap.address_of(BACKEND, OWN) == "https://api.example.com"
+    assert bootstrap.api_url_of(BACKEND, OWN) == "https://api.example.com"
 
 
 def test_the_owner_of_domains_is_told_where_they_must_point() -> None:
-    assert bootstrap.where_names_must_point(FRONTEND) == ""
-    assert bootstrap.where_names_must_point(OWN).splitlines()[2:] == [
+    assert bootstrap.dns_records(FRONTEND) == ""
+    assert bootstrap.dns_records(OWN).splitlines()[2:] == [
         "  pay.example.com  CNAME  d1234.cloudfront.net",
         "  api.example.com  CNAME  d-5678.execute-api.ca-central-1.amazonaws.com",
     ]
@@ -107,7 +107,7 @@ def test_the_page_is_uploaded_when_all_that_it_asks_for_is_there(tmp_path: Path)
     for file in ("index.html", "assets/b.js", "assets/a.css", "icon.svg"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
-    assert list(site.in_order(tmp_path)) == [
+    assert list(publish.in_order(tmp_path)) == [
         "assets/a.css",
         "assets/b.js",
         "icon.svg",
@@ -117,4 +117,4 @@ def test_the_page_is_uploaded_when_all_that_it_asks_for_is_there(tmp_path: Path)
 
 def test_without_a_build_nothing_is_published(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="build the dashboard first"):
-        list(site.in_order(tmp_path))
+        list(publish.in_order(tmp_path))

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra import chalice_deploy, deploy, dist, package
-from infra.package import copy_sources
-from infra.stacks import DeployError, Stack, parameter_values
+from infra.deploy import artifact, chalice_deploy, deploy, package
+from infra.deploy.package import copy_sources
+from infra.deploy.stacks import DeployError, Stack, parameter_values
 
 REGION = "ca-central-1"
 OUTPUTS = {
@@ -52,7 +52,7 @@ def stack_in(status: str, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 def test_without_a_package_nothing_is_deployed(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="make package STAGE=dev first"):
+    with pytest.raises(DeployError, match="`make package STAGE=dev` first"):
         deploy.deploy("dev", tmp_path, {})
 
 
@@ -71,7 +71,7 @@ def test_a_stack_of_which_only_a_change_set_was_made_is_none(
 
 
 def test_a_new_stack_needs_an_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / dist.TEMPLATE).write_text(json.dumps(TEMPLATE))
+    (tmp_path / artifact.TEMPLATE).write_text(json.dumps(TEMPLATE))
     monkeypatch.setattr(boto3, "client", lambda _: Cloudformation("REVIEW_IN_PROGRESS"))
     with pytest.raises(DeployError, match="ORIGIN="):
         deploy.deploy("dev", tmp_path, {})
@@ -144,12 +144,12 @@ def test_after_plain_chalice_only_the_failed_messages_of_a_batch_come_back(
 
 
 def test_an_event_source_that_never_settles_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chalice_deploy, "_PATIENCE_SECONDS", -1)
+    monkeypatch.setattr(chalice_deploy, "_TIMEOUT_SECONDS", -1)
     lambdas = boto3.client("lambda", region_name=REGION)
     with Stubber(lambdas) as stub:
         stub.add_response("list_event_source_mappings", {"EventSourceMappings": [{"UUID": UUID}]})
         stub.add_response("get_event_source_mapping", {"State": "Creating"})
-        with pytest.raises(DeployError, match=r"still Creating.*run this again"):
+        with pytest.raises(DeployError, match=r"still Creating.*Run this again"):
             chalice_deploy.switch_on_partial_batches(lambdas, OUTPUTS["WebhookQueueArn"])
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from infra.bootstrap import TEMPLATE
+from infra.deploy.bootstrap import TEMPLATE
 from tests import iam
 from tests.conftest import payflow
 from tests.policies import Context, Rights, Template, rights_of, trusts

@@ -19,10 +19,10 @@ from chalicelib.api import EXPOSED_HEADERS
 from chalicelib.config import from_environment
 from chalicelib.errors import PayFlowError
 from chalicelib.webhook_sender import DEADLINE_SECONDS
-from infra import dist, package
-from infra.package import LAMBDA, PackageError
-from infra.stacks import table_names
-from infra.switch import Named, detached
+from infra.deploy import artifact, package
+from infra.deploy.package import LAMBDA, PackageError
+from infra.deploy.stacks import table_names
+from infra.ops.switch import Named, detached
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
 from tests.frozen import facts
@@ -50,12 +50,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def contents(folders: dict[str, Path]) -> dict[str, bytes]:
-    with zipfile.ZipFile(folders["dev"] / dist.ZIP) as archive:
+    with zipfile.ZipFile(folders["dev"] / artifact.ZIP) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def read(folder: Path) -> Any:
-    return json.loads((folder / dist.TEMPLATE).read_text())
+    return json.loads((folder / artifact.TEMPLATE).read_text())
 
 
 @pytest.fixture(params=STAGES)
@@ -92,12 +92,12 @@ def test_two_builds_are_the_same_bytes(
         package.build("dev", tmp_path)
     finally:
         os.umask(umask)
-    for name in (dist.ZIP, dist.TEMPLATE):
+    for name in (artifact.ZIP, artifact.TEMPLATE):
         assert (tmp_path / name).read_bytes() == (folders["dev"] / name).read_bytes(), name
 
 
 def test_every_stage_runs_the_same_zip(folders: dict[str, Path]) -> None:
-    assert len({(folder / dist.ZIP).read_bytes() for folder in folders.values()}) == 1
+    assert len({(folder / artifact.ZIP).read_bytes() for folder in folders.values()}) == 1
 
 
 def test_the_zip_has_our_sources_as_they_are(contents: dict[str, bytes]) -> None:
@@ -123,7 +123,7 @@ def test_the_zip_has_what_is_pinned_and_neither_tests_nor_what_the_runtime_bring
 
 def test_the_zip_has_5_mib_at_most(folders: dict[str, Path]) -> None:
     for stage, folder in folders.items():
-        assert (folder / dist.ZIP).stat().st_size <= 5 * 1024 * 1024, stage
+        assert (folder / artifact.ZIP).stat().st_size <= 5 * 1024 * 1024, stage
 
 
 def test_every_binary_in_the_zip_is_for_arm_and_python_3_13(contents: dict[str, bytes]) -> None:
@@ -136,7 +136,7 @@ def test_every_binary_in_the_zip_is_for_arm_and_python_3_13(contents: dict[str, 
 
 def test_a_missing_wheel_is_no_package(tmp_path: Path) -> None:
     target = package.Target("3.99", LAMBDA.platform, LAMBDA.machine)
-    with pytest.raises(PackageError, match=r"a wheel is missing for Python 3\.99"):
+    with pytest.raises(PackageError, match=r"A wheel is missing for Python 3\.99"):
         package.build("dev", tmp_path / "made", target)
     assert not (tmp_path / "made").exists()
 
@@ -147,7 +147,7 @@ def test_a_wheel_with_other_bytes_than_were_locked_is_no_package(
     spoilt = re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", package._LOCK.read_text())
     monkeypatch.setattr(package, "_LOCK", tmp_path / "requirements.lock")
     package._LOCK.write_text(spoilt)
-    with pytest.raises(PackageError, match=r"(?s)is not the one .*DO NOT MATCH THE HASHES"):
+    with pytest.raises(PackageError, match=r"(?s)its hash is not in .*DO NOT MATCH THE HASHES"):
         package.build("dev", tmp_path / "made", LAMBDA)
 
 
@@ -167,8 +167,8 @@ X86 = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little")
     [
         ({"pydantic_core/_core.so": X86}, "built for another processor"),
         ({"pydantic_core/_core.so": b"no ELF at all"}, "built for another processor"),
-        ({"tests/test_app.py": b""}, "unexpected in the zip: tests/test_app.py"),
-        ({"app.py": None}, "missing from the zip: app.py"),
+        ({"tests/test_app.py": b""}, "unexpected files: tests/test_app.py"),
+        ({"app.py": None}, "lacks files: app.py"),
     ],
 )
 def test_a_zip_that_is_not_as_it_should_be_is_no_package(
@@ -198,7 +198,7 @@ def test_an_overlay_on_what_chalice_does_not_make_is_no_package() -> None:
 
 
 def test_cfn_lint_finds_nothing(folders: dict[str, Path]) -> None:
-    files = [str(folder / dist.TEMPLATE) for folder in folders.values()]
+    files = [str(folder / artifact.TEMPLATE) for folder in folders.values()]
     files.append(str(ROOT / "infra" / "backend.yaml"))
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "ca-central-1", "--"]
     ended = subprocess.run([*command, *files], check=False, capture_output=True, text=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.queue_jobs import Deliver, SettlePayment, encode
-from infra import redrive as module
-from infra.redrive import Redriven, redrive, report
+from infra.ops import redrive as module
+from infra.ops.redrive import Redriven, redrive, report
 from tests.conftest import START
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def source(sqs: "SQSClient") -> str:
 def dead(sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch) -> str:
     """It has SQS's own time to the millisecond, so that a test need not wait for a second."""
     monkeypatch.setattr(module, "_WAIT_SECONDS", 0)
-    monkeypatch.setattr(module, "_time_there", lambda _: datetime.now(UTC))
+    monkeypatch.setattr(module, "_sqs_time", lambda _: datetime.now(UTC))
     return sqs.create_queue(QueueName="payflow-webhooks-dlq-test")["QueueUrl"]
 
 
@@ -75,10 +75,10 @@ def test_a_dry_run_moves_nothing_and_leaves_all_to_be_seen(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("no hint", "no hint"),
-        ('{"type": "settle_payment", "payment_id": "x"}', "no hint: payment_id"),
-        ('{"type": "of a version to come"}', "no hint: type 'of a version"),
-        (DELIVERY, "no hint for this queue: Deliver"),
+        ("no hint", "not a valid message"),
+        ('{"type": "settle_payment", "payment_id": "x"}', "not a valid message: payment_id"),
+        ('{"type": "of a version to come"}', "not a valid message: type 'of a version"),
+        (DELIVERY, "not for this queue: Deliver"),
     ],
 )
 def test_what_is_no_hint_of_the_queue_stays_and_is_said_why(
@@ -114,7 +114,7 @@ def test_what_was_sent_after_it_began_is_left_for_the_next_time(
     put(sqs, dead, PAYMENT, 3)
     redriven = run(sqs)
     assert redriven.moved == 0
-    assert set(redriven.kept.values()) == {"sent after this began; run it again for it"}
+    assert set(redriven.kept.values()) == {"sent after this began; run this again"}
     assert len(bodies(sqs, dead)) == 3
 
 
@@ -146,5 +146,5 @@ def test_what_its_queue_refuses_stays(
     monkeypatch.setattr(sqs, "send_message_batch", refuse_one)
     redriven = run(sqs)
     assert redriven.moved == 1
-    assert list(redriven.kept.values()) == ["its queue refused it: InternalError"]
+    assert list(redriven.kept.values()) == ["refused by its queue: InternalError"]
     assert len(bodies(sqs, source)) == len(bodies(sqs, dead)) == 1

@@ -7,10 +7,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra import restore as module
 from infra.local import provision
-from infra.restore import RestoreError, moment, restore, tables_at
-from infra.stage import Tables
+from infra.ops import restore as module
+from infra.ops.restore import RestoreError, moment, restore, tables_at
+from infra.ops.stages import Tables
 from tests import engines
 from tests.conftest import REGION
 
@@ -29,7 +29,7 @@ def dynamodb(moto_dynamodb: "DynamoDBClient") -> "DynamoDBClient":
     """With a stage's tables, whose TTL is on."""
     engines.create_tables(moto_dynamodb, "test")
     for table in provision.tables("test"):
-        provision.switch_on_ttl(moto_dynamodb, table)
+        provision.enable_ttl(moto_dynamodb, table)
     return moto_dynamodb
 
 
@@ -89,7 +89,7 @@ def test_recovery_is_switched_on_once_dynamodb_lets_it(monkeypatch: pytest.Monke
     with Stubber(dynamodb) as stub:
         stub.add_client_error("update_continuous_backups", "ContinuousBackupsUnavailableException")
         stub.add_response("update_continuous_backups", {})
-        module._switch_on_backups(dynamodb, "a-table")
+        module._enable_recovery(dynamodb, "a-table")
         stub.assert_no_pending_responses()
 
 
@@ -104,7 +104,7 @@ def test_a_moment_is_said_in_utc_and_to_the_second(said: str) -> None:
 
 def test_a_moment_lies_in_the_past() -> None:
     assert moment("2026-11-20T12:00:01Z") == AT
-    with pytest.raises(RestoreError, match="still to come"):
+    with pytest.raises(RestoreError, match="in the future"):
         moment("2999-01-01T00:00:00Z")
 
 

@@ -32,7 +32,7 @@ def test_every_alarm_has_its_row_and_no_row_is_without_its_alarm() -> None:
 
 def test_every_command_that_it_names_is_there() -> None:
     named = set(re.findall(r"(?:^\$ |`)make\s([a-z0-9-]+)", RUNBOOK, re.MULTILINE))
-    assert {"redrive", "hint", "restore", "switch", "key"} <= named <= targets()
+    assert {"redrive", "requeue", "restore", "switch", "key"} <= named <= targets()
 
 
 def test_every_link_leads_to_a_section() -> None:

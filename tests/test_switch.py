@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra import stage as stages
-from infra import switch as module
+from infra.deploy.stacks import DeployError, Stack, restored_parameter, table_names
 from infra.local.provision import template
-from infra.stacks import DeployError, Stack, restored_as_said, table_names
-from infra.switch import Named, detached, switch
+from infra.ops import stages
+from infra.ops import switch as module
+from infra.ops.switch import Named, detached, switch
 
 TABLES = {
     logical_id: Named(name, f"arn:aws:dynamodb:ca-central-1:123456789012:table/{name}")
@@ -38,13 +38,13 @@ def test_meanwhile_policies_name_the_new_table_and_its_index() -> None:
 
 @pytest.mark.parametrize("said", ["", "x", "2026-11-25T12:00:00Z", "20261125T120000", "-"])
 def test_what_is_no_moment_is_refused(said: str) -> None:
-    with pytest.raises(DeployError, match="no moment"):
-        restored_as_said(said)
+    with pytest.raises(DeployError, match="must be `first`"):
+        restored_parameter(said)
 
 
 def test_a_moment_or_the_first_tables_are_meant() -> None:
-    assert restored_as_said("20261125T120000Z") == "20261125T120000Z-"
-    assert restored_as_said("first") == ""
+    assert restored_parameter("20261125T120000Z") == "20261125T120000Z-"
+    assert restored_parameter("first") == ""
 
 
 class Account:
@@ -94,6 +94,6 @@ def test_a_stack_without_tables_is_not_guessed_to_be_whole(
     account.now = detached(account.whole, TABLES)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     stack: Any = account
-    with pytest.raises(DeployError, match="broke off elsewhere"):
+    with pytest.raises(DeployError, match="interrupted in another folder"):
         module._whole(stack, "dev")
     assert isinstance(stack, Account | Stack)

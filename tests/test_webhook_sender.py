@@ -20,7 +20,7 @@ import pytest
 
 from chalicelib import webhook_sender, webhook_signature
 from chalicelib.webhook_sender import MAX_RESPONSE_BYTES, Address, Attempt, Sender, SendError
-from infra.local import sink
+from infra.local import webhook_receiver
 from tests.conftest import START
 from tests.engines import free_port
 from tests.merchants import OK, Authority, over_tls, read_request, saying, serving
@@ -41,9 +41,9 @@ def send(port: int, path: str = "/", sender: Sender = local) -> Attempt:
 
 
 @pytest.fixture
-def merchant(tmp_path: Path) -> Iterator[tuple[sink.Sink, int]]:
-    kept = sink.Sink(tmp_path)
-    with sink.server(kept, 0) as server:
+def merchant(tmp_path: Path) -> Iterator[tuple[webhook_receiver.Receiver, int]]:
+    kept = webhook_receiver.Receiver(tmp_path)
+    with webhook_receiver.server(kept, 0) as server:
         serving = threading.Thread(target=server.serve_forever, args=[0.01])
         serving.start()
         yield kept, server.server_address[1]
@@ -86,7 +86,7 @@ def authority(tmp_path: Path) -> Authority:
 # What arrives, and what counts as delivered.
 
 
-def test_what_arrives_is_what_was_signed(merchant: tuple[sink.Sink, int]) -> None:
+def test_what_arrives_is_what_was_signed(merchant: tuple[webhook_receiver.Receiver, int]) -> None:
     kept, port = merchant
     secret = webhook_signature.new_secret()
     kept.keep_secrets([secret])
@@ -125,7 +125,9 @@ def test_the_request_says_what_it_is_and_asks_for_an_end() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_every_2xx_is_delivered(merchant: tuple[sink.Sink, int], status: int) -> None:
+def test_every_2xx_is_delivered(
+    merchant: tuple[webhook_receiver.Receiver, int], status: int
+) -> None:
     with serving(saying(f"HTTP/1.1 {status} \r\nContent-Length: 0\r\n\r\n".encode())) as port:
         attempt = send(port)
     assert (attempt.status, attempt.is_delivered, attempt.is_gone) == (status, True, False)
@@ -133,7 +135,7 @@ def test_every_2xx_is_delivered(merchant: tuple[sink.Sink, int], status: int) ->
 
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308, 400, 404, 410, 429, 500, 503])
 def test_no_other_status_is_and_410_is_told_apart(
-    merchant: tuple[sink.Sink, int], status: int
+    merchant: tuple[webhook_receiver.Receiver, int], status: int
 ) -> None:
     attempt = send(merchant[1], f"/status/{status}")
     assert attempt.status == status
@@ -143,7 +145,7 @@ def test_no_other_status_is_and_410_is_told_apart(
 
 
 def test_a_redirect_to_the_metadata_service_is_not_followed(
-    merchant: tuple[sink.Sink, int],
+    merchant: tuple[webhook_receiver.Receiver, int],
 ) -> None:
     kept, port = merchant
     attempt = send(port, "/redirect?to=http://169.254.169.254/latest/meta-data/")
@@ -162,25 +164,29 @@ def test_an_early_hint_is_not_the_answer() -> None:
 # Time.
 
 
-def test_an_answer_that_is_late_but_in_time_is_delivered(merchant: tuple[sink.Sink, int]) -> None:
+def test_an_answer_that_is_late_but_in_time_is_delivered(
+    merchant: tuple[webhook_receiver.Receiver, int],
+) -> None:
     attempt = send(merchant[1], "/sleep/0.4")
     assert (attempt.status, attempt.is_delivered) == (200, True)
 
 
-def test_a_server_that_hangs_is_left(merchant: tuple[sink.Sink, int]) -> None:
+def test_a_server_that_hangs_is_left(merchant: tuple[webhook_receiver.Receiver, int]) -> None:
     attempt = send(merchant[1], "/hang", impatient)
     assert (attempt.status, attempt.error) == (None, SendError.TIMEOUT)
     assert attempt.detail == "not done in 0.3 s"
     assert not attempt.is_delivered
 
 
-def test_a_server_that_drips_its_headers_is_left(merchant: tuple[sink.Sink, int]) -> None:
+def test_a_server_that_drips_its_headers_is_left(
+    merchant: tuple[webhook_receiver.Receiver, int],
+) -> None:
     attempt = send(merchant[1], "/drip/all", impatient)
     assert (attempt.status, attempt.error) == (None, SendError.TIMEOUT)
 
 
 def test_a_server_that_drips_its_body_is_left_and_not_believed(
-    merchant: tuple[sink.Sink, int],
+    merchant: tuple[webhook_receiver.Receiver, int],
 ) -> None:
     attempt = send(merchant[1], "/drip/body", impatient)
     assert (attempt.status, attempt.error) == (200, SendError.TIMEOUT)
@@ -279,19 +285,23 @@ def test_100_mb_are_not_read() -> None:
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
-        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {sink.HUGE_BYTES}\r\n\r\n".encode())
+        connection.sendall(
+            f"HTTP/1.1 200 OK\r\nContent-Length: {webhook_receiver.HUGE_BYTES}\r\n\r\n".encode()
+        )
         with suppress(ConnectionError):
-            while sum(sent) < sink.HUGE_BYTES:
+            while sum(sent) < webhook_receiver.HUGE_BYTES:
                 sent.append(connection.send(b"." * 65_536))
 
     with serving(talk) as port:
         attempt = send(port)
     assert attempt.is_delivered
     assert attempt.response == "." * MAX_RESPONSE_BYTES
-    assert sum(sent) < sink.HUGE_BYTES / 2, "what the sockets' buffers took"
+    assert sum(sent) < webhook_receiver.HUGE_BYTES / 2, "what the sockets' buffers took"
 
 
-def test_the_sinks_100_mb_are_one_delivery(merchant: tuple[sink.Sink, int]) -> None:
+def test_an_answer_of_100_mb_is_delivered_once(
+    merchant: tuple[webhook_receiver.Receiver, int],
+) -> None:
     attempt = send(merchant[1], "/huge")
     assert (attempt.is_delivered, len(attempt.response)) == (True, MAX_RESPONSE_BYTES)
 
@@ -521,7 +531,9 @@ def test_retry_after_is_read_in_seconds_or_as_a_date(value: str, seconds: int | 
         assert send(port).retry_after_seconds == seconds
 
 
-def test_the_sink_asks_for_patience_when_told(merchant: tuple[sink.Sink, int]) -> None:
+def test_the_receiver_sends_retry_after_when_asked(
+    merchant: tuple[webhook_receiver.Receiver, int],
+) -> None:
     attempt = send(merchant[1], "/status/429?retry_after=7")
     assert (attempt.status, attempt.retry_after_seconds) == (429, 7)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.bootstrap import what_next
+from infra.deploy.bootstrap import next_steps
 from tests.engines import ROOT
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -83,7 +83,7 @@ def test_beside_the_credentials_nothing_runs_but_our_scripts_and_known_bytes(
     for step in job_of(where)["steps"]:
         if "run" in step:
             assert re.match(
-                r"python -m infra\.(deploy|site|smoke) "
+                r"python -m infra\.deploy\.(deploy|publish|smoke) "
                 r"|pip install --require-hashes -r infra/requirements-deploy\.txt$",
                 step["run"],
             ), step
@@ -136,7 +136,7 @@ def test_a_deploy_comes_after_the_checks_and_is_looked_at_afterwards(
         return {*needs, *(other for one in needs for other in all_before(one))}
 
     assert "checks" in all_before(where[1])
-    assert "infra.smoke" in job_of(where)["steps"][-1]["run"]
+    assert "infra.deploy.smoke" in job_of(where)["steps"][-1]["run"]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
@@ -172,6 +172,6 @@ def test_every_variable_that_a_workflow_reads_is_one_that_bootstrap_names() -> N
         ],
         "value",
     )  # fmt: skip
-    told = re.findall(r"gh variable set (\w+)", what_next("dev", outputs, "https://api.example"))
+    told = re.findall(r"gh variable set (\w+)", next_steps("dev", outputs, "https://api.example"))
     read = re.findall(r"vars\.(\w+)", json.dumps(WORKFLOWS))
     assert set(read) == set(told)

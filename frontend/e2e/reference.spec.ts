@@ -35,7 +35,7 @@ async function paste(page: Page, isWanted: (command: string) => boolean = () => 
   await expect(examples.first()).toContainText("curl");
   for (const example of (await examples.allTextContents()).filter(isWanted)) {
     // Nothing leaves this machine.
-    const command = example.replaceAll("https://example.com", process.env.PAYFLOW_E2E_SINK ?? "");
+    const command = example.replaceAll("https://example.com", process.env.PAYFLOW_E2E_RECEIVER ?? "");
     const env = { ...process.env, PAYFLOW_KEY: process.env.PAYFLOW_E2E_KEY };
     const shown = execFileSync("sh", ["-c", `${command} -w '\\n%{http_code}'`], { env }).toString();
     // A payment that has failed cannot be refunded, one that is being settled not canceled, and a

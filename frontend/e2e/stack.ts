@@ -14,11 +14,11 @@ export default async function start() {
   Object.assign(process.env, open.env); // for the project's own commands, on this stack
   process.env.PAYFLOW_E2E_SITE = open.site;
   process.env.PAYFLOW_E2E_API = open.api;
-  process.env.PAYFLOW_E2E_SINK = open.sink;
+  process.env.PAYFLOW_E2E_RECEIVER = open.receiver;
   process.env.PAYFLOW_E2E_CLOSED_SITE = closed.site;
   process.env.PAYFLOW_E2E_CLOSED_API = closed.api;
-  process.env.PAYFLOW_E2E_KEY = closed.command("infra.key", [
-    ...["--stage", "local", "--name", "operator", "--scopes", "admin"],
+  process.env.PAYFLOW_E2E_KEY = closed.command("infra.ops.key", [
+    ...["local", "--name", "operator", "--scopes", "admin"],
   ]);
   return () => Promise.all([open.stop(), closed.stop()]);
 }
@@ -26,14 +26,14 @@ export default async function start() {
 async function run(auth: "open" | "required") {
   const state = mkdtempSync(join(tmpdir(), "payflow-e2e-"));
   const ports = await Promise.all(Array.from({ length: 5 }, freePort));
-  const [api, aws, dashboard, sink, dynamodb] = ports;
+  const [api, aws, dashboard, receiver, dynamodb] = ports;
   const env = {
     PAYFLOW_AUTH: auth,
     PAYFLOW_STATE_DIR: state,
     PAYFLOW_API_PORT: String(api),
     PAYFLOW_AWS_PORT: String(aws),
     PAYFLOW_DASHBOARD_PORT: String(dashboard),
-    PAYFLOW_SINK_PORT: String(sink),
+    PAYFLOW_RECEIVER_PORT: String(receiver),
     PAYFLOW_DYNAMODB_PORT: String(dynamodb), // used where PAYFLOW_DYNAMODB asks for its engine
     PAYFLOW_DASHBOARD: "on",
   };
@@ -47,7 +47,7 @@ async function run(auth: "open" | "required") {
     env,
     site: `http://localhost:${dashboard}`,
     api: `http://127.0.0.1:${api}`,
-    sink: `http://127.0.0.1:${sink}`,
+    receiver: `http://127.0.0.1:${receiver}`,
     command: (module: string, options: string[]) =>
       execFileSync(PYTHON, ["-m", module, ...options], {
         ...whole,

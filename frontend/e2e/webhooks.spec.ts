@@ -1,10 +1,10 @@
 import { expect, type Page, test } from "@playwright/test";
 import { api, make, site } from "./payments";
 
-const sink = () => process.env.PAYFLOW_E2E_SINK ?? "";
+const receiver = () => process.env.PAYFLOW_E2E_RECEIVER ?? "";
 const soon = { timeout: 20_000 };
 
-// The sink has one list of secrets, and there can be ten endpoints: one test after the other.
+// The webhook receiver has one list of secrets, and there can be ten endpoints: one test after the other.
 test.describe.configure({ mode: "serial" });
 
 test.afterEach(async () => {
@@ -18,7 +18,7 @@ test.afterEach(async () => {
 async function newEndpoint(page: Page, path: string): Promise<string> {
   await page.goto(`${site()}/webhooks`);
   await page.getByRole("button", { name: "New endpoint" }).click();
-  await page.getByLabel("URL").fill(sink() + path);
+  await page.getByLabel("URL").fill(receiver() + path);
   await page.getByRole("button", { name: "Make the endpoint" }).click();
   const secret = page.getByRole("dialog").locator("code");
   await expect(secret).toContainText("whsec_");
@@ -29,10 +29,10 @@ async function newEndpoint(page: Page, path: string): Promise<string> {
 }
 
 const know = (secret: string) =>
-  fetch(`${sink()}/secrets`, { method: "PUT", body: JSON.stringify({ secrets: [secret] }) });
+  fetch(`${receiver()}/secrets`, { method: "PUT", body: JSON.stringify({ secrets: [secret] }) });
 
 async function openEndpoint(page: Page, path: string) {
-  await page.getByRole("link", { name: sink() + path }).click();
+  await page.getByRole("link", { name: receiver() + path }).click();
   await expect(page.getByRole("region", { name: "Deliveries" })).toBeVisible();
 }
 
@@ -42,7 +42,7 @@ test("an endpoint is made, its secret shown once, and a payment's outcome reache
   await know(await newEndpoint(page, "/merchant"));
   const { id } = await make({ merchant: "Told of" });
   await expect
-    .poll(async () => JSON.stringify(await (await fetch(`${sink()}/received`)).json()), soon)
+    .poll(async () => JSON.stringify(await (await fetch(`${receiver()}/received`)).json()), soon)
     .toContain(id);
   await page.goto(`${site()}/payments/${id}`);
   const webhooks = page.getByRole("region", { name: "Webhooks" });
@@ -89,7 +89,7 @@ test("an endpoint that is gone is disabled, every page says so, and it is enable
   await expect(page.getByText("It answered 410")).toBeVisible(soon);
   await page.goto(`${site()}/logs`);
   await expect(page.getByText("A webhook endpoint was disabled")).toBeVisible(soon);
-  await page.getByRole("link", { name: sink() }).first().click();
+  await page.getByRole("link", { name: receiver() }).first().click();
   await page.getByRole("button", { name: "Enable it again" }).click();
   await expect(page.getByText("It answered 410")).toHaveCount(0);
 });

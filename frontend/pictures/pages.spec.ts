@@ -17,22 +17,22 @@ const python = (...module: string[]) =>
 let endpoint = "";
 
 test.beforeAll(async () => {
-  python("infra.history");
+  python("infra.checks.past_payments");
   const shop = await newEndpoint("/orders", "The shop");
   endpoint = shop.id;
-  await fetch(`${process.env.PAYFLOW_E2E_SINK}/secrets`, {
+  await fetch(`${process.env.PAYFLOW_E2E_RECEIVER}/secrets`, {
     method: "PUT",
     body: JSON.stringify({ secrets: [shop.secret] }),
   });
   await newEndpoint("/status/503", "The warehouse, which is closed");
-  python("infra.seed", "60");
+  python("infra.local.seed", "60");
 });
 
 async function newEndpoint(
   path: string,
   description: string,
 ): Promise<{ id: string; secret: string }> {
-  const url = (process.env.PAYFLOW_E2E_SINK ?? "") + path;
+  const url = (process.env.PAYFLOW_E2E_RECEIVER ?? "") + path;
   const response = await fetch(`${api()}/v1/webhook_endpoints`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },

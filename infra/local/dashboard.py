@@ -1,8 +1,7 @@
-"""The dashboard as CloudFront would serve it, as a process of its own.
+"""Serve the dashboard as CloudFront would.
 
-Guarantee: the same headers (infra/frontend-stack.yaml says which), `index.html` at the address of
-every page, and compressed for who takes it. What is served was built for the address of this
-stack's API.
+Guarantee: the same headers (from infra/frontend-stack.yaml), `index.html` at the URL of every
+page, and compression for clients that accept it. The build calls this stack's API.
 """
 
 import gzip
@@ -20,9 +19,10 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from infra import site
+from infra import ROOT
+from infra.deploy import publish
 from infra.local import lifeline
-from infra.local.settings import HOST, ROOT, Local, SetupError, from_environment
+from infra.local.settings import HOST, Local, SetupError, from_environment
 
 FRONTEND: Final = ROOT / "frontend"
 _SOURCES: Final = ("src", "public", "index.html", "package-lock.json", "vite.config.ts")
@@ -41,7 +41,7 @@ def folder(local: Local) -> Path:
 
 
 def build(local: Local) -> None:
-    """Build for this stack's API, unless that is what is there. Raises SetupError."""
+    """Build the dashboard for this stack's API, if it has changed. Raises SetupError."""
     stamp = folder(local) / _STAMP
     wanted = _fingerprint(local.api_url)
     if stamp.exists() and stamp.read_text() == wanted:
@@ -72,7 +72,7 @@ def _fingerprint(api_url: str) -> str:
 
 
 def security_headers(api_origin: str) -> dict[str, str]:
-    """Those that the template has CloudFront send, for an API at `api_origin`."""
+    """Return the headers that CloudFront sends, for an API at `api_origin`."""
     template: Any = yaml.safe_load((ROOT / "infra" / "frontend-stack.yaml").read_text())
     config = template["Resources"]["ResponseHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
     security = config["SecurityHeadersConfig"]
@@ -89,11 +89,11 @@ def security_headers(api_origin: str) -> dict[str, str]:
 
 
 def _read(root: Path) -> dict[str, File]:
-    """The build, by its addresses."""
+    """Read the build; return its files by path."""
     files = {}
     for path in (path for path in root.rglob("*") if path.is_file() and path.name != _STAMP):
         name = path.relative_to(root).as_posix()
-        kept = site.headers(name)
+        kept = publish.headers(name)
         kind = kept["ContentType"]
         body = path.read_bytes()
         files[f"/{name}"] = File(
@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        file = self.files.get(path) or self.files[f"/{site.PAGE}"]
+        file = self.files.get(path) or self.files[f"/{publish.PAGE}"]
         is_compressed = file.compressed is not None and "gzip" in self.headers.get(
             "Accept-Encoding", ""
         )
@@ -140,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         return "PayFlow"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        print(json.dumps({"kind": "page", "said": format % args}), flush=True)
+        print(json.dumps({"kind": "request", "line": format % args}), flush=True)
 
 
 class Server(ThreadingHTTPServer):

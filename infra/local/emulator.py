@@ -1,17 +1,17 @@
-"""The emulated AWS, as a process of its own: on loopback only, and for no web page.
+"""The emulated AWS: on loopback only, and closed to web pages.
 
-It has a Lambda, and so runs what it is sent, by whoever sends it; see infra/local/strangers.py.
+It includes Lambda, so it runs any code that it is sent; see infra/local/browser_guard.py.
 """
 
 import os
 from pathlib import Path
 
-from infra.local import lifeline, strangers
+from infra.local import browser_guard, lifeline
 from infra.local.settings import HOST
 
 
 def environment(port: int, data: Path) -> dict[str, str]:
-    """What keeps the emulator on loopback, and its files in `data`."""
+    """Return the settings that keep the emulator on loopback and its files in `data`."""
     return {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
@@ -29,7 +29,7 @@ def main() -> None:
     Path(os.environ["STATE_DIR"]).mkdir(parents=True, exist_ok=True)
     from ministack import app as ministack  # it reads the environment on import
 
-    ministack.app = strangers.kept_out(ministack.app)  # which its main() serves
+    ministack.app = browser_guard.refuse_web_pages(ministack.app)  # which its main() serves
     ministack.main()
 
 

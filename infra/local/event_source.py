@@ -1,12 +1,12 @@
-"""Does what Lambda's event source mapping does between SQS and a function.
+"""Emulates Lambda's event source mapping between an SQS queue and a function.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html: batches of up to
-ten; what the function reports as failed stays hidden until its visibility timeout has passed,
-the rest is deleted; if the function raises or its answer makes no sense, the whole batch stays.
+ten; messages that the function reports as failed stay hidden until their visibility timeout ends,
+the others are deleted; if the function raises or its answer is invalid, the whole batch stays.
 
-On AWS the visibility timeout is six times the function's timeout, so that no message comes back
-while it is worked on. The local queue's is short, for what failed to be tried again soon; so a
-batch is held for `WORK_SECONDS`, and what failed is let go for the queue's own timeout.
+On AWS the visibility timeout is six times the function's timeout, so that no message returns while
+it is being processed. The local queue's timeout is short, so that failed messages are retried
+soon. So a batch is hidden for `WORK_SECONDS`, and failed messages then for the queue's timeout.
 """
 
 import threading
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE: Final = 10
 WAIT_SECONDS: Final = 1
-"""How long a receive waits for the first message; the emulator's stop waits for it to end."""
+"""How long a receive waits for a message. The emulator cannot stop before it ends."""
 
 WORK_SECONDS: Final = 60
 """Longer than the simulator's slowest answer."""
@@ -43,10 +43,10 @@ class EventSource:
     batch_size: int = BATCH_SIZE
     wait_seconds: int = WAIT_SECONDS
     working: threading.Lock = field(default_factory=threading.Lock)
-    """Held from the moment a batch is handed over until its done messages are deleted."""
+    """Held while a batch is processed, until its messages are deleted."""
 
     def poll(self) -> int:
-        """Receive one batch and work it off; returns its size. Raises what boto3 raises."""
+        """Receive and process one batch; return its size. Raises boto3 errors."""
         messages = self.sqs.receive_message(
             QueueUrl=self.queue_url,
             MaxNumberOfMessages=self.batch_size,
@@ -63,12 +63,12 @@ class EventSource:
         return len(messages)
 
     def _invoke(self, messages: Sequence["MessageTypeDef"]) -> set[str]:
-        """The ids of the messages that stay in the queue."""
+        """Call the function; return the ids of the messages that stay in the queue."""
         ids = {message["MessageId"] for message in messages}
         event = {"Records": [self._record(message) for message in messages]}
         try:
             answer = self.function(event, None)
-        except Exception as error:  # as when a function crashes: all of its batch comes back
+        except Exception as error:  # a crash: the whole batch is retried
             log_exception("function_raised", error)
             return ids
         failed = failed_ids(answer, ids)
@@ -119,7 +119,7 @@ class EventSource:
 
 
 def failed_ids(answer: Any, batch: set[str]) -> set[str] | None:
-    """The ids that a function reported as failed; None when Lambda would fail the whole batch."""
+    """Return the ids reported as failed, or None if Lambda would retry the whole batch."""
     if answer is None or answer == {}:
         return set()
     if not isinstance(answer, Mapping) or "batchItemFailures" not in answer:

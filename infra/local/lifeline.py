@@ -1,4 +1,4 @@
-"""When a process is to end: it is told to, or the one that started it is gone, however it went."""
+"""Stop a process on a signal, or when its parent ends for whatever reason."""
 
 import os
 import select
@@ -11,10 +11,10 @@ _STANDARD_INPUT: Final = 0
 
 
 class Stop:
-    """A wish to stop, made by a signal.
+    """A flag that signals set.
 
-    No threading.Event: a handler runs in the main thread, and if that is waiting just then it may
-    hold the very lock that `set` takes.
+    It is not a threading.Event: a signal handler interrupts the main thread, which may hold the
+    lock that `set` needs.
     """
 
     def __init__(self, *signals: signal.Signals) -> None:
@@ -29,14 +29,14 @@ class Stop:
         return self._is_set
 
     def wait(self, seconds: float) -> bool:
-        """Whether it was made; waits for so long that it may be."""
+        """Return whether the flag is set; sleep first if it is not."""
         if not self._is_set:
             time.sleep(seconds)
         return self._is_set
 
 
 def hold() -> None:
-    """Send this process SIGTERM once its standard input closes, as it does when its parent dies."""
+    """Send this process SIGTERM when its standard input closes: its parent has ended."""
 
     def watch() -> None:
         while os.read(_STANDARD_INPUT, 1):
@@ -47,9 +47,7 @@ def hold() -> None:
 
 
 def hold_for_the_next_program() -> None:
-    """As `hold`, for a process that is about to become another program: a child watches for it,
-    and ends with it.
-    """
+    """Do as `hold` for a process that is about to exec another program: a child watches for it."""
     program = os.getpid()
     ended, open_while_it_runs = os.pipe()
     if os.fork() != 0:

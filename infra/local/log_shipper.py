@@ -1,6 +1,6 @@
-"""Does what Lambda does with what a function prints: line by line into its CloudWatch log group.
+"""Ship the API's output to its CloudWatch log group line by line, as Lambda does.
 
-It follows the file that the API's process prints into, so that the API never waits for it.
+It follows the file that the API's process writes, so the API never waits for it.
 """
 
 import json
@@ -20,19 +20,19 @@ LOOK_SECONDS: Final = 0.2
 _STREAM: Final = "local"
 _MAX_LINES: Final = 1000
 _MAX_BYTES: Final = 500_000
-"""A call takes 10,000 lines and 1 MB, with 26 bytes more for each line."""
+"""The limits of one call are 10,000 lines, and 1 MB with 26 bytes added per line."""
 
 
 @dataclass(frozen=True)
 class LogShipper:
-    """One file, and the log group that it goes into."""
+    """One file, and the log group that gets its lines."""
 
     logs: "CloudWatchLogsClient"
     group: str
     file: Path
 
     def run(self) -> None:
-        """For ever; what the emulator does not take is offered again."""
+        """Run forever; retry lines that the emulator did not accept."""
         with self.file.open("rb") as printed:
             while True:
                 place = printed.tell()
@@ -40,7 +40,7 @@ class LogShipper:
                     while batch := list(_complete_lines(printed)):
                         self._put(batch)
                         place = printed.tell()
-                except (BotoCoreError, ClientError):  # it may be back in a moment
+                except (BotoCoreError, ClientError):  # retry: the emulator may recover
                     printed.seek(place)
                 time.sleep(LOOK_SECONDS)
 
@@ -56,7 +56,7 @@ class LogShipper:
 
 
 def _complete_lines(printed: BinaryIO) -> Iterator[bytes]:
-    """As many as a call takes; what has no end yet is left for the next look."""
+    """Yield as many lines as one call takes; leave an unfinished line for later."""
     size_bytes = 0
     for _ in range(_MAX_LINES):
         place = printed.tell()
@@ -73,6 +73,6 @@ def _event(line: bytes) -> "InputLogEventTypeDef":
     text = line.decode("utf-8", "replace").rstrip()
     try:
         timestamp = json.loads(text)["time_ms"]
-    except (ValueError, TypeError, KeyError):  # not one of telemetry's lines
+    except (ValueError, TypeError, KeyError):  # not a line from chalicelib.telemetry
         timestamp = time.time_ns() // 1_000_000
     return {"timestamp": timestamp, "message": text}

@@ -1,7 +1,7 @@
-"""Makes the local tables and queues from infra/backend.yaml, the template that AWS gets.
+"""Create the local tables and queues from infra/backend.yaml, the template that AWS gets.
 
-DynamoDB Local, where it is the engine, knows no CloudFormation: its tables are made through its API
-from the same template, and those that the emulated AWS makes then stay empty.
+DynamoDB Local knows no CloudFormation: if it is the engine, its tables are created through its API
+from the same template, and the tables in the emulated AWS stay empty.
 """
 
 import functools
@@ -14,8 +14,9 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.settings import ROOT, STAGE, Local, SetupError
-from infra.stacks import table_names
+from infra import ROOT
+from infra.deploy.stacks import table_names
+from infra.local.settings import STAGE, Local, SetupError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -35,24 +36,23 @@ _CREATED_WITH: Final = (
 
 
 def provision(local: Local) -> dict[str, str]:
-    """Create the stack, or bring it up to the template; the data stays. Returns the settings by
-    which the app finds its tables. Raises SetupError.
+    """Create the stack, or update it to the template and keep the data.
+
+    Returns the settings that name the app's tables. Raises SetupError.
     """
-    patience = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
     try:
-        restored = _deploy(
-            boto3.client("cloudformation", config=patience), local.visibility_seconds
-        )
-        dynamodb = boto3.client("dynamodb", config=patience)
+        restored = _deploy(boto3.client("cloudformation", config=config), local.visibility_seconds)
+        dynamodb = boto3.client("dynamodb", config=config)
         if local.dynamodb_port is not None:
             create_tables(dynamodb, STAGE, restored)
         for table in tables(STAGE, restored):
             _check(dynamodb, table)
-            switch_on_ttl(dynamodb, table)
+            enable_ttl(dynamodb, table)
     except (BotoCoreError, ClientError) as error:
         raise SetupError(
-            f"The tables and queues could not be made: {error}. "
-            f"The engine's log is in {local.logs}; `make reset` starts afresh."
+            f"The tables and queues could not be created: {error}. "
+            f"The engine's log is in {local.logs}. `make reset` starts from scratch."
         ) from error
     names = table_names(template(), STAGE, restored)
     return {
@@ -62,7 +62,7 @@ def provision(local: Local) -> dict[str, str]:
 
 
 def tables(stage: str, restored: str = "") -> list[dict[str, Any]]:
-    """The properties of the template's tables, with their names filled in."""
+    """Return the properties of the template's tables, with their names."""
     return [
         {**template()["Resources"][logical_id]["Properties"], "TableName": name}
         for logical_id, name in table_names(template(), stage, restored).items()
@@ -70,7 +70,7 @@ def tables(stage: str, restored: str = "") -> list[dict[str, Any]]:
 
 
 def create_tables(dynamodb: "DynamoDBClient", stage: str, restored: str = "") -> None:
-    """Those of the template that there are not, for an engine without CloudFormation."""
+    """Create the template's missing tables, for an engine without CloudFormation."""
     for table in tables(stage, restored):
         wanted: dict[str, Any] = {name: table[name] for name in _CREATED_WITH if name in table}
         with suppress(dynamodb.exceptions.ResourceInUseException):
@@ -79,13 +79,13 @@ def create_tables(dynamodb: "DynamoDBClient", stage: str, restored: str = "") ->
 
 @functools.cache
 def template() -> dict[str, Any]:
-    """What `TEMPLATE` says, read once a process."""
+    """Read infra/backend.yaml, once per process."""
     body: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
     return body
 
 
 def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> str:
-    """Returns of which moment the tables are: `make switch` may have changed that."""
+    """Deploy the template; return the parameter `Restored`, which `make switch` may have set."""
     before = _described(cloudformation)
     restored = _parameter(before, "Restored")
     stack: dict[str, Any] = {
@@ -116,7 +116,7 @@ def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> 
     if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         raise SetupError(
             f"The emulated AWS could not deploy infra/backend.yaml ({status}). "
-            "`make reset` starts afresh."
+            "`make reset` starts from scratch."
         )
     return restored
 
@@ -142,19 +142,19 @@ def _described(cloudformation: "CloudFormationClient") -> "StackTypeDef | None":
 
 
 def _check(dynamodb: "DynamoDBClient", wanted: dict[str, Any]) -> None:
-    """Read the table back: the emulator calls a stack complete that it did not understand."""
+    """Read the table back: the emulator reports success for templates it does not understand."""
     table = dynamodb.describe_table(TableName=wanted["TableName"])["Table"]
     indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
     wanted_indexes = {index["IndexName"] for index in wanted.get("GlobalSecondaryIndexes", [])}
     if table["KeySchema"] != wanted["KeySchema"] or indexes != wanted_indexes:
         raise SetupError(
             f"The local table {wanted['TableName']} is not what infra/backend.yaml says. "
-            "`make reset` makes it anew, without its data."
+            "`make reset` creates it again, without its data."
         )
 
 
-def switch_on_ttl(dynamodb: "DynamoDBClient", table: dict[str, Any]) -> None:
-    """The emulator's CloudFormation drops the template's TTL, and a restored table has none."""
+def enable_ttl(dynamodb: "DynamoDBClient", table: dict[str, Any]) -> None:
+    """Set the TTL, which the emulator's CloudFormation ignores and a restored table lacks."""
     specification = table.get("TimeToLiveSpecification")
     if specification is None:
         return

@@ -1,7 +1,7 @@
-"""The API, as a process of its own: Chalice's local server, fit for 50 connections at once.
+"""The API: Chalice's local server, made fit for 50 connections at once.
 
-Three of its habits are mended (two writes an answer, which wait on each other; Nagle; a
-backlog of 5), and what API Gateway or HTTP itself refuses is a problem document here too.
+It fixes three of Chalice's habits (two writes per answer, Nagle's algorithm, a backlog of 5), and
+answers with a problem document where API Gateway or HTTP itself would refuse a request.
 """
 
 import os
@@ -38,11 +38,11 @@ from chalicelib.errors import (
     PayFlowError,
     ValidationFailed,
 )
-from infra.local import lifeline, strangers
+from infra.local import browser_guard, lifeline
 from infra.local.settings import HOST
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
-"""API Gateway's limit; what is larger is refused unread."""
+"""API Gateway's limit. Larger bodies are refused unread."""
 
 _BROKEN_HEADERS: Final = (
     FirstHeaderLineIsContinuationDefect,
@@ -75,34 +75,34 @@ class Handler(ChaliceRequestHandler):
     do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
 
     def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
-        """What http.server refuses before a route is known: its own answer would be HTML."""
+        """Answer with a problem where http.server would answer with HTML."""
         try:
             if code == HTTPStatus.NOT_IMPLEMENTED:
-                self._check_route()  # a method that no route has
+                self._check_route()  # raises unless a route has this method
             raise ValidationFailed([FieldError("request", message or HTTPStatus(code).phrase)])
         except PayFlowError as error:
-            self.request_version = self.protocol_version  # or the answer would have no headers
+            self.request_version = self.protocol_version  # otherwise the answer has no headers
             self._refuse(error)
 
     def version_string(self) -> str:
         return "PayFlow"
 
     def handle_expect_100(self) -> bool:
-        """Tell the client to go on now: it waits for this before it sends the body."""
+        """Flush at once: the client waits for this before it sends the body."""
         is_expected: bool = super().handle_expect_100()
         self.wfile.flush()
         return is_expected
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing: chalicelib.api writes the request log."""
+        """Log nothing: chalicelib.api writes the request log."""
 
     def _check_host(self) -> None:
-        """Refuse a web page whose own name leads here: the local stack may be open."""
-        if not strangers.names_this_machine(self.headers.get("host", "")):
+        """Refuse a web page whose domain resolves to loopback: the stack may be open."""
+        if not browser_guard.is_this_machine(self.headers.get("host", "")):
             raise ValidationFailed([FieldError("Host", "must be 127.0.0.1 or localhost")])
 
     def _check_framing(self) -> None:
-        """Refuse a request whose end is not certain: the next one would start in its midst."""
+        """Refuse a request of uncertain length: the next one could start in its middle."""
         if any(isinstance(defect, _BROKEN_HEADERS) for defect in self.headers.defects):
             raise ValidationFailed([FieldError("headers", "must be well-formed")])
         if "transfer-encoding" in self.headers:
@@ -130,7 +130,7 @@ class Handler(ChaliceRequestHandler):
             raise MethodNotAllowed(allowed)
 
     def _refuse(self, error: PayFlowError) -> None:
-        """Answer, and close: what is left of the request was not read."""
+        """Answer and close the connection: the rest of the request is unread."""
         request_id = str(uuid.uuid4())
         response = api.respond(api.refuse(error, request_id), request_id)
         cors = self.server.app.api.cors
@@ -143,7 +143,7 @@ class Handler(ChaliceRequestHandler):
         self._linger()
 
     def _linger(self) -> None:
-        """Read on for a while: a close with unread bytes would reset the answer on its way."""
+        """Read on for a while: closing with unread bytes would reset the answer in transit."""
         self.wfile.flush()
         left_bytes = _LINGER_BYTES
         with suppress(OSError):
@@ -153,36 +153,36 @@ class Handler(ChaliceRequestHandler):
                 left_bytes -= len(read)
 
     def _send_headers(self, headers: dict[str, Any]) -> None:
-        # A preflight is answered before any view, and so without one.
+        # No view answers a preflight, so no view sets its request id.
         super()._send_headers({"X-Request-Id": str(uuid.uuid4()), **headers})
 
 
 class Server(ThreadedHTTPServer):
-    """Takes a burst of connections without resetting any."""
+    """Accepts bursts of connections without resetting any."""
 
     request_queue_size = 256
     app: Chalice
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up before its answer is no error of ours, and leaves no trace."""
+        """Ignore clients that hang up before their answer: that is no error of ours."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 def main() -> None:
     lifeline.hold()
-    import app  # its settings come from the environment, which the parent has set
+    import app  # reads its settings from the environment that the parent set
 
-    app.app.__class__ = LocalChalice  # keeps the current request a thread's own
+    app.app.__class__ = LocalChalice  # makes the current request thread-local
     config = Config(chalice_stage=app.settings.stage, config_from_disk={"app_name": "payflow"})
     port = int(os.environ["PAYFLOW_API_PORT"])
     server = LocalDevServer(app.app, config, HOST, port, handler_cls=Handler, server_cls=Server)
     server.server.app = app.app
-    # shutdown() waits for the loop that the signal interrupts, hence the thread.
+    # shutdown() waits for the loop that the signal interrupts, so call it in a thread.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.server.serve_forever(poll_interval=0.1)
     sys.stdout.flush()
-    os._exit(0)  # connections that are kept alive would hold the process
+    os._exit(0)  # open keep-alive connections would block the exit
 
 
 if __name__ == "__main__":

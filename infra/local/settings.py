@@ -1,4 +1,4 @@
-"""Where the local stack lives: its ports, its folder and the environment of its processes."""
+"""The local stack's ports, its folder, and the environment of its processes."""
 
 import json
 import os
@@ -6,44 +6,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from infra import ROOT
+
 HOST = "127.0.0.1"
 STAGE = "local"
 _ACCOUNT = "000000000000"
 _EMULATED = "emulated"
 _DYNAMODB_LOCAL = "dynamodb-local"
-# By whether DynamoDB Local is the engine.
+# The data folder, by whether DynamoDB Local is the engine.
 _DATA = {False: "aws", True: "aws-dynamodb-local"}
-# A developer's own AWS set-up and proxies must not reach the stack, nor the stack them.
+# Keep the developer's own AWS settings and proxies away from the stack.
 _FOREIGN = ("AWS_", "BOTO_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 class SetupError(Exception):
-    """Something that a person can put right; the message says how."""
+    """Something that the developer can fix; the message says how."""
 
 
 @dataclass(frozen=True)
 class Local:
-    """One local stack. Two with other ports and another folder do not meet."""
+    """One local stack. Stacks with different ports and folders do not share anything."""
 
     state: Path
     api_port: int
     aws_port: int
     dashboard_port: int
-    sink_port: int
+    receiver_port: int
     visibility_seconds: int
     serves_dashboard: bool = True
     dynamodb_port: int | None = None
-    """Where AWS's own DynamoDB Local keeps the tables; without one, the emulated AWS does."""
+    """The port of DynamoDB Local; None if the emulated AWS keeps the tables."""
 
     @property
     def ports(self) -> dict[str, int]:
-        """By the variable that chooses each."""
+        """The ports, by the variables that set them."""
         ports = {
             "PAYFLOW_API_PORT": self.api_port,
             "PAYFLOW_AWS_PORT": self.aws_port,
             "PAYFLOW_DASHBOARD_PORT": self.dashboard_port,
-            "PAYFLOW_SINK_PORT": self.sink_port,
+            "PAYFLOW_RECEIVER_PORT": self.receiver_port,
         }
         if self.dynamodb_port is not None:
             ports["PAYFLOW_DYNAMODB_PORT"] = self.dynamodb_port
@@ -51,19 +52,19 @@ class Local:
 
     @property
     def data(self) -> Path:
-        """What the emulated AWS keeps. Each engine has its own, rows and messages alike: a message
-        never names a payment that only the other engine has.
+        """The emulated AWS's data. Each engine has its own rows and messages, so that no message
+        names a payment that only the other engine has.
         """
         return self.state / _DATA[self.dynamodb_port is not None]
 
     @property
     def all_data(self) -> list[Path]:
-        """Of both engines."""
+        """The data folders of both engines."""
         return [self.state / name for name in _DATA.values()]
 
     @property
     def tables(self) -> Path:
-        """What DynamoDB Local keeps, where it is the engine."""
+        """DynamoDB Local's data, if it is the engine."""
         return self.data / "dynamodb-local"
 
     @property
@@ -71,15 +72,15 @@ class Local:
         return f"http://localhost:{self.dashboard_port}"
 
     @property
-    def sink_url(self) -> str:
-        return f"http://{HOST}:{self.sink_port}"
+    def receiver_url(self) -> str:
+        return f"http://{HOST}:{self.receiver_port}"
 
     @property
     def logs(self) -> Path:
         return self.state / "logs"
 
     def log_of(self, module: str) -> Path:
-        """What the process that runs `module` prints."""
+        """The file with the output of the process that runs `module`."""
         return self.logs / f"{module.rpartition('.')[2]}.log"
 
     @property
@@ -108,8 +109,8 @@ class Local:
         return f"{self.aws_url}/{_ACCOUNT}/payflow-deliveries-{STAGE}"
 
     def environment(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """For the stack's own processes: the `local` stage as .chalice/config.json has it,
-        on these ports. A PAYFLOW_ variable that is set wins; AWS variables never do.
+        """The environment of the stack's processes: the stage `local` of .chalice/config.json,
+        on these ports. Variables PAYFLOW_* in `env` override it; AWS variables never do.
         """
         config = json.loads((ROOT / ".chalice" / "config.json").read_text())
         stage: dict[str, str] = config["stages"][STAGE]["environment_variables"]
@@ -128,13 +129,13 @@ class Local:
         return inherited | own | chosen | {"PAYFLOW_STAGE": STAGE}
 
     def enter_environment(self) -> None:
-        """From here on this process, and those that it starts, live in the stack's environment."""
+        """Switch this process, and those that it starts, to the stack's environment."""
         environment = self.environment()
         os.environ.clear()
         os.environ.update(environment)
 
     def write_aws_config(self) -> None:
-        """For every AWS client of the stack, `chalice local` and a person's own `aws` alike."""
+        """Write the AWS configuration for the stack's clients, `chalice local` and `aws`."""
         self.aws_config.write_text(
             f"[default]\nregion = ca-central-1\nendpoint_url = {self.aws_url}\n"
             "aws_access_key_id = local\naws_secret_access_key = local\nservices = local\n"
@@ -143,13 +144,13 @@ class Local:
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Local:
-    """Raises SetupError for a port that is none, several that are one, or an unknown engine."""
+    """Read the settings. Raises SetupError for an invalid one, or a port used twice."""
     local = Local(
         state=ROOT / (env.get("PAYFLOW_STATE_DIR") or ".payflow"),
         api_port=_port(env, "PAYFLOW_API_PORT", 8000),
         aws_port=_port(env, "PAYFLOW_AWS_PORT", 4566),
         dashboard_port=_port(env, "PAYFLOW_DASHBOARD_PORT", 5173),
-        sink_port=_port(env, "PAYFLOW_SINK_PORT", 8090),
+        receiver_port=_port(env, "PAYFLOW_RECEIVER_PORT", 8090),
         visibility_seconds=_whole(env, "PAYFLOW_VISIBILITY_SECONDS", 5, "seconds", 43_200),
         serves_dashboard=env.get("PAYFLOW_DASHBOARD") != "off",
         dynamodb_port=(
@@ -160,7 +161,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
     _whole(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 25, "seconds", 3_600)
     if len(set(local.ports.values())) < len(local.ports):
         chosen = ", ".join(f"{name}={port}" for name, port in local.ports.items())
-        raise SetupError(f"Each needs a port of its own, and these are not: {chosen}.")
+        raise SetupError(f"Each server needs a port of its own; these are not distinct: {chosen}.")
     return local
 
 

@@ -1,7 +1,7 @@
-"""Starts the stack's processes in order, watches them, and ends every one of them.
+"""Start the stack's processes in order, watch them, and stop all of them.
 
-Guarantee: whichever way this process goes, no process of the stack outlives it (lifeline.py),
-and on Ctrl-C or SIGTERM the engines are the last to stop, with the data on disk.
+Guarantee: however this process ends, no process of the stack outlives it (lifeline.py). On Ctrl-C
+or SIGTERM the engines stop last, with the data on disk.
 """
 
 import fcntl
@@ -19,9 +19,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from chalicelib import config
-from infra.local import dashboard, dynamodb_local, emulator, provision, sink
+from infra import ROOT
+from infra.local import dashboard, dynamodb_local, emulator, provision, webhook_receiver
 from infra.local.lifeline import Stop
-from infra.local.settings import HOST, ROOT, Local, SetupError
+from infra.local.settings import HOST, Local, SetupError
 
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 30
@@ -30,7 +31,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Process:
-    """One child; what it prints goes to a log file."""
+    """One child process; its output goes to a log file."""
 
     def __init__(
         self, name: str, module: str, env: Mapping[str, str], local: Local, *, consequence: str = ""
@@ -54,12 +55,12 @@ class Process:
         code = self._popen.poll()
         if code is not None:
             raise SetupError(
-                f"{self.name} has stopped (exit code {code}); its last words are in {self._log}. "
+                f"{self.name} has stopped (exit code {code}); its output is in {self._log}. "
                 f"{self._consequence}".rstrip()
             )
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL if it does not listen."""
+        """Send SIGTERM, then SIGKILL if it does not end."""
         if self._popen.poll() is None:
             self._popen.terminate()
         try:
@@ -70,7 +71,7 @@ class Process:
 
 
 def run(local: Local) -> None:
-    """Run the stack until a signal comes. Raises SetupError."""
+    """Run the stack until a signal arrives. Raises SetupError."""
     stop = Stop(*_SIGNALS)
     with _sole_owner(local), ExitStack() as stack:
         for variable, port in local.ports.items():
@@ -85,26 +86,26 @@ def run(local: Local) -> None:
         while not stop.wait(_LOOK_SECONDS):
             for process in processes:
                 process.check()
-        print("\nStopping; the data stays.", flush=True)
+        print("\nStopping. The data stays.", flush=True)
 
 
 def reset(local: Local) -> None:
-    """Remove tables, queues, logs and the sink's secrets. Raises SetupError while it runs."""
+    """Remove tables, queues, logs and the receiver's secrets. Raises SetupError while it runs."""
     with _sole_owner(local):
-        for folder in (*local.all_data, sink.folder(local), local.logs):
+        for folder in (*local.all_data, webhook_receiver.folder(local), local.logs):
             if folder.exists():
                 shutil.rmtree(folder)
     print("The local stack is empty.")
 
 
 def check_runs(local: Local) -> None:
-    """Raises SetupError unless the stack runs."""
+    """Raise SetupError if the stack does not run."""
     if not (local.aws_config.exists() and _accepts(local.aws_port)):
-        raise SetupError(f"No stack runs on port {local.aws_port}; start it with `make run`.")
+        raise SetupError(f"No stack runs on port {local.aws_port}. Start it with `make run`.")
 
 
 def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
-    """Each process when the one that it needs is ready; `stack` stops them the other way round."""
+    """Start each process once those it needs are ready; `stack` stops them in reverse order."""
     env = dict(os.environ)
     engines = _start_engines(local, stack, stop)
     with _step("tables and queues", stop):
@@ -114,18 +115,18 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     stack.callback(api.stop)
     worker = Process("The worker", "infra.local.worker", env, local)
     stack.callback(worker.stop)
-    merchant = Process("The merchant sink", "infra.local.sink", env, local)
-    stack.callback(merchant.stop)
+    receiver = Process("The webhook receiver", "infra.local.webhook_receiver", env, local)
+    stack.callback(receiver.stop)
     with _step("API and worker", stop):
         _wait_for(api, stop, lambda: _is_healthy(local.api_port))
-    with _step("merchant sink", stop):
-        _wait_for(merchant, stop, lambda: _accepts(local.sink_port))
+    with _step("webhook receiver", stop):
+        _wait_for(receiver, stop, lambda: _accepts(local.receiver_port))
     pages = [_start_dashboard(local, stack, stop)] if local.serves_dashboard else []
-    return [*engines, api, worker, merchant, *pages]
+    return [*engines, api, worker, receiver, *pages]
 
 
 def _start_engines(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
-    """The emulated AWS and, where it is asked for, DynamoDB Local beside it."""
+    """Start the emulated AWS and, if it is the engine, DynamoDB Local."""
     if local.dynamodb_port is None:
         return [_start_emulator(local, "tables", stack, stop)]
     return [
@@ -142,7 +143,7 @@ def _start_emulator(local: Local, holds: str, stack: ExitStack, stop: Stop) -> P
             {**os.environ, **emulator.environment(local.aws_port, local.data)},
             local,
             consequence=f"Only a clean stop saves its {holds}: "
-            "what came since the last one is lost.",
+            "changes since the last clean stop are lost.",
         )
         stack.callback(aws.stop)
         _wait_for(aws, stop, lambda: _accepts(local.aws_port))
@@ -157,7 +158,7 @@ def _start_dynamodb_local(local: Local, port: int, stack: ExitStack, stop: Stop)
             "infra.local.dynamodb_local",
             dict(os.environ),
             local,
-            consequence="All but the write that it answered last is on disk.",
+            consequence="All writes but the last one are on disk.",
         )
         stack.callback(engine.stop)
         _wait_for(engine, stop, lambda: _accepts(port))
@@ -178,12 +179,12 @@ def _provision(local: Local, engines: list[Process]) -> dict[str, str]:
         return provision.provision(local)
     finally:
         for engine in engines:
-            engine.check()  # it is dead, or another listens on its port: that is what to say
+            engine.check()  # report a dead engine, not the failed call that it caused
 
 
 @contextmanager
 def _sole_owner(local: Local) -> Iterator[None]:
-    """One stack a folder. Raises SetupError."""
+    """Allow one stack per folder. Raises SetupError."""
     local.state.mkdir(parents=True, exist_ok=True)
     with (local.state / "lock").open("a+") as lock:
         try:
@@ -191,8 +192,8 @@ def _sole_owner(local: Local) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise SetupError(
-                f"PayFlow already runs from this folder (process {lock.read().strip()}); "
-                "stop it first."
+                f"PayFlow already runs from this folder (process {lock.read().strip()}). "
+                "Stop it first."
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -259,11 +260,11 @@ def _step(what: str, stop: Stop) -> Iterator[None]:
 
 
 def _welcome(local: Local) -> str:
-    # A new key at every start: the command makes a payment, not a replay.
+    # A new key at every start: the command creates a payment, not a replay.
     key = time.strftime("try-%Y%m%d-%H%M%S")
     is_open = config.from_environment().key_required is False
     access = (
-        "OPEN: whoever can reach it may do everything (PAYFLOW_AUTH=required closes it)."
+        "OPEN: any caller may do anything (PAYFLOW_AUTH=required asks for API keys)."
         if is_open
         else "closed: callers need an API key (make key NAME=me SCOPES=admin)."
     )
@@ -271,13 +272,13 @@ def _welcome(local: Local) -> str:
     pages = f"  Dashboard  {local.dashboard_url}\n" if local.serves_dashboard else ""
     emulated, tables = "DynamoDB, SQS", ""
     if local.dynamodb_port is not None:
-        emulated = "SQS and all but DynamoDB"
+        emulated = "SQS and everything but DynamoDB"
         tables = f"  DynamoDB   {local.dynamodb_url}  (AWS's DynamoDB Local{_exposure()})\n"
     return f"""
 PayFlow is up, and {access}
 
 {pages}  API        {local.api_url}/v1/health
-  Sink       {local.sink_url}  (a merchant's server: shows what it is sent)
+  Webhooks   {local.receiver_url}  (a merchant's server: receives and shows webhooks)
   AWS        {local.aws_url}  (emulated: {emulated})
 {tables}  Logs       {local.logs}
 
@@ -292,6 +293,6 @@ Ctrl-C stops it and keeps the data; `make reset` empties it.
 
 
 def _exposure() -> str:
-    if dynamodb_local.keeps_others_out():
+    if dynamodb_local.is_restricted_to_this_machine():
         return ""
-    return ": OPEN to whoever reaches this machine; Java 17 or 21 would keep others out"
+    return ": OPEN to the network; Java 17 or 21 restricts it to this machine"

@@ -1,6 +1,4 @@
-"""The queues' pollers, the sweeper's schedule and the shipping of the API's log, as a process of
-their own.
-"""
+"""The queues' pollers, the sweeper's schedule, and the shipping of the API's log."""
 
 import os
 import signal
@@ -18,7 +16,7 @@ from infra.local.event_source import EventSource
 from infra.local.log_shipper import LogShipper
 
 POLLERS: Final = 4
-"""Lambda starts with five for a queue."""
+"""Pollers per queue; Lambda starts with five."""
 
 _PAUSE_AFTER_ERROR_SECONDS: Final = 1
 _FINISH_SECONDS: Final = 5
@@ -28,10 +26,10 @@ _LOOK_SECONDS: Final = 0.05
 def main() -> None:
     lifeline.hold()
     stop = lifeline.Stop(signal.SIGTERM)
-    import app  # its settings come from the environment, which the parent has set
+    import app  # reads its settings from the environment that the parent set
 
     sqs = boto3.client("sqs", region_name=app.settings.region)
-    # Each queue has pollers of its own: webhooks that hang hold up no payment.
+    # Each queue has its own pollers: slow webhooks must not delay payments.
     sources = [
         _event_source(app, sqs, url, function)
         for url, function in [
@@ -51,7 +49,7 @@ def main() -> None:
     threading.Thread(target=shipper.run, daemon=True).start()
     while not stop.wait(_LOOK_SECONDS):
         pass
-    # Batches that are being worked on are finished; receives that wait for one are abandoned.
+    # Finish batches that are being processed; abandon receives that wait for one.
     deadline = time.monotonic() + _FINISH_SECONDS
     for source in sources:
         source.working.acquire(timeout=max(0.0, deadline - time.monotonic()))
@@ -76,7 +74,7 @@ def _poll(source: EventSource) -> None:
     while True:
         try:
             source.poll()
-        except Exception as error:  # the queue may be back in a moment
+        except Exception as error:  # retry: the queue may recover
             log_exception("poll_failed", error)
             time.sleep(_PAUSE_AFTER_ERROR_SECONDS)
 
@@ -85,17 +83,17 @@ def _sweep(app: Any) -> None:
     unit = timedelta(seconds=app.settings.sweep_unit_seconds)
     scheduled = datetime.now(UTC).replace(microsecond=0)
     while True:
-        # On a fixed grid, as EventBridge does it; runs that were slept through are not made up.
+        # Keep to a fixed grid, as EventBridge does; skip missed runs.
         scheduled = max(scheduled + unit, datetime.now(UTC).replace(microsecond=0))
         time.sleep(max(0.0, (scheduled - datetime.now(UTC)).total_seconds()))
         try:
             app.app.handler_map["sweeper"](_scheduled_event(app.settings.region, scheduled), None)
-        except Exception as error:  # a later run makes it good
+        except Exception as error:  # a later run catches up
             log_exception("sweep_failed", error)
 
 
 def _scheduled_event(region: str, scheduled: datetime) -> dict[str, Any]:
-    """As EventBridge sends it."""
+    """Return the event that EventBridge sends."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),

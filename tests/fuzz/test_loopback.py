@@ -36,7 +36,7 @@ def test_a_made_up_url_leads_to_no_port_but_the_stacks_own() -> None:
     with serving(saying(b"HTTP/1.1 204 No Content\r\n\r\n")) as port:
         url = f"http://127.0.0.1:{port}/"
         assert what_comes_of(url) == "None connection"
-        assert what_comes_of(url, PAYFLOW_SINK_PORT=str(port)) == "204 None"
+        assert what_comes_of(url, PAYFLOW_RECEIVER_PORT=str(port)) == "204 None"
 
 
 @pytest.mark.parametrize(

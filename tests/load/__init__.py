@@ -6,7 +6,7 @@ check of everything that clients were told against everything that is there. `ma
     connections  HTTP/1.1, kept alive
     generator    offers requests when they are due, and measures from then
     stack        a local stack of its own, or one that runs
-    merchant     a sink that forgets nothing
+    merchant     a webhook receiver that forgets nothing
     promises     what must be true at the end
     report       the tables
 """

@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from infra.local.settings import ROOT, SetupError
+from infra import ROOT
+from infra.local.settings import SetupError
 from tests.invariants import unsettled
 from tests.load import merchant, promises, report
 from tests.load.connections import Connections

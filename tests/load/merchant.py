@@ -1,4 +1,4 @@
-"""The merchant sink as a process of its own, which forgets nothing: python -m … PORT FOLDER."""
+"""The webhook receiver as a process of its own, which forgets nothing: python -m … PORT FOLDER."""
 
 import json
 import subprocess
@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local import lifeline, sink
-from infra.local.settings import ROOT
+from infra import ROOT
+from infra.local import lifeline
+from infra.local.webhook_receiver import Receiver, server
 from tests.engines import accepts, free_port, wait_until
 from tests.load.stack import ask
 
@@ -27,7 +28,7 @@ class Merchant:
         ask(self._port, "PUT", "/secrets", json.dumps({"secrets": [secret]}).encode())
 
     def received(self) -> list[dict[str, Any]]:
-        """As sink.Received says; the oldest first."""
+        """As webhook_receiver.Received says; the oldest first."""
         found: list[dict[str, Any]] = json.loads(ask(self._port, "GET", "/received"))["received"]
         return found
 
@@ -52,7 +53,7 @@ def open_for_business(folder: Path) -> Iterator[Merchant]:
 
 def main(port: str, folder: str) -> None:
     lifeline.hold()
-    with sink.server(sink.Sink(Path(folder), most=_MOST), int(port)) as listening:
+    with server(Receiver(Path(folder), most=_MOST), int(port)) as listening:
         listening.serve_forever()
 
 

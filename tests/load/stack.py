@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 import boto3
 import psutil
 
+from infra import ROOT
 from infra.local import supervisor
-from infra.local.settings import HOST, ROOT, STAGE, Local, SetupError, from_environment
+from infra.local.settings import HOST, STAGE, Local, SetupError, from_environment
 from tests.engines import free_port
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def our_own() -> Iterator[Stack]:
             PAYFLOW_STATE_DIR=folder,
             PAYFLOW_API_PORT=str(free_port()),
             PAYFLOW_AWS_PORT=str(free_port()),
-            PAYFLOW_SINK_PORT=str(free_port()),
+            PAYFLOW_RECEIVER_PORT=str(free_port()),
             PAYFLOW_DYNAMODB_PORT=str(free_port()),
             PAYFLOW_DASHBOARD="off",
         )

@@ -15,7 +15,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
-from infra.seed import MERCHANTS, WEIGHTS
+from infra.local.seed import MERCHANTS, WEIGHTS
 from tests.load.connections import Answer
 from tests.load.ledger import Operation, Request
 

@@ -118,7 +118,7 @@ class Stack:
             api_port=free_port(),
             aws_port=free_port(),
             dashboard_port=5173,
-            sink_port=free_port(),
+            receiver_port=free_port(),
             visibility_seconds=VISIBILITY_SECONDS,
             dynamodb_port=free_port() if engine == "dynamodb-local" else None,
         )
@@ -128,7 +128,7 @@ class Stack:
             "PAYFLOW_STATE_DIR": str(state),
             "PAYFLOW_API_PORT": str(self.local.api_port),
             "PAYFLOW_AWS_PORT": str(self.local.aws_port),
-            "PAYFLOW_SINK_PORT": str(self.local.sink_port),
+            "PAYFLOW_RECEIVER_PORT": str(self.local.receiver_port),
             "PAYFLOW_DYNAMODB_PORT": str(self.local.dynamodb_port or ""),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),

@@ -31,8 +31,8 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def make_key(stack: Stack, scopes: str, name: str = "tests") -> str:
     made = subprocess.run(
         [
-            sys.executable, "-m", "infra.key",
-            "--stage", "local", "--name", name, "--scopes", scopes,
+            sys.executable, "-m", "infra.ops.key",
+            "local", "--name", name, "--scopes", scopes,
         ],
         cwd=ROOT,
         env=stack.env,
@@ -196,12 +196,21 @@ def test_a_preflight_needs_no_key(closed: Stack) -> None:
 
 def test_the_start_says_loudly_whether_the_api_is_open(closed: Stack, stack: Stack) -> None:
     assert "closed: callers need an API key" in closed.said
-    assert "OPEN: whoever can reach it may do everything" in stack.said
+    assert "OPEN: any caller may do anything" in stack.said
 
 
 def test_a_key_that_cannot_be_made_is_a_sentence(closed: Stack) -> None:
     refused = subprocess.run(
-        [sys.executable, "-m", "infra.key", "--stage", "local", "--name", "x", "--scopes", "root"],
+        [
+            sys.executable,
+            "-m",
+            "infra.ops.key",
+            "local",
+            "--name",
+            "x",
+            "--scopes",
+            "root",
+        ],
         cwd=ROOT,
         env=closed.env,
         check=False,
@@ -209,7 +218,7 @@ def test_a_key_that_cannot_be_made_is_a_sentence(closed: Stack) -> None:
         text=True,
     )
     assert refused.returncode == 1
-    assert "No key was made. scopes.0: must be one of" in refused.stderr
+    assert "No key created. scopes.0: must be one of" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

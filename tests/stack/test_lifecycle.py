@@ -25,7 +25,7 @@ def run(state: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess
             "PAYFLOW_STATE_DIR": str(state),
             "PAYFLOW_API_PORT": str(free_port()),
             "PAYFLOW_AWS_PORT": str(free_port()),
-            "PAYFLOW_SINK_PORT": str(free_port()),
+            "PAYFLOW_RECEIVER_PORT": str(free_port()),
             "PAYFLOW_DYNAMODB_PORT": str(free_port()),
             **env,
         },
@@ -62,7 +62,7 @@ def test_data_survives_a_stop_and_a_start_and_no_process_is_left(
     first.wait_until_up()
     payment = first.client.settled(first.client.post(request()).json["id"])
     processes = first.descendants()
-    names = {"emulator", "server", "worker", "sink"}
+    names = {"emulator", "server", "worker", "webhook_receiver"}
     if first.local.dynamodb_port is not None:
         names.add("dynamodb_local")
     assert set(first.children()) == {f"infra.local.{name}" for name in names}
@@ -113,7 +113,9 @@ def test_a_dead_emulator_is_a_sentence_and_ends_the_rest(tmp_path: Path) -> None
     assert not any_alive(processes)
 
 
-@pytest.mark.parametrize("variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT", "PAYFLOW_SINK_PORT"])
+@pytest.mark.parametrize(
+    "variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT", "PAYFLOW_RECEIVER_PORT"]
+)
 def test_a_taken_port_is_a_sentence_that_names_its_variable(tmp_path: Path, variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -175,16 +177,16 @@ def operate(stack: Stack, *command: str, **env: str) -> subprocess.CompletedProc
     )
 
 
-def test_the_hints_of_stuck_payments_are_sent_by_command(stack: Stack) -> None:
-    sent = operate(stack, "infra.hint", "local", "5d")
-    assert (sent.returncode, sent.stdout) == (0, "Sent 0 hints.\n")
+def test_requeue_without_unfinished_work_enqueues_nothing(stack: Stack) -> None:
+    sent = operate(stack, "infra.ops.requeue", "local", "5d")
+    assert (sent.returncode, sent.stdout) == (0, "Enqueued 0 messages.\n")
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ("infra.hint", "local", "5d"),
-        ("infra.key", "--stage", "local", "--name", "x", "--scopes", "read"),
+        ("infra.ops.requeue", "local", "5d"),
+        ("infra.ops.key", "local", "--name", "x", "--scopes", "read"),
     ],
 )
 def test_an_operators_command_says_so_when_no_stack_runs(

@@ -22,14 +22,14 @@ from bench.spawned import RUNTIMES_OWN
 from chalicelib.api_keys import ApiKeys, new_secret
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
-from infra import bootstrap, deploy, dist, package, site, smoke
-from infra.hint import hint
-from infra.key import make_key
+from infra.deploy import artifact, bootstrap, deploy, package, publish, smoke
+from infra.deploy.stacks import DeployError, Stack
 from infra.local import provision
-from infra.restore import moment, restore
-from infra.stacks import DeployError, Stack
-from infra.stage import store_of, tables_of
-from infra.switch import switch
+from infra.ops.key import make_key
+from infra.ops.requeue import requeue
+from infra.ops.restore import moment, restore
+from infra.ops.stages import store_of, tables_of
+from infra.ops.switch import switch
 from tests.engines import emulated_aws, wait_until
 from tests.lambda_events import api_event, sqs_event, with_key
 from tests.stack.conftest import JSON, Client, request
@@ -80,7 +80,7 @@ class Deployed:
         self._twin = twin
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(bootstrap, "TEMPLATE", frontend_template)
-            patch.setattr(dist, "folder", lambda _: twin)
+            patch.setattr(artifact, "folder", lambda _: twin)
             patch.setattr(package, "build", lambda *_: None)  # the twin is built
             patch.setattr(bootstrap, "build_dashboard", lambda _: dashboard)
             patch.setattr(smoke, "in_time", lambda _: None)  # its addresses lead nowhere
@@ -152,7 +152,7 @@ def test_what_a_build_before_has_left_stays_for_the_tabs_that_are_open(
     (tmp_path / "index.html").write_text("the next")
     (tmp_path / "assets" / "index-3c4d.js").write_text("export {}")
     bucket, distribution = deployed.frontend["SiteBucket"], deployed.frontend["DistributionId"]
-    site.publish(tmp_path, bucket, distribution)
+    publish.publish(tmp_path, bucket, distribution)
     listed = boto3.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
     assert {"assets/index-1a2b.js", "assets/index-3c4d.js"} <= {one["Key"] for one in listed}
 
@@ -211,9 +211,9 @@ def test_who_has_no_key_of_this_stage_does_not_get_in(deployed: Deployed) -> Non
     assert deployed.call("GET", "/v1/health", key="").status == 200
 
 
-def test_an_operator_hints_of_what_is_stuck_on_a_deployed_stage(deployed: Deployed) -> None:
+def test_requeue_works_on_a_deployed_stage(deployed: Deployed) -> None:
     assert deployed.call("GET", "/v1/health?deep=1").status == 200
-    assert hint("dev", timedelta(days=5)) == 0
+    assert requeue("dev", timedelta(days=5)) == 0
 
 
 def make_key_of_another_stage() -> str:
@@ -302,7 +302,7 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
     site_packages = Path(boto3.__file__).parents[1]
     for name in RUNTIMES_OWN:
         (runtime / name).symlink_to(site_packages / name)
-    with zipfile.ZipFile(twin / dist.ZIP) as archive:
+    with zipfile.ZipFile(twin / artifact.ZIP) as archive:
         archive.extractall(task)
     fields = request(metadata={"simulate": "completed"})
     events = {
@@ -369,7 +369,7 @@ def test_a_stage_is_switched_to_restored_tables_with_its_functions(
 def test_a_stack_that_comes_back_asks_which_tables_are_the_truth(deployed: Deployed) -> None:
     template = yaml.safe_load(provision.TEMPLATE.read_text())
     with pytest.raises(DeployError, match=r"RESTORED=first or RESTORED=20261124T120000Z"):
-        Stack("payflow-none").take_in(template, "dev")
+        Stack("payflow-none").import_tables(template, "dev")
 
 
 def test_a_stack_that_was_taken_down_comes_back_with_its_payments(deployed: Deployed) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.dist import ROOT
+from infra import ROOT
 from infra.local.event_source import WAIT_SECONDS
-from infra.redrive import Redriven, redrive
+from infra.ops.redrive import Redriven, redrive
 from tests.engines import wait_until
 from tests.stack.conftest import Stack, events, request, rows
 from tests.stack.test_lifecycle import operate
@@ -111,7 +111,7 @@ def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
     wait_until(lambda: visible(sqs, dead) == 12, "all have failed three times")
     for body in ("no hint", '{"type": "of a version to come"}'):
         sqs.send_message(QueueUrl=dead, MessageBody=body)
-    would = command(quiet, "infra.redrive", "local", "--queue", "webhooks", "--dry-run")
+    would = command(quiet, "infra.ops.redrive", "local", "--queue", "webhooks", "--dry-run")
     assert "webhooks: 12 would be moved, 2 kept" in would
     assert visible(sqs, dead) == 14
     still_failing, *mended = failing
@@ -120,10 +120,10 @@ def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
     with pytest.raises(KeyboardInterrupt):
         redrive(Interrupted(sqs), "local", "webhooks", Redriven())  # type: ignore[arg-type]
     assert visible(sqs, dead) == 14
-    said = command(quiet, "infra.redrive", "local")
+    said = command(quiet, "infra.ops.redrive", "local")
     # The one that still fails may be a dead letter again by then, from its hint before.
     assert re.search(r"webhooks: 1[23] moved, 2 kept", said)
-    assert "no hint: type 'of a version to come'" in said
+    assert "not a valid message: type 'of a version to come'" in said
     assert "deliveries: 0 moved, 0 kept" in said
     for payment_id in mended:
         assert quiet.client.settled(payment_id)["status"] == "completed"
@@ -135,7 +135,7 @@ def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
     assert quiet.client.payment(still_failing)["status"] == "processing"
     sqs.purge_queue(QueueUrl=dead)
     mend(dynamodb, still_failing)
-    command(quiet, "infra.hint", "local")
+    command(quiet, "infra.ops.requeue", "local")
     assert quiet.client.settled(still_failing)["status"] == "completed"
 
 
@@ -162,7 +162,9 @@ def test_after_a_purge_one_command_has_all_that_was_under_way_done_once(quiet: S
             wait_until(lambda queue=queue: is_empty(sqs, queue), "what pollers had is done")
         left = [one for one in made if quiet.client.payment(one)["status"] == "processing"]
         assert left, "the purge took their hints"
-        sent = re.fullmatch(r"Sent (\d+) hints\.\n", command(quiet, "infra.hint", "local"))
+        sent = re.fullmatch(
+            r"Enqueued (\d+) messages\.\n", command(quiet, "infra.ops.requeue", "local")
+        )
         assert sent
         assert int(sent[1]) >= len(left)
         for payment_id in made:
@@ -199,26 +201,26 @@ def test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named(
         listed, totals = client.get("/v1/payments").body, client.get("/v1/stats").body
         # The emulated AWS restores what is there now, whatever moment it is asked for.
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        assert "nothing\n" in command(quiet, "infra.restore", "local", at)
+        assert "none\n" in command(quiet, "infra.ops.restore", "local", at)
     # What is made of the stage from here on is lost, and named.
     later = request(metadata=COMPLETED)
     lost = client.settled(client.post(later).json["id"])["id"]
     refund = client.post({}, f"/v1/payments/{paid}/refunds", Idempotency_Key=f"late-{paid}").json
-    command(quiet, "infra.hint", "local")
+    command(quiet, "infra.ops.requeue", "local")
     client.settled(unfinished)
     client.post({"name": "late", "scopes": ["read"]}, "/v1/api_keys")
-    said = command(quiet, "infra.restore", "local", at)
+    said = command(quiet, "infra.ops.restore", "local", at)
     assert named(said) == Counter(
         {
-            ("payment", "made after it", lost): 1,
-            ("payment", "ended after it; is processing again", unfinished): 1,
-            ("refund", "made after it", refund["id"]): 1,
-            ("api_key", "made after it", "late"): 1,
+            ("payment", "created later", lost): 1,
+            ("payment", "settled later; processing again", unfinished): 1,
+            ("refund", "created later", refund["id"]): 1,
+            ("api_key", "created later", "late"): 1,
         }
     )
     restored = re.search(r"RESTORED=(\w+)", said)
     assert restored
-    assert "runs on payflow-payments-20" in command(quiet, "infra.switch", "local", restored[1])
+    assert "uses payflow-payments-20" in command(quiet, "infra.ops.switch", "local", restored[1])
     assert quiet.stop() == 0
     second = Stack(state, **SLOW)
     try:
@@ -235,7 +237,7 @@ def test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named(
         assert anew.status == 201
         assert client.settled(anew.json["id"])["status"] == "completed"
         assert client.payment(unfinished)["status"] == "processing"
-        assert "Sent 1 hints.\n" in command(second, "infra.hint", "local")
+        assert "Enqueued 1 messages.\n" in command(second, "infra.ops.requeue", "local")
         assert client.settled(unfinished)["status"] == "completed"
         assert events(dynamodb, unfinished, table) == ["payment.created", "payment.completed"]
         assert of_payment(client, unfinished) == []
@@ -245,7 +247,7 @@ def test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named(
 
 def named(said: str) -> Counter[tuple[str, str, str]]:
     """The rows of the report: kind, why, and what it is called."""
-    file = re.search(r"each of them in (\S+)", said)
+    file = re.search(r"listed in (\S+)", said)
     assert file
     lines = (ROOT / file[1]).read_text().splitlines()
     (ROOT / file[1]).unlink()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra import seed
+from infra.local import seed
 from infra.local.settings import SetupError
 from tests.engines import free_port
 from tests.stack.conftest import Stack

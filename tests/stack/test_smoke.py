@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from infra import smoke
-from infra.smoke import Unwell
+from infra.deploy import smoke
+from infra.deploy.smoke import SmokeError
 from tests.stack.conftest import Stack
 
 PAGE = '<script type="module" src="/assets/index-1a2b.js"></script>'
@@ -47,23 +47,23 @@ def test_an_api_that_asks_for_a_key_and_allows_the_dashboard_is_well(stack: Stac
     with stack.another_api(PAYFLOW_AUTH="required") as (closed, _):
         url = f"http://127.0.0.1:{closed.port}"
         smoke.check_api(url, "http://localhost:5173")
-        with pytest.raises(Unwell, match="allows the origin http://localhost:5173"):
+        with pytest.raises(SmokeError, match="allows the origin http://localhost:5173"):
             smoke.check_api(url, "https://another.example")
 
 
 def test_an_api_that_is_open_is_not_well(stack: Stack) -> None:
-    with pytest.raises(Unwell, match="without a key POST /v1/payments answers 400"):
+    with pytest.raises(SmokeError, match="Without a key POST /v1/payments answers 400"):
         smoke.check_api(f"http://127.0.0.1:{stack.local.api_port}", "http://localhost:5173")
 
 
 def test_nothing_is_created_by_looking(stack: Stack) -> None:
     before = stack.client.get("/v1/payments").json
-    with pytest.raises(Unwell):
+    with pytest.raises(SmokeError):
         smoke.check_api(f"http://127.0.0.1:{stack.local.api_port}", "http://localhost:5173")
     assert stack.client.get("/v1/payments").json == before
 
 
-def test_a_dashboard_that_is_served_and_may_talk_to_its_api_is_well() -> None:
+def test_a_dashboard_that_may_call_its_api_passes() -> None:
     with site() as url:
         smoke.check_site(API, url)
 
@@ -71,34 +71,34 @@ def test_a_dashboard_that_is_served_and_may_talk_to_its_api_is_well() -> None:
 @pytest.mark.parametrize(
     ("dashboard", "says"),
     [
-        ({"policy": "default-src 'none'; connect-src 'none'"}, "may not talk to https://a1b2"),
-        ({"policy": POLICY + ".evil.example"}, "may not talk to https://a1b2"),
+        ({"policy": "default-src 'none'; connect-src 'none'"}, "may not call https://a1b2"),
+        ({"policy": POLICY + ".evil.example"}, "may not call https://a1b2"),
         ({"deep": 404}, "/payments/PAY-NONE answers 404, not the page"),
         ({"asset": "text/html"}, "/assets/index-1a2b.js is missing"),
     ],
 )
-def test_of_a_dashboard_that_is_not_well_it_says_why(dashboard: dict[str, str], says: str) -> None:
-    with site(**dashboard) as url, pytest.raises(Unwell, match=says):  # type: ignore[arg-type]
+def test_a_failed_check_of_the_dashboard_says_why(dashboard: dict[str, str], says: str) -> None:
+    with site(**dashboard) as url, pytest.raises(SmokeError, match=says):  # type: ignore[arg-type]
         smoke.check_site(API, url)
 
 
-def test_what_does_not_answer_is_a_sentence() -> None:
+def test_a_site_that_does_not_answer_fails() -> None:
     with site() as url:
         pass
-    with pytest.raises(Unwell, match="does not answer"):
+    with pytest.raises(SmokeError, match="does not answer"):
         smoke.check_site(API, url)
 
 
-def test_what_is_not_well_yet_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_check_is_retried_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smoke, "_PAUSE_SECONDS", 0)
-    answers = iter([Unwell("not yet"), Unwell("not yet"), None])
+    answers = iter([SmokeError("not yet"), SmokeError("not yet"), None])
 
     def check() -> None:
         if (answer := next(answers)) is not None:
             raise answer
 
-    smoke.in_time(check)
-    monkeypatch.setattr(smoke, "_PATIENCE_SECONDS", -1)
-    answers = iter([Unwell("never")])
-    with pytest.raises(Unwell, match="never"):
-        smoke.in_time(check)
+    smoke.retried(check)
+    monkeypatch.setattr(smoke, "_RETRY_SECONDS", -1)
+    answers = iter([SmokeError("never")])
+    with pytest.raises(SmokeError, match="never"):
+        smoke.retried(check)

@@ -75,8 +75,8 @@ def make(client: Client) -> Iterator[Callable[..., Any]]:
         client.request("DELETE", f"{ENDPOINTS}/{endpoint_id}")
 
 
-def at_sink(stack: Stack, method: str, path: str, body: Any = None) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", stack.local.sink_port, timeout=10)
+def at_receiver(stack: Stack, method: str, path: str, body: Any = None) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", stack.local.receiver_port, timeout=10)
     try:
         connection.request(method, path, None if body is None else json.dumps(body))
         answer = connection.getresponse().read()
@@ -99,17 +99,17 @@ def ended(client: Client, payment_id: str) -> Any:
     return wait_until(one, f"the delivery of {payment_id} has ended")
 
 
-def test_an_outcome_reaches_the_sink_which_verifies_it(
+def test_an_outcome_reaches_the_receiver_and_verifies(
     stack: Stack, client: Client, make: Callable[..., Any]
 ) -> None:
-    endpoint = make(f"{stack.local.sink_url}/outcomes")
+    endpoint = make(f"{stack.local.receiver_url}/outcomes")
     rotated = client.post({}, f"{ENDPOINTS}/{endpoint['id']}/rotate_secret").json
     for secret in (endpoint["secret"], rotated["secret"]):
-        at_sink(stack, "PUT", "/secrets", {"secrets": [secret]})
+        at_receiver(stack, "PUT", "/secrets", {"secrets": [secret]})
         payment = client.settled(client.post(request(metadata=COMPLETED)).json["id"])
         delivery = ended(client, payment["id"])
         assert delivery["status"] == "delivered"
-        received = at_sink(stack, "GET", "/received")["received"]
+        received = at_receiver(stack, "GET", "/received")["received"]
         (one,) = [each for each in received if each["webhook_id"] == delivery["event_id"]]
         assert one["verified"]
         assert json.loads(one["body"])["data"] == json.loads(

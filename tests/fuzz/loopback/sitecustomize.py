@@ -14,7 +14,7 @@ LOOPBACK = {"127.0.0.1", "localhost", None}
 LOOK_UPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 PORTS = {
     int(os.environ[name])
-    for name in ("PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT", "PAYFLOW_SINK_PORT")
+    for name in ("PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT", "PAYFLOW_RECEIVER_PORT")
     if name in os.environ
 }
 

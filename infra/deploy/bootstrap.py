@@ -1,0 +1,188 @@
+"""`make bootstrap`: set PayFlow up in an AWS account, with an administrator's credentials.
+
+    the frontend stack ──▶ the backend, for its origin ──▶ the dashboard, for the backend's URL
+                       ──▶ the frontend stack again, which now knows the API ──▶ smoke tests
+
+Run it again to change what has changed, and nothing else: this is also how to upgrade the frontend
+stack. Afterwards GitHub Actions deploys what is pushed to `main`. The variables that it needs are
+printed at the end.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+import yaml
+
+from infra import ROOT, cli
+from infra.deploy import artifact, deploy, package, publish, smoke
+from infra.deploy.package import PackageError
+from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
+
+TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"
+_GITHUB: Final = "token.actions.githubusercontent.com"
+_PROVIDER: Final = "GitHubOidcProvider"
+
+# CloudFormation keeps using the role of GitHub's deploys, whoever calls it.
+_PRESENT: Final = {"Administrator": "present"}
+_AWAY: Final = {"Administrator": "away"}
+
+
+def main(arguments: list[str]) -> None:
+    parser = cli.parser("bootstrap", __doc__)
+    parser.add_argument("--subject", default="", help="repo:<owner>/<repo>:ref:refs/heads/main")
+    parser.add_argument("--email", default="", help="the address that gets the alarms")
+    parser.add_argument("--domain", default="", help="the dashboard's own domain")
+    parser.add_argument("--certificate", default="", help="its certificate, in us-east-1")
+    parser.add_argument("--api-domain", default="", help="the API's own domain")
+    parser.add_argument("--api-certificate", default="", help="its certificate, in the region")
+    asked = parser.parse_args(arguments)
+    wanted = {
+        "GitHubSubject": asked.subject,
+        "DomainName": asked.domain,
+        "CertificateArn": asked.certificate,
+        "ApiDomainName": asked.api_domain,
+        "ApiCertificateArn": asked.api_certificate,
+    }
+    chosen = {name: value for name, value in wanted.items() if value}
+    with cli.exits("Not finished", DeployError, PackageError, smoke.SmokeError):
+        choose_region()
+        print(bootstrap(asked.stage, chosen, asked.email))
+
+
+def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
+    """Do every step; return what to know and to do next. A second run continues a failed one.
+
+    Raises DeployError, PackageError, smoke.SmokeError or boto3 errors.
+    """
+    package.check_stage(stage)
+    _step("1/6  Create the frontend stack: bucket, CloudFront, roles (takes some minutes)")
+    frontend = bring_up_frontend(stage, {**chosen, **_PRESENT})
+    _step("2/6  Package and deploy the backend")
+    try:
+        backend = _deploy_backend(stage, frontend, email)
+    finally:
+        bring_up_frontend(stage, _AWAY)
+    api_url = api_url_of(backend, frontend)
+    _step("3/6  Build the dashboard")
+    built = build_dashboard(api_url)
+    _step("4/6  Publish the dashboard")
+    publish.publish(built, frontend["SiteBucket"], frontend["DistributionId"])
+    _step("5/6  Tell the frontend stack the API's id and URL")
+    frontend = bring_up_frontend(stage, api_parameters(backend, api_url))
+    print(dns_records(frontend), end="")
+    _step("6/6  Check the API and the dashboard")
+    smoke.retried(lambda: smoke.check_api(api_url, frontend["SiteOrigin"]))
+    smoke.retried(lambda: smoke.check_site(api_url, frontend["SiteOrigin"]))
+    return next_steps(stage, frontend, api_url)
+
+
+def bring_up_frontend(stage: str, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Create or update the stack; return its outputs. Unchosen parameters keep their values."""
+    body = TEMPLATE.read_text()
+    template: Any = yaml.safe_load(body)
+    stack = Stack(f"payflow-frontend-{stage}")
+    previous = stack.parameters() or set()
+    if not previous and "GitHubSubject" not in chosen:
+        raise DeployError(
+            "A new stack needs the subject of GitHub's token: "
+            "SUBJECT=repo:<owner>/<repository>:ref:refs/heads/main. The documentation on "
+            "deploying says how to find yours."
+        )
+    wanted = {"Stage": stage, **chosen}
+    if _PROVIDER not in previous:
+        wanted[_PROVIDER] = oidc_provider()
+    values = parameter_values(template, wanted, previous)
+    stack.change(TemplateBody=body, Parameters=values, Capabilities=["CAPABILITY_IAM"])
+    return stack.outputs()
+
+
+def api_url_of(backend: Mapping[str, str], frontend: Mapping[str, str]) -> str:
+    """Return the API's URL, up to `/v1`: on its own domain if it has one."""
+    domain = frontend.get("ApiDomainName")
+    return f"https://{domain}" if domain else backend["EndpointURL"].rstrip("/")
+
+
+def api_parameters(backend: Mapping[str, str], api_url: str) -> dict[str, str]:
+    """Return the frontend stack's parameters that name the API."""
+    parts = urlsplit(api_url)
+    return {"ApiId": backend["RestAPIId"], "ApiOrigin": f"{parts.scheme}://{parts.netloc}"}
+
+
+def dns_records(frontend: Mapping[str, str]) -> str:
+    """Return the DNS records that the domains' owner must add; empty without own domains."""
+    site_name = urlsplit(frontend["SiteOrigin"]).netloc
+    targets = {
+        site_name: frontend["DistributionDomainName"],
+        frontend.get("ApiDomainName", ""): frontend.get("ApiDomainTarget", ""),
+    }
+    lines = [f"  {name}  CNAME  {target}\n" for name, target in targets.items() if name != target]
+    return "".join(["\nAdd to your DNS:\n", *lines]) if lines else ""
+
+
+def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str) -> dict[str, str]:
+    folder = artifact.folder(stage)
+    package.build(stage, folder)
+    chosen = {
+        "AllowedOrigin": frontend["SiteOrigin"],
+        "PermissionsBoundary": frontend["FunctionBoundary"],
+        **({"AlarmEmail": email} if email else {}),
+    }
+    return deploy.deploy(stage, folder, chosen, frontend["PackagesBucket"])
+
+
+def build_dashboard(api_url: str) -> Path:
+    """Raises DeployError."""
+    folder = ROOT / "frontend"
+    env = {**os.environ, "VITE_API_URL": api_url}
+    for command in (["npm", "ci"], ["npm", "run", "build"]):
+        if subprocess.run(command, cwd=folder, env=env, check=False).returncode != 0:  # noqa: S603
+            raise DeployError("The dashboard was not built; npm's output is above.")
+    return folder / "dist"
+
+
+def oidc_provider() -> str:
+    """Return `present` if the account already trusts GitHub's tokens, else `create`."""
+    known = boto3.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return "present" if any(one["Arn"].endswith(f"/{_GITHUB}") for one in known) else "create"
+
+
+def next_steps(stage: str, frontend: Mapping[str, str], api_url: str) -> str:
+    variables = {
+        "AWS_REGION": os.environ["AWS_REGION"],
+        "PAYFLOW_STAGE": stage,
+        "PAYFLOW_API_URL": api_url,
+        "PAYFLOW_SITE_URL": frontend["SiteOrigin"],
+        "PAYFLOW_BACKEND_ROLE": frontend["BackendDeployRole"],
+        "PAYFLOW_CLOUDFORMATION_ROLE": frontend["CloudFormationRole"],
+        "PAYFLOW_PACKAGES_BUCKET": frontend["PackagesBucket"],
+        "PAYFLOW_FRONTEND_ROLE": frontend["FrontendDeployRole"],
+        "PAYFLOW_SITE_BUCKET": frontend["SiteBucket"],
+        "PAYFLOW_DISTRIBUTION": frontend["DistributionId"],
+    }
+    return "\n".join(
+        [
+            "",
+            f"API        {api_url}",
+            f"Dashboard  {frontend['SiteOrigin']}",
+            "",
+            "Create a first key to sign in with:",
+            f"  make key STAGE={stage} NAME=operator SCOPES=admin",
+            "",
+            "To have GitHub Actions deploy pushes to main, set these variables (none is a secret):",
+            *(f"  gh variable set {name} --body '{value}'" for name, value in variables.items()),
+        ]
+    )
+
+
+def _step(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

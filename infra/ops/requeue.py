@@ -1,0 +1,60 @@
+"""`make requeue`: enqueue a message for everything that is unfinished.
+
+Use it when messages were lost and the sweeper would take long to notice, or never would: a queue
+was purged, tables were restored to a point in time, or the sweeper has given up on something.
+One message too many does no harm. It queries the sweeper's indexes, and scans nothing.
+"""
+
+import os
+import re
+import sys
+from argparse import ArgumentTypeError
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from chalicelib.sweeper import Sweeper
+from infra import cli
+from infra.ops import stages
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def main(arguments: list[str]) -> None:
+    parser = cli.parser("requeue", __doc__)
+    parser.add_argument(
+        "older_than",
+        nargs="?",
+        type=age,
+        default=timedelta(),
+        help="skip what is younger, for example 90s, 15m, 6h or 5d",
+    )
+    asked = parser.parse_args(arguments)
+    with stages.operated(asked.stage, "Not everything was enqueued"):
+        enqueued = requeue(asked.stage, asked.older_than)
+    print(f"Enqueued {enqueued} messages.")
+
+
+def age(text: str) -> timedelta:
+    """Parse an age such as 90s, 15m, 6h or 5d."""
+    parts = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if parts is None:
+        raise ArgumentTypeError(f"{text!r} is no age such as 90s, 15m, 6h or 5d")
+    return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
+
+
+def requeue(stage: str, older_than: timedelta = timedelta()) -> int:
+    """Return the number of messages. Raises PayFlowError, DeployError or boto3 errors."""
+    tables = stages.tables_of(stage)
+    sweeper = Sweeper(
+        stage=stage,
+        store=stages.store_of(tables),
+        queue=stages.queue_of(stage, "webhooks"),
+        webhooks=stages.webhook_store_of(tables),
+        deliveries=stages.queue_of(stage, "deliveries"),
+        unit=timedelta(seconds=int(os.environ.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60"))),
+    )
+    return sweeper.hint_all(datetime.now(UTC), older_than)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

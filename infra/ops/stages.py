@@ -1,0 +1,82 @@
+"""A stage as its operator reaches it: past the API, with the operator's own AWS credentials.
+
+The stage `local` is the stack that runs from this folder. Every other stage is on AWS.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import boto3
+
+from chalicelib.aws import dynamodb_client, sqs_client
+from chalicelib.errors import PayFlowError
+from chalicelib.queue_jobs import Queue
+from chalicelib.store import Store
+from chalicelib.webhook_store import WebhookStore
+from infra import cli
+from infra.deploy.stacks import DeployError, Stack, choose_region
+from infra.local import settings, supervisor
+from infra.local.settings import SetupError
+
+
+@contextmanager
+def operated(stage: str, failure: str, *expected: type[Exception]) -> Iterator[None]:
+    """Enter the stage for a command; exit with one line for errors that the operator can fix."""
+    with cli.exits(failure, SetupError, DeployError, PayFlowError, *expected):
+        enter(stage)
+        yield
+
+
+def enter(stage: str) -> None:
+    """Point this process's AWS clients at the stage. Raises SetupError."""
+    if stage != settings.STAGE:
+        choose_region()
+        return
+    local = settings.from_environment()
+    supervisor.check_runs(local)
+    local.enter_environment()
+
+
+class Tables(NamedTuple):
+    """The names of a stage's two tables."""
+
+    payments: str
+    idempotency: str
+
+
+def stack_of(stage: str) -> Stack:
+    """Return the stack that has the stage's tables and queues. Raises DeployError."""
+    for name in (f"payflow-{stage}", f"payflow-backend-{stage}"):
+        stack = Stack(name)
+        if stack.parameters() is not None:
+            return stack
+    raise DeployError(f"There is no stage {stage!r} in this account and region.")
+
+
+def tables_of(stage: str) -> Tables:
+    """Return the tables that the stage uses, as its stack says. Raises DeployError."""
+    outputs = stack_of(stage).outputs()
+    arns = (outputs["PaymentsTableArn"], outputs["IdempotencyTableArn"])
+    return Tables(*(arn.rpartition("/")[2] for arn in arns))
+
+
+def store_of(tables: Tables) -> Store:
+    return Store(
+        dynamodb_client(os.environ["AWS_REGION"]),
+        payments_table=tables.payments,
+        idempotency_table=tables.idempotency,
+    )
+
+
+def webhook_store_of(tables: Tables) -> WebhookStore:
+    return WebhookStore(dynamodb_client(os.environ["AWS_REGION"]), payments_table=tables.payments)
+
+
+def queue_of(stage: str, kind: str) -> Queue:
+    """Return the stage's queue `webhooks` or `deliveries`. Raises boto3 errors."""
+    region = os.environ["AWS_REGION"]
+    name = f"payflow-{kind}-{stage}"
+    url = boto3.client("sqs", region_name=region).get_queue_url(QueueName=name)["QueueUrl"]
+    return Queue(sqs_client(region), url)
