@@ -100,7 +100,7 @@ def _matrix(met: Counter[tuple[str, str, str]], calls: Counter[tuple[str, str]])
 
 _PAGE: Final = """# What crashes do to PayFlow
 
-Made by `make crash SEED={seed} FAULTS=… REPORT=docs/crash.md`; the same seed makes the same faults.
+Made by `make crash SEED={seed} FAULTS=… REPORT=docs/reports/crash.md`; the same seed makes the same faults.
 
 {faults} faults. {verdict}
 
