@@ -10,7 +10,7 @@ from infra.local.provision import template
 from tests.test_makefile import targets
 
 ROOT = Path(__file__).parent.parent
-RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 
 
 def alarms() -> list[str]:

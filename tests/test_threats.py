@@ -7,7 +7,7 @@ import pytest
 
 from tests.engines import ROOT
 
-THREATS = (ROOT / "THREATS.md").read_text()
+THREATS = (ROOT / "docs" / "security.md").read_text()
 ROWS = [line.split(" | ") for line in THREATS.splitlines() if line.startswith("| ")][1:]
 HOLDERS = [holder for row in ROWS for holder in re.findall(r"`([^`]+)`", row[-1])]
 
@@ -26,7 +26,7 @@ def test_what_holds_a_defence_is_there(holder: str) -> None:
         assert f"\ndef {test}(" in (ROOT / file).read_text()
 
 
-@pytest.mark.parametrize("document", ["THREATS.md", "SECURITY.md"])
+@pytest.mark.parametrize("document", ["docs/security.md", "SECURITY.md"])
 def test_what_is_linked_is_there(document: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", (ROOT / document).read_text()):
         file, _, heading = target.partition("#")
