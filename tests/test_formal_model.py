@@ -1,4 +1,4 @@
-"""What docs/model.md and the model say of the code, and of each other, is so.
+"""What docs/reports/model.md and the model say of the code, and of each other, is so.
 
 That the model holds is TLC's to say: `make model`.
 """

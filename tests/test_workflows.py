@@ -32,13 +32,19 @@ def job_of(where: tuple[str, str]) -> Any:
     return WORKFLOWS[workflow]["jobs"][job]
 
 
+def steps(job: Any) -> list[Any]:
+    """None of a job that calls another workflow."""
+    found: list[Any] = job.get("steps", [])
+    return found
+
+
 def triggers(workflow: str) -> Any:
     return WORKFLOWS[workflow][True]  # `on`, to YAML 1.1
 
 
 def test_main_is_deployed_when_it_is_pushed_and_at_no_other_time() -> None:
     assert triggers("deploy") == {"push": {"branches": ["main"]}}
-    assert triggers("checks") == {"pull_request": None}
+    assert triggers("checks") == {"pull_request": None, "workflow_call": None}
 
 
 def test_no_workflow_runs_others_code_with_this_repositorys_rights() -> None:
@@ -104,15 +110,24 @@ def test_what_is_deployed_is_what_its_own_job_built(what: str) -> None:
     assert downloads["with"]["artifact-ids"] == wanted
 
 
-@pytest.mark.parametrize("workflow", ["checks", "deploy"])
-def test_the_checks_are_what_their_name_says(workflow: str) -> None:
-    checks = job_of((workflow, "checks"))
-    assert [step["run"] for step in checks["steps"] if "run" in step] == [".ci/run"]
-    commands = (ROOT / ".ci" / "run").read_text().splitlines()
-    made = [" ".join(line.split()[:2]) for line in commands if line.startswith("make ")]
-    assert made[:2] == ["make check", "make test"]
-    assert "make e2e" in made
-    assert checks["name"] == ", ".join(made)
+def test_deploy_calls_the_checks_of_a_pull_request() -> None:
+    checks = job_of(("deploy", "checks"))
+    assert checks == {
+        "permissions": {"contents": "read"},
+        "uses": "$/.github/workflows/checks.yml",
+    }
+
+
+def test_checks_run_what_ci_runs_under_names_of_their_own() -> None:
+    checks = job_of(("checks", "checks"))
+    assert [step["run"] for step in checks["steps"] if "run" in step] == ["make $TARGETS"]
+    rows = checks["strategy"]["matrix"]["include"]
+    assert len({row["name"] for row in rows}) == len(rows)
+    words = [word for row in rows for word in row["targets"].split()]
+    commands = (ROOT / ".ci" / "run").read_text()
+    made = re.findall(r"^make (.*)$", commands, re.MULTILINE)
+    assert sorted(words) == sorted(word for command in made for word in command.split())
+    assert {"check", "test", "e2e"} <= set(words)
 
 
 def test_the_known_bytes_fit_together_on_the_machine_that_deploys(tmp_path: Path) -> None:
@@ -148,7 +163,7 @@ def test_two_runs_of_a_workflow_do_not_get_in_each_others_way(workflow: str) -> 
 
 @pytest.mark.parametrize("where", JOBS)
 def test_an_action_is_one_commit_and_leaves_no_credentials(where: tuple[str, str]) -> None:
-    for step in job_of(where)["steps"]:
+    for step in steps(job_of(where)):
         if "uses" in step:
             action, _, commit = step["uses"].partition("@")
             assert commit == PINNED[action]
@@ -160,7 +175,7 @@ def test_an_action_is_one_commit_and_leaves_no_credentials(where: tuple[str, str
 def test_no_secret_is_named_and_no_value_is_pasted_into_a_script(file: Path) -> None:
     assert "secrets." not in file.read_text()
     for job in WORKFLOWS[file.stem]["jobs"].values():
-        for step in job["steps"]:
+        for step in steps(job):
             assert "${{" not in step.get("run", "")
 
 

@@ -1,6 +1,6 @@
 """Injects faults into PayFlow's handlers, and says whether every promise was kept.
 
-    make crash SEED=1 FAULTS=10000 REPORT=docs/crash.md
+    make crash SEED=1 FAULTS=10000 REPORT=docs/reports/crash.md
     make crash SEED=1 LANE=0 CHAPTER=17       one chapter again, and what happened in it
 
 Two lanes share the faults: the local stack's own emulator is the DynamoDB of the first, AWS's

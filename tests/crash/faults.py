@@ -28,21 +28,21 @@ class Fault(StrEnum):
 
 
 WHAT: Final = {
-    Fault.KILL_BEFORE: "the process dies as it makes the call, and nobody hears it",
-    Fault.KILL_AFTER: "the call is done, and the process dies before it hears so",
-    Fault.STOP_BEFORE: "the process stands still, others work, and then its call goes out",
-    Fault.STOP_AFTER: "the call is done, and the process stands still before it hears so",
-    Fault.CUT_BEFORE: "the connection breaks before the call is heard",
-    Fault.CUT_AFTER: "the call is done, and the connection breaks before the answer",
-    Fault.HANG_BEFORE: "the call is swallowed, and no answer ever comes",
-    Fault.HANG_AFTER: "the call is done, and no answer ever comes",
-    Fault.THROTTLED: "refused, for there were too many",
-    Fault.CONFLICT: "refused, for another transaction is at work",
-    Fault.BROKEN: "500, from within the service",
-    Fault.GARBLED: "503 of somebody in between, in HTML",
-    Fault.PARTIAL: "a batch is sent, and told to have been refused in part",
-    Fault.STALE_OLD: "an index still lists what has left it",
-    Fault.STALE_MISSING: "an index has not heard of anything yet",
+    Fault.KILL_BEFORE: "the process dies before its call is sent",
+    Fault.KILL_AFTER: "the call succeeds, and the process dies before the answer",
+    Fault.STOP_BEFORE: "the process stops, others work, and then its call is sent",
+    Fault.STOP_AFTER: "the call succeeds, and the process stops before the answer",
+    Fault.CUT_BEFORE: "the connection breaks before the call arrives",
+    Fault.CUT_AFTER: "the call succeeds, and the connection breaks before the answer",
+    Fault.HANG_BEFORE: "the call is lost, and no answer ever comes",
+    Fault.HANG_AFTER: "the call succeeds, and no answer ever comes",
+    Fault.THROTTLED: "refused: too many calls",
+    Fault.CONFLICT: "refused: another transaction is under way",
+    Fault.BROKEN: "500 from the service",
+    Fault.GARBLED: "503 in HTML, from a proxy in between",
+    Fault.PARTIAL: "a batch is sent, and the answer says that a part was refused",
+    Fault.STALE_OLD: "an index still lists an item that has left it",
+    Fault.STALE_MISSING: "an index does not list anything yet",
 }
 DEADLY: Final = frozenset({Fault.KILL_BEFORE, Fault.KILL_AFTER})
 STOPPING: Final = frozenset({Fault.STOP_BEFORE, Fault.STOP_AFTER})

@@ -98,9 +98,10 @@ def _matrix(met: Counter[tuple[str, str, str]], calls: Counter[tuple[str, str]])
             yield f"| {flow} | {name} | {' | '.join(str(n) if n else '' for n in counts)} |"
 
 
-_PAGE: Final = """# What crashes do to PayFlow
+_PAGE: Final = """# Crashes
 
-Made by `make crash SEED={seed} FAULTS=… REPORT=docs/crash.md`; the same seed makes the same faults.
+`make crash SEED={seed} FAULTS=… REPORT=docs/reports/crash.md` wrote this page. The same seed
+injects the same faults.
 
 {faults} faults. {verdict}
 
@@ -108,40 +109,39 @@ Made by `make crash SEED={seed} FAULTS=… REPORT=docs/crash.md`; the same seed 
 
 ## How
 The app's own handlers run as Lambda runs them, each invocation in a process of its own (forked
-from one that has loaded everything), against a real DynamoDB engine and a real queue. A proxy
-stands between, and makes calls go wrong; it kills with SIGKILL and stops with SIGSTOP. One lane
-runs on the local stack's emulator, the other on AWS's DynamoDB Local. Time is the harness's own, so
-that leases, schedules and the sweeper's doublings pass in no time.
+from one that has loaded everything), against a real DynamoDB engine and a real queue. A proxy in
+between makes calls fail; it kills with SIGKILL and stops with SIGSTOP. One lane runs on the local
+stack's emulator, the other on AWS's DynamoDB Local. The clock is the harness's own, so leases,
+schedules and the sweeper's doublings pass in no time.
 
-A run is made of chapters, each drawn from its own seed. In a chapter's storm clients create,
-refund, cancel and return, ask again when they are not answered, and sometimes when they are;
-workers take batches; the sweeper sweeps; messages are lost and repeated; and nine invocations of
-ten have up to three faults before them. While a process stands still, others work on what it
-holds. In the calm that follows nothing goes wrong any more, time passes, and then it is checked
-that
+A run consists of chapters, each drawn from its own seed. In a chapter's storm clients create,
+refund, cancel and return payments, and ask again when they get no answer, and sometimes when they
+do; workers take batches; the sweeper sweeps; messages are lost and repeated; and nine of ten
+invocations meet up to three faults. While one process is stopped, others work on the same rows. In
+the calm that follows nothing fails any more, time passes, and then these promises are checked:
 
-- every request has been answered, and nobody was answered twice differently,
-- each key has made one payment or refund, and what was acknowledged is there as it was told,
-- every payment and refund has ended once, but for those whose bank never decides, and a canceled
-  one was never given to the processor,
-- every change has exactly one event, and the last event tells what is,
-- refunds never add up to more than the payment, and to what the payment says,
-- the totals are what a recount comes to,
-- every outcome has reached each of two merchants (one of whom refuses a third of what comes),
-  signed, under one id,
-- five days later the sweeper reports exactly what has not ended,
-- a key makes a payment anew when its 24 hours are over,
-- no answer was a 500, and no function raised but the sweeper, for an outage.
+- Every request was answered, and no client got two different answers.
+- Each key made one payment or refund, and what was acknowledged is stored as it was answered.
+- Every payment and refund ended once, except where its bank never decides. A canceled payment was
+  never given to the processor.
+- Every change has exactly one event, and the last event shows the current state.
+- Refunds never add up to more than the payment, and add up to what the payment says.
+- The totals equal a recount.
+- Every outcome reached each of two receivers (one of them refuses a third of its requests),
+  signed, under one id.
+- Five days later the sweeper reports exactly what has not ended.
+- A key makes a new payment when its 24 hours are over.
+- No answer was a 500, and no function raised, except the sweeper during an outage.
 
-`make crash SEED=… LANE=… CHAPTER=…` lives through one chapter again and prints what happened in it.
+`make crash SEED=… LANE=… CHAPTER=…` runs one chapter again and prints what happened in it.
 
-## What went wrong
+## Faults
 | Fault | | Times |
 |---|---|--:|
 {kinds}
 
-## Where
-How often each call of each flow met each of them. A call that AWS's client repeats counts anew; a
+## Where they struck
+How often each call of each flow met each fault. A call that AWS's client repeats counts again; a
 fault that lasts over several calls counts once.
 
 {matrix}

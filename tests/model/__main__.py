@@ -60,7 +60,8 @@ def recounted(check: Check, verdict: Verdict) -> Sequence[str]:
     said = transitions.states().get((check.module, check.name))
     if said == verdict.states:
         return []
-    return [f"{check.module}, {check.name}: {verdict.states:,} states; docs/model.md says {said}"]
+    where = f"{check.module}, {check.name}"
+    return [f"{where}: {verdict.states:,} states; docs/reports/model.md says {said}"]
 
 
 def show_lines() -> None:

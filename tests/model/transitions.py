@@ -1,4 +1,4 @@
-"""Which line of the code makes which transition of the model: docs/model.md says it.
+"""Which line of the code makes which transition of the model: docs/reports/model.md says it.
 
 Guarantee: each action of each module is in its table, with lines that are in the code or with the
 word that it is the world's doing; `lines` raises where that is not so.
@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 from tests.model.checks import PROTOCOLS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DOCUMENT: Final = ROOT / "docs" / "model.md"
+DOCUMENT: Final = ROOT / "docs" / "reports" / "model.md"
 _MODULES: Final = Path(__file__).parent
 _ACTION: Final = re.compile(r"^    \\/ (?:\\E .* : )?(\w+)", re.MULTILINE)
 _ROW: Final = re.compile(r"^\| `(\w+)!(\w+)` \| (.+) \| (.+) \|$", re.MULTILINE)
-_CODE: Final = re.compile(r"\[`([\w.]+)`\]\(\.\./([\w/.]+)\)")
+_CODE: Final = re.compile(r"\[`([\w.]+)`\]\(\.\./\.\./([\w/.]+)\)")
 _STATES: Final = re.compile(r"^\| (\w+) \| ([^|]+) \|(?:[^|]+\|)? ([0-9,]+) \|$", re.MULTILINE)
 _WORLD: Final = "the world"
 

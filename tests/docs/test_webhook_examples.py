@@ -1,7 +1,6 @@
-"""The README's examples of a merchant's endpoint, run as they stand there."""
+"""The receivers of docs/webhooks.md, run as they stand there."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,16 +12,16 @@ import pytest
 
 from chalicelib.webhook_sender import Sender
 from chalicelib.webhook_signature import headers, new_secret
-from tests.engines import ROOT, accepts, free_port, node_packages, wait_until
+from tests.docs.pages import blocks
+from tests.engines import accepts, free_port, node_packages, wait_until
 
 BODY = b'{"type":"payment.completed","data":{"id":"PAY-1","amount":12.50}}'
 sender = Sender(allows_private=True)
 
 
 def example(language: str) -> str:
-    section = (ROOT / "README.md").read_text().partition("## Receive webhooks")[2]
-    (source,) = re.findall(rf"```{language}\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
-    return str(source)
+    (source,) = blocks("docs/webhooks.md", language)
+    return source
 
 
 def python(folder: Path) -> list[str]:
@@ -52,7 +51,7 @@ def running(command: list[str], port: int, secret: str, said: Path) -> Iterator[
 
 
 @pytest.mark.parametrize("made", [python, node])
-def test_it_takes_what_is_signed_once_and_refuses_the_rest(
+def test_example_takes_what_is_signed_once_and_refuses_the_rest(
     tmp_path: Path, made: Callable[[Path], list[str]]
 ) -> None:
     port, new, old = free_port(), new_secret(), new_secret()

@@ -1,0 +1,118 @@
+"""The processor and the fake bank of docs/processors.md, run together as they stand there."""
+
+import importlib.util
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.model import Status
+from chalicelib.payments import Payments
+from tests.conftest import Clock, command, new_store, payments_on, refund_command, refunds_beside
+from tests.docs.pages import blocks
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_, PROCESSOR, FAKE_BANK = blocks("docs/processors.md", "python")
+
+
+def loaded(source: str, name: str, folder: Path) -> ModuleType:
+    file = folder / f"{name}.py"
+    file.write_text(source)
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def fake_bank(tmp_path: Path) -> ModuleType:
+    return loaded(FAKE_BANK, "fake_bank", tmp_path)
+
+
+@pytest.fixture
+def bank_url(fake_bank: ModuleType) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), fake_bank.FakeBank)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def bank(tmp_path: Path, bank_url: str) -> Any:
+    return loaded(PROCESSOR, "bank", tmp_path).Bank(bank_url, "a token")
+
+
+@pytest.fixture
+def payments(moto_dynamodb: "DynamoDBClient", clock: Clock, bank: Any) -> Payments:
+    return replace(payments_on(new_store(moto_dynamodb), clock), processor=bank)
+
+
+def created(payments: Payments, amount: str) -> str:
+    return payments.create(command(amount=amount), actor="me").payment_id
+
+
+@pytest.mark.parametrize(
+    ("amount", "status", "failure_code"),
+    [
+        ("12.50", Status.COMPLETED, None),
+        ("12.01", Status.FAILED, "insufficient_funds"),
+        ("12.02", Status.PROCESSING, None),
+    ],
+)
+def test_payment_ends_as_the_bank_decides(
+    payments: Payments, amount: str, status: Status, failure_code: str | None
+) -> None:
+    payment_id = created(payments, amount)
+    payments.settle(payment_id)
+    payment = payments.store.get(payment_id)
+    assert (payment.status, payment.failure_code) == (status, failure_code)
+
+
+def test_pending_payment_completes_when_asked_again(payments: Payments) -> None:
+    payment_id = created(payments, "12.02")
+    payments.settle(payment_id)
+    payments.settle(payment_id)
+    assert payments.store.get(payment_id).status is Status.COMPLETED
+
+
+def test_bank_is_asked_under_the_payments_id(payments: Payments, fake_bank: ModuleType) -> None:
+    payment_id = created(payments, "12.02")
+    for _ in range(3):
+        payments.settle(payment_id)
+    assert fake_bank.calls == [payment_id, payment_id]
+    assert fake_bank.answers.keys() == {payment_id}
+
+
+def test_unknown_outcome_raises_and_stays_processing(payments: Payments, bank: Any) -> None:
+    broken = created(payments, "12.03")
+    unreachable = created(payments, "12.50")
+    with pytest.raises(Exception, match="status 500"):
+        payments.settle(broken)
+    nobody = replace(payments, processor=replace(bank, url="http://127.0.0.1:9"))
+    with pytest.raises(Exception, match="no answer"):
+        nobody.settle(unreachable)
+    for payment_id in (broken, unreachable):
+        assert payments.store.get(payment_id).status is Status.PROCESSING
+
+
+def test_refund_is_paid_out_under_its_own_id(payments: Payments, fake_bank: ModuleType) -> None:
+    payment_id = created(payments, "12.50")
+    payments.settle(payment_id)
+    refunds = refunds_beside(payments)
+    refund = refunds.create(payment_id, refund_command(amount="2.50"), actor="me")
+    refunds.settle(payment_id, refund.refund_id)
+    assert fake_bank.calls == [payment_id, refund.refund_id]
+    (settled,) = payments.store.refunds(payment_id)
+    assert settled.status == "completed"
