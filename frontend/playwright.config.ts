@@ -5,6 +5,7 @@ const executablePath = process.env.PAYFLOW_BROWSER;
 
 export default defineConfig({
   testDir: "e2e",
+  testIgnore: "screenshots.spec.ts",
   timeout: 30_000,
   workers: 2,
   fullyParallel: true,

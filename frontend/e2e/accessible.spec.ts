@@ -1,6 +1,6 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, type Page, test } from "@playwright/test";
-import { make, site } from "./payments";
+import { make, site } from "./api";
 
 const closed = () => process.env.PAYFLOW_E2E_CLOSED_SITE ?? "";
 

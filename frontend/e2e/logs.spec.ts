@@ -1,5 +1,5 @@
 import { expect, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, make, site } from "./api";
 
 test("a request shows up in the log, and leads to its payment", async ({ page }) => {
   const { id } = await make({ merchant: "Logged" });

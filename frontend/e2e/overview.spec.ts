@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, make, site } from "./api";
 
 type Row = { currency: string; status: string; count: number; volume: number };
 

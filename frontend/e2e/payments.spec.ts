@@ -1,8 +1,8 @@
 import { expect, type Page, test } from "@playwright/test";
 
-import { api, make, site, type Wish } from "./payments";
+import { api, make, type PaymentFormValues, site } from "./api";
 
-async function fill(page: Page, { merchant, simulate, amount = "42.50" }: Wish) {
+async function fill(page: Page, { merchant, simulate, amount = "42.50" }: PaymentFormValues) {
   await page.goto(`${site()}/payments/new`);
   await page.getByLabel("Merchant").fill(merchant);
   await page.getByLabel("Amount").fill(amount);

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, type Page, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, make, site } from "./api";
 
 test("every operation of the API is described", async ({ page }) => {
   await page.goto(`${site()}/reference`);

@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, make, site } from "./api";
 
 const status = (page: Page, words: string | RegExp) =>
   page.getByRole("region", { name: "Status" }).getByText(words).first();

@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, make, site } from "./api";
 
 const sink = () => process.env.PAYFLOW_E2E_SINK ?? "";
 const soon = { timeout: 20_000 };

@@ -2,11 +2,11 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { followSystemTheme } from "./layout/theme";
 import { queryClient, router } from "./router";
-import { followTheme } from "./shell/theme";
 import "./styles.css";
 
-followTheme();
+followSystemTheme();
 const place = document.getElementById("root");
 if (place) {
   createRoot(place).render(

@@ -1,16 +1,16 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { holdKey } from "../session/key";
-import { answer, api } from "./client";
-import type { Problem } from "./problem";
+import { setApiKey } from "../session/key";
+import type { ApiError } from "./api-error";
+import { api, unwrap } from "./client";
 
 const answers = (response: () => Promise<Response>) => {
   const fetch = vi.fn((_: Request) => response());
   vi.stubGlobal("fetch", fetch);
   return fetch;
 };
-const list = () => answer(api.GET("/v1/payments", {}));
+const list = () => unwrap(api.GET("/v1/payments", {}));
 const refusal = async () => {
-  const problem: Problem = await list().then(
+  const problem: ApiError = await list().then(
     () => expect.unreachable(),
     (error) => error,
   );
@@ -20,7 +20,7 @@ const refusal = async () => {
 afterEach(() => vi.unstubAllGlobals());
 
 test("the key goes into a header, and nowhere else", async () => {
-  holdKey("pf_dev_secret");
+  setApiKey("pf_dev_secret");
   const fetch = answers(async () => Response.json({ payments: [] }));
   await list();
   const request = fetch.mock.calls[0]?.[0];
@@ -67,13 +67,13 @@ test("an API that cannot be reached is a problem too", async () => {
 
 test("what is not the API's answer is said to be none", async () => {
   answers(async () => new Response("<html>Bad gateway</html>", { status: 502 }));
-  expect(await refusal()).toMatchObject({ status: 502, code: "not_understood" });
+  expect(await refusal()).toMatchObject({ status: 502, code: "unexpected_response" });
 });
 
 test("a page that comes with a 200 is not the API's answer either", async () => {
   const page = { headers: { "Content-Type": "text/html" } };
   answers(async () => new Response("<html>Sign in to the network</html>", page));
-  expect(await refusal()).toMatchObject({ status: 200, code: "not_understood" });
+  expect(await refusal()).toMatchObject({ status: 200, code: "unexpected_response" });
 });
 
 test("a refusal says when to ask again", async () => {

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { answer, api } from "../api/client";
-import { Problem } from "../api/problem";
-import { useHeldKey } from "./key";
+import { ApiError } from "../api/api-error";
+import { api, unwrap } from "../api/client";
+import { useApiKey } from "./key";
 
 /** `open` asks nobody for a key, `granted` has let this one in, `refused` wants another. */
 export type Access = "open" | "granted" | "refused";
@@ -10,15 +10,15 @@ export const ACCESS = "access";
 
 /** How the API takes us, by asking it for something that needs a key wherever keys are on. */
 export function useAccess() {
-  const key = useHeldKey();
+  const key = useApiKey();
   return useQuery({
     queryKey: [ACCESS, key],
     queryFn: async ({ signal }): Promise<Access> => {
       try {
-        await answer(api.GET("/v1/payments", { params: { query: { limit: 1 } }, signal }));
+        await unwrap(api.GET("/v1/payments", { params: { query: { limit: 1 } }, signal }));
         return key === null ? "open" : "granted";
       } catch (error) {
-        if (error instanceof Problem && error.status === 401) return "refused";
+        if (error instanceof ApiError && error.status === 401) return "refused";
         throw error;
       }
     },

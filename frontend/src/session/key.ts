@@ -7,25 +7,25 @@ import { useSyncExternalStore } from "react";
 const PLACE = "payflow-key";
 const listeners = new Set<() => void>();
 
-export function heldKey(): string | null {
+export function getApiKey(): string | null {
   return sessionStorage.getItem(PLACE);
 }
 
-export function holdKey(key: string): void {
+export function setApiKey(key: string): void {
   sessionStorage.setItem(PLACE, key);
   for (const tell of listeners) tell();
 }
 
-export function dropKey(): void {
+export function clearApiKey(): void {
   sessionStorage.removeItem(PLACE);
   for (const tell of listeners) tell();
 }
 
-export function onKeyChange(tell: () => void): () => void {
+export function onApiKeyChange(tell: () => void): () => void {
   listeners.add(tell);
   return () => listeners.delete(tell);
 }
 
-export function useHeldKey(): string | null {
-  return useSyncExternalStore(onKeyChange, heldKey);
+export function useApiKey(): string | null {
+  return useSyncExternalStore(onApiKeyChange, getApiKey);
 }

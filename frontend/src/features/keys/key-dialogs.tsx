@@ -1,11 +1,11 @@
 import { useState } from "react";
+import { ApiError } from "../../api/api-error";
 import type { ApiKey, NewApiKey, Scope } from "../../api/client";
-import { Problem } from "../../api/problem";
-import { useAction } from "../../ui/action";
-import { Dialog, DialogButtons } from "../../ui/dialog";
-import { Field } from "../../ui/field";
-import { ProblemNote } from "../../ui/problem-note";
-import { SecretDialog } from "../../ui/secret-dialog";
+import { Dialog, DialogButtons } from "../../components/dialog";
+import { ErrorAlert } from "../../components/error-alert";
+import { Field } from "../../components/field";
+import { SecretDialog } from "../../components/secret-dialog";
+import { useAction } from "../../hooks/use-action";
 import { createKey, keysQuery, type NewKey, revokeKey, rollKey } from "./queries";
 
 const SCOPES: readonly [Scope, string, string][] = [
@@ -20,15 +20,15 @@ export function CreateDialog({ close }: { close: () => void }) {
   const create = useAction(createKey, keysQuery.queryKey);
   const [wish, setWish] = useState<NewKey>({ name: "", scopes: ["read"], expires_at: null });
   if (create.data) return <Shown made={create.data} close={close} />;
-  const told = create.error instanceof Problem ? create.error.fields : [];
+  const told = create.error instanceof ApiError ? create.error.fields : [];
   const said = (field: string) => told.find((one) => one.field === field)?.message;
   return (
     <Dialog title="New API key" close={close} busy={create.isPending}>
       <form onSubmit={create.submit(wish)} className="space-y-4">
         <Field label="Name" hint="Events and logs name it." error={said("name")}>
-          {(wiring) => (
+          {(inputProps) => (
             <input
-              {...wiring}
+              {...inputProps}
               required
               autoComplete="off"
               value={wish.name}
@@ -54,9 +54,9 @@ export function CreateDialog({ close }: { close: () => void }) {
           ))}
         </fieldset>
         <Field label="Last day" hint="Empty: until it is revoked." error={said("expires_at")}>
-          {(wiring) => (
+          {(inputProps) => (
             <input
-              {...wiring}
+              {...inputProps}
               type="date"
               value={wish.expires_at ?? ""}
               onChange={(event) => setWish({ ...wish, expires_at: event.target.value || null })}
@@ -64,7 +64,7 @@ export function CreateDialog({ close }: { close: () => void }) {
           )}
         </Field>
         {create.error && !told.some(({ field }) => isShown(field)) && (
-          <ProblemNote error={create.error} />
+          <ErrorAlert error={create.error} />
         )}
         <DialogButtons close={close} busy={create.isPending} action="Make the key" />
       </form>
@@ -84,9 +84,9 @@ export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => voi
           long as you say, so that nothing stops while you change over.
         </p>
         <Field label="Hours that the old one works on" hint="0 to 168. A key is rolled once.">
-          {(wiring) => (
+          {(inputProps) => (
             <input
-              {...wiring}
+              {...inputProps}
               type="number"
               min={0}
               max={168}
@@ -96,7 +96,7 @@ export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => voi
             />
           )}
         </Field>
-        {roll.error && <ProblemNote error={roll.error} />}
+        {roll.error && <ErrorAlert error={roll.error} />}
         <DialogButtons close={close} busy={roll.isPending} action="Roll the key" />
       </form>
     </Dialog>
@@ -111,7 +111,7 @@ export function RevokeDialog({ revoked, close }: { revoked: ApiKey; close: () =>
         <p className="text-sm">
           Whoever uses this key is shut out within a minute, and for good. It cannot be undone.
         </p>
-        {revoke.error && <ProblemNote error={revoke.error} />}
+        {revoke.error && <ErrorAlert error={revoke.error} />}
         <DialogButtons close={close} busy={revoke.isPending} action="Revoke the key" danger />
       </form>
     </Dialog>

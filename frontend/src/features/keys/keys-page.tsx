@@ -2,10 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { ApiKey } from "../../api/client";
-import { Button } from "../../ui/button";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
+import { Button } from "../../components/button";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
+import { Time } from "../../components/time";
 import { CreateDialog, RevokeDialog, RollDialog } from "./key-dialogs";
 import { keysQuery } from "./queries";
 
@@ -24,10 +24,10 @@ export function KeysPage() {
           </Button>
         }
       />
-      {keys.error && <ProblemNote error={keys.error} retry={() => keys.refetch()} />}
+      {keys.error && <ErrorAlert error={keys.error} retry={() => keys.refetch()} />}
       {keys.isPending && <p role="status">Loading the keys…</p>}
       {keys.data && keys.data.api_keys.length === 0 && (
-        <p className="rounded-xl border border-dashed border-line p-10 text-center text-muted">
+        <p className="rounded-xl border border-dashed border-border p-10 text-center text-muted">
           There is no key yet.
         </p>
       )}
@@ -56,7 +56,7 @@ export function stateOf({ revoked_at, expires_at }: ApiKey, now = Date.now()) {
 function Key({ apiKey, roll, revoke }: { apiKey: ApiKey; roll: () => void; revoke: () => void }) {
   const state = stateOf(apiKey);
   return (
-    <li className="flex flex-wrap items-center gap-x-6 gap-y-3 rounded-xl border border-line bg-surface p-4">
+    <li className="flex flex-wrap items-center gap-x-6 gap-y-3 rounded-xl border border-border bg-surface p-4">
       <div className="min-w-0 flex-1 basis-52">
         <p className={`font-medium break-words ${state === "active" ? "" : "text-muted"}`}>
           {apiKey.name}
@@ -83,7 +83,7 @@ function Key({ apiKey, roll, revoke }: { apiKey: ApiKey; roll: () => void; revok
           <Button onClick={roll} aria-label={`Roll ${apiKey.name}`}>
             Roll
           </Button>
-          <Button look="danger" onClick={revoke} aria-label={`Revoke ${apiKey.name}`}>
+          <Button variant="danger" onClick={revoke} aria-label={`Revoke ${apiKey.name}`}>
             Revoke
           </Button>
         </div>

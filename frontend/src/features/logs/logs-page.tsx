@@ -3,14 +3,14 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Pause, Play, Search } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
 import type { components } from "../../api/schema";
-import { Button } from "../../ui/button";
-import { CopyButton } from "../../ui/copy-button";
-import { inputLook } from "../../ui/field";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { ClockTime } from "../../ui/time";
+import { Button } from "../../components/button";
+import { CopyButton } from "../../components/copy-button";
+import { ErrorAlert } from "../../components/error-alert";
+import { inputClass } from "../../components/field";
+import { PageTitle } from "../../components/page-title";
+import { ClockTime } from "../../components/time";
 import { CLASSES, type LogsSearch } from "./logs-search";
-import { logsOf } from "./queries";
+import { logsQuery } from "./queries";
 
 type Logged = components["schemas"]["LoggedRequest"];
 
@@ -19,7 +19,7 @@ const route = getRouteApi("/logs");
 export function LogsPage() {
   const search = route.useSearch();
   const [isLive, setLive] = useState(true);
-  const { data, error, refetch, isPending } = useQuery(logsOf(search, isLive));
+  const { data, error, refetch, isPending } = useQuery(logsQuery(search, isLive));
   return (
     <>
       <PageTitle
@@ -42,12 +42,12 @@ export function LogsPage() {
       <Filters key={search.path ?? ""} search={search} />
       {error && (
         <div className="mb-4">
-          <ProblemNote error={error} retry={() => refetch()} />
+          <ErrorAlert error={error} retry={() => refetch()} />
         </div>
       )}
       {isPending && <p role="status">Loading the log…</p>}
       {data && data.logs.length === 0 && (
-        <p className="rounded-xl border border-dashed border-line p-10 text-center text-muted">
+        <p className="rounded-xl border border-dashed border-border p-10 text-center text-muted">
           {Object.keys(search).length > 0
             ? "No request of the last hour is of this kind."
             : "There was no request in the last hour."}
@@ -78,7 +78,7 @@ function Filters({ search }: { search: LogsSearch }) {
       <label>
         Status
         <select
-          className={`${inputLook()} mt-1 block`}
+          className={`${inputClass()} mt-1 block`}
           value={chosen}
           onChange={(event) => choose(event.target.value)}
         >
@@ -99,7 +99,7 @@ function Filters({ search }: { search: LogsSearch }) {
             maxLength={200}
             spellCheck={false}
             autoComplete="off"
-            className={`${inputLook()} font-mono`}
+            className={`${inputClass()} font-mono`}
           />
           <Button type="submit" aria-label="Narrow">
             <Search className="size-4" aria-hidden="true" />
@@ -114,9 +114,9 @@ const HEAD = "px-3 py-2.5 text-left text-xs font-medium text-muted";
 
 function Table({ logs }: { logs: readonly Logged[] }) {
   return (
-    <div className="overflow-hidden rounded-xl border border-line bg-surface">
+    <div className="overflow-hidden rounded-xl border border-border bg-surface">
       <table className="w-full text-sm">
-        <thead className="border-b border-line bg-raised/60">
+        <thead className="border-b border-border bg-raised/60">
           <tr>
             <th scope="col" className={HEAD}>
               Time
@@ -138,7 +138,7 @@ function Table({ logs }: { logs: readonly Logged[] }) {
             </th>
           </tr>
         </thead>
-        <tbody className="divide-y divide-line">
+        <tbody className="divide-y divide-border">
           {logs.map((one) => (
             <tr key={one.request_id} className="hover:bg-raised/60">
               <td className="px-3 py-2 text-xs whitespace-nowrap text-muted tabular-nums">
@@ -171,13 +171,13 @@ function Table({ logs }: { logs: readonly Logged[] }) {
 }
 
 const GROUNDS: Record<number, string> = {
-  2: "bg-good-ground text-good",
-  4: "bg-wait-ground text-wait",
-  5: "bg-bad-ground text-bad",
+  2: "bg-success-subtle text-success",
+  4: "bg-warning-subtle text-warning",
+  5: "bg-danger-subtle text-danger",
 };
 
 function Code({ status }: { status: number }) {
-  const look = GROUNDS[Math.floor(status / 100)] ?? "bg-calm-ground text-calm";
+  const look = GROUNDS[Math.floor(status / 100)] ?? "bg-neutral-subtle text-neutral";
   return <span className={`rounded-md px-1.5 py-0.5 font-mono text-xs ${look}`}>{status}</span>;
 }
 

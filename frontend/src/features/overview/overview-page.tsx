@@ -4,39 +4,39 @@ import { Tabs } from "radix-ui";
 import { type ReactNode, useState } from "react";
 import type { Currency } from "../../api/client";
 import type { components } from "../../api/schema";
-import { LOOKS } from "../../ui/button";
-import { Card } from "../../ui/card";
-import { inputLook } from "../../ui/field";
-import { money } from "../../ui/money";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { CURRENCIES, statusName, typeName } from "../payments/words";
-import { DayChart, FILLS, figure, shortDay } from "./day-chart";
+import { BUTTON_VARIANTS } from "../../components/button";
+import { Card } from "../../components/card";
+import { ErrorAlert } from "../../components/error-alert";
+import { inputClass } from "../../components/field";
+import { PageTitle } from "../../components/page-title";
+import { formatMoney } from "../../lib/money";
+import { CURRENCIES, statusLabel, typeLabel } from "../payments/labels";
+import { BAR_FILLS, DailyChart, figure, shortDay } from "./daily-chart";
+import { Health } from "./health-card";
+import { DEFAULT_RANGE, RANGES, type Range } from "./overview-search";
+import { statsQuery } from "./queries";
 import {
-  byDay,
-  type DayFigures,
+  type DailyTotals,
+  dailyTotals,
   type Measure,
   type Part,
   parts,
   rate,
-  SETTLED,
+  SETTLED_STATUSES,
   summary,
-} from "./figures";
-import { Health } from "./health";
-import { statsOf } from "./queries";
-import { DEFAULT_RANGE, RANGES, type Range } from "./range";
+} from "./totals";
 
 const route = getRouteApi("/");
 
 export function OverviewPage() {
   const { days = DEFAULT_RANGE } = route.useSearch();
-  const { data, error, refetch, isPlaceholderData } = useQuery(statsOf(days));
+  const { data, error, refetch, isPlaceholderData } = useQuery(statsQuery(days));
   return (
     <>
       <PageTitle title="Overview" actions={<RangePicker chosen={days} />} />
       {error && (
         <div className="mb-4">
-          <ProblemNote error={error} retry={() => refetch()} />
+          <ErrorAlert error={error} retry={() => refetch()} />
         </div>
       )}
       {data ? (
@@ -62,7 +62,9 @@ function RangePicker({ chosen }: { chosen: Range }) {
           search={days === DEFAULT_RANGE ? {} : { days }}
           aria-current={days === chosen ? "page" : undefined}
           className={`rounded-md px-3 py-1.5 font-medium ${
-            days === chosen ? "bg-surface text-ink shadow-sm" : "text-muted hover:text-ink"
+            days === chosen
+              ? "bg-surface text-foreground shadow-sm"
+              : "text-muted hover:text-foreground"
           }`}
         >
           {days} days
@@ -92,7 +94,7 @@ function Figures({ stats }: { stats: Stats }) {
           {CURRENCIES.filter((currency) => whole.volume[currency] !== undefined).map((currency) => (
             <span key={currency} className="flex flex-wrap items-baseline gap-x-2 text-lg">
               <span className="text-sm font-normal text-muted">{currency}</span>
-              {money(whole.volume[currency] ?? 0, currency)}
+              {formatMoney(whole.volume[currency] ?? 0, currency)}
             </span>
           ))}
           {Object.keys(whole.volume).length === 0 && "–"}
@@ -116,7 +118,7 @@ function Figures({ stats }: { stats: Stats }) {
 
 function Tile({ name, note, children }: { name: string; note: string; children: ReactNode }) {
   return (
-    <div className="rounded-xl border border-line bg-surface p-4">
+    <div className="rounded-xl border border-border bg-surface p-4">
       <dt className="text-sm font-medium text-muted">{name}</dt>
       <dd className="mt-1 text-2xl font-semibold tabular-nums">{children}</dd>
       <dd className="mt-1 text-xs text-muted">{note}</dd>
@@ -129,11 +131,11 @@ const MEASURES: readonly [Measure, string][] = [
   ...CURRENCIES.map((currency: Currency): [Measure, string] => [currency, `Volume in ${currency}`]),
 ];
 const TAB =
-  "rounded-md px-2.5 py-1 text-xs font-medium text-muted data-[state=active]:bg-surface data-[state=active]:text-ink";
+  "rounded-md px-2.5 py-1 text-xs font-medium text-muted data-[state=active]:bg-surface data-[state=active]:text-foreground";
 
 function OverTime({ stats }: { stats: Stats }) {
   const [measure, setMeasure] = useState<Measure>("count");
-  const days = byDay(stats, measure);
+  const days = dailyTotals(stats, measure);
   const name = MEASURES.find(([one]) => one === measure)?.[1] ?? "";
   return (
     <Card
@@ -141,7 +143,7 @@ function OverTime({ stats }: { stats: Stats }) {
       action={
         <select
           aria-label="Show"
-          className={`${inputLook()} w-auto! min-h-8! py-0.5! text-xs!`}
+          className={`${inputClass()} w-auto! min-h-8! py-0.5! text-xs!`}
           value={measure}
           onChange={(event) => setMeasure(event.target.value as Measure)}
         >
@@ -156,12 +158,12 @@ function OverTime({ stats }: { stats: Stats }) {
       <Tabs.Root defaultValue="chart" className="p-4">
         <div className="mb-3 flex flex-wrap items-center justify-between gap-3">
           <ul className="flex flex-wrap gap-x-4 gap-y-1 text-xs text-muted">
-            {SETTLED.map((status) => (
+            {SETTLED_STATUSES.map((status) => (
               <li key={status} className="flex items-center gap-1.5">
                 <svg viewBox="0 0 10 10" className="size-2.5" aria-hidden="true">
-                  <rect width="10" height="10" rx="2" className={FILLS[status]} />
+                  <rect width="10" height="10" rx="2" className={BAR_FILLS[status]} />
                 </svg>
-                {statusName(status)}
+                {statusLabel(status)}
               </li>
             ))}
           </ul>
@@ -176,7 +178,7 @@ function OverTime({ stats }: { stats: Stats }) {
         </div>
         <Tabs.Content value="chart" tabIndex={-1}>
           <div role="img" aria-label={`${name} by day; the table has the numbers`}>
-            <DayChart days={days} measure={measure} />
+            <DailyChart days={days} measure={measure} />
           </div>
         </Tabs.Content>
         <Tabs.Content value="table" tabIndex={-1}>
@@ -192,7 +194,7 @@ const HEAD = `${PLACE} text-right text-xs font-medium text-muted first:text-left
 const CELL = `${PLACE} text-right whitespace-nowrap tabular-nums`;
 const ROW = `${PLACE} text-left font-medium whitespace-nowrap`;
 
-function DayTable({ days, measure }: { days: readonly DayFigures[]; measure: Measure }) {
+function DayTable({ days, measure }: { days: readonly DailyTotals[]; measure: Measure }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key
     <div className="max-h-[280px] overflow-auto" tabIndex={0}>
@@ -202,20 +204,20 @@ function DayTable({ days, measure }: { days: readonly DayFigures[]; measure: Mea
             <th scope="col" className={HEAD}>
               Day
             </th>
-            {SETTLED.map((status) => (
+            {SETTLED_STATUSES.map((status) => (
               <th key={status} scope="col" className={HEAD}>
-                {statusName(status)}
+                {statusLabel(status)}
               </th>
             ))}
           </tr>
         </thead>
-        <tbody className="divide-y divide-line">
+        <tbody className="divide-y divide-border">
           {days.toReversed().map((day) => (
             <tr key={day.day}>
               <th scope="row" className={ROW}>
                 {shortDay(day.day)}
               </th>
-              {SETTLED.map((status) => (
+              {SETTLED_STATUSES.map((status) => (
                 <td key={status} className={CELL}>
                   {figure(day[status], measure)}
                 </td>
@@ -233,7 +235,7 @@ function Parts({ parts }: { parts: readonly Part[] }) {
     <Card title="By type and currency">
       <div className="overflow-x-auto">
         <table className="w-full text-sm">
-          <thead className="border-b border-line">
+          <thead className="border-b border-border">
             <tr>
               {["Type", "Settled", "Success rate", "Completed volume"].map((name) => (
                 <th key={name} scope="col" className={HEAD}>
@@ -242,17 +244,17 @@ function Parts({ parts }: { parts: readonly Part[] }) {
               ))}
             </tr>
           </thead>
-          <tbody className="divide-y divide-line">
+          <tbody className="divide-y divide-border">
             {parts.map(({ type, currency, summary: { settled, successRate, volume } }) => (
               <tr key={type + currency}>
                 <th scope="row" className={ROW}>
                   <Link to="/payments" search={{ type, currency }} className="hover:underline">
-                    {typeName(type)} <span className="font-normal text-muted">{currency}</span>
+                    {typeLabel(type)} <span className="font-normal text-muted">{currency}</span>
                   </Link>
                 </th>
                 <td className={CELL}>{settled.toLocaleString()}</td>
                 <td className={CELL}>{rate(successRate)}</td>
-                <td className={CELL}>{money(volume[currency] ?? 0, currency)}</td>
+                <td className={CELL}>{formatMoney(volume[currency] ?? 0, currency)}</td>
               </tr>
             ))}
           </tbody>
@@ -264,10 +266,10 @@ function Parts({ parts }: { parts: readonly Part[] }) {
 
 function Nothing() {
   return (
-    <div className="rounded-xl border border-dashed border-line p-10 text-center">
+    <div className="rounded-xl border border-dashed border-border p-10 text-center">
       <p className="font-medium">No payment of these days has been settled</p>
       <p className="mt-1 mb-4 text-sm text-muted">The first one is counted here at once.</p>
-      <Link to="/payments/new" className={LOOKS.primary}>
+      <Link to="/payments/new" className={BUTTON_VARIANTS.primary}>
         Make a payment
       </Link>
     </div>

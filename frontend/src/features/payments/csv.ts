@@ -1,6 +1,6 @@
 import type { Payment } from "../../api/client";
-import { patiently } from "../../api/patience";
-import type { ListSearch } from "./list-search";
+import { withRetry } from "../../api/retry";
+import type { PaymentsSearch } from "./payments-search";
 import { page } from "./queries";
 
 const COLUMNS = [
@@ -31,9 +31,9 @@ export function csv(payments: readonly Payment[]): string {
   return [COLUMNS.join(","), ...lines, ""].join("\r\n");
 }
 
-/** All that the filters let through, page by page. Throws a Problem, or the abort. */
+/** All that the filters let through, page by page. Throws a ApiError, or the abort. */
 export async function everyPayment(
-  search: ListSearch,
+  search: PaymentsSearch,
   signal: AbortSignal,
   progress: (count: number) => void,
 ): Promise<Payment[]> {
@@ -42,7 +42,7 @@ export async function everyPayment(
   do {
     const { cursor: _, ...filters } = search;
     const place = cursor ? { ...filters, cursor } : filters;
-    const got = await patiently(() => page(place, LARGEST_PAGE, signal), signal);
+    const got = await withRetry(() => page(place, LARGEST_PAGE, signal), signal);
     all.push(...got.payments);
     progress(all.length);
     cursor = got.next_cursor;

@@ -1,12 +1,12 @@
 import { Download } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
-import { Button } from "../../ui/button";
-import { ProblemNote } from "../../ui/problem-note";
+import { Button } from "../../components/button";
+import { ErrorAlert } from "../../components/error-alert";
 import { csv, everyPayment } from "./csv";
-import type { ListSearch } from "./list-search";
+import type { PaymentsSearch } from "./payments-search";
 
 /** Saves the whole filtered list as a CSV file, and says how far it is. */
-export function ExportButton({ search }: { search: ListSearch }) {
+export function ExportButton({ search }: { search: PaymentsSearch }) {
   const [count, setCount] = useState<number>();
   const [error, setError] = useState<Error>();
   const running = useRef<AbortController>(undefined);
@@ -45,7 +45,7 @@ export function ExportButton({ search }: { search: ListSearch }) {
       )}
       {error && (
         <div className="basis-full">
-          <ProblemNote error={error} retry={start} />
+          <ErrorAlert error={error} retry={start} />
         </div>
       )}
     </>

@@ -1,17 +1,17 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
-import { Button } from "../../ui/button";
-import { isDay } from "../../ui/days";
-import { inputLook } from "../../ui/field";
-import type { ListSearch } from "./list-search";
-import { CURRENCIES, STATUSES, statusName, TYPES, typeName } from "./words";
+import { Button } from "../../components/button";
+import { inputClass } from "../../components/field";
+import { isValidDate } from "../../lib/dates";
+import { CURRENCIES, STATUSES, statusLabel, TYPES, typeLabel } from "./labels";
+import type { PaymentsSearch } from "./payments-search";
 
 type Option = readonly [value: string, name: string];
 
-const CHOICES: readonly [keyof ListSearch, string, readonly Option[]][] = [
-  ["status", "Status", STATUSES.map((one) => [one, statusName(one)])],
-  ["type", "Type", TYPES.map((one) => [one, typeName(one)])],
+const CHOICES: readonly [keyof PaymentsSearch, string, readonly Option[]][] = [
+  ["status", "Status", STATUSES.map((one) => [one, statusLabel(one)])],
+  ["type", "Type", TYPES.map((one) => [one, typeLabel(one)])],
   ["currency", "Currency", CURRENCIES.map((one) => [one, one])],
 ];
 const DAYS = [
@@ -20,9 +20,9 @@ const DAYS = [
 ] as const;
 
 /** Every choice is at once in the address; the list follows the address. */
-export function Filters({ search }: { search: ListSearch }) {
+export function Filters({ search }: { search: PaymentsSearch }) {
   const navigate = useNavigate({ from: "/payments" });
-  const choose = (name: keyof ListSearch, value: string) =>
+  const choose = (name: keyof PaymentsSearch, value: string) =>
     navigate({
       search: ({ cursor: _, [name]: __, ...rest }) => (value ? { ...rest, [name]: value } : rest),
     });
@@ -33,7 +33,7 @@ export function Filters({ search }: { search: ListSearch }) {
         <label key={name} className="text-xs font-medium text-muted">
           {label}
           <select
-            className={`${inputLook()} mt-1 block`}
+            className={`${inputClass()} mt-1 block`}
             value={search[name] ?? ""}
             onChange={(event) => choose(name, event.target.value)}
           >
@@ -55,7 +55,7 @@ export function Filters({ search }: { search: ListSearch }) {
         />
       ))}
       {isFiltered && (
-        <Button look="quiet" onClick={() => navigate({ search: {} })}>
+        <Button variant="ghost" onClick={() => navigate({ search: {} })}>
           Show all
         </Button>
       )}
@@ -81,11 +81,11 @@ function DayInput({
       {label}
       <input
         type="date"
-        className={`${inputLook()} mt-1 block`}
+        className={`${inputClass()} mt-1 block`}
         value={typed?.text ?? day}
         onChange={({ target: { value } }) => {
           setTyped({ text: value, over: day });
-          if (value === "" || isDay(value)) choose(value);
+          if (value === "" || isValidDate(value)) choose(value);
         }}
         onBlur={() => setTyped(undefined)}
       />
@@ -115,7 +115,7 @@ function FindById() {
           required
           spellCheck={false}
           autoComplete="off"
-          className={`${inputLook()} font-mono`}
+          className={`${inputClass()} font-mono`}
         />
         <Button type="submit" aria-label="Find">
           <Search className="size-4" aria-hidden="true" />

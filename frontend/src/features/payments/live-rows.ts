@@ -1,7 +1,7 @@
 import { useQueries } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Payment, PaymentPage } from "../../api/client";
-import { paymentOf } from "./queries";
+import { paymentQuery } from "./queries";
 
 /**
  * The rows of a page that is asked for again and again. They stay in their places: each shows
@@ -19,7 +19,7 @@ export function useLiveRows(fresh: PaymentPage | undefined, place: string) {
   const byId = new Map(fresh?.payments.map((payment) => [payment.id, payment]));
   const left = rows.filter((row) => fresh && !byId.has(row.id));
   const followed = useQueries({
-    queries: left.map((row) => ({ ...paymentOf(row.id), initialData: row, staleTime: 0 })),
+    queries: left.map((row) => ({ ...paymentQuery(row.id), initialData: row, staleTime: 0 })),
   });
   for (const { data } of followed) if (data) byId.set(data.id, data);
 

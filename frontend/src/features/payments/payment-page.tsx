@@ -3,47 +3,47 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { ChevronLeft, Info } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Payment } from "../../api/client";
-import { Card } from "../../ui/card";
-import { CopyButton } from "../../ui/copy-button";
-import { money } from "../../ui/money";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { Actions } from "./actions";
-import { paymentOf } from "./queries";
-import { leftOf } from "./refund";
-import { Refunds } from "./refunds";
+import { Card } from "../../components/card";
+import { CopyButton } from "../../components/copy-button";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
+import { Time } from "../../components/time";
+import { formatMoney } from "../../lib/money";
+import { failureSays, typeLabel } from "./labels";
+import { Actions } from "./payment-actions";
+import { paymentQuery } from "./queries";
+import { refundableAmount } from "./refund-form";
+import { Refunds } from "./refunds-card";
 import { StatusBadge } from "./status-badge";
 import { Timeline } from "./timeline";
-import { Webhooks } from "./webhooks";
-import { failureSays, typeName } from "./words";
+import { Webhooks } from "./webhooks-card";
 
 const route = getRouteApi("/payments/$id");
 
 export function PaymentPage() {
   const { id } = route.useParams();
-  const { data: payment, error, refetch } = useQuery(paymentOf(id, true));
+  const { data: payment, error, refetch } = useQuery(paymentQuery(id, true));
   return (
     <>
       <Link
         to="/payments"
-        className="mb-3 inline-flex items-center gap-1 text-sm text-muted hover:text-ink"
+        className="mb-3 inline-flex items-center gap-1 text-sm text-muted hover:text-foreground"
       >
         <ChevronLeft className="size-4" aria-hidden="true" />
         Payments
       </Link>
       {payment ? (
         <PageTitle
-          title={`${money(payment.amount, payment.currency)} to ${payment.merchant}`}
+          title={`${formatMoney(payment.amount, payment.currency)} to ${payment.merchant}`}
           actions={<Actions payment={payment} />}
         >
-          <span className="tabular-nums">{money(payment.amount, payment.currency)}</span>{" "}
+          <span className="tabular-nums">{formatMoney(payment.amount, payment.currency)}</span>{" "}
           <span className="font-normal break-words text-muted">to {payment.merchant}</span>
         </PageTitle>
       ) : (
         <PageTitle title={`Payment ${id}`} />
       )}
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
       {payment && <Whole payment={payment} />}
       {!payment && !error && <p role="status">Loading the payment…</p>}
     </>
@@ -56,7 +56,7 @@ function Whole({ payment }: { payment: Payment }) {
     <div className="grid gap-5 lg:grid-cols-[1fr_20rem]">
       <div className="min-w-0 space-y-5">
         {payment.failure_code && (
-          <p className="flex gap-3 rounded-xl border border-bad/40 bg-bad-ground p-4 text-sm text-bad">
+          <p className="flex gap-3 rounded-xl border border-danger/40 bg-danger-subtle p-4 text-sm text-danger">
             <Info className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
             <span>
               <code className="font-mono font-semibold">{payment.failure_code}</code>
@@ -66,16 +66,18 @@ function Whole({ payment }: { payment: Payment }) {
           </p>
         )}
         <Card title="Details">
-          <dl className="divide-y divide-line text-sm">
+          <dl className="divide-y divide-border text-sm">
             <Row name="Payment id" copy={payment.id} mono>
               {payment.id}
             </Row>
             <Row name="Merchant">{payment.merchant}</Row>
-            <Row name="Amount">{money(payment.amount, payment.currency)}</Row>
+            <Row name="Amount">{formatMoney(payment.amount, payment.currency)}</Row>
             <Row name="Currency">{payment.currency}</Row>
-            <Row name="Refunded">{money(payment.amount_refunded, payment.currency)}</Row>
-            <Row name="Left to refund">{money(leftOf(payment), payment.currency)}</Row>
-            <Row name="Type">{typeName(payment.type)}</Row>
+            <Row name="Refunded">{formatMoney(payment.amount_refunded, payment.currency)}</Row>
+            <Row name="Left to refund">
+              {formatMoney(refundableAmount(payment), payment.currency)}
+            </Row>
+            <Row name="Type">{typeLabel(payment.type)}</Row>
             <Row name="Description">{payment.description ?? <None />}</Row>
             <Row name="Updated">
               <Time at={payment.updated_at} exact />

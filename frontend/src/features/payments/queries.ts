@@ -1,7 +1,7 @@
 import { keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
-import { answer, api, type Payment } from "../../api/client";
-import { every } from "../../api/patience";
-import { type ListSearch, listQuery } from "./list-search";
+import { api, type Payment, unwrap } from "../../api/client";
+import { pollEvery } from "../../api/retry";
+import { type PaymentsSearch, toApiQuery } from "./payments-search";
 
 export const PAGE_SIZE = 20;
 const LIST_MS = 4_000;
@@ -9,39 +9,39 @@ const SOON_MS = 1_000;
 const WATCH_MS = 2_000;
 const LATER_MS = 5_000;
 
-export const listOf = (search: ListSearch) =>
+export const paymentsQuery = (search: PaymentsSearch) =>
   queryOptions({
     queryKey: ["payments", "list", search],
     queryFn: ({ signal }) => page(search, PAGE_SIZE, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: every(LIST_MS),
+    refetchInterval: pollEvery(LIST_MS),
   });
 
 /**
  * One payment, asked for again and again until it is settled: every second at first. One that is
  * `watched` is looked at after its end too: a colleague may refund it, a bank return it.
  */
-export const paymentOf = (id: string, watched = false) =>
+export const paymentQuery = (id: string, watched = false) =>
   queryOptions({
     queryKey: ["payments", "one", id],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}", { params: { path: { payment_id: id } }, signal }),
       ),
     refetchInterval: ({ state }) => {
       if (state.data && state.data.status !== "processing") {
-        return watched && every(WATCH_MS)({ state });
+        return watched && pollEvery(WATCH_MS)({ state });
       }
-      return every(state.dataUpdateCount < 20 ? SOON_MS : LATER_MS)({ state });
+      return pollEvery(state.dataUpdateCount < 20 ? SOON_MS : LATER_MS)({ state });
     },
   });
 
 /** Its story, told anew whenever it has changed. */
-export const eventsOf = ({ id, updated_at }: Payment) =>
+export const paymentEventsQuery = ({ id, updated_at }: Payment) =>
   queryOptions({
     queryKey: ["payments", "events", id, updated_at],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}/events", {
           params: { path: { payment_id: id } },
           signal,
@@ -52,11 +52,11 @@ export const eventsOf = ({ id, updated_at }: Payment) =>
   });
 
 /** Its refunds, told anew whenever it has changed. */
-export const refundsOf = ({ id, updated_at }: Payment) =>
+export const paymentRefundsQuery = ({ id, updated_at }: Payment) =>
   queryOptions({
     queryKey: ["payments", "refunds", id, updated_at],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}/refunds", {
           params: { path: { payment_id: id } },
           signal,
@@ -67,10 +67,10 @@ export const refundsOf = ({ id, updated_at }: Payment) =>
   });
 
 /** After something was done to it: ask anew what it is. */
-export const forgetPayment = (client: QueryClient, id: string) =>
-  client.invalidateQueries({ queryKey: paymentOf(id).queryKey });
+export const invalidatePayment = (client: QueryClient, id: string) =>
+  client.invalidateQueries({ queryKey: paymentQuery(id).queryKey });
 
-export function page(search: ListSearch, limit: number, signal?: AbortSignal) {
-  const query = { ...listQuery(search), limit };
-  return answer(api.GET("/v1/payments", { params: { query }, ...(signal && { signal }) }));
+export function page(search: PaymentsSearch, limit: number, signal?: AbortSignal) {
+  const query = { ...toApiQuery(search), limit };
+  return unwrap(api.GET("/v1/payments", { params: { query }, ...(signal && { signal }) }));
 }

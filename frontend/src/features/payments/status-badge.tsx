@@ -1,13 +1,13 @@
 import { Ban, CircleCheck, CircleX, LoaderCircle, type LucideIcon, Undo2 } from "lucide-react";
 import type { Status } from "../../api/client";
-import { statusName } from "./words";
+import { statusLabel } from "./labels";
 
 const LOOKS: Record<Status, [string, LucideIcon]> = {
-  processing: ["bg-wait-ground text-wait", LoaderCircle],
-  completed: ["bg-good-ground text-good", CircleCheck],
-  failed: ["bg-bad-ground text-bad", CircleX],
-  canceled: ["bg-calm-ground text-calm", Ban],
-  returned: ["bg-calm-ground text-calm", Undo2],
+  processing: ["bg-warning-subtle text-warning", LoaderCircle],
+  completed: ["bg-success-subtle text-success", CircleCheck],
+  failed: ["bg-danger-subtle text-danger", CircleX],
+  canceled: ["bg-neutral-subtle text-neutral", Ban],
+  returned: ["bg-neutral-subtle text-neutral", Undo2],
 };
 
 export function StatusBadge({ status }: { status: Status }) {
@@ -20,7 +20,7 @@ export function StatusBadge({ status }: { status: Status }) {
         className={`size-3.5 ${status === "processing" ? "animate-spin" : ""}`}
         aria-hidden="true"
       />
-      {statusName(status)}
+      {statusLabel(status)}
     </span>
   );
 }

@@ -1,23 +1,23 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Payment } from "../../api/client";
 import type { components } from "../../api/schema";
-import { money } from "../../ui/money";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { type Delivery, deliveriesOfPayment } from "../webhooks/queries";
-import { DeliveryBadge } from "../webhooks/status-badges";
-import { eventsOf } from "./queries";
+import { ErrorAlert } from "../../components/error-alert";
+import { Time } from "../../components/time";
+import { formatMoney } from "../../lib/money";
+import { DeliveryBadge } from "../webhooks/badges";
+import { type Delivery, paymentDeliveriesQuery } from "../webhooks/queries";
+import { paymentEventsQuery } from "./queries";
 
 type Event = components["schemas"]["Event"];
 
 /** The whole story of a payment, oldest first, and what it waits for. */
 export function Timeline({ payment }: { payment: Payment }) {
-  const { data, error, refetch } = useQuery(eventsOf(payment));
-  const { deliveries = [] } = useQuery(deliveriesOfPayment(payment.id)).data ?? {};
-  if (error && !data) return <ProblemNote error={error} retry={() => refetch()} />;
+  const { data, error, refetch } = useQuery(paymentEventsQuery(payment));
+  const { deliveries = [] } = useQuery(paymentDeliveriesQuery(payment.id)).data ?? {};
+  if (error && !data) return <ErrorAlert error={error} retry={() => refetch()} />;
   if (!data) return <p role="status">Loading its story…</p>;
   return (
-    <ol className="space-y-4 border-l border-line pl-4 text-sm">
+    <ol className="space-y-4 border-l border-border pl-4 text-sm">
       {data.events.map((event) => (
         <li
           key={event.id}
@@ -68,7 +68,7 @@ const NAMES: Record<Event["type"], (refunded: string) => string> = {
 };
 
 const nameOf = ({ type, data: { refund } }: Event, currency: string) =>
-  NAMES[type](refund ? money(refund.amount, currency) : "");
+  NAMES[type](refund ? formatMoney(refund.amount, currency) : "");
 
 const codeOf = ({ type, data }: Event) =>
   type.startsWith("refund.") ? data.refund?.failure_code : data.failure_code;

@@ -1,19 +1,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { API_URL } from "../../api/client";
+import { CopyButton } from "../../components/copy-button";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
 import { useAccess } from "../../session/access";
-import { CopyButton } from "../../ui/copy-button";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { listOf } from "../payments/queries";
-import { type Call, callsOf, curlOf } from "./curl";
-import { type ApiDocument, documentQuery, kindOf, resolved, type Schema } from "./document";
+import { paymentsQuery } from "../payments/queries";
+import { type Call, curlExample, listOperations } from "./curl-example";
+import { type ApiDocument, describeType, documentQuery, resolveRef, type Schema } from "./openapi";
 
 export function ReferencePage() {
   const { data, error, refetch } = useQuery(documentQuery);
   return (
     <>
       <PageTitle title="API reference" />
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
       {data ? <Reference document={data} /> : !error && <p role="status">Loading the document…</p>}
     </>
   );
@@ -21,9 +21,9 @@ export function ReferencePage() {
 
 function Reference({ document }: { document: ApiDocument }) {
   const access = useAccess().data;
-  const newest = useQuery({ ...listOf({}), refetchInterval: false }).data?.payments[0]?.id;
+  const newest = useQuery({ ...paymentsQuery({}), refetchInterval: false }).data?.payments[0]?.id;
   const at = { apiUrl: API_URL, needsKey: access !== "open", ids: { payment_id: newest } };
-  const calls = callsOf(document);
+  const calls = listOperations(document);
   return (
     <>
       <div className="mb-6 max-w-3xl space-y-2 text-sm">
@@ -60,7 +60,7 @@ function Reference({ document }: { document: ApiDocument }) {
             key={call.operation.operationId}
             call={call}
             document={document}
-            curl={curlOf(call, document, at)}
+            curl={curlExample(call, document, at)}
           />
         ))}
       </div>
@@ -86,14 +86,14 @@ function Described({
   curl: string;
 }) {
   const body = operation.requestBody?.content["application/json"]?.schema;
-  const fields = body ? resolved(body, document) : undefined;
+  const fields = body ? resolveRef(body, document) : undefined;
   return (
     <section
       id={operation.operationId}
       aria-labelledby={`${operation.operationId}-name`}
-      className="scroll-mt-4 overflow-hidden rounded-xl border border-line bg-surface"
+      className="scroll-mt-4 overflow-hidden rounded-xl border border-border bg-surface"
     >
-      <header className="border-b border-line p-4">
+      <header className="border-b border-border p-4">
         <h2 id={`${operation.operationId}-name`} className="font-semibold">
           {operation.summary}
         </h2>
@@ -165,7 +165,7 @@ function Values({
   return (
     <div>
       <h3 className="mb-1 text-sm font-medium">{title}</h3>
-      <dl className="divide-y divide-line text-sm">
+      <dl className="divide-y divide-border text-sm">
         {values.map(({ name, schema, required, description }) => (
           <div key={name} className="flex flex-wrap gap-x-4 py-1.5">
             <dt className="w-44 shrink-0">
@@ -173,7 +173,7 @@ function Values({
               {required && <span className="ml-1.5 text-xs text-muted">required</span>}
             </dt>
             <dd className="min-w-0 flex-1 basis-60 break-words">
-              {kindOf(schema, document)}
+              {describeType(schema, document)}
               {(description ?? schema.description) && (
                 <span className="block text-xs text-muted">
                   {(description ?? schema.description)?.replaceAll("`", "")}

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { TriangleAlert } from "lucide-react";
-import { every } from "../../api/patience";
+import { pollEvery } from "../../api/retry";
 import { endpointsQuery } from "./queries";
 
 const LOOK_MS = 60_000;
@@ -9,7 +9,11 @@ const LOOK_MS = 60_000;
 /** On every page: an endpoint that was disabled for failing is told of nothing any more. */
 export function DisabledBanner() {
   // Who may not see the endpoints is told nothing of them.
-  const { data } = useQuery({ ...endpointsQuery, retry: false, refetchInterval: every(LOOK_MS) });
+  const { data } = useQuery({
+    ...endpointsQuery,
+    retry: false,
+    refetchInterval: pollEvery(LOOK_MS),
+  });
   const dead = data?.webhook_endpoints.filter(
     ({ enabled, disabled_reason: reason }) => !enabled && reason !== "requested",
   );
@@ -17,7 +21,7 @@ export function DisabledBanner() {
     <p
       key={id}
       role="status"
-      className="mb-4 flex items-center gap-2 rounded-xl bg-bad-ground px-4 py-2.5 text-sm text-bad"
+      className="mb-4 flex items-center gap-2 rounded-xl bg-danger-subtle px-4 py-2.5 text-sm text-danger"
     >
       <TriangleAlert className="size-4 shrink-0" aria-hidden="true" />
       <span className="min-w-0 break-words">

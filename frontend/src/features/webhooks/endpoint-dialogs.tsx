@@ -1,23 +1,23 @@
 import { useState } from "react";
-import { Problem } from "../../api/problem";
-import { useAction } from "../../ui/action";
-import { firstMoment, today } from "../../ui/days";
-import { Dialog, DialogButtons } from "../../ui/dialog";
-import { Field } from "../../ui/field";
-import { ProblemNote } from "../../ui/problem-note";
-import { SecretDialog } from "../../ui/secret-dialog";
+import { ApiError } from "../../api/api-error";
+import { Dialog, DialogButtons } from "../../components/dialog";
+import { ErrorAlert } from "../../components/error-alert";
+import { Field } from "../../components/field";
+import { SecretDialog } from "../../components/secret-dialog";
+import { useAction } from "../../hooks/use-action";
+import { startOfDay, today } from "../../lib/dates";
+import { EVENT_LABELS } from "./labels";
 import {
   createEndpoint,
   deleteEndpoint,
   type Endpoint,
-  type EndpointWish,
+  type EndpointFormValues,
   type NewEndpoint,
   replayFailed,
   rotateSecret,
   updateEndpoint,
   WEBHOOKS,
 } from "./queries";
-import { EVENT_NAMES } from "./words";
 
 export function CreateDialog({ close }: { close: () => void }) {
   const create = useAction(createEndpoint, WEBHOOKS);
@@ -29,7 +29,7 @@ export function CreateDialog({ close }: { close: () => void }) {
 
 export function EditDialog({ endpoint, close }: { endpoint: Endpoint; close: () => void }) {
   const update = useAction(
-    (wish: EndpointWish) => updateEndpoint(endpoint.id, wish),
+    (wish: EndpointFormValues) => updateEndpoint(endpoint.id, wish),
     WEBHOOKS,
     close,
   );
@@ -45,7 +45,7 @@ export function EditDialog({ endpoint, close }: { endpoint: Endpoint; close: () 
   );
 }
 
-const EMPTY: EndpointWish = { url: "", description: "", events: ["*"] };
+const EMPTY: EndpointFormValues = { url: "", description: "", events: ["*"] };
 
 function EndpointForm({
   title,
@@ -56,16 +56,16 @@ function EndpointForm({
 }: {
   title: string;
   action: string;
-  start?: EndpointWish;
+  start?: EndpointFormValues;
   run: {
-    submit: (wish: EndpointWish) => React.FormEventHandler;
+    submit: (wish: EndpointFormValues) => React.FormEventHandler;
     error: Error | null;
     isPending: boolean;
   };
   close: () => void;
 }) {
   const [wish, setWish] = useState(start);
-  const told = run.error instanceof Problem ? run.error.fields : [];
+  const told = run.error instanceof ApiError ? run.error.fields : [];
   const said = (field: string) => told.find((one) => one.field === field)?.message;
   const isShown = told.length > 0 && told.every(({ field }) => field in EMPTY);
   const all = wish.events.includes("*");
@@ -77,9 +77,9 @@ function EndpointForm({
           hint="https, on the public internet. It is sent signed POSTs."
           error={said("url")}
         >
-          {(wiring) => (
+          {(inputProps) => (
             <input
-              {...wiring}
+              {...inputProps}
               required
               inputMode="url"
               autoComplete="off"
@@ -91,9 +91,9 @@ function EndpointForm({
           )}
         </Field>
         <Field label="Description" hint="Optional." error={said("description")}>
-          {(wiring) => (
+          {(inputProps) => (
             <input
-              {...wiring}
+              {...inputProps}
               autoComplete="off"
               value={wish.description}
               onChange={(event) => setWish({ ...wish, description: event.target.value })}
@@ -102,7 +102,7 @@ function EndpointForm({
         </Field>
         <fieldset>
           <legend className="mb-1 text-sm font-medium">What it is sent</legend>
-          {said("events") && <p className="text-xs text-bad">{said("events")}</p>}
+          {said("events") && <p className="text-xs text-danger">{said("events")}</p>}
           <label className="flex items-center gap-2.5 py-1 text-sm">
             <input
               type="checkbox"
@@ -113,7 +113,7 @@ function EndpointForm({
             Everything, later kinds of events too
           </label>
           <div className="grid sm:grid-cols-2">
-            {EVENT_NAMES.map(([event, name]) => (
+            {EVENT_LABELS.map(([event, name]) => (
               <label key={event} className="flex items-center gap-2.5 py-1 text-sm">
                 <input
                   type="checkbox"
@@ -134,7 +134,7 @@ function EndpointForm({
             ))}
           </div>
         </fieldset>
-        {run.error && !isShown && <ProblemNote error={run.error} />}
+        {run.error && !isShown && <ErrorAlert error={run.error} />}
         <DialogButtons close={close} busy={run.isPending} action={action} />
       </form>
     </Dialog>
@@ -151,7 +151,7 @@ export function RotateDialog({ endpoint, close }: { endpoint: Endpoint; close: (
           The endpoint gets a new secret. For 24 hours the old one signs along, so that nothing is
           refused while you change over.
         </p>
-        {rotate.error && <ProblemNote error={rotate.error} />}
+        {rotate.error && <ErrorAlert error={rotate.error} />}
         <DialogButtons close={close} busy={rotate.isPending} action="Rotate it" />
       </form>
     </Dialog>
@@ -178,7 +178,7 @@ export function DeleteDialog({
         <p className="text-sm break-words">
           {endpoint.url} will be sent nothing any more, and what is on its way to it is given up.
         </p>
-        {remove.error && <ProblemNote error={remove.error} />}
+        {remove.error && <ErrorAlert error={remove.error} />}
         <DialogButtons close={close} busy={remove.isPending} action="Delete it" danger />
       </form>
     </Dialog>
@@ -187,7 +187,7 @@ export function DeleteDialog({
 
 export function ReplayDialog({ endpoint, close }: { endpoint: Endpoint; close: () => void }) {
   const [day, setDay] = useState(today);
-  const again = useAction(() => replayFailed(endpoint.id, firstMoment(day)), WEBHOOKS);
+  const again = useAction(() => replayFailed(endpoint.id, startOfDay(day)), WEBHOOKS);
   return (
     <Dialog title="Replay what has failed" close={close} busy={again.isPending}>
       <form onSubmit={again.submit(undefined)} className="space-y-4">
@@ -196,9 +196,9 @@ export function ReplayDialog({ endpoint, close }: { endpoint: Endpoint; close: (
           webhook-id: an endpoint that has seen it can tell.
         </p>
         <Field label="Since">
-          {(wiring) => (
+          {(inputProps) => (
             <input
-              {...wiring}
+              {...inputProps}
               type="date"
               required
               value={day}
@@ -206,7 +206,7 @@ export function ReplayDialog({ endpoint, close }: { endpoint: Endpoint; close: (
             />
           )}
         </Field>
-        {again.error && <ProblemNote error={again.error} />}
+        {again.error && <ErrorAlert error={again.error} />}
         {again.data !== undefined && (
           <p role="status" className="text-sm">
             {again.data === 1

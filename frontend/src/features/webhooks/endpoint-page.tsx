@@ -2,27 +2,27 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { ChevronLeft, Info } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { useAction } from "../../ui/action";
-import { Button } from "../../ui/button";
-import { Card } from "../../ui/card";
-import { CopyButton } from "../../ui/copy-button";
-import { inputLook } from "../../ui/field";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { Deliveries } from "./deliveries";
+import { Button } from "../../components/button";
+import { Card } from "../../components/card";
+import { CopyButton } from "../../components/copy-button";
+import { ErrorAlert } from "../../components/error-alert";
+import { inputClass } from "../../components/field";
+import { PageTitle } from "../../components/page-title";
+import { Time } from "../../components/time";
+import { useAction } from "../../hooks/use-action";
+import { deliveryStatusLabel, EnabledBadge } from "./badges";
+import { Deliveries } from "./delivery-list";
 import { DeleteDialog, EditDialog, ReplayDialog, RotateDialog } from "./endpoint-dialogs";
+import { disabledReasonLabel } from "./labels";
 import {
   type DeliveryStatus,
-  deliveriesOf,
   type Endpoint,
   enableEndpoint,
+  endpointDeliveriesQuery,
   endpointsQuery,
   sendTest,
   WEBHOOKS,
 } from "./queries";
-import { deliveryName, EnabledBadge } from "./status-badges";
-import { disabledSays } from "./words";
 
 const route = getRouteApi("/webhooks/$id");
 
@@ -34,12 +34,12 @@ export function EndpointPage() {
     <>
       <Link
         to="/webhooks"
-        className="mb-3 inline-flex items-center gap-1 text-sm text-muted hover:text-ink"
+        className="mb-3 inline-flex items-center gap-1 text-sm text-muted hover:text-foreground"
       >
         <ChevronLeft className="size-4" aria-hidden="true" />
         Webhooks
       </Link>
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
       {endpoint ? (
         <Whole endpoint={endpoint} />
       ) : (
@@ -73,18 +73,18 @@ function Whole({ endpoint }: { endpoint: Endpoint }) {
       </PageTitle>
       {(test.error ?? enable.error) && (
         <div className="mb-4">
-          <ProblemNote error={(test.error ?? enable.error) as Error} />
+          <ErrorAlert error={(test.error ?? enable.error) as Error} />
         </div>
       )}
       {!endpoint.enabled && (
         <div
           role="alert"
-          className="mb-5 flex flex-wrap items-center gap-3 rounded-xl border border-bad/40 bg-bad-ground p-4 text-sm text-bad"
+          className="mb-5 flex flex-wrap items-center gap-3 rounded-xl border border-danger/40 bg-danger-subtle p-4 text-sm text-danger"
         >
           <Info className="size-4 shrink-0" aria-hidden="true" />
           <p className="flex-1">
-            It is disabled, and sent nothing. {disabledSays(endpoint)} What has failed meanwhile can
-            be replayed.
+            It is disabled, and sent nothing. {disabledReasonLabel(endpoint)} What has failed
+            meanwhile can be replayed.
           </p>
           <Button disabled={enable.isPending} onClick={() => enable.run(true)}>
             Enable it again
@@ -122,7 +122,7 @@ function Whole({ endpoint }: { endpoint: Endpoint }) {
               </Fact>
             )}
           </dl>
-          <div className="flex flex-wrap gap-2 border-t border-line p-4">
+          <div className="flex flex-wrap gap-2 border-t border-border p-4">
             <Button onClick={() => open(<EditDialog endpoint={endpoint} close={close} />)}>
               Change
             </Button>
@@ -135,7 +135,7 @@ function Whole({ endpoint }: { endpoint: Endpoint }) {
               </Button>
             )}
             <Button
-              look="danger"
+              variant="danger"
               onClick={() =>
                 open(
                   <DeleteDialog
@@ -161,7 +161,7 @@ const STATUSES: readonly DeliveryStatus[] = ["pending", "delivered", "failed"];
 function Log({ endpoint, replayFailed }: { endpoint: Endpoint; replayFailed: () => void }) {
   const [status, setStatus] = useState<DeliveryStatus>();
   const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(
-    deliveriesOf(endpoint.id, status),
+    endpointDeliveriesQuery(endpoint.id, status),
   );
   const deliveries = data?.pages.flatMap((page) => page.deliveries);
   return (
@@ -171,14 +171,14 @@ function Log({ endpoint, replayFailed }: { endpoint: Endpoint; replayFailed: () 
         <span className="flex items-center gap-2">
           <select
             aria-label="Status of the deliveries"
-            className={`${inputLook()} w-auto! min-h-8! py-0.5! text-xs!`}
+            className={`${inputClass()} w-auto! min-h-8! py-0.5! text-xs!`}
             value={status ?? ""}
             onChange={(event) => setStatus(STATUSES.find((one) => one === event.target.value))}
           >
             <option value="">All</option>
             {STATUSES.map((one) => (
               <option key={one} value={one}>
-                {deliveryName(one)}
+                {deliveryStatusLabel(one)}
               </option>
             ))}
           </select>
@@ -190,7 +190,7 @@ function Log({ endpoint, replayFailed }: { endpoint: Endpoint; replayFailed: () 
     >
       {error && (
         <div className="p-4">
-          <ProblemNote error={error} retry={() => refetch()} />
+          <ErrorAlert error={error} retry={() => refetch()} />
         </div>
       )}
       {!data && !error && (
@@ -205,7 +205,7 @@ function Log({ endpoint, replayFailed }: { endpoint: Endpoint; replayFailed: () 
       )}
       {deliveries && <Deliveries deliveries={deliveries} withPayment />}
       {hasNextPage && (
-        <div className="border-t border-line p-3 text-center">
+        <div className="border-t border-border p-3 text-center">
           <Button disabled={isFetchingNextPage} onClick={() => fetchNextPage()}>
             Older
           </Button>

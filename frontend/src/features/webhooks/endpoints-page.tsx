@@ -2,13 +2,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { Button } from "../../ui/button";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
+import { Button } from "../../components/button";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
+import { Time } from "../../components/time";
+import { EnabledBadge } from "./badges";
 import { CreateDialog } from "./endpoint-dialogs";
 import { type Endpoint, endpointsQuery } from "./queries";
-import { EnabledBadge } from "./status-badges";
 
 const MOST = 10;
 
@@ -34,10 +34,10 @@ export function EndpointsPage() {
         Every outcome of a payment or refund is sent to these endpoints, signed by Standard
         Webhooks, and tried again for three days if need be. There can be {MOST}.
       </p>
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
       {isPending && <p role="status">Loading the endpoints…</p>}
       {endpoints?.length === 0 && (
-        <p className="rounded-xl border border-dashed border-line p-10 text-center text-muted">
+        <p className="rounded-xl border border-dashed border-border p-10 text-center text-muted">
           There is no endpoint yet: nobody is told of anything.
         </p>
       )}
@@ -53,7 +53,7 @@ export function EndpointsPage() {
 
 function One({ endpoint }: { endpoint: Endpoint }) {
   return (
-    <li className="relative flex flex-wrap items-center gap-x-6 gap-y-2 rounded-xl border border-line bg-surface p-4 hover:bg-raised/60">
+    <li className="relative flex flex-wrap items-center gap-x-6 gap-y-2 rounded-xl border border-border bg-surface p-4 hover:bg-raised/60">
       <div className="min-w-0 flex-1 basis-64">
         <Link
           to="/webhooks/$id"

@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import { answer, api } from "../../api/client";
-import { every } from "../../api/patience";
+import { api, unwrap } from "../../api/client";
+import { pollEvery } from "../../api/retry";
 import type { components } from "../../api/schema";
 
 export type Endpoint = components["schemas"]["Endpoint"];
@@ -16,16 +16,16 @@ export const WEBHOOKS = ["webhooks"] as const;
 
 export const endpointsQuery = queryOptions({
   queryKey: [...WEBHOOKS, "endpoints"],
-  queryFn: ({ signal }) => answer(api.GET("/v1/webhook_endpoints", { signal })),
-  refetchInterval: every(ENDPOINTS_MS),
+  queryFn: ({ signal }) => unwrap(api.GET("/v1/webhook_endpoints", { signal })),
+  refetchInterval: pollEvery(ENDPOINTS_MS),
 });
 
 /** The deliveries to an endpoint, page after page, newest first. */
-export const deliveriesOf = (id: string, status?: DeliveryStatus) =>
+export const endpointDeliveriesQuery = (id: string, status?: DeliveryStatus) =>
   infiniteQueryOptions({
     queryKey: [...WEBHOOKS, "deliveries", id, status],
     queryFn: ({ pageParam, signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/webhook_endpoints/{endpoint_id}/deliveries", {
           params: {
             path: { endpoint_id: id },
@@ -36,53 +36,53 @@ export const deliveriesOf = (id: string, status?: DeliveryStatus) =>
       ),
     initialPageParam: "",
     getNextPageParam: (page) => page.next_cursor,
-    refetchInterval: every(DELIVERIES_MS),
+    refetchInterval: pollEvery(DELIVERIES_MS),
   });
 
 /** The newest webhooks that tell of a payment. */
-export const deliveriesOfPayment = (id: string) =>
+export const paymentDeliveriesQuery = (id: string) =>
   queryOptions({
     queryKey: [...WEBHOOKS, "payment", id],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}/deliveries", {
           params: { path: { payment_id: id } },
           signal,
         }),
       ),
-    refetchInterval: every(DELIVERIES_MS),
+    refetchInterval: pollEvery(DELIVERIES_MS),
   });
 
-export type EndpointWish = { url: string; description: string; events: Subscription[] };
+export type EndpointFormValues = { url: string; description: string; events: Subscription[] };
 
-const bodyOf = ({ url, description, events }: EndpointWish) => ({
+const bodyOf = ({ url, description, events }: EndpointFormValues) => ({
   url: url.trim(),
   description: description.trim() || null,
   events,
 });
 
-export const createEndpoint = (wish: EndpointWish) =>
-  answer(api.POST("/v1/webhook_endpoints", { body: bodyOf(wish) }));
+export const createEndpoint = (wish: EndpointFormValues) =>
+  unwrap(api.POST("/v1/webhook_endpoints", { body: bodyOf(wish) }));
 
 const at = (id: string) => ({ params: { path: { endpoint_id: id } } });
 
-export const updateEndpoint = (id: string, wish: EndpointWish) =>
-  answer(api.PATCH("/v1/webhook_endpoints/{endpoint_id}", { ...at(id), body: bodyOf(wish) }));
+export const updateEndpoint = (id: string, wish: EndpointFormValues) =>
+  unwrap(api.PATCH("/v1/webhook_endpoints/{endpoint_id}", { ...at(id), body: bodyOf(wish) }));
 
 export const enableEndpoint = (id: string, enabled: boolean) =>
-  answer(api.PATCH("/v1/webhook_endpoints/{endpoint_id}", { ...at(id), body: { enabled } }));
+  unwrap(api.PATCH("/v1/webhook_endpoints/{endpoint_id}", { ...at(id), body: { enabled } }));
 
 export const deleteEndpoint = (id: string) =>
-  answer(api.DELETE("/v1/webhook_endpoints/{endpoint_id}", at(id)));
+  unwrap(api.DELETE("/v1/webhook_endpoints/{endpoint_id}", at(id)));
 
 export const rotateSecret = (id: string) =>
-  answer(api.POST("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", at(id)));
+  unwrap(api.POST("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", at(id)));
 
 export const sendTest = (id: string) =>
-  answer(api.POST("/v1/webhook_endpoints/{endpoint_id}/test", at(id)));
+  unwrap(api.POST("/v1/webhook_endpoints/{endpoint_id}/test", at(id)));
 
 export const replay = (id: string) =>
-  answer(
+  unwrap(
     api.POST("/v1/deliveries/{delivery_id}/replay", { params: { path: { delivery_id: id } } }),
   );
 
@@ -91,7 +91,7 @@ export async function replayFailed(id: string, since: string): Promise<number> {
   let count = 0;
   let from: string | null = since;
   while (from) {
-    const some: components["schemas"]["Replayed"] = await answer(
+    const some: components["schemas"]["Replayed"] = await unwrap(
       api.POST("/v1/webhook_endpoints/{endpoint_id}/replay_failed", {
         ...at(id),
         body: { since: from },
