@@ -3,14 +3,14 @@ import { expect } from "@playwright/test";
 export const site = () => process.env.PAYFLOW_E2E_SITE ?? "";
 export const api = () => process.env.PAYFLOW_E2E_API ?? "";
 
-export type PaymentFormValues = { merchant: string; simulate?: string; amount?: string };
+export type NewPayment = { merchant: string; simulate?: string; amount?: string };
 
-/** A payment made past the page. */
-export async function make({
+/** Create a payment through the API, without the dashboard. */
+export async function createPayment({
   merchant,
   simulate = "completed",
   amount = "12.50",
-}: PaymentFormValues) {
+}: NewPayment) {
   const response = await fetch(`${api()}/v1/payments`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },

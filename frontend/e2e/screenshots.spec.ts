@@ -18,17 +18,17 @@ let endpoint = "";
 
 test.beforeAll(async () => {
   python("infra.history");
-  const shop = await newEndpoint("/orders", "The shop");
+  const shop = await createEndpoint("/orders", "The shop");
   endpoint = shop.id;
   await fetch(`${process.env.PAYFLOW_E2E_SINK}/secrets`, {
     method: "PUT",
     body: JSON.stringify({ secrets: [shop.secret] }),
   });
-  await newEndpoint("/status/503", "The warehouse, which is closed");
+  await createEndpoint("/status/503", "The warehouse, which is closed");
   python("infra.seed", "60");
 });
 
-async function newEndpoint(
+async function createEndpoint(
   path: string,
   description: string,
 ): Promise<{ id: string; secret: string }> {
@@ -41,14 +41,14 @@ async function newEndpoint(
   return response.json();
 }
 
-async function newest(status: string): Promise<string> {
+async function newestPayment(status: string): Promise<string> {
   const response = await fetch(`${api()}/v1/payments?status=${status}&limit=1`);
   return (await response.json()).payments[0].id;
 }
 
-/** A completed payment of which a part has been given back. */
-async function refunded(): Promise<string> {
-  const id = await newest("completed");
+/** A completed payment with a partial refund. */
+async function refundedPayment(): Promise<string> {
+  const id = await newestPayment("completed");
   await fetch(`${api()}/v1/payments/${id}/refunds`, {
     method: "POST",
     headers: { "Content-Type": "application/json", "Idempotency-Key": `refund-of-${id}` },
@@ -57,17 +57,17 @@ async function refunded(): Promise<string> {
   return id;
 }
 
-async function shown(page: Page) {
+async function waitUntilLoaded(page: Page) {
   await page.waitForLoadState("networkidle");
-  await expect(page.getByText(/^Loading|^Adding up/)).toHaveCount(0);
+  await expect(page.getByText(/^Loading/)).toHaveCount(0);
 }
 
-test("every page, in both sizes and colours", async ({ browser }) => {
+test("every page, in both sizes and themes", async ({ browser }) => {
   const pages = {
     overview: "/",
     payments: "/payments",
-    payment: `/payments/${await refunded()}`,
-    failed: `/payments/${await newest("failed")}`,
+    payment: `/payments/${await refundedPayment()}`,
+    failed: `/payments/${await newestPayment("failed")}`,
     new: "/payments/new",
     webhooks: "/webhooks",
     endpoint: `/webhooks/${endpoint}`,
@@ -82,7 +82,7 @@ test("every page, in both sizes and colours", async ({ browser }) => {
       const page = await context.newPage();
       for (const [name, path] of Object.entries(pages)) {
         await page.goto(site() + path);
-        await shown(page);
+        await waitUntilLoaded(page);
         await page.screenshot({
           path: join(FOLDER, `${name}-${size}-${colorScheme}.png`),
           fullPage: name !== "reference",
@@ -93,11 +93,11 @@ test("every page, in both sizes and colours", async ({ browser }) => {
   }
 });
 
-test("the one for the README", async ({ browser }) => {
+test("the overview, for the README", async ({ browser }) => {
   const context = await browser.newContext({ viewport: SIZES.desktop, colorScheme: "light" });
   const page = await context.newPage();
   await page.goto(`${site()}/`);
-  await shown(page);
+  await waitUntilLoaded(page);
   await page.screenshot({ path: README });
   await context.close();
 });

@@ -7,9 +7,9 @@ import { queryClient, router } from "./router";
 import "./styles.css";
 
 followSystemTheme();
-const place = document.getElementById("root");
-if (place) {
-  createRoot(place).render(
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />

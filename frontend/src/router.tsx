@@ -13,37 +13,37 @@ import { PageTitle } from "./components/page-title";
 import { parseLogsSearch } from "./features/logs/logs-search";
 import { parseOverviewSearch } from "./features/overview/overview-search";
 import { parsePaymentsSearch } from "./features/payments/payments-search";
-import { ACCESS } from "./session/access";
+import { ACCESS_KEY } from "./session/access";
 import { AuthGate } from "./session/auth-gate";
 import { onApiKeyChange } from "./session/key";
 
-/** A key that was good is so no longer: let the gate ask for another. */
-function notice(error: Error) {
+/** After a 401 the key is no longer valid: make AuthGate check it, and ask for another one. */
+function checkAccess(error: Error) {
   if (error instanceof ApiError && error.status === 401) {
-    void queryClient.invalidateQueries({ queryKey: [ACCESS] });
+    void queryClient.invalidateQueries({ queryKey: [ACCESS_KEY] });
   }
 }
 
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({
-    onError: (error, query) => query.queryKey[0] !== ACCESS && notice(error),
+    onError: (error, query) => query.queryKey[0] !== ACCESS_KEY && checkAccess(error),
   }),
-  mutationCache: new MutationCache({ onError: notice }),
+  mutationCache: new MutationCache({ onError: checkAccess }),
   defaultOptions: {
     queries: { retry: shouldRetry, retryDelay: retryDelayMs },
   },
 });
 
-// What one key has seen is not for the next.
+// The next key must not see what this one has loaded.
 onApiKeyChange(() => queryClient.clear());
 
 const root = createRootRoute({
   component: AuthGate,
   notFoundComponent: () => (
     <>
-      <PageTitle title="There is no such page" />
+      <PageTitle title="Page not found" />
       <Link to="/payments" className="text-accent underline">
-        To the payments
+        Go to payments
       </Link>
     </>
   ),
@@ -129,7 +129,7 @@ export const router = createRouter({
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,
-  search: { strict: true }, // a page gets what its own check lets through
+  search: { strict: true }, // a page sees only the parameters that it has validated
   defaultErrorComponent: ({ error, reset }) => <ErrorAlert error={error as Error} retry={reset} />,
 });
 
@@ -138,7 +138,7 @@ declare module "@tanstack/react-router" {
     router: typeof router;
   }
   interface HistoryState {
-    /** The cursors of the pages before this one, the newest page first. */
-    trail?: readonly (string | undefined)[];
+    /** The cursors of the newer pages, the newest first: the API has no link back. */
+    newerCursors?: readonly (string | undefined)[];
   }
 }

@@ -1,61 +1,82 @@
-/** What the API says when it refuses (RFC 9457), or what stands for it when it says nothing. */
+type FieldError = { readonly field: string; readonly message: string };
+
+type Problem = {
+  status: number;
+  code: string;
+  title: string;
+  detail?: string | undefined;
+  request_id?: string | undefined;
+  retryAfterMs?: number | undefined;
+  errors?: readonly FieldError[] | undefined;
+};
+
+/** An error response of the API (RFC 9457), or a failure to get a valid response. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
   readonly title: string;
   readonly requestId: string | undefined;
-  /** When to ask again, if the API said so. */
+  /** The `Retry-After` header, if the API sent one. */
   readonly retryAfterMs: number | undefined;
-  readonly fields: readonly { readonly field: string; readonly message: string }[];
+  readonly errors: readonly FieldError[];
 
-  constructor(said: {
-    status: number;
-    code: string;
-    title: string;
-    detail?: string | undefined;
-    request_id?: string | undefined;
-    retryAfterMs?: number | undefined;
-    errors?: readonly { field: string; message: string }[] | undefined;
-  }) {
-    super(said.detail ?? said.title);
+  constructor(problem: Problem) {
+    super(problem.detail ?? problem.title);
     this.name = "ApiError";
-    this.status = said.status;
-    this.code = said.code;
-    this.title = said.title;
-    this.requestId = said.request_id;
-    this.retryAfterMs = said.retryAfterMs;
-    this.fields = said.errors ?? [];
+    this.status = problem.status;
+    this.code = problem.code;
+    this.title = problem.title;
+    this.requestId = problem.request_id;
+    this.retryAfterMs = problem.retryAfterMs;
+    this.errors = problem.errors ?? [];
   }
 
-  /** The API could not be reached at all: it is down, or the network is. */
+  /** No response at all: the API or the network is down. */
   static unreachable(): ApiError {
     return new ApiError({
       status: 0,
       code: "unreachable",
-      title: "The API does not answer",
-      detail: "Nothing came back from it. Check your connection; what you see may be out of date.",
+      title: "Can't reach the API",
+      detail: "Check your connection. The data on this page may be out of date.",
     });
   }
 
-  /** Something other than the API answered, such as a proxy. */
+  /** A response that is not from the API, such as a proxy's error page. */
   static unexpectedResponse(status: number, retryAfterMs?: number): ApiError {
     return new ApiError({
       status,
       code: "unexpected_response",
-      title: "The answer was not understood",
-      detail: `Something answered ${status}, and not as the API does.`,
+      title: "Unexpected response",
+      detail: `The response (status ${status}) did not come from the PayFlow API.`,
       retryAfterMs,
     });
   }
 
   static from(body: unknown, response: Response): ApiError {
-    const said = body as Partial<ConstructorParameters<typeof ApiError>[0]> | undefined;
+    const problem = body as Partial<Problem> | undefined;
     const seconds = response.headers.get("Retry-After");
     const retryAfterMs = seconds && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : undefined;
-    if (typeof said !== "object" || said === null || !said.code || !said.title) {
+    if (typeof problem !== "object" || problem === null || !problem.code || !problem.title) {
       return ApiError.unexpectedResponse(response.status, retryAfterMs);
     }
-    const { code, title } = said;
-    return new ApiError({ ...said, status: response.status, code, title, retryAfterMs });
+    const { code, title } = problem;
+    return new ApiError({ ...problem, status: response.status, code, title, retryAfterMs });
   }
+}
+
+/**
+ * Split an error into messages for the fields of a form and the rest.
+ *
+ * `other` is the error itself if it says more than the fields can show, else null.
+ */
+export function splitFieldErrors(error: Error | null, form: object) {
+  const fieldErrors: Record<string, string> = {};
+  const errors = error instanceof ApiError ? error.errors : [];
+  let other = errors.length === 0 ? error : null;
+  for (const { field, message } of errors) {
+    const [name = "", ...path] = field.split(".");
+    if (name in form) fieldErrors[name] = [...path, message].join(" ");
+    else other = error;
+  }
+  return { fieldErrors, other };
 }

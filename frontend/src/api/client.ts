@@ -23,25 +23,25 @@ api.use({
     return request;
   },
   onResponse({ response }) {
-    // A proxy's page may come with a 200.
+    // A proxy can answer with a page of its own and status 200.
     const isJson = /^application\/(\w+\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
     if (response.ok && response.status !== 204 && !isJson) {
       throw ApiError.unexpectedResponse(response.status);
     }
   },
   onError({ error }) {
-    // An abort is the caller's own wish; anything else means that nothing came back.
+    // The caller aborted the request. Any other error means that no response arrived.
     return error instanceof DOMException && error.name === "AbortError"
       ? error
       : ApiError.unreachable();
   },
 });
 
-/** The body of a success. Throws the ApiError that the API answered with. */
+/** Return the body of a successful response. Throws an ApiError otherwise. */
 export async function unwrap<T>(
-  call: Promise<{ data?: T; error?: unknown; response: Response }>,
+  request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
-  const { data, error, response } = await call;
+  const { data, error, response } = await request;
   if (!response.ok) throw ApiError.from(error, response);
   return data as T;
 }

@@ -1,6 +1,6 @@
 import { type ReactNode, useId } from "react";
 
-/** A part of a page, with its name. */
+/** A titled section of a page. */
 export function Card({
   title,
   action,
@@ -12,14 +12,14 @@ export function Card({
   action?: ReactNode;
   children: ReactNode;
 }) {
-  const heading = useId();
+  const headingId = useId();
   return (
     <section
-      aria-labelledby={heading}
+      aria-labelledby={headingId}
       className={`self-start overflow-hidden rounded-xl border border-border bg-surface ${className}`}
     >
       <div className="flex min-h-11 items-center justify-between border-b border-border px-4 py-1.5">
-        <h2 id={heading} className="text-sm font-semibold">
+        <h2 id={headingId} className="text-sm font-semibold">
           {title}
         </h2>
         {action}

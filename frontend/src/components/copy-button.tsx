@@ -1,20 +1,22 @@
 import { Check, Copy } from "lucide-react";
 import { useEffect, useState } from "react";
 
-/** Copies a text, and says whether it did. */
-export function CopyButton({ text, what }: { text: string; what: string }) {
-  const [said, say] = useState("");
+const MESSAGE_MS = 2000;
+
+/** Copies `text` to the clipboard. `label` names it for the tooltip and for screen readers. */
+export function CopyButton({ text, label }: { text: string; label: string }) {
+  const [message, setMessage] = useState("");
   useEffect(() => {
-    if (!said) return;
-    const timer = setTimeout(() => say(""), 2000);
+    if (!message) return;
+    const timer = setTimeout(() => setMessage(""), MESSAGE_MS);
     return () => clearTimeout(timer);
-  }, [said]);
+  }, [message]);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
-      say("Copied");
+      setMessage("Copied");
     } catch {
-      say("The browser does not let this page copy");
+      setMessage("Your browser blocked access to the clipboard");
     }
   };
   return (
@@ -22,18 +24,18 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
       <button
         type="button"
         onClick={copy}
-        aria-label={`Copy ${what}`}
-        title={`Copy ${what}`}
+        aria-label={`Copy ${label}`}
+        title={`Copy ${label}`}
         className="inline-flex size-7 shrink-0 items-center justify-center rounded-md text-muted hover:bg-raised hover:text-foreground"
       >
-        {said === "Copied" ? (
+        {message === "Copied" ? (
           <Check className="size-4" aria-hidden="true" />
         ) : (
           <Copy className="size-4" aria-hidden="true" />
         )}
       </button>
       <span role="status" className="sr-only">
-        {said}
+        {message}
       </span>
     </>
   );

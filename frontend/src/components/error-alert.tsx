@@ -2,9 +2,9 @@ import { TriangleAlert } from "lucide-react";
 import { ApiError } from "../api/api-error";
 import { Button } from "./button";
 
-/** What went wrong, in the API's own words, with what support will ask for. */
+/** An error in the API's own words, with the request id for support. */
 export function ErrorAlert({ error, retry }: { error: Error; retry?: (() => void) | undefined }) {
-  const problem = error instanceof ApiError ? error : undefined;
+  const apiError = error instanceof ApiError ? error : undefined;
   return (
     <div
       role="alert"
@@ -12,11 +12,11 @@ export function ErrorAlert({ error, retry }: { error: Error; retry?: (() => void
     >
       <TriangleAlert className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
       <div className="min-w-0 flex-1">
-        <p className="font-semibold">{problem?.title ?? "Something went wrong on this page"}</p>
+        <p className="font-semibold">{apiError?.title ?? "Something went wrong"}</p>
         <p className="break-words">{error.message}</p>
-        {problem?.requestId && (
+        {apiError?.requestId && (
           <p className="mt-1 text-xs">
-            Request <code className="font-mono break-all">{problem.requestId}</code>
+            Request ID <code className="font-mono break-all">{apiError.requestId}</code>
           </p>
         )}
       </div>

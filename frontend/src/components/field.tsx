@@ -3,9 +3,9 @@ import { type ReactNode, useId } from "react";
 const INPUT =
   "w-full min-h-9 rounded-lg border bg-surface px-3 py-1.5 text-sm text-foreground placeholder:text-muted";
 
-/** For inputs that stand by themselves. */
-export const inputClass = (wrong = false) =>
-  `${INPUT} ${wrong ? "border-danger" : "border-border"}`;
+/** Class names of an input. */
+export const inputClass = (invalid = false) =>
+  `${INPUT} ${invalid ? "border-danger" : "border-border"}`;
 
 type InputProps = {
   id: string;
@@ -14,7 +14,7 @@ type InputProps = {
   "aria-describedby": string | undefined;
 };
 
-/** A label, an input and what is to be said of it, tied together for those who listen to a page. */
+/** A label, an input, and a hint or error, linked for screen readers. */
 export function Field({
   label,
   hint,
@@ -27,7 +27,7 @@ export function Field({
   children: (inputProps: InputProps) => ReactNode;
 }) {
   const id = useId();
-  const said = error ?? hint;
+  const message = error ?? hint;
   return (
     <div>
       <label htmlFor={id} className="mb-1 block text-sm font-medium">
@@ -37,11 +37,11 @@ export function Field({
         id,
         className: inputClass(error !== undefined),
         "aria-invalid": error !== undefined,
-        "aria-describedby": said ? `${id}-said` : undefined,
+        "aria-describedby": message ? `${id}-message` : undefined,
       })}
-      {said && (
-        <p id={`${id}-said`} className={`mt-1 text-xs ${error ? "text-danger" : "text-muted"}`}>
-          {said}
+      {message && (
+        <p id={`${id}-message`} className={`mt-1 text-xs ${error ? "text-danger" : "text-muted"}`}>
+          {message}
         </p>
       )}
     </div>

@@ -3,8 +3,8 @@ import { type ReactNode, useEffect, useRef } from "react";
 let isFirstPage = true;
 
 /**
- * A page's heading. It takes the focus when the page was gone to, so that who does not see the
- * page hears which one it is; not on the first, where the browser reads from the top anyway.
+ * The heading of a page. It takes the focus after navigation, so that a screen reader announces the
+ * new page; not on the first page, which the browser reads from the top anyway.
  */
 export function PageTitle({
   children,
@@ -15,9 +15,9 @@ export function PageTitle({
   title: string;
   actions?: ReactNode;
 }) {
-  const heading = useRef<HTMLHeadingElement>(null);
+  const headingRef = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    if (!isFirstPage) heading.current?.focus();
+    if (!isFirstPage) headingRef.current?.focus();
     isFirstPage = false;
   }, []);
   useEffect(() => {
@@ -25,7 +25,7 @@ export function PageTitle({
   }, [title]);
   return (
     <header className="mb-5 flex flex-wrap items-center justify-between gap-3">
-      <h1 ref={heading} tabIndex={-1} className="min-w-0 text-2xl font-semibold tracking-tight">
+      <h1 ref={headingRef} tabIndex={-1} className="min-w-0 text-2xl font-semibold tracking-tight">
         {children ?? title}
       </h1>
       {actions && <div className="flex flex-wrap gap-2">{actions}</div>}

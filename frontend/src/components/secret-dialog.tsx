@@ -3,29 +3,29 @@ import { Button } from "./button";
 import { CopyButton } from "./copy-button";
 import { Dialog } from "./dialog";
 
-/** Shows what will not be shown again. */
+/** Shows a secret that cannot be shown again. */
 export function SecretDialog({
   title,
   secret,
-  what,
-  close,
+  label,
+  onClose,
   children,
 }: {
   title: string;
   secret: string;
-  what: string;
-  close: () => void;
+  label: string;
+  onClose: () => void;
   children: ReactNode;
 }) {
   return (
-    <Dialog title={title} close={close}>
+    <Dialog title={title} onClose={onClose}>
       <p className="mb-3 text-sm">{children}</p>
       <p className="mb-5 flex items-center gap-2 rounded-lg bg-raised p-3">
         <code className="min-w-0 flex-1 font-mono text-xs break-all">{secret}</code>
-        <CopyButton text={secret} what={what} />
+        <CopyButton text={secret} label={label} />
       </p>
-      <Button variant="primary" onClick={close}>
-        I have it
+      <Button variant="primary" onClick={onClose}>
+        Done
       </Button>
     </Dialog>
   );

@@ -1,35 +1,20 @@
-const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const EXACT = new Intl.DateTimeFormat(undefined, {
-  dateStyle: "full",
-  timeStyle: "long",
-});
-
 const CLOCK = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
 });
+const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const TOOLTIP = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
-/** What happened lately: the time of day will do. */
-export function ClockTime({ at }: { at: string }) {
-  const moment = new Date(at);
-  return (
-    <time dateTime={at} title={EXACT.format(moment)}>
-      {CLOCK.format(moment)}
-    </time>
-  );
-}
+const FORMATS = { clock: CLOCK, short: SHORT, exact: EXACT };
 
-/** A moment in the viewer's own time zone; all of it on hovering. */
-export function Time({ at, exact = false }: { at: string; exact?: boolean }) {
-  const moment = new Date(at);
+/** A timestamp in the viewer's time zone, with the full date and time as its tooltip. */
+export function Time({ at, format = "short" }: { at: string; format?: keyof typeof FORMATS }) {
+  const date = new Date(at);
   return (
-    <time dateTime={at} title={EXACT.format(moment)}>
-      {exact
-        ? new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }).format(
-            moment,
-          )
-        : SHORT.format(moment)}
+    <time dateTime={at} title={TOOLTIP.format(date)}>
+      {FORMATS[format].format(date)}
     </time>
   );
 }

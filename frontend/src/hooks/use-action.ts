@@ -1,24 +1,26 @@
 import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useId } from "react";
 
-/** Runs an action, one at a time, and has what it `touched` asked for anew. */
-export function useAction<In, Out>(
-  action: (input: In) => Promise<Out>,
-  touched: QueryKey,
-  done: (made: Out) => unknown = () => {},
+/**
+ * A mutation that runs once at a time and refetches the queries under `invalidates` when it is done.
+ */
+export function useAction<Input, Output>(
+  action: (input: Input) => Promise<Output>,
+  invalidates: QueryKey,
+  onSuccess: (output: Output) => unknown = () => {},
 ) {
   const client = useQueryClient();
   const mutationKey = [useId()];
   const mutation = useMutation({
     mutationKey,
     mutationFn: action,
-    onSettled: () => client.invalidateQueries({ queryKey: touched }),
+    onSettled: () => client.invalidateQueries({ queryKey: invalidates }),
   });
-  const run = (input: In) => {
-    // Not by `isPending`, which a double click is faster than.
-    if (client.isMutating({ mutationKey }) === 0) mutation.mutate(input, { onSuccess: done });
+  const run = (input: Input) => {
+    // A double click is faster than the render that sets `isPending`.
+    if (client.isMutating({ mutationKey }) === 0) mutation.mutate(input, { onSuccess });
   };
-  const submit = (input: In) => (event: FormEvent) => {
+  const submit = (input: Input) => (event: FormEvent) => {
     event.preventDefault();
     run(input);
   };

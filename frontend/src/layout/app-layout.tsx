@@ -6,20 +6,17 @@ import {
   KeyRound,
   LogOut,
   type LucideIcon,
-  Monitor,
-  Moon,
   Plus,
   ScrollText,
-  Sun,
   Webhook,
 } from "lucide-react";
 import { BUTTON_VARIANTS, Button } from "../components/button";
 import { DisabledBanner } from "../features/webhooks/disabled-banner";
 import type { Access } from "../session/access";
 import { clearApiKey } from "../session/key";
-import { THEMES, type Theme, useTheme } from "./theme";
+import { ThemeSwitch } from "./theme-switch";
 
-const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
+const NAV_ITEMS: { to: string; label: string; icon: LucideIcon }[] = [
   { to: "/", label: "Overview", icon: ChartColumn },
   { to: "/payments", label: "Payments", icon: CreditCard },
   { to: "/webhooks", label: "Webhooks", icon: Webhook },
@@ -28,7 +25,7 @@ const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
   { to: "/reference", label: "Reference", icon: BookOpen },
 ];
 
-/** What surrounds every page. */
+/** The frame of every page: navigation, theme and sign-out. */
 export function AppLayout({ access }: { access: Access }) {
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_1fr]">
@@ -36,7 +33,7 @@ export function AppLayout({ access }: { access: Access }) {
         href="#main"
         className="sr-only rounded-lg bg-accent px-4 py-2 text-accent-foreground focus:not-sr-only focus:absolute focus:z-20 focus:m-2"
       >
-        Skip to the page
+        Skip to content
       </a>
       <header className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b border-border bg-surface px-4 py-3 md:sticky md:top-0 md:h-dvh md:flex-col md:flex-nowrap md:items-stretch md:gap-6 md:border-r md:border-b-0 md:p-5">
         <Link to="/" className="flex items-center gap-2.5 font-semibold">
@@ -50,9 +47,9 @@ export function AppLayout({ access }: { access: Access }) {
           <Plus className="size-4" aria-hidden="true" />
           New payment
         </Link>
-        <nav aria-label="Pages" className="max-md:order-3 max-md:-mx-2 max-md:w-[calc(100%+1rem)]">
+        <nav aria-label="Main" className="max-md:order-3 max-md:-mx-2 max-md:w-[calc(100%+1rem)]">
           <ul className="flex gap-1 md:flex-col">
-            {PLACES.map(({ to, label, icon: Icon }) => (
+            {NAV_ITEMS.map(({ to, label, icon: Icon }) => (
               <li key={to} className="max-md:min-w-0 max-md:flex-1">
                 <Link
                   to={to}
@@ -70,7 +67,7 @@ export function AppLayout({ access }: { access: Access }) {
         <div className="flex items-center gap-2 max-md:order-3 max-md:w-full md:mt-auto md:flex-col md:items-stretch">
           {access === "open" ? (
             <p className="rounded-lg bg-warning-subtle px-3 py-2 text-xs text-warning">
-              This API is open: whoever reaches it may do everything.
+              Authentication is off. Anyone who can reach this API has full access.
             </p>
           ) : (
             <Button variant="ghost" onClick={clearApiKey} className="md:justify-start">
@@ -86,37 +83,5 @@ export function AppLayout({ access }: { access: Access }) {
         <Outlet />
       </main>
     </div>
-  );
-}
-
-const ICONS: Record<Theme, LucideIcon> = { system: Monitor, light: Sun, dark: Moon };
-const NAMES: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
-
-function ThemeSwitch() {
-  const [theme, choose] = useTheme();
-  return (
-    <fieldset className="flex rounded-lg bg-raised p-0.5 max-md:ml-auto">
-      <legend className="sr-only">Colours</legend>
-      {THEMES.map((one) => {
-        const Icon = ICONS[one];
-        return (
-          <label
-            key={one}
-            title={NAMES[one]}
-            className="flex flex-1 cursor-pointer justify-center rounded-md px-3 py-1.5 text-muted has-checked:bg-surface has-checked:text-foreground has-focus-visible:outline-2 has-focus-visible:outline-accent"
-          >
-            <input
-              type="radio"
-              name="theme"
-              className="sr-only"
-              checked={theme === one}
-              onChange={() => choose(one)}
-            />
-            <Icon className="size-4" aria-hidden="true" />
-            <span className="sr-only">{NAMES[one]}</span>
-          </label>
-        );
-      })}
-    </fieldset>
   );
 }

@@ -3,32 +3,32 @@ import { useState } from "react";
 export const THEMES = ["system", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
-const PLACE = "payflow-theme"; // public/theme.js reads it before the first paint
-const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
+const STORAGE_KEY = "payflow-theme"; // public/theme.js reads it before the first paint
+const darkQuery = matchMedia("(prefers-color-scheme: dark)");
 
-function chosen(): Theme {
-  const theme = localStorage.getItem(PLACE);
+function storedTheme(): Theme {
+  const theme = localStorage.getItem(STORAGE_KEY);
   return theme === "light" || theme === "dark" ? theme : "system";
 }
 
-function show() {
-  const theme = chosen();
-  const system = systemIsDark.matches ? "dark" : "light";
-  document.documentElement.dataset.theme = theme === "system" ? system : theme;
+function applyTheme() {
+  const theme = storedTheme();
+  const systemTheme = darkQuery.matches ? "dark" : "light";
+  document.documentElement.dataset.theme = theme === "system" ? systemTheme : theme;
 }
 
-/** Every page's colours, the sign-in's too, follow the system while nothing else was chosen. */
+/** Follow the theme of the operating system until the viewer chooses one. */
 export function followSystemTheme() {
-  systemIsDark.addEventListener("change", show);
+  darkQuery.addEventListener("change", applyTheme);
 }
 
 export function useTheme(): [Theme, (theme: Theme) => void] {
-  const [theme, setTheme] = useState(chosen);
-  const choose = (next: Theme) => {
-    if (next === "system") localStorage.removeItem(PLACE);
-    else localStorage.setItem(PLACE, next);
-    show();
+  const [theme, setTheme] = useState(storedTheme);
+  const chooseTheme = (next: Theme) => {
+    if (next === "system") localStorage.removeItem(STORAGE_KEY);
+    else localStorage.setItem(STORAGE_KEY, next);
+    applyTheme();
     setTheme(next);
   };
-  return [theme, choose];
+  return [theme, chooseTheme];
 }

@@ -5,16 +5,16 @@ import { useAccess } from "./access";
 import { clearApiKey, useApiKey } from "./key";
 import { SignInPage } from "./sign-in-page";
 
-/** Lets in whom the API lets in. */
+/** Shows the dashboard if the API accepts us, and the sign-in page if it does not. */
 export function AuthGate() {
   const key = useApiKey();
   const access = useAccess();
-  if (access.data === "refused") {
+  if (access.data === "denied") {
     return (
       <SignInPage
-        refused={key !== null}
+        denied={key !== null}
         busy={access.isFetching}
-        again={() => void access.refetch()}
+        retry={() => void access.refetch()}
       />
     );
   }
@@ -32,7 +32,7 @@ export function AuthGate() {
         </>
       ) : (
         <p role="status" className="text-center text-muted">
-          Asking the API…
+          Connecting…
         </p>
       )}
     </main>

@@ -4,42 +4,44 @@ import { Field } from "../components/field";
 import { PageTitle } from "../components/page-title";
 import { getApiKey, setApiKey } from "./key";
 
-/** What a header can carry: quotes that a text editor made round, for one, are not in it. */
-const KEY = /^[!-~]+$/;
+/** What a header can carry. Curly quotes, for example, are not part of it. */
+const PRINTABLE_ASCII = /^[!-~]+$/;
 
-/** Asks for an API key; `refused` when the one that was held is good no longer. */
+/** Asks for an API key. `denied`: the API rejected the current one. */
 export function SignInPage({
-  refused,
+  denied,
   busy,
-  again,
+  retry,
 }: {
-  refused: boolean;
+  denied: boolean;
   busy: boolean;
-  again: () => void;
+  retry: () => void;
 }) {
-  const [key, setKey] = useState("");
-  const [isNoKey, setNoKey] = useState(false);
-  const submit = (event: FormEvent) => {
+  const [input, setInput] = useState("");
+  const [isMalformed, setMalformed] = useState(false);
+  const handleSubmit = (event: FormEvent) => {
     event.preventDefault();
-    const typed = key.trim();
-    setNoKey(!KEY.test(typed));
-    if (!KEY.test(typed)) return;
-    if (typed === getApiKey()) again();
-    else setApiKey(typed);
+    const key = input.trim();
+    setMalformed(!PRINTABLE_ASCII.test(key));
+    if (!PRINTABLE_ASCII.test(key)) return;
+    if (key === getApiKey()) retry();
+    else setApiKey(key);
   };
-  const wrong = refused ? "This key is not known, or it was revoked or has expired." : undefined;
+  const deniedMessage = denied ? "This key is invalid, revoked or expired." : undefined;
   return (
     <main className="flex min-h-dvh items-center justify-center p-4">
       <form
-        onSubmit={submit}
+        onSubmit={handleSubmit}
         className="w-full max-w-sm rounded-2xl border border-border bg-surface p-6 shadow-sm"
       >
         <img src="/icon.svg" alt="" className="mb-4 size-10" />
         <PageTitle title="Sign in" />
         <Field
           label="API key"
-          hint="It starts with pf_ and is kept for this tab only."
-          error={isNoKey ? "A key has letters, digits and _ only." : wrong}
+          hint="Starts with pf_. It is kept in this browser tab only."
+          error={
+            isMalformed ? "A key contains only letters, digits and underscores." : deniedMessage
+          }
         >
           {(inputProps) => (
             <input
@@ -48,8 +50,8 @@ export function SignInPage({
               autoComplete="off"
               spellCheck={false}
               required
-              value={key}
-              onChange={(event) => setKey(event.target.value)}
+              value={input}
+              onChange={(event) => setInput(event.target.value)}
             />
           )}
         </Field>

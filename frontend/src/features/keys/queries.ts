@@ -7,11 +7,11 @@ export const keysQuery = queryOptions({
   queryFn: ({ signal }) => unwrap(api.GET("/v1/api_keys", { signal })),
 });
 
-export type NewKey = { name: string; scopes: Scope[]; expires_at: string | null };
+export type KeyFormValues = { name: string; scopes: Scope[]; expires_at: string | null };
 
-/** To the end of the viewer's last day; a day by itself would be UTC's. */
-export const createKey = ({ expires_at: day, ...rest }: NewKey) =>
-  unwrap(api.POST("/v1/api_keys", { body: { ...rest, expires_at: day && endOfDay(day) } }));
+/** The key expires at the end of the day in the viewer's time zone; a bare date would mean UTC. */
+export const createKey = ({ expires_at: date, ...rest }: KeyFormValues) =>
+  unwrap(api.POST("/v1/api_keys", { body: { ...rest, expires_at: date && endOfDay(date) } }));
 
 export const rollKey = (id: string, hours: number) =>
   unwrap(

@@ -9,6 +9,6 @@ it.each([
   ],
   [{ status: "paid", path: "" }, {}],
   [{ status: 99, other: 1 }, {}],
-])("of the address %o counts %o", (said, counts) => {
-  expect(parseLogsSearch(said)).toEqual(counts);
+])("parseLogsSearch reads %o as %o", (params, search) => {
+  expect(parseLogsSearch(params)).toEqual(search);
 });

@@ -3,13 +3,13 @@ import { api, unwrap } from "../../api/client";
 import { pollEvery } from "../../api/retry";
 import type { LogsSearch } from "./logs-search";
 
-const LIVE_MS = 5_000;
+const POLL_MS = 5_000;
 
 export const logsQuery = (search: LogsSearch, isLive: boolean) =>
   queryOptions({
     queryKey: ["logs", search],
     queryFn: ({ signal }) => unwrap(api.GET("/v1/logs", { params: { query: search }, signal })),
     placeholderData: keepPreviousData,
-    refetchInterval: isLive && pollEvery(LIVE_MS),
+    refetchInterval: isLive && pollEvery(POLL_MS),
     refetchOnWindowFocus: isLive,
   });

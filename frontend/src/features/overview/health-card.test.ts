@@ -1,16 +1,25 @@
-import { expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ApiError } from "../../api/api-error";
-import { words } from "./health-card";
+import { healthStatus } from "./health-card";
 
-const away = new ApiError({ status: 503, code: "unavailable", title: "Away" });
+const unavailable = new ApiError({ status: 503, code: "unavailable", title: "Unavailable" });
 
-test("health is what the last answer says, whatever the one before it said", () => {
-  expect(words(null, false)).toEqual({ api: "…", behind: "…" });
-  expect(words(null, true)).toEqual({ api: "answers", behind: "answer" });
-  expect(words(away, true)).toEqual({ api: "answers", behind: "not well" });
-  expect(words(ApiError.unreachable(), true)).toEqual({
-    api: "does not answer",
-    behind: "unknown",
+describe("healthStatus", () => {
+  it("is checking until the first response", () => {
+    expect(healthStatus(null, false)).toEqual({ api: "checking", backend: "checking" });
   });
-  expect(words(ApiError.unexpectedResponse(502), true).api).toBe("does not answer");
+
+  it("is operational after a success", () => {
+    expect(healthStatus(null, true)).toEqual({ api: "operational", backend: "operational" });
+  });
+
+  it("blames the backend for a 503 of the API, even after a success", () => {
+    expect(healthStatus(unavailable, true)).toEqual({ api: "operational", backend: "unavailable" });
+  });
+
+  it("knows nothing of the backend when the API is unreachable", () => {
+    const unreachable = { api: "unreachable", backend: "unknown" };
+    expect(healthStatus(ApiError.unreachable(), true)).toEqual(unreachable);
+    expect(healthStatus(ApiError.unexpectedResponse(502), true)).toEqual(unreachable);
+  });
 });

@@ -1,22 +1,28 @@
 import { useQuery } from "@tanstack/react-query";
-import { CircleCheck, CircleX, LoaderCircle, type LucideIcon } from "lucide-react";
+import {
+  CircleCheck,
+  CircleQuestionMark,
+  CircleX,
+  LoaderCircle,
+  type LucideIcon,
+} from "lucide-react";
 import { ApiError } from "../../api/api-error";
 import { Card } from "../../components/card";
 import { ErrorAlert } from "../../components/error-alert";
 import { healthQuery } from "./queries";
 
-type Word = "answers" | "does not answer" | "answer" | "unknown" | "not well" | "…";
+type HealthStatus = "operational" | "unreachable" | "unavailable" | "unknown" | "checking";
 
-/** How the API, the tables and the queue are, as the API says. */
-export function Health() {
+/** The health of the API, and of the database and queues behind it. */
+export function HealthCard() {
   const { data, error, refetch } = useQuery(healthQuery);
-  const { api, behind } = words(error, data !== undefined);
+  const { api, backend } = healthStatus(error, data !== undefined);
   return (
     <Card title="Health">
       <div className="space-y-3 p-4" aria-live="polite">
         <dl className="space-y-3 text-sm">
-          <Part name="API" word={api} />
-          <Part name="Tables and queue" word={behind} />
+          <HealthRow name="API" status={api} />
+          <HealthRow name="Database and queues" status={backend} />
         </dl>
         {data && !error && (
           <p className="text-xs text-muted">
@@ -33,32 +39,37 @@ export function Health() {
   );
 }
 
-/** What is said counts from the last answer on: the one before it may be long ago. */
-export function words(error: Error | null, hasAnswered: boolean): { api: Word; behind: Word } {
-  if (!error) return hasAnswered ? { api: "answers", behind: "answer" } : { api: "…", behind: "…" };
-  const isSaid =
-    error instanceof ApiError && error.code !== "unexpected_response" && error.status > 0;
-  if (!isSaid) return { api: "does not answer", behind: "unknown" };
-  return { api: "answers", behind: error.status === 503 ? "not well" : "unknown" };
+/** Derive the health from the latest response alone: an earlier success may be long ago. */
+export function healthStatus(
+  error: Error | null,
+  hasSucceeded: boolean,
+): { api: HealthStatus; backend: HealthStatus } {
+  if (!error) {
+    const status = hasSucceeded ? "operational" : "checking";
+    return { api: status, backend: status };
+  }
+  const isFromApi =
+    error instanceof ApiError && error.status > 0 && error.code !== "unexpected_response";
+  if (!isFromApi) return { api: "unreachable", backend: "unknown" };
+  return { api: "operational", backend: error.status === 503 ? "unavailable" : "unknown" };
 }
 
-const LOOKS: Record<Word, [LucideIcon, string]> = {
-  answers: [CircleCheck, "text-success"],
-  answer: [CircleCheck, "text-success"],
-  unknown: [CircleX, "text-muted"],
-  "does not answer": [CircleX, "text-danger"],
-  "not well": [CircleX, "text-danger"],
-  "…": [LoaderCircle, "text-muted"],
+const DISPLAY: Record<HealthStatus, [label: string, icon: LucideIcon, colour: string]> = {
+  operational: ["Operational", CircleCheck, "text-success"],
+  unreachable: ["Unreachable", CircleX, "text-danger"],
+  unavailable: ["Unavailable", CircleX, "text-danger"],
+  unknown: ["Unknown", CircleQuestionMark, "text-muted"],
+  checking: ["Checking…", LoaderCircle, "text-muted"],
 };
 
-function Part({ name, word }: { name: string; word: Word }) {
-  const [Icon, look] = LOOKS[word];
+function HealthRow({ name, status }: { name: string; status: HealthStatus }) {
+  const [label, Icon, colour] = DISPLAY[status];
   return (
     <div className="flex items-center justify-between gap-3">
       <dt>{name}</dt>
-      <dd className={`flex items-center gap-1.5 font-medium ${look}`}>
+      <dd className={`flex items-center gap-1.5 font-medium whitespace-nowrap ${colour}`}>
         <Icon className="size-4" aria-hidden="true" />
-        {word}
+        {label}
       </dd>
     </div>
   );

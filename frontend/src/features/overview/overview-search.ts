@@ -1,16 +1,16 @@
 export const RANGES = [7, 30, 90] as const;
 export type Range = (typeof RANGES)[number];
-export type OverviewSearch = { days?: Range };
+type OverviewSearch = { days?: Range };
 
 export const DEFAULT_RANGE: Range = 30;
 
-/** An address may say anything: what means nothing is left out. */
-export function parseOverviewSearch(said: Record<string, unknown>): OverviewSearch {
-  const days = RANGES.find((one) => one === said.days);
+/** Parse the URL's search parameters. Drops invalid values and the default. */
+export function parseOverviewSearch(params: Record<string, unknown>): OverviewSearch {
+  const days = RANGES.find((range) => range === params.days);
   return days && days !== DEFAULT_RANGE ? { days } : {};
 }
 
-/** The last so many UTC days, today included. */
+/** The last `count` UTC days, including today. */
 export function lastDays(count: number, now = new Date()): { from: string; to: string } {
   const first = new Date(now);
   first.setUTCDate(first.getUTCDate() - count + 1);

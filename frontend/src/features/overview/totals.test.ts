@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { lastDays, parseOverviewSearch } from "./overview-search";
-import { dailyTotals, daysBetween, parts, rate, summary, type Total } from "./totals";
+import { breakdown, dailyTotals, daysBetween, formatRate, summarize, type Total } from "./totals";
 
 const total = (part: Partial<Total>): Total => ({
   day: "2026-11-22",
@@ -12,41 +11,41 @@ const total = (part: Partial<Total>): Total => ({
   ...part,
 });
 
-describe("summary", () => {
+describe("summarize", () => {
   it("never adds two currencies", () => {
     const rows = [total({ volume: 0.1 }), total({ currency: "USD", volume: 7 })];
-    expect(summary(rows).volume).toEqual({ CAD: 0.1, USD: 7 });
+    expect(summarize(rows).volume).toEqual({ CAD: 0.1, USD: 7 });
   });
 
   it("adds amounts exactly", () => {
     const rows = Array.from({ length: 10 }, () => total({ volume: 0.1 }));
-    expect(summary(rows).volume).toEqual({ CAD: 1 });
+    expect(summarize(rows).volume).toEqual({ CAD: 1 });
   });
 
-  it("counts as volume what was completed only", () => {
+  it("counts only completed payments as volume", () => {
     const rows = [total({}), total({ status: "failed", volume: 99 })];
-    expect(summary(rows).volume).toEqual({ CAD: 10 });
+    expect(summarize(rows).volume).toEqual({ CAD: 10 });
   });
 
-  it("rates what a bank decided, and leaves out what was canceled", () => {
+  it("leaves canceled payments out of the success rate", () => {
     const rows = [
       total({ count: 3 }),
       total({ status: "failed", count: 1 }),
       total({ status: "canceled", count: 96 }),
     ];
-    expect(summary(rows)).toMatchObject({ settled: 100, successRate: 0.75 });
+    expect(summarize(rows)).toMatchObject({ settled: 100, successRate: 0.75 });
   });
 
-  it("has no rate where nothing was decided", () => {
-    expect(summary([]).successRate).toBeUndefined();
-    expect(summary([total({ status: "canceled" })]).successRate).toBeUndefined();
+  it("has no success rate without completed, failed or returned payments", () => {
+    expect(summarize([]).successRate).toBeUndefined();
+    expect(summarize([total({ status: "canceled" })]).successRate).toBeUndefined();
   });
 });
 
 describe("dailyTotals", () => {
   const range = { from: "2026-11-21", to: "2026-11-23" };
 
-  it("shows every day of the range, those without a payment too", () => {
+  it("includes days without payments", () => {
     const days = dailyTotals({ ...range, rows: [total({ count: 4 })] }, "count");
     expect(days.map(({ day, completed }) => [day, completed])).toEqual([
       ["2026-11-21", 0],
@@ -55,7 +54,7 @@ describe("dailyTotals", () => {
     ]);
   });
 
-  it("measures one currency and leaves the other out", () => {
+  it("adds the volume of one currency only", () => {
     const rows = [
       total({ volume: 0.1 }),
       total({ volume: 0.2 }),
@@ -73,38 +72,27 @@ describe("dailyTotals", () => {
   });
 });
 
-it("days go on over the end of a month and a year", () => {
+it("daysBetween crosses the end of a month and of a year", () => {
   expect(daysBetween("2026-12-31", "2027-01-01")).toEqual(["2026-12-31", "2027-01-01"]);
 });
 
-it("each type in each currency is a part of its own", () => {
+it("breakdown has one row for each type and currency", () => {
   const rows = [total({}), total({ type: "wire", currency: "USD" }), total({ status: "failed" })];
   expect(
-    parts(rows).map(({ type, currency, summary: { settled } }) => [type, currency, settled]),
+    breakdown(rows).map(({ type, currency, summary: { settled } }) => [type, currency, settled]),
   ).toEqual([
     ["wire", "USD", 1],
     ["eft", "CAD", 2],
   ]);
 });
 
-it("the last days are UTC's, today included", () => {
-  expect(lastDays(7, new Date("2026-11-22T23:59:59Z"))).toEqual({
-    from: "2026-11-16",
-    to: "2026-11-22",
-  });
-});
-
-it("a range that is not offered is the usual one", () => {
-  expect(parseOverviewSearch({ days: 7 })).toEqual({ days: 7 });
-  expect(parseOverviewSearch({ days: 30 })).toEqual({});
-  expect(parseOverviewSearch({ days: "a lot" })).toEqual({});
-});
-
-it("a rate is all or nothing only when it is", () => {
-  expect(rate(undefined)).toBe("–");
-  expect(rate(1)).toBe("100.0%");
-  expect(rate(0.9999999)).toBe(">99.9%");
-  expect(rate(0.848)).toBe("84.8%");
-  expect(rate(0.00001)).toBe("<0.1%");
-  expect(rate(0)).toBe("0.0%");
+it.each([
+  [undefined, "–"],
+  [1, "100.0%"],
+  [0.9999999, ">99.9%"],
+  [0.848, "84.8%"],
+  [0.00001, "<0.1%"],
+  [0, "0.0%"],
+])("formatRate shows %s as %s", (rate, text) => {
+  expect(formatRate(rate)).toBe(text);
 });

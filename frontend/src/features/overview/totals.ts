@@ -6,7 +6,7 @@ import { CURRENCIES, TYPES } from "../payments/labels";
 export type Total = components["schemas"]["Total"];
 export type SettledStatus = Exclude<Status, "processing">;
 
-/** In the order in which a bar stacks them. */
+/** In the order of a stacked bar, from the bottom up. */
 export const SETTLED_STATUSES = [
   "completed",
   "returned",
@@ -14,36 +14,32 @@ export const SETTLED_STATUSES = [
   "canceled",
 ] as const satisfies readonly SettledStatus[];
 
-type OfStatus = Record<SettledStatus, number>;
-const none = (): OfStatus => ({ completed: 0, returned: 0, failed: 0, canceled: 0 });
+type StatusTotals = Record<SettledStatus, number>;
 
+/** What to add up: the number of payments, or the volume in one currency. */
 export type Measure = "count" | Currency;
 
-/** How many, or how much of one currency: amounts of two are never added. */
-function measured(row: Total, measure: Measure): number {
-  if (measure === "count") return row.count;
-  return row.currency === measure ? toCents(row.volume) : 0;
-}
-
-function added(rows: readonly Total[], measure: Measure): OfStatus {
-  const sums = none();
-  for (const row of rows) {
-    if (row.status !== "processing") sums[row.status] += measured(row, measure);
+function sumByStatus(rows: readonly Total[], measure: Measure): StatusTotals {
+  const sums: StatusTotals = { completed: 0, returned: 0, failed: 0, canceled: 0 };
+  for (const { status, count, currency, volume } of rows) {
+    if (status === "processing") continue;
+    if (measure === "count") sums[status] += count;
+    else if (measure === currency) sums[status] += toCents(volume);
   }
   if (measure !== "count") for (const status of SETTLED_STATUSES) sums[status] /= 100;
   return sums;
 }
 
-export type DailyTotals = { day: string } & OfStatus;
+export type DailyTotals = { day: string } & StatusTotals;
 
-/** Every day of the range, those without a payment too. */
+/** Totals of every day in the range, including days without payments. */
 export function dailyTotals(
   { from, to, rows }: { from: string; to: string; rows: readonly Total[] },
   measure: Measure,
 ): DailyTotals[] {
   return daysBetween(from, to).map((day) => ({
     day,
-    ...added(
+    ...sumByStatus(
       rows.filter((row) => row.day === day),
       measure,
     ),
@@ -52,42 +48,41 @@ export function dailyTotals(
 
 export function daysBetween(from: string, to: string): string[] {
   const days: string[] = [];
-  for (const day = new Date(`${from}T00:00:00Z`); ; day.setUTCDate(day.getUTCDate() + 1)) {
-    const text = day.toISOString().slice(0, 10);
-    if (text > to) return days;
-    days.push(text);
+  for (const date = new Date(`${from}T00:00:00Z`); ; date.setUTCDate(date.getUTCDate() + 1)) {
+    const day = date.toISOString().slice(0, 10);
+    if (day > to) return days;
+    days.push(day);
   }
 }
 
-export type Summary = {
+type Summary = {
   settled: number;
-  /** Of those that a bank decided: what was canceled never came to one. */
+  /** Completed payments as a share of all but the canceled ones. Undefined if there are none. */
   successRate: number | undefined;
   volume: Partial<Record<Currency, number>>;
 };
 
-export function summary(rows: readonly Total[]): Summary {
-  const counts = added(rows, "count");
+export function summarize(rows: readonly Total[]): Summary {
+  const counts = sumByStatus(rows, "count");
   const decided = counts.completed + counts.failed + counts.returned;
+  const currencies = CURRENCIES.filter((currency) => rows.some((row) => row.currency === currency));
   return {
     settled: decided + counts.canceled,
     successRate: decided > 0 ? counts.completed / decided : undefined,
     volume: Object.fromEntries(
-      CURRENCIES.map((currency) => [currency, added(rows, currency).completed] as const).filter(
-        ([currency]) => rows.some((row) => row.currency === currency),
-      ),
+      currencies.map((currency) => [currency, sumByStatus(rows, currency).completed]),
     ),
   };
 }
 
-export type Part = { type: PaymentType; currency: Currency; summary: Summary };
+type BreakdownRow = { type: PaymentType; currency: Currency; summary: Summary };
 
-/** Each type in each currency that has a payment. */
-export function parts(rows: readonly Total[]): Part[] {
+/** One row for each type and currency that has payments. */
+export function breakdown(rows: readonly Total[]): BreakdownRow[] {
   return TYPES.flatMap((type) =>
     CURRENCIES.flatMap((currency) => {
-      const own = rows.filter((row) => row.type === type && row.currency === currency);
-      return own.length > 0 ? [{ type, currency, summary: summary(own) }] : [];
+      const matching = rows.filter((row) => row.type === type && row.currency === currency);
+      return matching.length > 0 ? [{ type, currency, summary: summarize(matching) }] : [];
     }),
   );
 }
@@ -98,9 +93,9 @@ const PERCENT = new Intl.NumberFormat(undefined, {
   maximumFractionDigits: 1,
 });
 
-/** Never rounded to all or to none of them: one that failed among a million did fail. */
-export function rate(value: number | undefined): string {
-  if (value === undefined) return "–";
-  if (value < 1 && value > 0.999) return `>${PERCENT.format(0.999)}`;
-  return value > 0 && value < 0.001 ? `<${PERCENT.format(0.001)}` : PERCENT.format(value);
+/** Never round to 0 % or 100 %: one failure among a million payments is still a failure. */
+export function formatRate(rate: number | undefined): string {
+  if (rate === undefined) return "–";
+  if (rate < 1 && rate > 0.999) return `>${PERCENT.format(0.999)}`;
+  return rate > 0 && rate < 0.001 ? `<${PERCENT.format(0.001)}` : PERCENT.format(rate);
 }

@@ -7,35 +7,35 @@ import { isValidDate } from "../../lib/dates";
 import { CURRENCIES, STATUSES, statusLabel, TYPES, typeLabel } from "./labels";
 import type { PaymentsSearch } from "./payments-search";
 
-type Option = readonly [value: string, name: string];
+type Option = readonly [value: string, label: string];
 
-const CHOICES: readonly [keyof PaymentsSearch, string, readonly Option[]][] = [
-  ["status", "Status", STATUSES.map((one) => [one, statusLabel(one)])],
-  ["type", "Type", TYPES.map((one) => [one, typeLabel(one)])],
-  ["currency", "Currency", CURRENCIES.map((one) => [one, one])],
+const SELECTS: readonly [keyof PaymentsSearch, string, readonly Option[]][] = [
+  ["status", "Status", STATUSES.map((status) => [status, statusLabel(status)])],
+  ["type", "Type", TYPES.map((type) => [type, typeLabel(type)])],
+  ["currency", "Currency", CURRENCIES.map((currency) => [currency, currency])],
 ];
-const DAYS = [
+const DATES = [
   ["from", "From"],
   ["to", "To"],
 ] as const;
 
-/** Every choice is at once in the address; the list follows the address. */
+/** Filters that write to the URL at once. The list follows the URL. */
 export function Filters({ search }: { search: PaymentsSearch }) {
   const navigate = useNavigate({ from: "/payments" });
-  const choose = (name: keyof PaymentsSearch, value: string) =>
+  const setFilter = (name: keyof PaymentsSearch, value: string) =>
     navigate({
       search: ({ cursor: _, [name]: __, ...rest }) => (value ? { ...rest, [name]: value } : rest),
     });
   const isFiltered = Object.keys(search).some((name) => name !== "cursor");
   return (
     <search className="grid grid-cols-2 items-end gap-3 md:flex md:flex-wrap">
-      {CHOICES.map(([name, label, options]) => (
+      {SELECTS.map(([name, label, options]) => (
         <label key={name} className="text-xs font-medium text-muted">
           {label}
           <select
             className={`${inputClass()} mt-1 block`}
             value={search[name] ?? ""}
-            onChange={(event) => choose(name, event.target.value)}
+            onChange={(event) => setFilter(name, event.target.value)}
           >
             <option value="">All</option>
             {options.map(([value, text]) => (
@@ -46,17 +46,17 @@ export function Filters({ search }: { search: PaymentsSearch }) {
           </select>
         </label>
       ))}
-      {DAYS.map(([name, label]) => (
-        <DayInput
+      {DATES.map(([name, label]) => (
+        <DateInput
           key={name}
           label={label}
-          day={search[name] ?? ""}
-          choose={(day) => choose(name, day)}
+          date={search[name] ?? ""}
+          onChange={(date) => setFilter(name, date)}
         />
       ))}
       {isFiltered && (
         <Button variant="ghost" onClick={() => navigate({ search: {} })}>
-          Show all
+          Clear filters
         </Button>
       )}
       <FindById />
@@ -64,30 +64,30 @@ export function Filters({ search }: { search: PaymentsSearch }) {
   );
 }
 
-/** A year that is being typed passes through others (0002, 0020), which nobody means. */
-function DayInput({
+/** Reports complete dates only: while a year is typed, the browser passes on 0002 and 0020 too. */
+function DateInput({
   label,
-  day,
-  choose,
+  date,
+  onChange,
 }: {
   label: string;
-  day: string;
-  choose: (day: string) => void;
+  date: string;
+  onChange: (date: string) => void;
 }) {
-  const [typed, setTyped] = useState<{ text: string; over: string }>();
-  if (typed && typed.over !== day) setTyped(undefined);
+  const [draft, setDraft] = useState<{ text: string; replaces: string }>();
+  if (draft && draft.replaces !== date) setDraft(undefined);
   return (
     <label className="text-xs font-medium text-muted">
       {label}
       <input
         type="date"
         className={`${inputClass()} mt-1 block`}
-        value={typed?.text ?? day}
+        value={draft?.text ?? date}
         onChange={({ target: { value } }) => {
-          setTyped({ text: value, over: day });
-          if (value === "" || isValidDate(value)) choose(value);
+          setDraft({ text: value, replaces: date });
+          if (value === "" || isValidDate(value)) onChange(value);
         }}
-        onBlur={() => setTyped(undefined)}
+        onBlur={() => setDraft(undefined)}
       />
     </label>
   );
@@ -95,21 +95,21 @@ function DayInput({
 
 function FindById() {
   const navigate = useNavigate();
-  const id = useId();
+  const inputId = useId();
   const find = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const wanted = String(new FormData(event.currentTarget).get("id")).trim().toUpperCase();
-    if (wanted) void navigate({ to: "/payments/$id", params: { id: wanted } });
+    const id = String(new FormData(event.currentTarget).get("id")).trim().toUpperCase();
+    if (id) void navigate({ to: "/payments/$id", params: { id } });
   };
   return (
     <form
       onSubmit={find}
       className="col-span-2 min-w-48 flex-1 text-xs font-medium text-muted md:max-w-sm md:ml-auto"
     >
-      <label htmlFor={id}>Find a payment</label>
+      <label htmlFor={inputId}>Find by ID</label>
       <span className="mt-1 flex gap-1">
         <input
-          id={id}
+          id={inputId}
           name="id"
           placeholder="PAY-…"
           required
@@ -117,7 +117,7 @@ function FindById() {
           autoComplete="off"
           className={`${inputClass()} font-mono`}
         />
-        <Button type="submit" aria-label="Find">
+        <Button type="submit" aria-label="Find payment">
           <Search className="size-4" aria-hidden="true" />
         </Button>
       </span>

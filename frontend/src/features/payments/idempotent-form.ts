@@ -1,77 +1,64 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
-import { ApiError } from "../../api/api-error";
+import { ApiError, splitFieldErrors } from "../../api/api-error";
 
-type Words = Record<string, string>;
+type FieldErrors = Record<string, string>;
 
 /**
- * A form that is safe to send again: it has one idempotency key, so that it makes one thing however
- * often it is sent. What is wrong is said at its field once it was tried, by the page or the API.
+ * The state of a form that is safe to submit again.
+ *
+ * Guarantee: a form has one idempotency key, so it creates one resource, no matter how often it is
+ * submitted. Field errors appear after the first attempt, whether we or the API found them.
  */
-export function useIdempotentForm<Wish extends object, Made>({
-  empty,
-  fieldErrors,
+export function useIdempotentForm<Values extends object, Created>({
+  initialValues,
+  validate,
   send,
-  done,
+  onSuccess,
 }: {
-  empty: Wish;
-  fieldErrors: (wish: Wish) => Words;
-  send: (wish: Wish, key: string) => Promise<Made>;
-  /** Only while the form is there: who has gone elsewhere meanwhile is left there. */
-  done: (made: Made) => unknown;
+  initialValues: Values;
+  validate: (values: Values) => FieldErrors;
+  send: (values: Values, idempotencyKey: string) => Promise<Created>;
+  /** Not called if the viewer has left the form meanwhile. */
+  onSuccess: (created: Created) => unknown;
 }) {
-  const [wish, setWish] = useState(empty);
-  const [isTried, setTried] = useState(false);
+  const [values, setValues] = useState(initialValues);
+  const [isSubmitted, setSubmitted] = useState(false);
   const [key, setKey] = useState(() => crypto.randomUUID());
-  const form = useRef<HTMLFormElement>(null);
+  const formRef = useRef<HTMLFormElement>(null);
   const client = useQueryClient();
   const { error, isPending, mutate, reset } = useMutation({
     mutationKey: [key],
-    mutationFn: (wanted: Wish) => send(wanted, key),
+    mutationFn: (submitted: Values) => send(submitted, key),
   });
-  const refusal = error instanceof ApiError ? error : undefined;
-  const { told, rest } = toldBy(refusal?.fields ?? [], empty);
+  const { fieldErrors, other } = splitFieldErrors(error, initialValues);
   return {
-    form,
-    wish,
-    error: rest ? error : null,
-    code: refusal?.code,
+    formRef,
+    values,
+    fieldErrors: { ...fieldErrors, ...(isSubmitted ? validate(values) : {}) } as FieldErrors,
+    error: other,
+    errorCode: error instanceof ApiError ? error.code : undefined,
     isPending,
-    found: { ...told, ...(isTried ? fieldErrors(wish) : {}) } as Words,
-    change: (part: Partial<Wish>) => {
-      setWish({ ...wish, ...part });
+    change: (changes: Partial<Values>) => {
+      setValues({ ...values, ...changes });
       if (!isPending) reset();
     },
     submit: (event: FormEvent) => {
       event.preventDefault();
-      setTried(true);
-      if (Object.keys(fieldErrors(wish)).length > 0) {
+      setSubmitted(true);
+      if (Object.keys(validate(values)).length > 0) {
         requestAnimationFrame(() =>
-          form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(),
+          formRef.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(),
         );
         return;
       }
-      // Not by `isPending`, which a double click is faster than.
-      if (client.isMutating({ mutationKey: [key] }) === 0) mutate(wish, { onSuccess: done });
+      // A double click is faster than the render that sets `isPending`.
+      if (client.isMutating({ mutationKey: [key] }) === 0) mutate(values, { onSuccess });
     },
-    startAnew: () => {
+    /** Use a new idempotency key: the next submission creates another resource. */
+    renewKey: () => {
       setKey(crypto.randomUUID());
       reset();
     },
   };
-}
-
-/** What the API says of the form's fields, and whether there is more to say than that. */
-export function toldBy(
-  errors: readonly { readonly field: string; readonly message: string }[],
-  form: object,
-) {
-  const told: Words = {};
-  let rest = errors.length === 0;
-  for (const { field, message } of errors) {
-    const [name = "", ...entry] = field.split(".");
-    if (name in form) told[name] = [...entry, message].join(" ");
-    else rest = true;
-  }
-  return { told, rest };
 }

@@ -3,7 +3,7 @@ import { render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Payment } from "../../api/client";
-import { Actions } from "./payment-actions";
+import { PaymentActions } from "./payment-actions";
 
 const PAYMENT = {
   id: "PAY-1",
@@ -14,88 +14,94 @@ const PAYMENT = {
   status: "completed",
 } as Payment;
 
-let sent: { url: string; body: Record<string, string> | undefined }[] = [];
-const answers: Response[] = [];
+let requests: { url: string; body: Record<string, string> | undefined }[] = [];
+/** Responses to come. Without one, the API is unreachable. */
+const responses: Response[] = [];
 
 beforeEach(() => {
-  sent = [];
-  answers.length = 0;
+  requests = [];
+  responses.length = 0;
   vi.stubGlobal("fetch", async (request: Request) => {
     const text = await request.text();
-    sent.push({ url: request.url, body: text ? JSON.parse(text) : undefined });
-    const answer = answers.shift();
-    if (!answer) throw new TypeError("nothing answers");
-    return answer;
+    requests.push({ url: request.url, body: text ? JSON.parse(text) : undefined });
+    const response = responses.shift();
+    if (!response) throw new TypeError("Failed to fetch");
+    return response;
   });
 });
 
-function show(payment: Payment) {
+function renderActions(payment: Payment) {
   render(
     <QueryClientProvider client={new QueryClient()}>
-      <Actions payment={payment} />
+      <PaymentActions payment={payment} />
     </QueryClientProvider>,
   );
   return userEvent.setup();
 }
 
-describe("what can be done", () => {
+const clickButton = (user: ReturnType<typeof userEvent.setup>, name: string) =>
+  user.click(screen.getByRole("button", { name }));
+
+describe("PaymentActions", () => {
   it.each([
     ["processing", ["Cancel"]],
     ["completed", ["Refund"]],
     ["failed", []],
     ["canceled", []],
     ["returned", []],
-  ] as const)("about a %s payment", (status, names) => {
-    show({ ...PAYMENT, status });
-    expect(screen.queryAllByRole("button").map((button) => button.textContent)).toEqual(names);
+  ] as const)("of a %s payment are %j", (status, labels) => {
+    renderActions({ ...PAYMENT, status });
+    expect(screen.queryAllByRole("button").map((button) => button.textContent)).toEqual(labels);
   });
 
-  it("is nothing when nothing is left", () => {
-    show({ ...PAYMENT, amount_refunded: 100 });
+  it("offer no refund once everything is refunded", () => {
+    renderActions({ ...PAYMENT, amount_refunded: 100 });
     expect(screen.queryByRole("button")).toBeNull();
   });
 });
 
-it("a payment is canceled once it is confirmed, and not before", async () => {
-  answers.push(Response.json({ ...PAYMENT, status: "canceled" }));
-  const user = show({ ...PAYMENT, status: "processing" });
-  await user.click(screen.getByRole("button", { name: "Cancel" }));
-  expect(sent).toEqual([]);
-  await user.click(screen.getByRole("button", { name: "Cancel the payment" }));
+it("canceling a payment needs a confirmation", async () => {
+  responses.push(Response.json({ ...PAYMENT, status: "canceled" }));
+  const user = renderActions({ ...PAYMENT, status: "processing" });
+  await clickButton(user, "Cancel");
+  expect(requests).toEqual([]);
+  await clickButton(user, "Cancel payment");
   await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
-  expect(sent.map(({ url }) => url)).toEqual(["http://api.test/v1/payments/PAY-1/cancel"]);
+  expect(requests.map(({ url }) => url)).toEqual(["http://api.test/v1/payments/PAY-1/cancel"]);
 });
 
-it("a refund offers all that is left, and keeps its key from one try to the next", async () => {
-  const user = show(PAYMENT);
-  await user.click(screen.getByRole("button", { name: "Refund" }));
-  expect(screen.getByLabelText("Amount in CAD")).toHaveValue("40.00");
-  await user.click(screen.getByRole("button", { name: "Refund it" }));
-  await screen.findByText(/may have been made all the same/);
-  answers.push(Response.json({ id: "REF-1" }, { status: 201 }));
-  await user.click(screen.getByRole("button", { name: "Refund it" }));
-  await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
-  expect(sent).toHaveLength(2);
-  expect(sent[0]?.body).toEqual(sent[1]?.body);
-  expect(sent[0]?.body).toMatchObject({ amount: "40.00", reason: null });
-});
+describe("a refund", () => {
+  it("starts with the refundable amount, and keeps its key on a retry", async () => {
+    const user = renderActions(PAYMENT);
+    await clickButton(user, "Refund");
+    expect(screen.getByLabelText("Amount in CAD")).toHaveValue("40.00");
+    await clickButton(user, "Refund payment");
+    await screen.findByText(/may have been created/);
+    responses.push(Response.json({ id: "REF-1" }, { status: 201 }));
+    await clickButton(user, "Refund payment");
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    expect(requests).toHaveLength(2);
+    expect(requests[0]?.body).toEqual(requests[1]?.body);
+    expect(requests[0]?.body).toMatchObject({ amount: "40.00", reason: null });
+  });
 
-it("what the API refuses is said in its own words", async () => {
-  answers.push(
-    Response.json(
-      {
-        code: "refund_exceeds_payment",
-        title: "The refund is more than what is left of the payment",
-        detail: "Of this payment 10.00 CAD can be refunded, not 40.00.",
-        request_id: "request-1",
-      },
-      { status: 422 },
-    ),
-  );
-  const user = show(PAYMENT);
-  await user.click(screen.getByRole("button", { name: "Refund" }));
-  await user.click(screen.getByRole("button", { name: "Refund it" }));
-  const alert = await screen.findByRole("alert");
-  expect(alert).toHaveTextContent("Of this payment 10.00 CAD can be refunded, not 40.00.");
-  expect(alert).toHaveTextContent("request-1");
+  it("shows the API's own message when it is rejected", async () => {
+    responses.push(
+      Response.json(
+        {
+          code: "refund_exceeds_payment",
+          title: "Refund exceeds the refundable amount",
+          detail: "Only 10.00 CAD of this payment can be refunded.",
+          request_id: "request-1",
+        },
+        { status: 422 },
+      ),
+    );
+    const user = renderActions(PAYMENT);
+    await clickButton(user, "Refund");
+    await clickButton(user, "Refund payment");
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent("Only 10.00 CAD of this payment can be refunded.");
+    expect(alert).toHaveTextContent("request-1");
+  });
 });

@@ -1,15 +1,14 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Ban, Undo2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { api, type Payment, unwrap } from "../../api/client";
+import type { Payment } from "../../api/client";
 import { Button } from "../../components/button";
-import { Dialog } from "../../components/dialog";
-import { ErrorAlert } from "../../components/error-alert";
 import { Field } from "../../components/field";
+import { FormDialog } from "../../components/form-dialog";
 import { useAction } from "../../hooks/use-action";
 import { formatMoney } from "../../lib/money";
 import { useIdempotentForm } from "./idempotent-form";
-import { invalidatePayment, paymentQuery } from "./queries";
+import { cancelPayment, createRefund, paymentQuery } from "./queries";
 import {
   type RefundFormValues,
   refundableAmount,
@@ -17,23 +16,23 @@ import {
   toRefundRequest,
 } from "./refund-form";
 
-/** What can be done about a payment, as it stands. */
-export function Actions({ payment }: { payment: Payment }) {
-  const [dialog, open] = useState<ReactNode>();
-  const close = () => open(undefined);
+/** Buttons for the actions that the status of a payment allows. */
+export function PaymentActions({ payment }: { payment: Payment }) {
+  const [dialog, setDialog] = useState<ReactNode>();
+  const closeDialog = () => setDialog(undefined);
   return (
     <>
       {payment.status === "processing" && (
         <Button
           variant="danger"
-          onClick={() => open(<CancelDialog payment={payment} close={close} />)}
+          onClick={() => setDialog(<CancelDialog payment={payment} onClose={closeDialog} />)}
         >
           <Ban className="size-4" aria-hidden="true" />
           Cancel
         </Button>
       )}
       {refundableAmount(payment) > 0 && (
-        <Button onClick={() => open(<RefundDialog payment={payment} close={close} />)}>
+        <Button onClick={() => setDialog(<RefundDialog payment={payment} onClose={closeDialog} />)}>
           <Undo2 className="size-4" aria-hidden="true" />
           Refund
         </Button>
@@ -43,101 +42,87 @@ export function Actions({ payment }: { payment: Payment }) {
   );
 }
 
-function CancelDialog({ payment, close }: { payment: Payment; close: () => void }) {
+function CancelDialog({ payment, onClose }: { payment: Payment; onClose: () => void }) {
   const cancel = useAction(
-    () =>
-      unwrap(
-        api.POST("/v1/payments/{payment_id}/cancel", {
-          params: { path: { payment_id: payment.id } },
-        }),
-      ),
+    () => cancelPayment(payment.id),
     paymentQuery(payment.id).queryKey,
-    close,
+    onClose,
   );
   return (
-    <Dialog title="Cancel this payment?" close={close} busy={cancel.isPending}>
-      <form onSubmit={cancel.submit(undefined)} className="space-y-4">
-        <p className="text-sm">
-          {formatMoney(payment.amount, payment.currency)} to {payment.merchant} will not be moved. A
-          payment that a bank has already been asked for can no longer be canceled.
-        </p>
-        {cancel.error && <ErrorAlert error={cancel.error} />}
-        <div className="flex justify-end gap-2">
-          <Button onClick={close} disabled={cancel.isPending}>
-            {cancel.error ? "Close" : "Keep it"}
-          </Button>
-          {!cancel.error && (
-            <Button type="submit" variant="danger" disabled={cancel.isPending}>
-              Cancel the payment
-            </Button>
-          )}
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog
+      title="Cancel payment?"
+      onClose={onClose}
+      onSubmit={cancel.submit(undefined)}
+      isPending={cancel.isPending}
+      error={cancel.error}
+      submitLabel={cancel.error ? undefined : "Cancel payment"}
+      cancelLabel={cancel.error ? "Close" : "Keep payment"}
+      danger
+    >
+      <p className="text-sm">
+        {formatMoney(payment.amount, payment.currency)} to {payment.merchant} will not be paid. You
+        can't cancel a payment that has already been sent to the bank.
+      </p>
+    </FormDialog>
   );
 }
 
-function RefundDialog({ payment, close }: { payment: Payment; close: () => void }) {
+function RefundDialog({ payment, onClose }: { payment: Payment; onClose: () => void }) {
   const client = useQueryClient();
-  const left = refundableAmount(payment);
-  const { form, wish, found, error, code, isPending, change, submit } = useIdempotentForm({
-    empty: { amount: left.toFixed(2), reason: "" },
-    fieldErrors: (wanted: RefundFormValues) => refundFieldErrors(wanted, left),
-    send: (wanted, key) =>
-      unwrap(
-        api.POST("/v1/payments/{payment_id}/refunds", {
-          params: { path: { payment_id: payment.id } },
-          body: toRefundRequest(wanted, key),
-        }),
-      ).finally(() => invalidatePayment(client, payment.id)),
-    done: close,
+  const refundable = refundableAmount(payment);
+  const form = useIdempotentForm({
+    initialValues: { amount: refundable.toFixed(2), reason: "" },
+    validate: (values: RefundFormValues) => refundFieldErrors(values, refundable),
+    send: (values, key) =>
+      createRefund(payment.id, toRefundRequest(values, key)).finally(() =>
+        client.invalidateQueries({ queryKey: paymentQuery(payment.id).queryKey }),
+      ),
+    onSuccess: onClose,
   });
   return (
-    <Dialog title="Refund this payment" close={close} busy={isPending}>
-      <form ref={form} onSubmit={submit} noValidate className="space-y-4">
-        <p className="text-sm">
-          Of {formatMoney(payment.amount, payment.currency)},{" "}
-          <strong>{formatMoney(left, payment.currency)}</strong> can be refunded. It goes back to
-          whoever paid, and cannot be stopped.
-        </p>
-        <Field label={`Amount in ${payment.currency}`} error={found.amount}>
-          {(inputProps) => (
-            <input
-              {...inputProps}
-              required
-              inputMode="decimal"
-              autoComplete="off"
-              value={wish.amount}
-              onChange={(event) => change({ amount: event.target.value })}
-            />
-          )}
-        </Field>
-        <Field label="Reason" hint="Optional; for your own records." error={found.reason}>
-          {(inputProps) => (
-            <input
-              {...inputProps}
-              autoComplete="off"
-              value={wish.reason}
-              onChange={(event) => change({ reason: event.target.value })}
-            />
-          )}
-        </Field>
-        {error && <ErrorAlert error={error} />}
-        {code === "unreachable" && (
-          <p className="text-xs text-muted">
-            The refund may have been made all the same. Sending it again is safe: it makes no second
-            one.
-          </p>
+    <FormDialog
+      title="Refund payment"
+      onClose={onClose}
+      onSubmit={form.submit}
+      isPending={form.isPending}
+      error={form.error}
+      submitLabel={form.isPending ? "Refunding…" : "Refund payment"}
+      validated={false}
+      formRef={form.formRef}
+    >
+      <p className="text-sm">
+        You can refund up to <strong>{formatMoney(refundable, payment.currency)}</strong> of{" "}
+        {formatMoney(payment.amount, payment.currency)}. The payer gets the money back. You can't
+        cancel a refund.
+      </p>
+      <Field label={`Amount in ${payment.currency}`} error={form.fieldErrors.amount}>
+        {(inputProps) => (
+          <input
+            {...inputProps}
+            required
+            inputMode="decimal"
+            autoComplete="off"
+            value={form.values.amount}
+            onChange={(event) => form.change({ amount: event.target.value })}
+          />
         )}
-        <div className="flex justify-end gap-2">
-          <Button onClick={close} disabled={isPending}>
-            Keep it
-          </Button>
-          <Button type="submit" variant="primary" disabled={isPending}>
-            {isPending ? "Asking for it…" : "Refund it"}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+      </Field>
+      <Field label="Reason" hint="Optional. For your records." error={form.fieldErrors.reason}>
+        {(inputProps) => (
+          <input
+            {...inputProps}
+            autoComplete="off"
+            value={form.values.reason}
+            onChange={(event) => form.change({ reason: event.target.value })}
+          />
+        )}
+      </Field>
+      {form.errorCode === "unreachable" && (
+        <p className="text-xs text-muted">
+          The refund may have been created. It is safe to submit this form again: it never creates a
+          second refund.
+        </p>
+      )}
+    </FormDialog>
   );
 }

@@ -1,4 +1,5 @@
 import type { components } from "../../api/schema";
+import { amountError } from "./amount";
 
 export type PaymentFormValues = {
   merchant: string;
@@ -6,7 +7,7 @@ export type PaymentFormValues = {
   currency: components["schemas"]["Currency"];
   type: components["schemas"]["PaymentType"];
   description: string;
-  metadata: readonly { readonly id: number; readonly name: string; readonly value: string }[];
+  metadata: readonly { readonly id: number; readonly key: string; readonly value: string }[];
 };
 
 export const EMPTY: PaymentFormValues = {
@@ -18,42 +19,42 @@ export const EMPTY: PaymentFormValues = {
   metadata: [],
 };
 
-const LARGEST = 1_000_000;
+const MAX_AMOUNT = 1_000_000;
 
-/** What the API would refuse, by field, so that it need not be asked. Its word is the last. */
-export function fieldErrors(wish: PaymentFormValues): Record<string, string> {
-  const found: Record<string, string> = {};
-  const merchant = wish.merchant.trim();
-  if (!merchant) found.merchant = "Say who is paid.";
-  else if (length(merchant) > 255) found.merchant = "At most 255 characters.";
-  const amount = wish.amount.trim();
-  if (!/^\d+(\.\d+)?$/.test(amount)) found.amount = "A number, such as 12.50.";
-  else if (/\.\d{3,}$/.test(amount)) found.amount = `At most 2 decimals in ${wish.currency}.`;
-  else if (Number(amount) <= 0) found.amount = "More than nothing.";
-  else if (Number(amount) > LARGEST) found.amount = "At most 1,000,000.";
-  if (length(wish.description.trim()) > 500) found.description = "At most 500 characters.";
-  const names = wish.metadata.map((pair) => pair.name);
-  if (names.some((name) => !name)) found.metadata = "Every entry needs a name.";
-  else if (new Set(names).size < names.length) found.metadata = "Two entries have one name.";
-  else if (names.length > 20) found.metadata = "At most 20 entries.";
-  return found;
+/** Find what the API would reject, by field. The API has the last word. */
+export function paymentFieldErrors(values: PaymentFormValues): Record<string, string> {
+  const errors: Record<string, string> = {};
+  const merchant = values.merchant.trim();
+  if (!merchant) errors.merchant = "Enter a merchant.";
+  else if (characterCount(merchant) > 255) errors.merchant = "Enter at most 255 characters.";
+  const amount = amountError(values.amount);
+  if (amount) errors.amount = amount;
+  else if (Number(values.amount) > MAX_AMOUNT) errors.amount = "Enter at most 1,000,000.";
+  if (characterCount(values.description.trim()) > 500) {
+    errors.description = "Enter at most 500 characters.";
+  }
+  const keys = values.metadata.map(({ key }) => key);
+  if (keys.some((key) => !key)) errors.metadata = "Enter a key for every entry.";
+  else if (new Set(keys).size < keys.length) errors.metadata = "Enter each key only once.";
+  else if (keys.length > 20) errors.metadata = "Enter at most 20 entries.";
+  return errors;
 }
 
-/** Characters as the API counts them: an emoji is one. */
-const length = (text: string) => [...text].length;
+/** Count characters as the API does: an emoji is one. */
+const characterCount = (text: string) => [...text].length;
 
-/** As the API takes it. The amount stays the text that was typed: money is never a float. */
+/** Build the request. The amount stays the text that was typed: money is never a float. */
 export function toPaymentRequest(
-  wish: PaymentFormValues,
-  key: string,
+  values: PaymentFormValues,
+  idempotencyKey: string,
 ): components["schemas"]["CreatePayment"] {
   return {
-    merchant: wish.merchant.trim(),
-    amount: wish.amount.trim(),
-    currency: wish.currency,
-    type: wish.type,
-    idempotency_key: key,
-    description: wish.description.trim() || null,
-    metadata: Object.fromEntries(wish.metadata.map(({ name, value }) => [name, value])),
+    merchant: values.merchant.trim(),
+    amount: values.amount.trim(),
+    currency: values.currency,
+    type: values.type,
+    idempotency_key: idempotencyKey,
+    description: values.description.trim() || null,
+    metadata: Object.fromEntries(values.metadata.map(({ key, value }) => [key, value])),
   };
 }

@@ -2,7 +2,7 @@ import type { Currency, PaymentType, Status } from "../../api/client";
 import { endOfDay, isValidDate, startOfDay } from "../../lib/dates";
 import { CURRENCIES, STATUSES, TYPES } from "./labels";
 
-/** What the list shows, as its address says. */
+/** The filters and the page of the payment list, as stored in the URL. */
 export type PaymentsSearch = {
   status?: Status;
   type?: PaymentType;
@@ -12,22 +12,22 @@ export type PaymentsSearch = {
   cursor?: string;
 };
 
-/** An address that somebody typed or cut may say anything: what means nothing is left out. */
-export function parsePaymentsSearch(said: Record<string, unknown>): PaymentsSearch {
+/** Parse the URL's search parameters. Drops invalid values, as in a mistyped or truncated URL. */
+export function parsePaymentsSearch(params: Record<string, unknown>): PaymentsSearch {
   const search: PaymentsSearch = {};
-  const status = STATUSES.find((one) => one === said.status);
-  const type = TYPES.find((one) => one === said.type);
-  const currency = CURRENCIES.find((one) => one === said.currency);
+  const status = STATUSES.find((value) => value === params.status);
+  const type = TYPES.find((value) => value === params.type);
+  const currency = CURRENCIES.find((value) => value === params.currency);
   if (status) search.status = status;
   if (type) search.type = type;
   if (currency) search.currency = currency;
-  if (typeof said.from === "string" && isValidDate(said.from)) search.from = said.from;
-  if (typeof said.to === "string" && isValidDate(said.to)) search.to = said.to;
-  if (typeof said.cursor === "string" && said.cursor) search.cursor = said.cursor;
+  if (typeof params.from === "string" && isValidDate(params.from)) search.from = params.from;
+  if (typeof params.to === "string" && isValidDate(params.to)) search.to = params.to;
+  if (typeof params.cursor === "string" && params.cursor) search.cursor = params.cursor;
   return search;
 }
 
-/** The same for the API. Its days would be UTC's; these are the viewer's, as moments. */
+/** Build the API's query. It reads bare dates as UTC, so send the viewer's days as timestamps. */
 export function toApiQuery({ from, to, ...rest }: PaymentsSearch) {
   return {
     ...rest,

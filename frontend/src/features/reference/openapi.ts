@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "../../api/client";
 
-/** As much of an OpenAPI 3.1 document as the API's own makes use of. */
+/** The parts of OpenAPI 3.1 that our API's document uses. */
 export type Schema = {
   $ref?: string;
   type?: string;
@@ -23,7 +23,7 @@ export type Schema = {
   maximum?: number;
 };
 type Content = { "application/json"?: { schema: Schema } };
-export type Parameter = {
+type Parameter = {
   name: string;
   in: string;
   required?: boolean;
@@ -34,6 +34,8 @@ export type Operation = {
   operationId: string;
   summary: string;
   description?: string;
+  /** Empty if the operation is public. */
+  security?: readonly unknown[];
   parameters?: readonly Parameter[];
   requestBody?: { content: Content };
   responses: Record<string, { description: string; content?: Content }>;
@@ -51,41 +53,44 @@ export const documentQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 });
 
-/** The schema that a `$ref` names; any other as it is. */
+/** Return the schema that `$ref` points to, or the schema itself. */
 export function resolveRef(schema: Schema, { components }: ApiDocument): Schema {
   const name = schema.$ref?.split("/").at(-1);
   const found = name === undefined ? undefined : components.schemas[name];
   return found ? { ...found, ...schema } : schema;
 }
 
-/** In a few words what a value may be. */
+/** Describe the type of a value in a few words, such as `string (1…255)`. */
 export function describeType(schema: Schema, document: ApiDocument): string {
-  const all = resolveRef(schema, document);
-  if (all.anyOf) {
-    return [...new Set(all.anyOf.map((one) => describeType(one, document)))].join(" or ");
+  const resolved = resolveRef(schema, document);
+  if (resolved.anyOf) {
+    return [...new Set(resolved.anyOf.map((option) => describeType(option, document)))].join(
+      " or ",
+    );
   }
-  if (all.enum) return all.enum.map(String).join(" | ");
-  if (all.const !== undefined) return String(all.const);
-  if (all.type === "array")
-    return `list of ${all.items ? describeType(all.items, document) : "values"}`;
+  if (resolved.enum) return resolved.enum.map(String).join(" | ");
+  if (resolved.const !== undefined) return String(resolved.const);
+  if (resolved.type === "array") {
+    return `list of ${resolved.items ? describeType(resolved.items, document) : "values"}`;
+  }
   const limits = [
-    [all.minLength, all.maxLength],
-    [all.minimum, all.maximum],
-  ].find(([least, most]) => least !== undefined || most !== undefined);
+    [resolved.minLength, resolved.maxLength],
+    [resolved.minimum, resolved.maximum],
+  ].find(([min, max]) => min !== undefined || max !== undefined);
   const range = limits && ` (${limits[0] ?? ""}…${limits[1] ?? ""})`;
-  return `${all.format ?? all.type ?? "any"}${range ?? ""}`;
+  return `${resolved.format ?? resolved.type ?? "any"}${range ?? ""}`;
 }
 
-/** An example of a body, from those of its fields; only what is required, and has one. */
+/** Build an example body from the examples of its required fields. */
 export function exampleBody(schema: Schema, document: ApiDocument): Record<string, unknown> {
   const { properties = {}, required = [] } = resolveRef(schema, document);
-  const example: Record<string, unknown> = {};
+  const body: Record<string, unknown> = {};
   for (const name of required) {
     const field = resolveRef(properties[name] ?? {}, document);
     const items = field.items && resolveRef(field.items, document);
     const value = field.examples?.[0] ?? field.enum?.[0] ?? (items?.enum && [items.enum[0]]);
-    if (value !== undefined) example[name] = value;
-    else if (field.type === "string") example[name] = "example";
+    if (value !== undefined) body[name] = value;
+    else if (field.type === "string") body[name] = "example";
   }
-  return example;
+  return body;
 }

@@ -1,37 +1,20 @@
-import { CircleCheck, CircleX, LoaderCircle, type LucideIcon, TriangleAlert } from "lucide-react";
+import { CircleCheck, CircleX, LoaderCircle, TriangleAlert } from "lucide-react";
+import { Badge, type BadgeProps } from "../../components/badge";
+import { deliveryStatusLabel } from "./labels";
 import type { DeliveryStatus, Endpoint } from "./queries";
 
-const LOOK =
-  "inline-flex items-center gap-1.5 rounded-full px-2.5 py-0.5 text-xs font-medium whitespace-nowrap";
-
-const DELIVERIES: Record<DeliveryStatus, [string, string, LucideIcon]> = {
-  pending: ["Pending", "bg-warning-subtle text-warning", LoaderCircle],
-  delivered: ["Delivered", "bg-success-subtle text-success", CircleCheck],
-  failed: ["Failed", "bg-danger-subtle text-danger", CircleX],
+const DELIVERY_STYLES: Record<DeliveryStatus, Pick<BadgeProps, "tone" | "icon">> = {
+  pending: { tone: "warning", icon: LoaderCircle },
+  delivered: { tone: "success", icon: CircleCheck },
+  failed: { tone: "danger", icon: CircleX },
 };
 
-export const deliveryStatusLabel = (status: DeliveryStatus) => DELIVERIES[status][0];
-
 export function DeliveryBadge({ status }: { status: DeliveryStatus }) {
-  const [name, colours, Icon] = DELIVERIES[status];
-  return (
-    <span className={`${LOOK} ${colours}`}>
-      <Icon className="size-3.5" aria-hidden="true" />
-      {name}
-    </span>
-  );
+  return <Badge label={deliveryStatusLabel(status)} {...DELIVERY_STYLES[status]} />;
 }
 
-export function EnabledBadge({ endpoint }: { endpoint: Endpoint }) {
-  const [name, colours, Icon]: [string, string, LucideIcon] = !endpoint.enabled
-    ? ["Disabled", "bg-danger-subtle text-danger", CircleX]
-    : endpoint.failing_since
-      ? ["Failing", "bg-warning-subtle text-warning", TriangleAlert]
-      : ["Enabled", "bg-success-subtle text-success", CircleCheck];
-  return (
-    <span className={`${LOOK} ${colours}`}>
-      <Icon className="size-3.5" aria-hidden="true" />
-      {name}
-    </span>
-  );
+export function EndpointBadge({ endpoint }: { endpoint: Endpoint }) {
+  if (!endpoint.enabled) return <Badge label="Disabled" tone="danger" icon={CircleX} />;
+  if (endpoint.failing_since) return <Badge label="Failing" tone="warning" icon={TriangleAlert} />;
+  return <Badge label="Enabled" tone="success" icon={CircleCheck} />;
 }

@@ -6,30 +6,31 @@ import { ErrorAlert } from "../../components/error-alert";
 import { Time } from "../../components/time";
 import { useAction } from "../../hooks/use-action";
 import { DeliveryBadge } from "./badges";
-import { failureSays } from "./labels";
-import { type Delivery, replay, WEBHOOKS } from "./queries";
+import { failureReasonLabel } from "./labels";
+import { type Delivery, replayDelivery, WEBHOOKS_KEY } from "./queries";
 
 type Attempt = Delivery["attempts"][number];
 
-/** Deliveries, each with what came of every attempt. */
-export function Deliveries({
+/** Deliveries with their attempts. `linkPayments` links each to its payment. */
+export function DeliveryList({
   deliveries,
-  withPayment = false,
+  linkPayments = false,
 }: {
   deliveries: readonly Delivery[];
-  withPayment?: boolean;
+  linkPayments?: boolean;
 }) {
   return (
     <ul className="divide-y divide-border">
       {deliveries.map((delivery) => (
-        <One key={delivery.id} delivery={delivery} withPayment={withPayment} />
+        <DeliveryRow key={delivery.id} delivery={delivery} linkPayment={linkPayments} />
       ))}
     </ul>
   );
 }
 
-function One({ delivery, withPayment }: { delivery: Delivery; withPayment: boolean }) {
-  const again = useAction(() => replay(delivery.id), WEBHOOKS);
+function DeliveryRow({ delivery, linkPayment }: { delivery: Delivery; linkPayment: boolean }) {
+  const replay = useAction(() => replayDelivery(delivery.id), WEBHOOKS_KEY);
+  const failureReason = failureReasonLabel(delivery);
   return (
     <li className="space-y-2 p-4 text-sm">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
@@ -41,16 +42,16 @@ function One({ delivery, withPayment }: { delivery: Delivery; withPayment: boole
         <Button
           variant="ghost"
           className="ml-auto"
-          disabled={again.isPending}
-          onClick={() => again.run(undefined)}
-          aria-label={`Replay ${delivery.event_type} of ${delivery.event_id}`}
+          disabled={replay.isPending}
+          onClick={() => replay.run(undefined)}
+          aria-label={`Replay ${delivery.event_type} ${delivery.event_id}`}
         >
           <RotateCw className="size-4" aria-hidden="true" />
           Replay
         </Button>
       </div>
       <p className="flex flex-wrap items-center gap-x-4 text-xs text-muted">
-        {withPayment && delivery.payment_id && (
+        {linkPayment && delivery.payment_id && (
           <Link
             to="/payments/$id"
             params={{ id: delivery.payment_id }}
@@ -61,18 +62,18 @@ function One({ delivery, withPayment }: { delivery: Delivery; withPayment: boole
         )}
         <span className="flex items-center gap-1">
           webhook-id <code className="font-mono break-all">{delivery.event_id}</code>
-          <CopyButton text={delivery.event_id} what="the webhook-id" />
+          <CopyButton text={delivery.event_id} label="webhook-id" />
         </span>
       </p>
-      {failureSays(delivery) && <p className="text-xs text-danger">{failureSays(delivery)}</p>}
-      {again.error && <ErrorAlert error={again.error} />}
-      <Attempts delivery={delivery} />
+      {failureReason && <p className="text-xs text-danger">{failureReason}</p>}
+      {replay.error && <ErrorAlert error={replay.error} />}
+      <AttemptList delivery={delivery} />
     </li>
   );
 }
 
-function Attempts({
-  delivery: { attempts, next_attempt_at: next, status },
+function AttemptList({
+  delivery: { attempts, next_attempt_at: nextAttempt, status },
 }: {
   delivery: Delivery;
 }) {
@@ -80,37 +81,43 @@ function Attempts({
     <details>
       <summary className="cursor-pointer text-xs text-muted">
         {attempts.length === 1 ? "1 attempt" : `${attempts.length} attempts`}
-        {status === "pending" && next && (
+        {status === "pending" && nextAttempt && (
           <>
-            , the next not before <Time at={next} />
+            , next attempt after <Time at={nextAttempt} />
           </>
         )}
       </summary>
       <ol className="mt-2 space-y-2 border-l border-border pl-4 text-xs">
         {attempts.map((attempt) => (
-          <li key={attempt.at}>
-            <span className="text-muted">
-              <Time at={attempt.at} exact />
-            </span>{" "}
-            <span className="font-medium">{wordOf(attempt)}</span>
-            {attempt.latency_ms != null && (
-              <span className="text-muted"> in {attempt.latency_ms.toLocaleString()} ms</span>
-            )}
-            {attempt.detail && <p className="break-words text-muted">{attempt.detail}</p>}
-            {attempt.response && (
-              <pre className="mt-1 rounded-lg bg-raised p-2 font-mono break-words whitespace-pre-wrap">
-                {attempt.response}
-              </pre>
-            )}
-          </li>
+          <AttemptRow key={attempt.at} attempt={attempt} />
         ))}
       </ol>
     </details>
   );
 }
 
-/** What came of it; of one that is under way, or whose worker was killed, nothing is known. */
-function wordOf({ status, error }: Attempt): string {
+function AttemptRow({ attempt }: { attempt: Attempt }) {
+  return (
+    <li>
+      <span className="text-muted">
+        <Time at={attempt.at} format="exact" />
+      </span>{" "}
+      <span className="font-medium">{attemptResult(attempt)}</span>
+      {attempt.latency_ms != null && (
+        <span className="text-muted"> in {attempt.latency_ms.toLocaleString()} ms</span>
+      )}
+      {attempt.detail && <p className="break-words text-muted">{attempt.detail}</p>}
+      {attempt.response && (
+        <pre className="mt-1 rounded-lg bg-raised p-2 font-mono break-words whitespace-pre-wrap">
+          {attempt.response}
+        </pre>
+      )}
+    </li>
+  );
+}
+
+/** An attempt without a status or error is still running, or its worker was killed. */
+function attemptResult({ status, error }: Attempt): string {
   if (error) return status == null ? error : `${status}, then ${error}`;
-  return status == null ? "not known" : String(status);
+  return status == null ? "Unknown" : String(status);
 }

@@ -4,20 +4,20 @@ import { TriangleAlert } from "lucide-react";
 import { pollEvery } from "../../api/retry";
 import { endpointsQuery } from "./queries";
 
-const LOOK_MS = 60_000;
+const POLL_MS = 60_000;
 
-/** On every page: an endpoint that was disabled for failing is told of nothing any more. */
+/** A warning on every page for each endpoint that PayFlow has disabled. */
 export function DisabledBanner() {
-  // Who may not see the endpoints is told nothing of them.
+  // A key that may not list endpoints sees no banner, and no error either.
   const { data } = useQuery({
     ...endpointsQuery,
     retry: false,
-    refetchInterval: pollEvery(LOOK_MS),
+    refetchInterval: pollEvery(POLL_MS),
   });
-  const dead = data?.webhook_endpoints.filter(
+  const disabled = data?.webhook_endpoints.filter(
     ({ enabled, disabled_reason: reason }) => !enabled && reason !== "requested",
   );
-  return dead?.map(({ id, url }) => (
+  return disabled?.map(({ id, url }) => (
     <p
       key={id}
       role="status"
@@ -25,7 +25,7 @@ export function DisabledBanner() {
     >
       <TriangleAlert className="size-4 shrink-0" aria-hidden="true" />
       <span className="min-w-0 break-words">
-        A webhook endpoint was disabled:{" "}
+        A webhook endpoint is disabled:{" "}
         <Link to="/webhooks/$id" params={{ id }} className="break-all underline">
           {url}
         </Link>
