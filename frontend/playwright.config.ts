@@ -1,15 +1,16 @@
 import { defineConfig } from "@playwright/test";
 
-/** `make e2e` finds one, or installs it. */
+/** The browser that `make e2e` has found or installed. */
 const executablePath = process.env.PAYFLOW_BROWSER;
 
 export default defineConfig({
   testDir: "e2e",
+  testIgnore: "screenshots.spec.ts",
   timeout: 30_000,
   workers: 2,
   fullyParallel: true,
   forbidOnly: true,
-  // Two browsers and two stacks on two cores: what passes only then is reported as flaky.
+  // CI runs two browsers and two stacks on two cores. Playwright reports a retried test as flaky.
   retries: process.env.CI ? 1 : 0,
   reporter: [["line"]],
   globalSetup: "./e2e/stack.ts",

@@ -6,8 +6,8 @@ export default defineConfig(({ command, mode }) => {
   const url = process.env.VITE_API_URL;
   if (command === "build" && mode !== "test" && !/^https?:\/\/[^/]+(\/[^/]+)*$/.test(url ?? "")) {
     throw new Error(
-      "VITE_API_URL is not set: build with the API's address, without a slash at its end, " +
-        "as in VITE_API_URL=http://127.0.0.1:8000 npm run build",
+      "Set VITE_API_URL to the URL of the API, without a trailing slash: " +
+        "VITE_API_URL=http://127.0.0.1:8000 npm run build",
     );
   }
   if (mode === "test") {

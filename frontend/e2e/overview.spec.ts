@@ -1,26 +1,26 @@
 import { expect, type Page, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, createPayment, site } from "./api";
 
 type Row = { currency: string; status: string; count: number; volume: number };
 
-const settled = async (id: string) =>
+const waitUntilSettled = async (id: string) =>
   expect
     .poll(async () => (await (await fetch(`${api()}/v1/payments/${id}`)).json()).status)
     .not.toBe("processing");
 const tile = (page: Page, name: string) =>
   page.locator("div").filter({ has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) });
 
-test("what the overview says is what the API adds up", async ({ page }) => {
+test("the overview shows the totals of the API", async ({ page }) => {
   const ids = [
-    (await make({ merchant: "Counted", amount: "0.10" })).id,
-    (await make({ merchant: "Counted", amount: "0.20" })).id,
-    (await make({ merchant: "Counted", simulate: "failed:account_closed" })).id,
+    (await createPayment({ merchant: "Counted", amount: "0.10" })).id,
+    (await createPayment({ merchant: "Counted", amount: "0.20" })).id,
+    (await createPayment({ merchant: "Counted", simulate: "failed:account_closed" })).id,
   ];
-  for (const id of ids) await settled(id);
-  // Other tests make payments meanwhile: what is compared is the very answer that the page got.
-  const answered = page.waitForResponse((response) => response.url().includes("/v1/stats"));
+  for (const id of ids) await waitUntilSettled(id);
+  // Other tests create payments meanwhile, so compare with the response that the page received.
+  const response = page.waitForResponse((received) => received.url().includes("/v1/stats"));
   await page.goto(`${site()}/`);
-  const { rows } = (await (await answered).json()) as { rows: Row[] };
+  const { rows } = (await (await response).json()) as { rows: Row[] };
   const count = (status?: string) =>
     rows.filter((row) => !status || row.status === status).reduce((sum, row) => sum + row.count, 0);
   const decided = count("completed") + count("failed") + count("returned");
@@ -36,17 +36,17 @@ test("what the overview says is what the API adds up", async ({ page }) => {
   );
 });
 
-test("the chart's numbers can be read as a table", async ({ page }) => {
-  await settled((await make({ merchant: "Charted" })).id);
+test("the chart is also available as a table", async ({ page }) => {
+  await waitUntilSettled((await createPayment({ merchant: "Charted" })).id);
   await page.goto(`${site()}/?days=7`);
   await page.getByRole("tab", { name: "Table" }).click();
   const rows = page.getByRole("tabpanel").getByRole("row");
   await expect(rows).toHaveCount(8);
-  await page.getByLabel("Show", { exact: true }).selectOption("CAD");
+  await page.getByLabel("Measure").selectOption("CAD");
   await expect(rows.nth(1)).toContainText("$");
 });
 
-test("the range is in the address", async ({ page }) => {
+test("the time range is kept in the URL", async ({ page }) => {
   await page.goto(`${site()}/`);
   await page.getByRole("link", { name: "90 days" }).click();
   await expect(page).toHaveURL(/days=90/);
@@ -54,10 +54,10 @@ test("the range is in the address", async ({ page }) => {
   await expect(page.getByRole("link", { name: "90 days" })).toHaveAttribute("aria-current", "page");
 });
 
-test("health tells an API that is gone from tables that do not answer", async ({ page }) => {
+test("health tells a database failure from an unreachable API", async ({ page }) => {
   await page.goto(`${site()}/`);
   const health = page.getByRole("region", { name: "Health" });
-  await expect(health).toContainText("answers");
+  await expect(health).toContainText("Operational");
   await page.route("**/v1/health*", (route) =>
     route.fulfill({
       status: 503,
@@ -65,12 +65,12 @@ test("health tells an API that is gone from tables that do not answer", async ({
       json: {
         status: 503,
         code: "unavailable",
-        title: "Away",
-        detail: "The tables do not answer.",
+        title: "Unavailable",
+        detail: "The database does not respond.",
       },
     }),
   );
   await page.reload();
-  await expect(health).toContainText("not well");
-  await expect(health).toContainText("The tables do not answer.");
+  await expect(health).toContainText("Unavailable");
+  await expect(health).toContainText("The database does not respond.");
 });

@@ -1,87 +1,87 @@
 import { expect, type Page, test } from "@playwright/test";
 
-import { api, make, site, type Wish } from "./payments";
+import { api, createPayment, type NewPayment, site } from "./api";
 
-async function fill(page: Page, { merchant, simulate, amount = "42.50" }: Wish) {
+async function fillForm(page: Page, { merchant, simulate, amount = "42.50" }: NewPayment) {
   await page.goto(`${site()}/payments/new`);
   await page.getByLabel("Merchant").fill(merchant);
   await page.getByLabel("Amount").fill(amount);
   if (simulate) {
-    await page.getByRole("button", { name: "Add an entry" }).click();
-    await page.getByLabel("Name 1").fill("simulate");
+    await page.getByRole("button", { name: "Add entry" }).click();
+    await page.getByLabel("Key 1").fill("simulate");
     await page.getByLabel("Value 1").fill(simulate);
   }
 }
 
-const submit = (page: Page) => page.getByRole("button", { name: "Make the payment" });
-const status = (page: Page, name: string) =>
-  page.getByRole("region", { name: "Status" }).getByText(name, { exact: true }).first();
+const submitButton = (page: Page) => page.getByRole("button", { name: "Create payment" });
+const status = (page: Page, label: string) =>
+  page.getByRole("region", { name: "Status" }).getByText(label, { exact: true }).first();
 
-test("a payment is made and followed to its end", async ({ page }) => {
-  await fill(page, { merchant: "Follow me", simulate: "slow:2" });
-  await submit(page).click();
+test("a new payment is followed until it settles", async ({ page }) => {
+  await fillForm(page, { merchant: "Follow me", simulate: "slow:2" });
+  await submitButton(page).click();
   await expect(page.getByRole("heading", { level: 1 })).toContainText("$42.50");
   await expect(status(page, "Processing")).toBeVisible();
-  // A slow payment ends as its id says: 15 in 100 fail.
-  const ended = status(page, "Completed").or(status(page, "Failed"));
-  await expect(ended).toBeVisible({ timeout: 20_000 });
+  // The id decides how a slow payment ends: 15 % fail.
+  const settled = status(page, "Completed").or(status(page, "Failed"));
+  await expect(settled).toBeVisible({ timeout: 20_000 });
 });
 
-test("a payment that fails explains itself", async ({ page }) => {
-  await fill(page, { merchant: "Poor payer", simulate: "failed:insufficient_funds" });
-  await submit(page).click();
-  await expect(page.getByText("did not hold enough")).toBeVisible({ timeout: 20_000 });
+test("a failed payment explains why", async ({ page }) => {
+  await fillForm(page, { merchant: "Poor payer", simulate: "failed:insufficient_funds" });
+  await submitButton(page).click();
+  await expect(page.getByText("insufficient funds")).toBeVisible({ timeout: 20_000 });
 });
 
-test("a form that is sent twice makes one payment", async ({ page }) => {
+test("a form that is submitted twice creates one payment", async ({ page }) => {
   const merchant = `Twice ${crypto.randomUUID()}`;
-  await fill(page, { merchant });
-  const sent: string[] = [];
+  await fillForm(page, { merchant });
+  const bodies: string[] = [];
   page.on("request", (request) => {
-    if (request.method() === "POST") sent.push(request.postData() ?? "");
+    if (request.method() === "POST") bodies.push(request.postData() ?? "");
   });
   let first = true;
   await page.route("**/v1/payments", async (route) => {
     const request = route.request();
     if (request.method() !== "POST" || !first) return route.continue();
     first = false;
-    await route.fetch(); // it arrives, and the answer is lost
+    await route.fetch(); // the API receives it, but the response is lost
     return route.abort();
   });
-  await submit(page).dblclick();
-  await expect(page.getByText("The payment may have been made all the same")).toBeVisible();
-  expect(sent).toHaveLength(1);
-  await submit(page).click();
+  await submitButton(page).dblclick();
+  await expect(page.getByText("The payment may have been created")).toBeVisible();
+  expect(bodies).toHaveLength(1);
+  await submitButton(page).click();
   await expect(page.getByRole("heading", { level: 1 })).toContainText(merchant);
-  expect(new Set(sent.map((body) => JSON.parse(body).idempotency_key)).size).toBe(1);
+  expect(new Set(bodies.map((body) => JSON.parse(body).idempotency_key)).size).toBe(1);
   const listed = await (await fetch(`${api()}/v1/payments?limit=100`)).json();
-  const made = listed.payments.filter((one: { merchant: string }) => one.merchant === merchant);
-  expect(made).toHaveLength(1);
+  const created = listed.payments.filter((one: { merchant: string }) => one.merchant === merchant);
+  expect(created).toHaveLength(1);
 });
 
-test("who has gone elsewhere is left there when the payment is made", async ({ page }) => {
-  await fill(page, { merchant: "Left alone" });
+test("a viewer who has left the form is not taken to the payment", async ({ page }) => {
+  await fillForm(page, { merchant: "Left alone" });
   await page.route("**/v1/payments", async (route) => {
     if (route.request().method() === "POST") await new Promise((go) => setTimeout(go, 500));
     await route.continue();
   });
-  const made = page.waitForResponse((response) => response.request().method() === "POST");
-  await submit(page).click();
+  const response = page.waitForResponse((received) => received.request().method() === "POST");
+  await submitButton(page).click();
   await page.getByRole("link", { name: "Logs" }).click();
-  await made;
+  await response;
   await expect(page.getByRole("heading", { name: "Logs" })).toBeVisible();
   await expect(page).toHaveURL(/logs/);
 });
 
-test("what the API would refuse is said at the field", async ({ page }) => {
-  await fill(page, { merchant: " ", amount: "12.345" });
-  await submit(page).click();
+test("an invalid field shows its error and takes the focus", async ({ page }) => {
+  await fillForm(page, { merchant: " ", amount: "12.345" });
+  await submitButton(page).click();
   await expect(page.getByLabel("Merchant")).toBeFocused();
-  await expect(page.getByText("At most 2 decimals in CAD.")).toBeVisible();
+  await expect(page.getByText("Enter at most 2 decimals.")).toBeVisible();
 });
 
-test("filters, pages and the back button tell one story", async ({ page }) => {
-  for (let n = 0; n < 22; n++) await make({ merchant: `Paged ${n}`, simulate: "pending" });
+test("filters and pages are kept in the URL and in the history", async ({ page }) => {
+  for (let n = 0; n < 22; n++) await createPayment({ merchant: `Paged ${n}`, simulate: "pending" });
   await page.goto(`${site()}/payments`);
   await page.getByLabel("Status").selectOption("processing");
   await expect(page).toHaveURL(/status=processing/);
@@ -100,9 +100,7 @@ test("filters, pages and the back button tell one story", async ({ page }) => {
   await expect(page.getByLabel("Status")).toHaveValue("processing");
 });
 
-test("a day that is typed is one step, and back undoes it; an address that means nothing is mended", async ({
-  page,
-}) => {
+test("a typed date is one step back, and invalid filters are dropped", async ({ page }) => {
   await page.goto(`${site()}/payments?status=<script>&from=2026-99-99`);
   await expect(page).toHaveURL(`${site()}/payments`);
   const from = page.getByLabel("From", { exact: true });
@@ -114,53 +112,51 @@ test("a day that is typed is one step, and back undoes it; an address that means
   await expect(from).toHaveValue("");
 });
 
-test("a payment is found by its id, and its address can be shared", async ({ page }) => {
-  const { id } = await make({ merchant: "Needle" });
+test("a payment is found by its id", async ({ page }) => {
+  const { id } = await createPayment({ merchant: "Needle" });
   await page.goto(`${site()}/payments`);
-  await page.getByLabel("Find a payment").fill(id.toLowerCase());
+  await page.getByLabel("Find by ID").fill(id.toLowerCase());
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(`${site()}/payments/${id}`);
   await page.goto(`${site()}/payments/${id}`);
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Needle");
 });
 
-test("a payment that is not there is said to be so", async ({ page }) => {
+test("a missing payment shows an error", async ({ page }) => {
   await page.goto(`${site()}/payments/PAY-NONE`);
-  await expect(page.getByRole("alert")).toContainText("Request");
+  await expect(page.getByRole("alert")).toContainText("Request ID");
 });
 
-test("new payments wait until they are asked for, and no row moves", async ({ page }) => {
-  await make({ merchant: "Already there" });
+test("new payments are announced without moving any row", async ({ page }) => {
+  await createPayment({ merchant: "Already there" });
   await page.goto(`${site()}/payments?type=eft`);
   const first = page.getByRole("row").nth(1);
   const before = await first.textContent();
-  const { id } = await make({ merchant: "Newcomer" });
-  const pill = page.getByRole("button", { name: /new payments?$/ });
-  await expect(pill).toBeVisible({ timeout: 15_000 });
+  const { id } = await createPayment({ merchant: "Newcomer" });
+  const announcement = page.getByRole("button", { name: /new payments?$/ });
+  await expect(announcement).toBeVisible({ timeout: 15_000 });
   expect((await first.textContent())?.slice(0, 8)).toBe(before?.slice(0, 8));
-  await pill.click();
+  await announcement.click();
   await expect(page.getByRole("row").filter({ hasText: id })).toBeVisible();
 });
 
-test("the filtered list is saved as CSV", async ({ page }) => {
-  const { id } = await make({ merchant: "=HYPERLINK(1)", amount: "1250.75" });
+test("the filtered list is exported as CSV", async ({ page }) => {
+  const { id } = await createPayment({ merchant: "=HYPERLINK(1)", amount: "1250.75" });
   await page.goto(`${site()}/payments?type=eft&status=completed`);
   await expect(page.getByRole("row").filter({ hasText: id })).toBeVisible({ timeout: 15_000 });
-  const saved = page.waitForEvent("download");
-  await page.getByRole("button", { name: "CSV" }).click();
-  const stream = await (await saved).createReadStream();
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Export CSV" }).click();
+  const stream = await (await download).createReadStream();
   const text = Buffer.concat(await stream.toArray()).toString();
   expect(text).toContain("'=HYPERLINK(1),1250.75,CAD,eft");
 });
 
-test("an API that goes away is said to be away, and shown again when it is back", async ({
-  page,
-}) => {
-  await make({ merchant: "Still here" });
+test("the list survives an unreachable API and recovers", async ({ page }) => {
+  await createPayment({ merchant: "Still here" });
   await page.goto(`${site()}/payments`);
   await expect(page.getByRole("row").nth(1)).toBeVisible();
   await page.route(`${api()}/**`, (route) => route.abort());
-  await expect(page.getByRole("alert")).toContainText("does not answer", { timeout: 20_000 });
+  await expect(page.getByRole("alert")).toContainText("Can't reach the API", { timeout: 20_000 });
   await expect(page.getByRole("row").nth(1)).toBeVisible();
   await page.unroute(`${api()}/**`);
   await page.getByRole("button", { name: "Try again" }).click();

@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { expect, type Page, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, createPayment, site } from "./api";
 
-test("every operation of the API is described", async ({ page }) => {
+test("every operation of the API has a section", async ({ page }) => {
   await page.goto(`${site()}/reference`);
   const document = await (await fetch(`${api()}/v1/openapi.json`)).json();
   const summaries = Object.values(document.paths).flatMap((methods) =>
@@ -13,42 +13,42 @@ test("every operation of the API is described", async ({ page }) => {
   }
 });
 
-test("every example works as pasted, on an open API", async ({ page }) => {
-  await make({ merchant: "An example" });
+test("every example works as pasted without a key", async ({ page }) => {
+  await createPayment({ merchant: "An example" });
   await page.goto(`${site()}/reference`);
   await expect(page.getByRole("region", { name: "Get a payment" })).toContainText("PAY-");
-  // Another test has this API's ten endpoints to itself.
-  await paste(page, (command) => !command.includes("/v1/webhook_endpoints"));
+  // The webhook tests need all ten endpoints of this API.
+  await runExamples(page, (command) => !command.includes("/v1/webhook_endpoints"));
 });
 
-test("every example works as pasted, where a key is needed and nothing is there", async ({
-  page,
-}) => {
+test("every example works as pasted with a key, on an empty stack", async ({ page }) => {
   await page.goto(`${process.env.PAYFLOW_E2E_CLOSED_SITE}/reference`);
   await page.getByLabel("API key").fill(process.env.PAYFLOW_E2E_KEY ?? "");
   await page.keyboard.press("Enter");
-  await paste(page);
+  await runExamples(page);
 });
 
-async function paste(page: Page, isWanted: (command: string) => boolean = () => true) {
+async function runExamples(page: Page, isWanted: (command: string) => boolean = () => true) {
   const examples = page.locator("section pre");
   await expect(examples.first()).toContainText("curl");
   for (const example of (await examples.allTextContents()).filter(isWanted)) {
-    // Nothing leaves this machine.
+    // Send nothing outside this machine.
     const command = example.replaceAll("https://example.com", process.env.PAYFLOW_E2E_RECEIVER ?? "");
     const env = { ...process.env, PAYFLOW_KEY: process.env.PAYFLOW_E2E_KEY };
-    const shown = execFileSync("sh", ["-c", `${command} -w '\\n%{http_code}'`], { env }).toString();
-    // A payment that has failed cannot be refunded, one that is being settled not canceled, and a
-    // delivery that is under way not made again.
-    const isStep = /cancel'|refunds'|simulate_return'|replay'/.test(command);
-    const isRefused = isStep && /"payment_not_|"conflict"/.test(shown);
-    expect(shown.trim().split("\n").at(-1), command).toMatch(isRefused ? /^409$/ : /^20[014]$/);
-    await forgetEndpoints();
+    const output = execFileSync("sh", ["-c", `${command} -w '\\n%{http_code}'`], {
+      env,
+    }).toString();
+    // A failed payment cannot be refunded, a submitted one cannot be canceled, and a pending delivery
+    // cannot be replayed.
+    const dependsOnStatus = /cancel'|refunds'|simulate_return'|replay'/.test(command);
+    const isConflict = dependsOnStatus && /"payment_not_|"conflict"/.test(output);
+    expect(output.trim().split("\n").at(-1), command).toMatch(isConflict ? /^409$/ : /^20[014]$/);
+    await deleteEndpoints();
   }
 }
 
-/** There can be ten. */
-async function forgetEndpoints() {
+/** Make room: there can be at most ten. */
+async function deleteEndpoints() {
   const url = `${process.env.PAYFLOW_E2E_CLOSED_API}/v1/webhook_endpoints`;
   const headers = { Authorization: `Bearer ${process.env.PAYFLOW_E2E_KEY}` };
   const { webhook_endpoints: all } = await (await fetch(url, { headers })).json();

@@ -1,88 +1,84 @@
 import { expect, type Page, test } from "@playwright/test";
-import { api, make, site } from "./payments";
+import { api, createPayment, type NewPayment, site } from "./api";
 
-const status = (page: Page, words: string | RegExp) =>
-  page.getByRole("region", { name: "Status" }).getByText(words).first();
-const ends = { timeout: 20_000 };
+const status = (page: Page, text: string | RegExp) =>
+  page.getByRole("region", { name: "Status" }).getByText(text).first();
+const untilSettled = { timeout: 20_000 };
 
-async function open(page: Page, wish: Parameters<typeof make>[0]) {
-  const { id } = await make(wish);
+async function openPayment(page: Page, payment: NewPayment) {
+  const { id } = await createPayment(payment);
   await page.goto(`${site()}/payments/${id}`);
   return id;
 }
 
-test("a payment is refunded in parts, and what is left is always visible", async ({ page }) => {
-  const id = await open(page, { merchant: "Money back", amount: "100.00" });
-  await page.getByRole("button", { name: "Refund" }).click(ends);
+test("a partial refund reduces the refundable amount", async ({ page }) => {
+  const id = await openPayment(page, { merchant: "Partial", amount: "100.00" });
+  await page.getByRole("button", { name: "Refund" }).click(untilSettled);
   await expect(page.getByLabel("Amount in CAD")).toHaveValue("100.00");
   await page.getByLabel("Amount in CAD").fill("30");
   await page.getByLabel("Reason").fill("One cup was cold");
-  await page.getByRole("button", { name: "Refund it" }).click();
+  await page.getByRole("button", { name: "Refund payment" }).click();
   await expect(page.getByRole("dialog")).toHaveCount(0);
   const refunds = page.getByRole("region", { name: "Refunds" });
   await expect(refunds).toContainText("$30.00");
   await expect(refunds).toContainText("One cup was cold");
-  await expect(status(page, "Refund of $30.00 asked for")).toBeVisible();
-  await expect(status(page, /Refund of \$30\.00 (completed|failed)/)).toBeVisible(ends);
+  await expect(status(page, "Refund of $30.00 created")).toBeVisible();
+  await expect(status(page, /Refund of \$30\.00 (completed|failed)/)).toBeVisible(untilSettled);
   const payment = await (await fetch(`${api()}/v1/payments/${id}`)).json();
-  const left = (100 - payment.amount_refunded).toFixed(2);
+  const refundable = (100 - payment.amount_refunded).toFixed(2);
   const details = page.getByRole("region", { name: "Details" });
-  await expect(details).toContainText(`Left to refund$${left}`);
+  await expect(details).toContainText(`Refundable$${refundable}`);
 });
 
-test("more than is left is refused before it is asked for", async ({ page }) => {
-  await open(page, { merchant: "Too much", amount: "10.00" });
-  await page.getByRole("button", { name: "Refund" }).click(ends);
+test("more than the refundable amount is rejected in the form", async ({ page }) => {
+  await openPayment(page, { merchant: "Too much", amount: "10.00" });
+  await page.getByRole("button", { name: "Refund" }).click(untilSettled);
   await page.getByLabel("Amount in CAD").fill("10.01");
-  await page.getByRole("button", { name: "Refund it" }).click();
-  await expect(page.getByText("More than what is left.")).toBeVisible();
+  await page.getByRole("button", { name: "Refund payment" }).click();
+  await expect(page.getByText("This is more than the refundable amount.")).toBeVisible();
   await expect(page.getByLabel("Amount in CAD")).toBeFocused();
 });
 
-test("a refund that is sent twice is made once", async ({ page }) => {
-  const id = await open(page, { merchant: "Twice back", amount: "10.00" });
-  await page.getByRole("button", { name: "Refund" }).click(ends);
+test("a refund that is submitted twice is created once", async ({ page }) => {
+  const id = await openPayment(page, { merchant: "Twice back", amount: "10.00" });
+  await page.getByRole("button", { name: "Refund" }).click(untilSettled);
   await page.getByLabel("Amount in CAD").fill("4");
   let first = true;
   await page.route("**/refunds", async (route) => {
     if (route.request().method() !== "POST" || !first) return route.continue();
     first = false;
-    await route.fetch(); // it arrives, and the answer is lost
+    await route.fetch(); // the API receives it, but the response is lost
     return route.abort();
   });
-  await page.getByRole("button", { name: "Refund it" }).dblclick();
-  await expect(page.getByText("The refund may have been made all the same")).toBeVisible();
-  await page.getByRole("button", { name: "Refund it" }).click();
+  await page.getByRole("button", { name: "Refund payment" }).dblclick();
+  await expect(page.getByText("The refund may have been created")).toBeVisible();
+  await page.getByRole("button", { name: "Refund payment" }).click();
   await expect(page.getByRole("dialog")).toHaveCount(0);
   const { refunds } = await (await fetch(`${api()}/v1/payments/${id}/refunds`)).json();
   expect(refunds).toHaveLength(1);
 });
 
-test("a payment that a worker has taken up says why it cannot be canceled", async ({ page }) => {
-  await open(page, { merchant: "Too late", simulate: "pending" });
+test("canceling a submitted payment shows why it is not possible", async ({ page }) => {
+  await openPayment(page, { merchant: "Too late", simulate: "pending" });
   await expect(status(page, "Waiting for the bank")).toBeVisible();
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
-  await page.getByRole("button", { name: "Cancel the payment" }).click();
-  await expect(page.getByRole("dialog").getByRole("alert")).toContainText(
-    "can no longer be canceled",
-  );
+  await page.getByRole("button", { name: "Cancel payment" }).click();
+  await expect(page.getByRole("dialog").getByRole("alert")).toContainText("canceled");
   await page.getByRole("button", { name: "Close" }).first().click();
   await expect(page.getByRole("dialog")).toHaveCount(0);
 });
 
-test("a return stands in the story, with its code, and leaves nothing to refund", async ({
-  page,
-}) => {
-  const id = await open(page, { merchant: "Bounced", amount: "12.50" });
-  await expect(page.getByRole("button", { name: "Refund" })).toBeVisible(ends);
+test("a returned payment shows its code and cannot be refunded", async ({ page }) => {
+  const id = await openPayment(page, { merchant: "Bounced", amount: "12.50" });
+  await expect(page.getByRole("button", { name: "Refund" })).toBeVisible(untilSettled);
   const response = await fetch(`${api()}/v1/payments/${id}/simulate_return`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ code: "901" }),
   });
   expect(response.status).toBe(200);
-  await expect(status(page, "Returned by the bank")).toBeVisible(ends);
+  await expect(status(page, "Returned by the bank")).toBeVisible(untilSettled);
   await expect(page.getByText("901").first()).toBeVisible();
   await expect(page.getByRole("button", { name: "Refund" })).toHaveCount(0);
-  await expect(page.getByRole("region", { name: "Details" })).toContainText("Left to refund$0.00");
+  await expect(page.getByRole("region", { name: "Details" })).toContainText("Refundable$0.00");
 });

@@ -6,12 +6,12 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "../..");
 const PYTHON = join(ROOT, ".venv/bin/python");
-const STARTS_MS = 120_000;
+const START_TIMEOUT_MS = 120_000;
 
-/** Local stacks of their own, as `make run` starts them: an open one, and one that asks for keys. */
+/** Start two local stacks as `make run` does: an open one, and one that requires keys. */
 export default async function start() {
   const [open, closed] = await Promise.all([run("open"), run("required")]);
-  Object.assign(process.env, open.env); // for the project's own commands, on this stack
+  Object.assign(process.env, open.env); // so that the project's commands find this stack
   process.env.PAYFLOW_E2E_SITE = open.site;
   process.env.PAYFLOW_E2E_API = open.api;
   process.env.PAYFLOW_E2E_RECEIVER = open.receiver;
@@ -34,15 +34,15 @@ async function run(auth: "open" | "required") {
     PAYFLOW_AWS_PORT: String(aws),
     PAYFLOW_DASHBOARD_PORT: String(dashboard),
     PAYFLOW_RECEIVER_PORT: String(receiver),
-    PAYFLOW_DYNAMODB_PORT: String(dynamodb), // used where PAYFLOW_DYNAMODB asks for its engine
+    PAYFLOW_DYNAMODB_PORT: String(dynamodb), // unused unless PAYFLOW_DYNAMODB selects DynamoDB Local
     PAYFLOW_DASHBOARD: "on",
   };
-  const whole = { cwd: ROOT, env: { ...process.env, ...env } };
+  const processOptions = { cwd: ROOT, env: { ...process.env, ...env } };
   const stack = spawn(PYTHON, ["-m", "infra.local"], {
-    ...whole,
+    ...processOptions,
     stdio: ["ignore", "pipe", "inherit"],
   });
-  await said(stack, "Ctrl-C stops it");
+  await waitForOutput(stack, "Ctrl-C stops it");
   return {
     env,
     site: `http://localhost:${dashboard}`,
@@ -50,28 +50,28 @@ async function run(auth: "open" | "required") {
     receiver: `http://127.0.0.1:${receiver}`,
     command: (module: string, options: string[]) =>
       execFileSync(PYTHON, ["-m", module, ...options], {
-        ...whole,
+        ...processOptions,
         stdio: ["ignore", "pipe", "ignore"],
       })
         .toString()
         .trim(),
     stop: async () => {
       stack.kill("SIGTERM");
-      await new Promise((ended) => stack.once("exit", ended));
+      await new Promise((resolve) => stack.once("exit", resolve));
       rmSync(state, { recursive: true });
     },
   };
 }
 
-function said(stack: ChildProcess, words: string): Promise<void> {
+function waitForOutput(stack: ChildProcess, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    let heard = "";
-    const fail = (why: string) => reject(new Error(`The local stack ${why}:\n${heard}`));
-    const timer = setTimeout(() => fail("did not come up"), STARTS_MS);
-    stack.once("exit", () => fail("ended"));
+    let output = "";
+    const fail = (why: string) => reject(new Error(`The local stack ${why}:\n${output}`));
+    const timer = setTimeout(() => fail("did not start in time"), START_TIMEOUT_MS);
+    stack.once("exit", () => fail("stopped"));
     stack.stdout?.on("data", (chunk) => {
-      heard += chunk;
-      if (heard.includes(words)) {
+      output += chunk;
+      if (output.includes(text)) {
         clearTimeout(timer);
         resolve();
       }

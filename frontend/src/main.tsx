@@ -2,14 +2,14 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { followSystemTheme } from "./layout/theme";
 import { queryClient, router } from "./router";
-import { followTheme } from "./shell/theme";
 import "./styles.css";
 
-followTheme();
-const place = document.getElementById("root");
-if (place) {
-  createRoot(place).render(
+followSystemTheme();
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />

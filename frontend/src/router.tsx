@@ -6,44 +6,44 @@ import {
   Link,
   lazyRouteComponent,
 } from "@tanstack/react-router";
-import { retries, retryDelayMs } from "./api/patience";
-import { Problem } from "./api/problem";
-import { logsSearch } from "./features/logs/logs-search";
-import { overviewSearch } from "./features/overview/range";
-import { listSearch } from "./features/payments/list-search";
-import { ACCESS } from "./session/access";
-import { Gate } from "./session/gate";
-import { onKeyChange } from "./session/key";
-import { PageTitle } from "./ui/page-title";
-import { ProblemNote } from "./ui/problem-note";
+import { ApiError } from "./api/api-error";
+import { retryDelayMs, shouldRetry } from "./api/retry";
+import { ErrorAlert } from "./components/error-alert";
+import { PageTitle } from "./components/page-title";
+import { parseLogsSearch } from "./features/logs/logs-search";
+import { parseOverviewSearch } from "./features/overview/overview-search";
+import { parsePaymentsSearch } from "./features/payments/payments-search";
+import { ACCESS_KEY } from "./session/access";
+import { AuthGate } from "./session/auth-gate";
+import { onApiKeyChange } from "./session/key";
 
-/** A key that was good is so no longer: let the gate ask for another. */
-function notice(error: Error) {
-  if (error instanceof Problem && error.status === 401) {
-    void queryClient.invalidateQueries({ queryKey: [ACCESS] });
+/** After a 401 the key is no longer valid: make AuthGate check it, and ask for another one. */
+function checkAccess(error: Error) {
+  if (error instanceof ApiError && error.status === 401) {
+    void queryClient.invalidateQueries({ queryKey: [ACCESS_KEY] });
   }
 }
 
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({
-    onError: (error, query) => query.queryKey[0] !== ACCESS && notice(error),
+    onError: (error, query) => query.queryKey[0] !== ACCESS_KEY && checkAccess(error),
   }),
-  mutationCache: new MutationCache({ onError: notice }),
+  mutationCache: new MutationCache({ onError: checkAccess }),
   defaultOptions: {
-    queries: { retry: retries, retryDelay: retryDelayMs },
+    queries: { retry: shouldRetry, retryDelay: retryDelayMs },
   },
 });
 
-// What one key has seen is not for the next.
-onKeyChange(() => queryClient.clear());
+// The next key must not see what this one has loaded.
+onApiKeyChange(() => queryClient.clear());
 
 const root = createRootRoute({
-  component: Gate,
+  component: AuthGate,
   notFoundComponent: () => (
     <>
-      <PageTitle title="There is no such page" />
+      <PageTitle title="Page not found" />
       <Link to="/payments" className="text-accent underline">
-        To the payments
+        Go to payments
       </Link>
     </>
   ),
@@ -52,21 +52,24 @@ const root = createRootRoute({
 const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
-  validateSearch: overviewSearch,
+  validateSearch: parseOverviewSearch,
   component: lazyRouteComponent(() => import("./features/overview/overview-page"), "OverviewPage"),
 });
 
 const payments = createRoute({
   getParentRoute: () => root,
   path: "/payments",
-  validateSearch: listSearch,
-  component: lazyRouteComponent(() => import("./features/payments/list-page"), "ListPage"),
+  validateSearch: parsePaymentsSearch,
+  component: lazyRouteComponent(() => import("./features/payments/payments-page"), "PaymentsPage"),
 });
 
 const newPayment = createRoute({
   getParentRoute: () => root,
   path: "/payments/new",
-  component: lazyRouteComponent(() => import("./features/payments/new-page"), "NewPage"),
+  component: lazyRouteComponent(
+    () => import("./features/payments/new-payment-page"),
+    "NewPaymentPage",
+  ),
 });
 
 const payment = createRoute({
@@ -78,7 +81,7 @@ const payment = createRoute({
 const logs = createRoute({
   getParentRoute: () => root,
   path: "/logs",
-  validateSearch: logsSearch,
+  validateSearch: parseLogsSearch,
   component: lazyRouteComponent(() => import("./features/logs/logs-page"), "LogsPage"),
 });
 
@@ -126,8 +129,8 @@ export const router = createRouter({
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,
-  search: { strict: true }, // a page gets what its own check lets through
-  defaultErrorComponent: ({ error, reset }) => <ProblemNote error={error as Error} retry={reset} />,
+  search: { strict: true }, // a page sees only the parameters that it has validated
+  defaultErrorComponent: ({ error, reset }) => <ErrorAlert error={error as Error} retry={reset} />,
 });
 
 declare module "@tanstack/react-router" {
@@ -135,7 +138,7 @@ declare module "@tanstack/react-router" {
     router: typeof router;
   }
   interface HistoryState {
-    /** The cursors of the pages before this one, the newest page first. */
-    trail?: readonly (string | undefined)[];
+    /** The cursors of the newer pages, the newest first: the API has no link back. */
+    newerCursors?: readonly (string | undefined)[];
   }
 }

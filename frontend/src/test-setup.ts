@@ -2,7 +2,7 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup } from "@testing-library/react";
 import { afterEach } from "vitest";
 
-// jsdom has the element and not these two of its methods.
+// jsdom has <dialog>, but not these two methods.
 HTMLDialogElement.prototype.showModal = function showModal() {
   this.open = true;
 };

@@ -1,83 +1,85 @@
-import { afterEach, expect, test, vi } from "vitest";
-import { holdKey } from "../session/key";
-import { answer, api } from "./client";
-import type { Problem } from "./problem";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { setApiKey } from "../session/key";
+import type { ApiError } from "./api-error";
+import { api, unwrap } from "./client";
 
-const answers = (response: () => Promise<Response>) => {
-  const fetch = vi.fn((_: Request) => response());
+const stubFetch = (respond: () => Promise<Response>) => {
+  const fetch = vi.fn((_: Request) => respond());
   vi.stubGlobal("fetch", fetch);
   return fetch;
 };
-const list = () => answer(api.GET("/v1/payments", {}));
-const refusal = async () => {
-  const problem: Problem = await list().then(
+const listPayments = () => unwrap(api.GET("/v1/payments", {}));
+const listError = async (): Promise<ApiError> =>
+  listPayments().then(
     () => expect.unreachable(),
     (error) => error,
   );
-  return problem;
-};
 
 afterEach(() => vi.unstubAllGlobals());
 
-test("the key goes into a header, and nowhere else", async () => {
-  holdKey("pf_dev_secret");
-  const fetch = answers(async () => Response.json({ payments: [] }));
-  await list();
-  const request = fetch.mock.calls[0]?.[0];
-  expect(request?.headers.get("Authorization")).toBe("Bearer pf_dev_secret");
-  expect(request?.url).not.toContain("secret");
-});
+describe("the API key", () => {
+  it("is sent in a header, and never in the URL", async () => {
+    setApiKey("pf_dev_secret");
+    const fetch = stubFetch(async () => Response.json({ payments: [] }));
+    await listPayments();
+    const request = fetch.mock.calls[0]?.[0];
+    expect(request?.headers.get("Authorization")).toBe("Bearer pf_dev_secret");
+    expect(request?.url).not.toContain("secret");
+  });
 
-test("without a key there is no header", async () => {
-  const fetch = answers(async () => Response.json({ payments: [] }));
-  await list();
-  expect(fetch.mock.calls[0]?.[0].headers.has("Authorization")).toBe(false);
-});
-
-test("a refusal says what the API said", async () => {
-  answers(async () =>
-    Response.json(
-      {
-        type: "urn:payflow:problem:validation_failed",
-        title: "The request is not valid",
-        status: 400,
-        detail: "limit: at most 100",
-        code: "validation_failed",
-        request_id: "r-1",
-        errors: [{ field: "limit", message: "at most 100" }],
-      },
-      { status: 400 },
-    ),
-  );
-  expect(await refusal()).toMatchObject({
-    status: 400,
-    code: "validation_failed",
-    message: "limit: at most 100",
-    requestId: "r-1",
-    fields: [{ field: "limit", message: "at most 100" }],
+  it("is not sent when there is none", async () => {
+    const fetch = stubFetch(async () => Response.json({ payments: [] }));
+    await listPayments();
+    expect(fetch.mock.calls[0]?.[0].headers.has("Authorization")).toBe(false);
   });
 });
 
-test("an API that cannot be reached is a problem too", async () => {
-  answers(async () => {
-    throw new TypeError("Failed to fetch");
+describe("an ApiError", () => {
+  it("carries the problem that the API returned", async () => {
+    stubFetch(async () =>
+      Response.json(
+        {
+          type: "urn:payflow:problem:validation_failed",
+          title: "Validation failed",
+          status: 400,
+          detail: "limit: at most 100",
+          code: "validation_failed",
+          request_id: "r-1",
+          errors: [{ field: "limit", message: "at most 100" }],
+        },
+        { status: 400 },
+      ),
+    );
+    expect(await listError()).toMatchObject({
+      status: 400,
+      code: "validation_failed",
+      message: "limit: at most 100",
+      requestId: "r-1",
+      errors: [{ field: "limit", message: "at most 100" }],
+    });
   });
-  expect((await refusal()).code).toBe("unreachable");
-});
 
-test("what is not the API's answer is said to be none", async () => {
-  answers(async () => new Response("<html>Bad gateway</html>", { status: 502 }));
-  expect(await refusal()).toMatchObject({ status: 502, code: "not_understood" });
-});
+  it("carries Retry-After", async () => {
+    const body = { code: "unavailable", title: "Unavailable" };
+    stubFetch(async () => Response.json(body, { status: 503, headers: { "Retry-After": "7" } }));
+    expect((await listError()).retryAfterMs).toBe(7_000);
+  });
 
-test("a page that comes with a 200 is not the API's answer either", async () => {
-  const page = { headers: { "Content-Type": "text/html" } };
-  answers(async () => new Response("<html>Sign in to the network</html>", page));
-  expect(await refusal()).toMatchObject({ status: 200, code: "not_understood" });
-});
+  it("says when the API is unreachable", async () => {
+    stubFetch(async () => {
+      throw new TypeError("Failed to fetch");
+    });
+    expect((await listError()).code).toBe("unreachable");
+  });
 
-test("a refusal says when to ask again", async () => {
-  const body = { code: "unavailable", title: "Away" };
-  answers(async () => Response.json(body, { status: 503, headers: { "Retry-After": "7" } }));
-  expect((await refusal()).retryAfterMs).toBe(7_000);
+  it("says when a proxy returned an error page", async () => {
+    stubFetch(async () => new Response("<html>Bad gateway</html>", { status: 502 }));
+    expect(await listError()).toMatchObject({ status: 502, code: "unexpected_response" });
+  });
+
+  it("says when a proxy returned a page with status 200", async () => {
+    const html = { headers: { "Content-Type": "text/html" } };
+    stubFetch(async () => new Response("<html>Sign in to the network</html>", html));
+    expect(await listError()).toMatchObject({ status: 200, code: "unexpected_response" });
+  });
 });

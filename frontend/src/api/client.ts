@@ -1,6 +1,6 @@
 import createClient from "openapi-fetch";
-import { heldKey } from "../session/key";
-import { Problem } from "./problem";
+import { getApiKey } from "../session/key";
+import { ApiError } from "./api-error";
 import type { components, paths } from "./schema";
 
 export type Payment = components["schemas"]["Payment"];
@@ -18,30 +18,30 @@ export const api = createClient<paths>({ baseUrl: API_URL, fetch: (request) => f
 
 api.use({
   onRequest({ request }) {
-    const key = heldKey();
+    const key = getApiKey();
     if (key) request.headers.set("Authorization", `Bearer ${key}`);
     return request;
   },
   onResponse({ response }) {
-    // A proxy's page may come with a 200.
+    // A proxy can answer with a page of its own and status 200.
     const isJson = /^application\/(\w+\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
     if (response.ok && response.status !== 204 && !isJson) {
-      throw Problem.notUnderstood(response.status);
+      throw ApiError.unexpectedResponse(response.status);
     }
   },
   onError({ error }) {
-    // An abort is the caller's own wish; anything else means that nothing came back.
+    // The caller aborted the request. Any other error means that no response arrived.
     return error instanceof DOMException && error.name === "AbortError"
       ? error
-      : Problem.unreachable();
+      : ApiError.unreachable();
   },
 });
 
-/** The body of a success. Throws the Problem that the API answered with. */
-export async function answer<T>(
-  call: Promise<{ data?: T; error?: unknown; response: Response }>,
+/** Return the body of a successful response. Throws an ApiError otherwise. */
+export async function unwrap<T>(
+  request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
-  const { data, error, response } = await call;
-  if (!response.ok) throw Problem.from(error, response);
+  const { data, error, response } = await request;
+  if (!response.ok) throw ApiError.from(error, response);
   return data as T;
 }

@@ -1,24 +1,24 @@
 import { useQuery } from "@tanstack/react-query";
-import { answer, api } from "../api/client";
-import { Problem } from "../api/problem";
-import { useHeldKey } from "./key";
+import { ApiError } from "../api/api-error";
+import { api, unwrap } from "../api/client";
+import { useApiKey } from "./key";
 
-/** `open` asks nobody for a key, `granted` has let this one in, `refused` wants another. */
-export type Access = "open" | "granted" | "refused";
+/** `open`: the API needs no key. `granted`: our key is valid. `denied`: the API needs another key. */
+export type Access = "open" | "granted" | "denied";
 
-export const ACCESS = "access";
+export const ACCESS_KEY = "access";
 
-/** How the API takes us, by asking it for something that needs a key wherever keys are on. */
+/** Find out whether the API accepts us, by a request that needs a key if keys are on. */
 export function useAccess() {
-  const key = useHeldKey();
+  const key = useApiKey();
   return useQuery({
-    queryKey: [ACCESS, key],
+    queryKey: [ACCESS_KEY, key],
     queryFn: async ({ signal }): Promise<Access> => {
       try {
-        await answer(api.GET("/v1/payments", { params: { query: { limit: 1 } }, signal }));
+        await unwrap(api.GET("/v1/payments", { params: { query: { limit: 1 } }, signal }));
         return key === null ? "open" : "granted";
       } catch (error) {
-        if (error instanceof Problem && error.status === 401) return "refused";
+        if (error instanceof ApiError && error.status === 401) return "denied";
         throw error;
       }
     },

@@ -1,31 +1,32 @@
 import { useSyncExternalStore } from "react";
 
 /**
- * The API key of this tab. It goes when the tab goes, and is sent in a header only: it is never
- * part of an address, and never written to a log.
+ * The API key of this browser tab. It is deleted with the tab and sent in a header only: it is
+ * never part of a URL and never logged.
  */
-const PLACE = "payflow-key";
+const STORAGE_KEY = "payflow-key";
 const listeners = new Set<() => void>();
 
-export function heldKey(): string | null {
-  return sessionStorage.getItem(PLACE);
+export function getApiKey(): string | null {
+  return sessionStorage.getItem(STORAGE_KEY);
 }
 
-export function holdKey(key: string): void {
-  sessionStorage.setItem(PLACE, key);
-  for (const tell of listeners) tell();
+export function setApiKey(key: string): void {
+  sessionStorage.setItem(STORAGE_KEY, key);
+  for (const listener of listeners) listener();
 }
 
-export function dropKey(): void {
-  sessionStorage.removeItem(PLACE);
-  for (const tell of listeners) tell();
+export function clearApiKey(): void {
+  sessionStorage.removeItem(STORAGE_KEY);
+  for (const listener of listeners) listener();
 }
 
-export function onKeyChange(tell: () => void): () => void {
-  listeners.add(tell);
-  return () => listeners.delete(tell);
+/** Call `listener` when the key changes. Returns a function that unsubscribes it. */
+export function onApiKeyChange(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
-export function useHeldKey(): string | null {
-  return useSyncExternalStore(onKeyChange, heldKey);
+export function useApiKey(): string | null {
+  return useSyncExternalStore(onApiKeyChange, getApiKey);
 }

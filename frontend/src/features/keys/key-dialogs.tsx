@@ -1,127 +1,145 @@
 import { useState } from "react";
+import { splitFieldErrors } from "../../api/api-error";
 import type { ApiKey, NewApiKey, Scope } from "../../api/client";
-import { Problem } from "../../api/problem";
-import { useAction } from "../../ui/action";
-import { Dialog, DialogButtons } from "../../ui/dialog";
-import { Field } from "../../ui/field";
-import { ProblemNote } from "../../ui/problem-note";
-import { SecretDialog } from "../../ui/secret-dialog";
-import { createKey, keysQuery, type NewKey, revokeKey, rollKey } from "./queries";
+import { Field } from "../../components/field";
+import { FormDialog } from "../../components/form-dialog";
+import { SecretDialog } from "../../components/secret-dialog";
+import { useAction } from "../../hooks/use-action";
+import { createKey, type KeyFormValues, keysQuery, revokeKey, rollKey } from "./queries";
 
-const SCOPES: readonly [Scope, string, string][] = [
-  ["read", "Read", "See payments and totals."],
-  ["write", "Write", "Make payments as well."],
-  ["admin", "Admin", "Manage keys and read the request log as well."],
+const SCOPES: readonly [scope: Scope, label: string, description: string][] = [
+  ["read", "Read", "View payments and totals."],
+  ["write", "Write", "Everything in Read, and create payments."],
+  ["admin", "Admin", "Everything in Write, and manage keys and view request logs."],
 ];
 
-const isShown = (field: string) => field === "name" || field === "expires_at";
+const EMPTY: KeyFormValues = { name: "", scopes: ["read"], expires_at: null };
 
-export function CreateDialog({ close }: { close: () => void }) {
+export function CreateKeyDialog({ onClose }: { onClose: () => void }) {
   const create = useAction(createKey, keysQuery.queryKey);
-  const [wish, setWish] = useState<NewKey>({ name: "", scopes: ["read"], expires_at: null });
-  if (create.data) return <Shown made={create.data} close={close} />;
-  const told = create.error instanceof Problem ? create.error.fields : [];
-  const said = (field: string) => told.find((one) => one.field === field)?.message;
+  const [values, setValues] = useState(EMPTY);
+  if (create.data) return <KeySecretDialog apiKey={create.data} onClose={onClose} />;
+  const { fieldErrors, other } = splitFieldErrors(create.error, { name: "", expires_at: "" });
   return (
-    <Dialog title="New API key" close={close} busy={create.isPending}>
-      <form onSubmit={create.submit(wish)} className="space-y-4">
-        <Field label="Name" hint="Events and logs name it." error={said("name")}>
-          {(wiring) => (
-            <input
-              {...wiring}
-              required
-              autoComplete="off"
-              value={wish.name}
-              onChange={(event) => setWish({ ...wish, name: event.target.value })}
-            />
-          )}
-        </Field>
-        <fieldset>
-          <legend className="mb-1 text-sm font-medium">What it may do</legend>
-          {SCOPES.map(([scope, name, says]) => (
-            <label key={scope} className="flex items-start gap-2.5 py-1 text-sm">
-              <input
-                type="radio"
-                name="scope"
-                className="mt-1 accent-accent"
-                checked={wish.scopes[0] === scope}
-                onChange={() => setWish({ ...wish, scopes: [scope] })}
-              />
-              <span>
-                {name} <span className="block text-xs text-muted">{says}</span>
-              </span>
-            </label>
-          ))}
-        </fieldset>
-        <Field label="Last day" hint="Empty: until it is revoked." error={said("expires_at")}>
-          {(wiring) => (
-            <input
-              {...wiring}
-              type="date"
-              value={wish.expires_at ?? ""}
-              onChange={(event) => setWish({ ...wish, expires_at: event.target.value || null })}
-            />
-          )}
-        </Field>
-        {create.error && !told.some(({ field }) => isShown(field)) && (
-          <ProblemNote error={create.error} />
+    <FormDialog
+      title="New API key"
+      onClose={onClose}
+      onSubmit={create.submit(values)}
+      isPending={create.isPending}
+      error={other}
+      submitLabel="Create key"
+    >
+      <Field label="Name" hint="Shown in payment events and logs." error={fieldErrors.name}>
+        {(inputProps) => (
+          <input
+            {...inputProps}
+            required
+            autoComplete="off"
+            value={values.name}
+            onChange={(event) => setValues({ ...values, name: event.target.value })}
+          />
         )}
-        <DialogButtons close={close} busy={create.isPending} action="Make the key" />
-      </form>
-    </Dialog>
-  );
-}
-
-export function RollDialog({ rolled, close }: { rolled: ApiKey; close: () => void }) {
-  const [hours, setHours] = useState("24");
-  const roll = useAction(() => rollKey(rolled.id, Number(hours)), keysQuery.queryKey);
-  if (roll.data) return <Shown made={roll.data} close={close} />;
-  return (
-    <Dialog title={`Roll ${rolled.name}`} close={close} busy={roll.isPending}>
-      <form onSubmit={roll.submit(undefined)} className="space-y-4">
-        <p className="text-sm">
-          A new key takes its place, with the same name, scopes and expiry. The old one works for as
-          long as you say, so that nothing stops while you change over.
-        </p>
-        <Field label="Hours that the old one works on" hint="0 to 168. A key is rolled once.">
-          {(wiring) => (
+      </Field>
+      <fieldset>
+        <legend className="mb-1 text-sm font-medium">Access</legend>
+        {SCOPES.map(([scope, label, description]) => (
+          <label key={scope} className="flex items-start gap-2.5 py-1 text-sm">
             <input
-              {...wiring}
-              type="number"
-              min={0}
-              max={168}
-              required
-              value={hours}
-              onChange={(event) => setHours(event.target.value)}
+              type="radio"
+              name="scope"
+              className="mt-1 accent-accent"
+              checked={values.scopes[0] === scope}
+              onChange={() => setValues({ ...values, scopes: [scope] })}
             />
-          )}
-        </Field>
-        {roll.error && <ProblemNote error={roll.error} />}
-        <DialogButtons close={close} busy={roll.isPending} action="Roll the key" />
-      </form>
-    </Dialog>
+            <span>
+              {label} <span className="block text-xs text-muted">{description}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      <Field
+        label="Expiry date"
+        hint="Optional. The key is valid until the end of this day."
+        error={fieldErrors.expires_at}
+      >
+        {(inputProps) => (
+          <input
+            {...inputProps}
+            type="date"
+            value={values.expires_at ?? ""}
+            onChange={(event) => setValues({ ...values, expires_at: event.target.value || null })}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }
 
-export function RevokeDialog({ revoked, close }: { revoked: ApiKey; close: () => void }) {
-  const revoke = useAction(() => revokeKey(revoked.id), keysQuery.queryKey, close);
+export function RollKeyDialog({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void }) {
+  const [hours, setHours] = useState("24");
+  const roll = useAction(() => rollKey(apiKey.id, Number(hours)), keysQuery.queryKey);
+  if (roll.data) return <KeySecretDialog apiKey={roll.data} onClose={onClose} />;
   return (
-    <Dialog title={`Revoke ${revoked.name}`} close={close} busy={revoke.isPending}>
-      <form onSubmit={revoke.submit(undefined)} className="space-y-4">
-        <p className="text-sm">
-          Whoever uses this key is shut out within a minute, and for good. It cannot be undone.
-        </p>
-        {revoke.error && <ProblemNote error={revoke.error} />}
-        <DialogButtons close={close} busy={revoke.isPending} action="Revoke the key" danger />
-      </form>
-    </Dialog>
+    <FormDialog
+      title={`Roll ${apiKey.name}`}
+      onClose={onClose}
+      onSubmit={roll.submit(undefined)}
+      isPending={roll.isPending}
+      error={roll.error}
+      submitLabel="Roll key"
+    >
+      <p className="text-sm">
+        This creates a new key with the same name, access and expiry date. The old key stays valid
+        for a while, so that you can switch without downtime.
+      </p>
+      <Field
+        label="Hours until the old key expires"
+        hint="From 0 to 168. You can roll a key only once."
+      >
+        {(inputProps) => (
+          <input
+            {...inputProps}
+            type="number"
+            min={0}
+            max={168}
+            required
+            value={hours}
+            onChange={(event) => setHours(event.target.value)}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }
 
-function Shown({ made, close }: { made: NewApiKey; close: () => void }) {
+export function RevokeKeyDialog({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void }) {
+  const revoke = useAction(() => revokeKey(apiKey.id), keysQuery.queryKey, onClose);
   return (
-    <SecretDialog title={`The key of ${made.name}`} secret={made.key} what="the key" close={close}>
-      It is shown this once. Keep it where secrets are kept; here only its fingerprint is.
+    <FormDialog
+      title={`Revoke ${apiKey.name}?`}
+      onClose={onClose}
+      onSubmit={revoke.submit(undefined)}
+      isPending={revoke.isPending}
+      error={revoke.error}
+      submitLabel="Revoke key"
+      danger
+    >
+      <p className="text-sm">
+        Requests with this key will be rejected within a minute. You can't undo this.
+      </p>
+    </FormDialog>
+  );
+}
+
+function KeySecretDialog({ apiKey, onClose }: { apiKey: NewApiKey; onClose: () => void }) {
+  return (
+    <SecretDialog
+      title={`New key: ${apiKey.name}`}
+      secret={apiKey.key}
+      label="API key"
+      onClose={onClose}
+    >
+      Copy this key now and store it safely. You won't be able to see it again.
     </SecretDialog>
   );
 }

@@ -2,42 +2,39 @@ import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { ApiKey } from "../../api/client";
-import { Button } from "../../ui/button";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { CreateDialog, RevokeDialog, RollDialog } from "./key-dialogs";
+import { Button } from "../../components/button";
+import { EmptyState } from "../../components/empty-state";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
+import { Time } from "../../components/time";
+import { CreateKeyDialog, RevokeKeyDialog, RollKeyDialog } from "./key-dialogs";
 import { keysQuery } from "./queries";
 
 export function KeysPage() {
   const keys = useQuery(keysQuery);
-  const [dialog, open] = useState<ReactNode>();
-  const close = () => open(undefined);
+  const [dialog, setDialog] = useState<ReactNode>();
+  const closeDialog = () => setDialog(undefined);
   return (
     <>
       <PageTitle
         title="API keys"
         actions={
-          <Button onClick={() => open(<CreateDialog close={close} />)}>
+          <Button onClick={() => setDialog(<CreateKeyDialog onClose={closeDialog} />)}>
             <Plus className="size-4" aria-hidden="true" />
             New key
           </Button>
         }
       />
-      {keys.error && <ProblemNote error={keys.error} retry={() => keys.refetch()} />}
-      {keys.isPending && <p role="status">Loading the keys…</p>}
-      {keys.data && keys.data.api_keys.length === 0 && (
-        <p className="rounded-xl border border-dashed border-line p-10 text-center text-muted">
-          There is no key yet.
-        </p>
-      )}
+      {keys.error && <ErrorAlert error={keys.error} retry={() => keys.refetch()} />}
+      {keys.isPending && <p role="status">Loading API keys…</p>}
+      {keys.data && keys.data.api_keys.length === 0 && <EmptyState title="No API keys yet" />}
       <ul className="space-y-3">
         {keys.data?.api_keys.map((key) => (
-          <Key
+          <KeyRow
             key={key.id}
             apiKey={key}
-            roll={() => open(<RollDialog rolled={key} close={close} />)}
-            revoke={() => open(<RevokeDialog revoked={key} close={close} />)}
+            onRoll={() => setDialog(<RollKeyDialog apiKey={key} onClose={closeDialog} />)}
+            onRevoke={() => setDialog(<RevokeKeyDialog apiKey={key} onClose={closeDialog} />)}
           />
         ))}
       </ul>
@@ -46,19 +43,27 @@ export function KeysPage() {
   );
 }
 
-/** Where a key is in its life, by the clock of who looks. */
-export function stateOf({ revoked_at, expires_at }: ApiKey, now = Date.now()) {
-  const past = (at: string | null) => at !== null && Date.parse(at) <= now;
-  if (past(revoked_at)) return "revoked";
-  return past(expires_at) ? "expired" : "active";
+/** The status of a key by the viewer's clock. */
+function keyStatus({ revoked_at, expires_at }: ApiKey, now = Date.now()) {
+  const isPast = (at: string | null) => at !== null && Date.parse(at) <= now;
+  if (isPast(revoked_at)) return "revoked";
+  return isPast(expires_at) ? "expired" : "active";
 }
 
-function Key({ apiKey, roll, revoke }: { apiKey: ApiKey; roll: () => void; revoke: () => void }) {
-  const state = stateOf(apiKey);
+function KeyRow({
+  apiKey,
+  onRoll,
+  onRevoke,
+}: {
+  apiKey: ApiKey;
+  onRoll: () => void;
+  onRevoke: () => void;
+}) {
+  const status = keyStatus(apiKey);
   return (
-    <li className="flex flex-wrap items-center gap-x-6 gap-y-3 rounded-xl border border-line bg-surface p-4">
+    <li className="flex flex-wrap items-center gap-x-6 gap-y-3 rounded-xl border border-border bg-surface p-4">
       <div className="min-w-0 flex-1 basis-52">
-        <p className={`font-medium break-words ${state === "active" ? "" : "text-muted"}`}>
+        <p className={`font-medium break-words ${status === "active" ? "" : "text-muted"}`}>
           {apiKey.name}
         </p>
         <p className="text-xs break-all text-muted">
@@ -66,24 +71,23 @@ function Key({ apiKey, roll, revoke }: { apiKey: ApiKey; roll: () => void; revok
         </p>
       </div>
       <dl className="grid flex-1 basis-80 grid-cols-3 gap-3 text-xs">
-        <Moment name="Created" at={apiKey.created_at} />
-        <Moment name="Last used" at={apiKey.last_used_at} none="never" />
+        <KeyDate label="Created" at={apiKey.created_at} />
+        <KeyDate label="Last used" at={apiKey.last_used_at} />
         {apiKey.revoked_at ? (
-          <Moment name={state === "revoked" ? "Revoked" : "Ends"} at={apiKey.revoked_at} />
-        ) : (
-          <Moment
-            name={state === "expired" ? "Expired" : "Expires"}
-            at={apiKey.expires_at}
-            none="never"
+          <KeyDate
+            label={status === "revoked" ? "Revoked" : "Valid until"}
+            at={apiKey.revoked_at}
           />
+        ) : (
+          <KeyDate label={status === "expired" ? "Expired" : "Expires"} at={apiKey.expires_at} />
         )}
       </dl>
-      {state === "active" && (
+      {status === "active" && (
         <div className="flex gap-2">
-          <Button onClick={roll} aria-label={`Roll ${apiKey.name}`}>
+          <Button onClick={onRoll} aria-label={`Roll ${apiKey.name}`}>
             Roll
           </Button>
-          <Button look="danger" onClick={revoke} aria-label={`Revoke ${apiKey.name}`}>
+          <Button variant="danger" onClick={onRevoke} aria-label={`Revoke ${apiKey.name}`}>
             Revoke
           </Button>
         </div>
@@ -92,11 +96,11 @@ function Key({ apiKey, roll, revoke }: { apiKey: ApiKey; roll: () => void; revok
   );
 }
 
-function Moment({ name, at, none = "" }: { name: string; at: string | null; none?: string }) {
+function KeyDate({ label, at }: { label: string; at: string | null }) {
   return (
     <div>
-      <dt className="text-muted">{name}</dt>
-      <dd>{at ? <Time at={at} /> : none}</dd>
+      <dt className="text-muted">{label}</dt>
+      <dd>{at ? <Time at={at} /> : "Never"}</dd>
     </div>
   );
 }

@@ -1,20 +1,20 @@
 import { queryOptions } from "@tanstack/react-query";
-import { answer, api, type Scope } from "../../api/client";
-import { lastMoment } from "../../ui/days";
+import { api, type Scope, unwrap } from "../../api/client";
+import { endOfDay } from "../../lib/dates";
 
 export const keysQuery = queryOptions({
   queryKey: ["api-keys"],
-  queryFn: ({ signal }) => answer(api.GET("/v1/api_keys", { signal })),
+  queryFn: ({ signal }) => unwrap(api.GET("/v1/api_keys", { signal })),
 });
 
-export type NewKey = { name: string; scopes: Scope[]; expires_at: string | null };
+export type KeyFormValues = { name: string; scopes: Scope[]; expires_at: string | null };
 
-/** To the end of the viewer's last day; a day by itself would be UTC's. */
-export const createKey = ({ expires_at: day, ...rest }: NewKey) =>
-  answer(api.POST("/v1/api_keys", { body: { ...rest, expires_at: day && lastMoment(day) } }));
+/** The key expires at the end of the day in the viewer's time zone; a bare date would mean UTC. */
+export const createKey = ({ expires_at: date, ...rest }: KeyFormValues) =>
+  unwrap(api.POST("/v1/api_keys", { body: { ...rest, expires_at: date && endOfDay(date) } }));
 
 export const rollKey = (id: string, hours: number) =>
-  answer(
+  unwrap(
     api.POST("/v1/api_keys/{key_id}/roll", {
       params: { path: { key_id: id } },
       body: { overlap_hours: hours },
@@ -22,4 +22,4 @@ export const rollKey = (id: string, hours: number) =>
   );
 
 export const revokeKey = (id: string) =>
-  answer(api.DELETE("/v1/api_keys/{key_id}", { params: { path: { key_id: id } } }));
+  unwrap(api.DELETE("/v1/api_keys/{key_id}", { params: { path: { key_id: id } } }));

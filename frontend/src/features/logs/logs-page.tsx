@@ -3,23 +3,25 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { Pause, Play, Search } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
 import type { components } from "../../api/schema";
-import { Button } from "../../ui/button";
-import { CopyButton } from "../../ui/copy-button";
-import { inputLook } from "../../ui/field";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { ClockTime } from "../../ui/time";
-import { CLASSES, type LogsSearch } from "./logs-search";
-import { logsOf } from "./queries";
+import { Button } from "../../components/button";
+import { CopyButton } from "../../components/copy-button";
+import { EmptyState } from "../../components/empty-state";
+import { ErrorAlert } from "../../components/error-alert";
+import { inputClass } from "../../components/field";
+import { PageTitle } from "../../components/page-title";
+import { Time } from "../../components/time";
+import { type LogsSearch, STATUS_CLASSES } from "./logs-search";
+import { logsQuery } from "./queries";
 
-type Logged = components["schemas"]["LoggedRequest"];
+type LoggedRequest = components["schemas"]["LoggedRequest"];
 
 const route = getRouteApi("/logs");
 
 export function LogsPage() {
   const search = route.useSearch();
   const [isLive, setLive] = useState(true);
-  const { data, error, refetch, isPending } = useQuery(logsOf(search, isLive));
+  const { data, error, refetch, isPending } = useQuery(logsQuery(search, isLive));
+  const isFiltered = Object.keys(search).length > 0;
   return (
     <>
       <PageTitle
@@ -31,77 +33,74 @@ export function LogsPage() {
             ) : (
               <Play className="size-4" aria-hidden="true" />
             )}
-            {isLive ? "Pause" : "Go on"}
+            {isLive ? "Pause" : "Resume"}
           </Button>
         }
       />
       <p className="mb-4 max-w-3xl text-sm text-muted">
-        The newest 200 requests that the API answered in the last hour, this page's own among them.
-        CloudWatch shows a request some seconds after its answer.
+        The 200 most recent API requests of the last hour, including requests from this dashboard.
+        New requests can take a few seconds to appear.
       </p>
-      <Filters key={search.path ?? ""} search={search} />
+      <LogFilters key={search.path ?? ""} search={search} />
       {error && (
         <div className="mb-4">
-          <ProblemNote error={error} retry={() => refetch()} />
+          <ErrorAlert error={error} retry={() => refetch()} />
         </div>
       )}
-      {isPending && <p role="status">Loading the log…</p>}
+      {isPending && <p role="status">Loading logs…</p>}
       {data && data.logs.length === 0 && (
-        <p className="rounded-xl border border-dashed border-line p-10 text-center text-muted">
-          {Object.keys(search).length > 0
-            ? "No request of the last hour is of this kind."
-            : "There was no request in the last hour."}
-        </p>
+        <EmptyState title={`No ${isFiltered ? "matching " : ""}requests in the last hour`} />
       )}
-      {data && data.logs.length > 0 && <Table logs={data.logs} />}
+      {data && data.logs.length > 0 && <LogTable logs={data.logs} />}
     </>
   );
 }
 
-function Filters({ search }: { search: LogsSearch }) {
+function LogFilters({ search }: { search: LogsSearch }) {
   const navigate = useNavigate({ from: "/logs" });
-  const id = useId();
-  const narrow = (event: FormEvent<HTMLFormElement>) => {
+  const pathId = useId();
+  const filterByPath = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const path = String(new FormData(event.currentTarget).get("path")).trim();
     const { path: _, ...rest } = search;
     void navigate({ search: path ? { ...rest, path } : rest });
   };
-  const choose = (status: string) => {
+  const filterByStatus = (status: string) => {
     const { status: _, ...rest } = search;
     void navigate({ search: status ? { ...rest, status } : rest });
   };
-  const chosen = search.status ?? "";
-  const own = chosen && !CLASSES.some((one) => one === chosen) ? [chosen] : [];
+  // The URL may name a single status, such as 404.
+  const statuses = new Set<string>(STATUS_CLASSES);
+  if (search.status) statuses.add(search.status);
   return (
     <search className="mb-4 flex flex-wrap items-end gap-3 text-xs font-medium text-muted">
       <label>
         Status
         <select
-          className={`${inputLook()} mt-1 block`}
-          value={chosen}
-          onChange={(event) => choose(event.target.value)}
+          className={`${inputClass()} mt-1 block`}
+          value={search.status ?? ""}
+          onChange={(event) => filterByStatus(event.target.value)}
         >
           <option value="">All</option>
-          {[...CLASSES, ...own].map((one) => (
-            <option key={one}>{one}</option>
+          {[...statuses].map((status) => (
+            <option key={status}>{status}</option>
           ))}
         </select>
       </label>
-      <form onSubmit={narrow} className="min-w-56 flex-1 sm:max-w-sm">
-        <label htmlFor={id}>Path contains</label>
+      <form onSubmit={filterByPath} className="min-w-56 flex-1 sm:max-w-sm">
+        <label htmlFor={pathId}>Path contains</label>
         <span className="mt-1 flex gap-1">
           <input
-            id={id}
+            id={pathId}
             name="path"
             defaultValue={search.path ?? ""}
             placeholder="/v1/payments"
             maxLength={200}
             spellCheck={false}
             autoComplete="off"
-            className={`${inputLook()} font-mono`}
+            className={`${inputClass()} font-mono`}
           />
-          <Button type="submit" aria-label="Narrow">
+          <Button type="submit" aria-label="Apply path filter">
             <Search className="size-4" aria-hidden="true" />
           </Button>
         </span>
@@ -110,59 +109,37 @@ function Filters({ search }: { search: LogsSearch }) {
   );
 }
 
-const HEAD = "px-3 py-2.5 text-left text-xs font-medium text-muted";
+const HEADER_CELL = "px-3 py-2.5 text-left text-xs font-medium text-muted";
 
-function Table({ logs }: { logs: readonly Logged[] }) {
+function LogTable({ logs }: { logs: readonly LoggedRequest[] }) {
   return (
-    <div className="overflow-hidden rounded-xl border border-line bg-surface">
+    <div className="overflow-hidden rounded-xl border border-border bg-surface">
       <table className="w-full text-sm">
-        <thead className="border-b border-line bg-raised/60">
+        <thead className="border-b border-border bg-raised/60">
           <tr>
-            <th scope="col" className={HEAD}>
+            <th scope="col" className={HEADER_CELL}>
               Time
             </th>
-            <th scope="col" className={HEAD}>
+            <th scope="col" className={HEADER_CELL}>
               Status
             </th>
-            <th scope="col" className={HEAD}>
+            <th scope="col" className={HEADER_CELL}>
               Request
             </th>
-            <th scope="col" className={`${HEAD} text-right! max-sm:hidden`}>
+            <th scope="col" className={`${HEADER_CELL} text-right! max-sm:hidden`}>
               Latency
             </th>
-            <th scope="col" className={`${HEAD} max-lg:hidden`}>
-              Key
+            <th scope="col" className={`${HEADER_CELL} max-lg:hidden`}>
+              API key
             </th>
-            <th scope="col" className={`${HEAD} max-lg:hidden`}>
-              Request id
+            <th scope="col" className={`${HEADER_CELL} max-lg:hidden`}>
+              Request ID
             </th>
           </tr>
         </thead>
-        <tbody className="divide-y divide-line">
-          {logs.map((one) => (
-            <tr key={one.request_id} className="hover:bg-raised/60">
-              <td className="px-3 py-2 text-xs whitespace-nowrap text-muted tabular-nums">
-                <ClockTime at={one.time} />
-              </td>
-              <td className="px-3 py-2">
-                <Code status={one.status} />
-              </td>
-              <td className="w-full max-w-0 px-3 py-2">
-                <Request logged={one} />
-              </td>
-              <td className="px-3 py-2 text-right text-xs whitespace-nowrap tabular-nums max-sm:hidden">
-                {one.latency_ms.toLocaleString()} ms
-              </td>
-              <td className="max-w-40 truncate px-3 py-2 text-xs max-lg:hidden">
-                {one.key ?? <span className="text-muted">none</span>}
-              </td>
-              <td className="px-3 py-1 max-lg:hidden">
-                <span className="flex items-center gap-1 font-mono text-xs text-muted">
-                  {one.request_id.slice(0, 8)}…
-                  <CopyButton text={one.request_id} what="the request id" />
-                </span>
-              </td>
-            </tr>
+        <tbody className="divide-y divide-border">
+          {logs.map((request) => (
+            <LogRow key={request.request_id} request={request} />
           ))}
         </tbody>
       </table>
@@ -170,18 +147,46 @@ function Table({ logs }: { logs: readonly Logged[] }) {
   );
 }
 
-const GROUNDS: Record<number, string> = {
-  2: "bg-good-ground text-good",
-  4: "bg-wait-ground text-wait",
-  5: "bg-bad-ground text-bad",
-};
-
-function Code({ status }: { status: number }) {
-  const look = GROUNDS[Math.floor(status / 100)] ?? "bg-calm-ground text-calm";
-  return <span className={`rounded-md px-1.5 py-0.5 font-mono text-xs ${look}`}>{status}</span>;
+function LogRow({ request }: { request: LoggedRequest }) {
+  return (
+    <tr className="hover:bg-raised/60">
+      <td className="px-3 py-2 text-xs whitespace-nowrap text-muted tabular-nums">
+        <Time at={request.time} format="clock" />
+      </td>
+      <td className="px-3 py-2">
+        <StatusCode status={request.status} />
+      </td>
+      <td className="w-full max-w-0 px-3 py-2">
+        <RequestPath request={request} />
+      </td>
+      <td className="px-3 py-2 text-right text-xs whitespace-nowrap tabular-nums max-sm:hidden">
+        {request.latency_ms.toLocaleString()} ms
+      </td>
+      <td className="max-w-40 truncate px-3 py-2 text-xs max-lg:hidden">
+        {request.key ?? <span className="text-muted">None</span>}
+      </td>
+      <td className="px-3 py-1 max-lg:hidden">
+        <span className="flex items-center gap-1 font-mono text-xs text-muted">
+          {request.request_id.slice(0, 8)}…
+          <CopyButton text={request.request_id} label="request ID" />
+        </span>
+      </td>
+    </tr>
+  );
 }
 
-function Request({ logged: { method, path, payment_id: id } }: { logged: Logged }) {
+const STATUS_COLOURS: Record<number, string> = {
+  2: "bg-success-subtle text-success",
+  4: "bg-warning-subtle text-warning",
+  5: "bg-danger-subtle text-danger",
+};
+
+function StatusCode({ status }: { status: number }) {
+  const colours = STATUS_COLOURS[Math.floor(status / 100)] ?? "bg-neutral-subtle text-neutral";
+  return <span className={`rounded-md px-1.5 py-0.5 font-mono text-xs ${colours}`}>{status}</span>;
+}
+
+function RequestPath({ request: { method, path, payment_id: id } }: { request: LoggedRequest }) {
   return (
     <span className="block truncate font-mono text-xs">
       <span className="font-semibold">{method}</span>{" "}

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { logsSearch } from "./logs-search";
+import { parseLogsSearch } from "./logs-search";
 
 it.each([
   [{ status: 404 }, { status: "404" }],
@@ -9,6 +9,6 @@ it.each([
   ],
   [{ status: "paid", path: "" }, {}],
   [{ status: 99, other: 1 }, {}],
-])("of the address %o counts %o", (said, counts) => {
-  expect(logsSearch(said)).toEqual(counts);
+])("parseLogsSearch reads %o as %o", (params, search) => {
+  expect(parseLogsSearch(params)).toEqual(search);
 });

@@ -1,25 +1,25 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { answer, api } from "../../api/client";
-import { every } from "../../api/patience";
-import { lastDays, type Range } from "./range";
+import { api, unwrap } from "../../api/client";
+import { pollEvery } from "../../api/retry";
+import { lastDays, type Range } from "./overview-search";
 
-const STATS_MS = 60_000;
-const HEALTH_MS = 15_000;
+const STATS_POLL_MS = 60_000;
+const HEALTH_POLL_MS = 15_000;
 
-export const statsOf = (days: Range) =>
+export const statsQuery = (days: Range) =>
   queryOptions({
     queryKey: ["stats", days],
     queryFn: ({ signal }) =>
-      answer(api.GET("/v1/stats", { params: { query: lastDays(days) }, signal })),
+      unwrap(api.GET("/v1/stats", { params: { query: lastDays(days) }, signal })),
     placeholderData: keepPreviousData,
-    refetchInterval: every(STATS_MS),
+    refetchInterval: pollEvery(STATS_POLL_MS),
   });
 
-/** Whether the tables and the queue answer too. */
+/** A deep health check, which includes the database and the queues. */
 export const healthQuery = queryOptions({
   queryKey: ["health"],
   queryFn: ({ signal }) =>
-    answer(api.GET("/v1/health", { params: { query: { deep: "1" } }, signal })),
-  refetchInterval: every(HEALTH_MS),
-  retry: false, // what is not well is said at once
+    unwrap(api.GET("/v1/health", { params: { query: { deep: "1" } }, signal })),
+  refetchInterval: pollEvery(HEALTH_POLL_MS),
+  retry: false, // show a failure at once
 });

@@ -1,8 +1,8 @@
-import { describe, expect, test } from "vitest";
-import { cell } from "./csv";
+import { describe, expect, it } from "vitest";
+import { csvCell } from "./csv";
 
-describe("a cell", () => {
-  test.each([
+describe("csvCell", () => {
+  it.each([
     ["plain", "plain"],
     ["a, b", '"a, b"'],
     ['say "hi"', '"say ""hi"""'],
@@ -10,11 +10,14 @@ describe("a cell", () => {
     [null, ""],
     [1250.75, "1250.75"],
     [40, "40.00"],
-  ])("%j is written %j", (value, written) => {
-    expect(cell(value)).toBe(written);
+  ])("writes %j as %j", (value, cell) => {
+    expect(csvCell(value)).toBe(cell);
   });
 
-  test.each(["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])("%j is no formula", (value) => {
-    expect(cell(value).replace(/^"/, "").startsWith("'")).toBe(true);
-  });
+  it.each(["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])(
+    "never writes %j as a formula",
+    (value) => {
+      expect(csvCell(value).replace(/^"/, "").startsWith("'")).toBe(true);
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import type { Payment } from "../../api/client";
-import { patiently } from "../../api/patience";
-import type { ListSearch } from "./list-search";
-import { page } from "./queries";
+import { withRetry } from "../../api/retry";
+import type { PaymentsSearch } from "./payments-search";
+import { fetchPayments } from "./queries";
 
 const COLUMNS = [
   "id",
@@ -16,36 +16,37 @@ const COLUMNS = [
   "completed_at",
   "description",
 ] as const satisfies readonly (keyof Payment)[];
-const LARGEST_PAGE = 100;
+const MAX_PAGE_SIZE = 100;
 
-/** A cell (RFC 4180). What a spreadsheet would take for a formula is made a text. */
-export function cell(value: string | number | null): string {
+/** One CSV cell (RFC 4180). A leading quote keeps spreadsheets from running text as a formula. */
+export function csvCell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return value.toFixed(2);
-  const harmless = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-export function csv(payments: readonly Payment[]): string {
-  const lines = payments.map((payment) => COLUMNS.map((column) => cell(payment[column])).join(","));
-  return [COLUMNS.join(","), ...lines, ""].join("\r\n");
+export function toCsv(payments: readonly Payment[]): string {
+  const rows = payments.map((payment) =>
+    COLUMNS.map((column) => csvCell(payment[column])).join(","),
+  );
+  return [COLUMNS.join(","), ...rows, ""].join("\r\n");
 }
 
-/** All that the filters let through, page by page. Throws a Problem, or the abort. */
-export async function everyPayment(
-  search: ListSearch,
+/** Fetch every payment that matches the filters. Throws an ApiError, or the abort reason. */
+export async function fetchAllPayments(
+  { cursor: _, ...filters }: PaymentsSearch,
   signal: AbortSignal,
-  progress: (count: number) => void,
+  onProgress: (count: number) => void,
 ): Promise<Payment[]> {
-  const all: Payment[] = [];
+  const payments: Payment[] = [];
   let cursor: string | null | undefined;
   do {
-    const { cursor: _, ...filters } = search;
-    const place = cursor ? { ...filters, cursor } : filters;
-    const got = await patiently(() => page(place, LARGEST_PAGE, signal), signal);
-    all.push(...got.payments);
-    progress(all.length);
-    cursor = got.next_cursor;
+    const search = cursor ? { ...filters, cursor } : filters;
+    const page = await withRetry(() => fetchPayments(search, MAX_PAGE_SIZE, signal), signal);
+    payments.push(...page.payments);
+    onProgress(payments.length);
+    cursor = page.next_cursor;
   } while (cursor);
-  return all;
+  return payments;
 }

@@ -1,26 +1,28 @@
 import { Download } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
-import { Button } from "../../ui/button";
-import { ProblemNote } from "../../ui/problem-note";
-import { csv, everyPayment } from "./csv";
-import type { ListSearch } from "./list-search";
+import { Button } from "../../components/button";
+import { ErrorAlert } from "../../components/error-alert";
+import { fetchAllPayments, toCsv } from "./csv";
+import type { PaymentsSearch } from "./payments-search";
 
-/** Saves the whole filtered list as a CSV file, and says how far it is. */
-export function ExportButton({ search }: { search: ListSearch }) {
+const BYTE_ORDER_MARK = "\uFEFF"; // makes spreadsheets read the file as UTF-8
+
+/** Downloads the whole filtered list as a CSV file, and shows the progress. */
+export function ExportButton({ search }: { search: PaymentsSearch }) {
   const [count, setCount] = useState<number>();
   const [error, setError] = useState<Error>();
-  const running = useRef<AbortController>(undefined);
-  useEffect(() => () => running.current?.abort(), []);
+  const abortRef = useRef<AbortController>(undefined);
+  useEffect(() => () => abortRef.current?.abort(), []);
 
   const start = async () => {
     const controller = new AbortController();
-    running.current = controller;
+    abortRef.current = controller;
     setError(undefined);
     setCount(0);
     try {
-      save(csv(await everyPayment(search, controller.signal, setCount)));
-    } catch (problem) {
-      if (!controller.signal.aborted) setError(problem as Error);
+      download(toCsv(await fetchAllPayments(search, controller.signal, setCount)));
+    } catch (caught) {
+      if (!controller.signal.aborted) setError(caught as Error);
     }
     setCount(undefined);
   };
@@ -30,31 +32,30 @@ export function ExportButton({ search }: { search: ListSearch }) {
       {count === undefined ? (
         <Button onClick={start}>
           <Download className="size-4" aria-hidden="true" />
-          CSV
+          Export CSV
         </Button>
       ) : (
         <Button
           onClick={(event) => {
-            // The second click of a double one was for the button that stood here.
-            if (event.detail < 2) running.current?.abort();
+            // The second click of a double click was meant for the button that stood here before.
+            if (event.detail < 2) abortRef.current?.abort();
           }}
         >
           Stop
-          <span role="status">at {count.toLocaleString()} payments</span>
+          <span role="status">({count.toLocaleString()} exported)</span>
         </Button>
       )}
       {error && (
         <div className="basis-full">
-          <ProblemNote error={error} retry={start} />
+          <ErrorAlert error={error} retry={start} />
         </div>
       )}
     </>
   );
 }
 
-function save(text: string) {
-  // With the mark that makes spreadsheets read it as UTF-8.
-  const url = URL.createObjectURL(new Blob(["\uFEFF", text], { type: "text/csv" }));
+function download(csv: string) {
+  const url = URL.createObjectURL(new Blob([BYTE_ORDER_MARK, csv], { type: "text/csv" }));
   const link = document.createElement("a");
   link.href = url;
   link.download = `payments-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv`;

@@ -1,41 +1,41 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
-import { Button } from "../../ui/button";
-import { isDay } from "../../ui/days";
-import { inputLook } from "../../ui/field";
-import type { ListSearch } from "./list-search";
-import { CURRENCIES, STATUSES, statusName, TYPES, typeName } from "./words";
+import { Button } from "../../components/button";
+import { inputClass } from "../../components/field";
+import { isValidDate } from "../../lib/dates";
+import { CURRENCIES, STATUSES, statusLabel, TYPES, typeLabel } from "./labels";
+import type { PaymentsSearch } from "./payments-search";
 
-type Option = readonly [value: string, name: string];
+type Option = readonly [value: string, label: string];
 
-const CHOICES: readonly [keyof ListSearch, string, readonly Option[]][] = [
-  ["status", "Status", STATUSES.map((one) => [one, statusName(one)])],
-  ["type", "Type", TYPES.map((one) => [one, typeName(one)])],
-  ["currency", "Currency", CURRENCIES.map((one) => [one, one])],
+const SELECTS: readonly [keyof PaymentsSearch, string, readonly Option[]][] = [
+  ["status", "Status", STATUSES.map((status) => [status, statusLabel(status)])],
+  ["type", "Type", TYPES.map((type) => [type, typeLabel(type)])],
+  ["currency", "Currency", CURRENCIES.map((currency) => [currency, currency])],
 ];
-const DAYS = [
+const DATES = [
   ["from", "From"],
   ["to", "To"],
 ] as const;
 
-/** Every choice is at once in the address; the list follows the address. */
-export function Filters({ search }: { search: ListSearch }) {
+/** Filters that write to the URL at once. The list follows the URL. */
+export function Filters({ search }: { search: PaymentsSearch }) {
   const navigate = useNavigate({ from: "/payments" });
-  const choose = (name: keyof ListSearch, value: string) =>
+  const setFilter = (name: keyof PaymentsSearch, value: string) =>
     navigate({
       search: ({ cursor: _, [name]: __, ...rest }) => (value ? { ...rest, [name]: value } : rest),
     });
   const isFiltered = Object.keys(search).some((name) => name !== "cursor");
   return (
     <search className="grid grid-cols-2 items-end gap-3 md:flex md:flex-wrap">
-      {CHOICES.map(([name, label, options]) => (
+      {SELECTS.map(([name, label, options]) => (
         <label key={name} className="text-xs font-medium text-muted">
           {label}
           <select
-            className={`${inputLook()} mt-1 block`}
+            className={`${inputClass()} mt-1 block`}
             value={search[name] ?? ""}
-            onChange={(event) => choose(name, event.target.value)}
+            onChange={(event) => setFilter(name, event.target.value)}
           >
             <option value="">All</option>
             {options.map(([value, text]) => (
@@ -46,17 +46,17 @@ export function Filters({ search }: { search: ListSearch }) {
           </select>
         </label>
       ))}
-      {DAYS.map(([name, label]) => (
-        <DayInput
+      {DATES.map(([name, label]) => (
+        <DateInput
           key={name}
           label={label}
-          day={search[name] ?? ""}
-          choose={(day) => choose(name, day)}
+          date={search[name] ?? ""}
+          onChange={(date) => setFilter(name, date)}
         />
       ))}
       {isFiltered && (
-        <Button look="quiet" onClick={() => navigate({ search: {} })}>
-          Show all
+        <Button variant="ghost" onClick={() => navigate({ search: {} })}>
+          Clear filters
         </Button>
       )}
       <FindById />
@@ -64,30 +64,30 @@ export function Filters({ search }: { search: ListSearch }) {
   );
 }
 
-/** A year that is being typed passes through others (0002, 0020), which nobody means. */
-function DayInput({
+/** Reports complete dates only: while a year is typed, the browser passes on 0002 and 0020 too. */
+function DateInput({
   label,
-  day,
-  choose,
+  date,
+  onChange,
 }: {
   label: string;
-  day: string;
-  choose: (day: string) => void;
+  date: string;
+  onChange: (date: string) => void;
 }) {
-  const [typed, setTyped] = useState<{ text: string; over: string }>();
-  if (typed && typed.over !== day) setTyped(undefined);
+  const [draft, setDraft] = useState<{ text: string; replaces: string }>();
+  if (draft && draft.replaces !== date) setDraft(undefined);
   return (
     <label className="text-xs font-medium text-muted">
       {label}
       <input
         type="date"
-        className={`${inputLook()} mt-1 block`}
-        value={typed?.text ?? day}
+        className={`${inputClass()} mt-1 block`}
+        value={draft?.text ?? date}
         onChange={({ target: { value } }) => {
-          setTyped({ text: value, over: day });
-          if (value === "" || isDay(value)) choose(value);
+          setDraft({ text: value, replaces: date });
+          if (value === "" || isValidDate(value)) onChange(value);
         }}
-        onBlur={() => setTyped(undefined)}
+        onBlur={() => setDraft(undefined)}
       />
     </label>
   );
@@ -95,29 +95,29 @@ function DayInput({
 
 function FindById() {
   const navigate = useNavigate();
-  const id = useId();
+  const inputId = useId();
   const find = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const wanted = String(new FormData(event.currentTarget).get("id")).trim().toUpperCase();
-    if (wanted) void navigate({ to: "/payments/$id", params: { id: wanted } });
+    const id = String(new FormData(event.currentTarget).get("id")).trim().toUpperCase();
+    if (id) void navigate({ to: "/payments/$id", params: { id } });
   };
   return (
     <form
       onSubmit={find}
       className="col-span-2 min-w-48 flex-1 text-xs font-medium text-muted md:max-w-sm md:ml-auto"
     >
-      <label htmlFor={id}>Find a payment</label>
+      <label htmlFor={inputId}>Find by ID</label>
       <span className="mt-1 flex gap-1">
         <input
-          id={id}
+          id={inputId}
           name="id"
           placeholder="PAY-…"
           required
           spellCheck={false}
           autoComplete="off"
-          className={`${inputLook()} font-mono`}
+          className={`${inputClass()} font-mono`}
         />
-        <Button type="submit" aria-label="Find">
+        <Button type="submit" aria-label="Find payment">
           <Search className="size-4" aria-hidden="true" />
         </Button>
       </span>

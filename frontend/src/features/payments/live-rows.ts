@@ -1,35 +1,36 @@
 import { useQueries } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Payment, PaymentPage } from "../../api/client";
-import { paymentOf } from "./queries";
+import { paymentQuery } from "./queries";
 
 /**
- * The rows of a page that is asked for again and again. They stay in their places: each shows
- * its newest state, and what is new waits until it is asked for, so that no row moves away
- * under the pointer. A row that has left the page (pushed out, or settled under a filter) is
- * followed by itself.
+ * The rows of a polled list. No row ever jumps away under the pointer.
+ *
+ * Rows keep their positions and show their latest state. New payments are counted, and shown when
+ * the viewer asks for them. A row that leaves the page (pushed out, or no longer matching the
+ * filter) is polled on its own. `listKey` names the list: another list has other rows.
  */
-export function useLiveRows(fresh: PaymentPage | undefined, place: string) {
-  const [shown, show] = useState<{ place: string; rows: readonly Payment[] }>();
-  // Where nothing is shown, nothing can move.
-  const isStill = shown?.place === place && (shown.rows.length > 0 || !fresh?.payments.length);
-  if (fresh && !isStill) show({ place, rows: fresh.payments });
+export function useLiveRows(page: PaymentPage | undefined, listKey: string) {
+  const [shown, setShown] = useState<{ listKey: string; rows: readonly Payment[] }>();
+  // In an empty list nothing can jump, so new payments are shown at once.
+  const keepsRows = shown?.listKey === listKey && (shown.rows.length > 0 || !page?.payments.length);
+  if (page && !keepsRows) setShown({ listKey, rows: page.payments });
 
-  const rows = shown?.place === place ? shown.rows : (fresh?.payments ?? []);
-  const byId = new Map(fresh?.payments.map((payment) => [payment.id, payment]));
-  const left = rows.filter((row) => fresh && !byId.has(row.id));
-  const followed = useQueries({
-    queries: left.map((row) => ({ ...paymentOf(row.id), initialData: row, staleTime: 0 })),
+  const rows = shown?.listKey === listKey ? shown.rows : (page?.payments ?? []);
+  const latest = new Map(page?.payments.map((payment) => [payment.id, payment]));
+  const missing = rows.filter((row) => page && !latest.has(row.id));
+  const polled = useQueries({
+    queries: missing.map((row) => ({ ...paymentQuery(row.id), initialData: row, staleTime: 0 })),
   });
-  for (const { data } of followed) if (data) byId.set(data.id, data);
+  for (const { data } of polled) if (data) latest.set(data.id, data);
 
-  const known = new Set(rows.map((row) => row.id));
-  const arrived = fresh?.payments.filter((payment) => !known.has(payment.id)) ?? [];
-  // Below the first row that is shown, a payment is not new: it has moved up from the next page.
-  const newest = rows[0]?.created_at ?? "";
+  const shownIds = new Set(rows.map((row) => row.id));
+  // A payment that is older than the first row is not new: it has moved up from the next page.
+  const newestShown = rows[0]?.created_at ?? "";
+  const isNew = ({ id, created_at }: Payment) => !shownIds.has(id) && created_at > newestShown;
   return {
-    rows: rows.map((row) => byId.get(row.id) ?? row),
-    arrived: arrived.filter((payment) => payment.created_at > newest).length,
-    showArrived: () => fresh && show({ place, rows: fresh.payments }),
+    rows: rows.map((row) => latest.get(row.id) ?? row),
+    newCount: page?.payments.filter(isNew).length ?? 0,
+    showNew: () => page && setShown({ listKey, rows: page.payments }),
   };
 }

@@ -1,101 +1,74 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
-import { ChevronLeft, Info } from "lucide-react";
-import type { ReactNode } from "react";
+import { getRouteApi } from "@tanstack/react-router";
+import { Info } from "lucide-react";
 import type { Payment } from "../../api/client";
-import { Card } from "../../ui/card";
-import { CopyButton } from "../../ui/copy-button";
-import { money } from "../../ui/money";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { Actions } from "./actions";
-import { paymentOf } from "./queries";
-import { leftOf } from "./refund";
-import { Refunds } from "./refunds";
+import { BackLink } from "../../components/back-link";
+import { Card } from "../../components/card";
+import { CopyButton } from "../../components/copy-button";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
+import { formatMoney } from "../../lib/money";
+import { failureMessage } from "./labels";
+import { PaymentActions } from "./payment-actions";
+import { PaymentDetailsCard } from "./payment-details-card";
+import { toPaymentJson } from "./payment-json";
+import { paymentQuery } from "./queries";
+import { RefundsCard } from "./refunds-card";
 import { StatusBadge } from "./status-badge";
 import { Timeline } from "./timeline";
-import { Webhooks } from "./webhooks";
-import { failureSays, typeName } from "./words";
+import { WebhooksCard } from "./webhooks-card";
 
 const route = getRouteApi("/payments/$id");
 
 export function PaymentPage() {
   const { id } = route.useParams();
-  const { data: payment, error, refetch } = useQuery(paymentOf(id, true));
+  const { data: payment, error, refetch } = useQuery(paymentQuery(id, true));
   return (
     <>
-      <Link
-        to="/payments"
-        className="mb-3 inline-flex items-center gap-1 text-sm text-muted hover:text-ink"
-      >
-        <ChevronLeft className="size-4" aria-hidden="true" />
-        Payments
-      </Link>
-      {payment ? (
-        <PageTitle
-          title={`${money(payment.amount, payment.currency)} to ${payment.merchant}`}
-          actions={<Actions payment={payment} />}
-        >
-          <span className="tabular-nums">{money(payment.amount, payment.currency)}</span>{" "}
-          <span className="font-normal break-words text-muted">to {payment.merchant}</span>
-        </PageTitle>
-      ) : (
-        <PageTitle title={`Payment ${id}`} />
-      )}
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
-      {payment && <Whole payment={payment} />}
-      {!payment && !error && <p role="status">Loading the payment…</p>}
+      <BackLink to="/payments">Payments</BackLink>
+      {payment ? <PaymentTitle payment={payment} /> : <PageTitle title={`Payment ${id}`} />}
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
+      {payment && <PaymentCards payment={payment} />}
+      {!payment && !error && <p role="status">Loading payment…</p>}
     </>
   );
 }
 
-function Whole({ payment }: { payment: Payment }) {
-  const raw = rawOf(payment);
+function PaymentTitle({ payment }: { payment: Payment }) {
+  const amount = formatMoney(payment.amount, payment.currency);
+  return (
+    <PageTitle
+      title={`${amount} to ${payment.merchant}`}
+      actions={<PaymentActions payment={payment} />}
+    >
+      <span className="tabular-nums">{amount}</span>{" "}
+      <span className="font-normal break-words text-muted">to {payment.merchant}</span>
+    </PageTitle>
+  );
+}
+
+function PaymentCards({ payment }: { payment: Payment }) {
+  const json = toPaymentJson(payment);
   return (
     <div className="grid gap-5 lg:grid-cols-[1fr_20rem]">
       <div className="min-w-0 space-y-5">
         {payment.failure_code && (
-          <p className="flex gap-3 rounded-xl border border-bad/40 bg-bad-ground p-4 text-sm text-bad">
+          <p className="flex gap-3 rounded-xl border border-danger/40 bg-danger-subtle p-4 text-sm text-danger">
             <Info className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
             <span>
               <code className="font-mono font-semibold">{payment.failure_code}</code>
               <br />
-              {failureSays(payment.failure_code)}
+              {failureMessage(payment.failure_code)}
             </span>
           </p>
         )}
-        <Card title="Details">
-          <dl className="divide-y divide-line text-sm">
-            <Row name="Payment id" copy={payment.id} mono>
-              {payment.id}
-            </Row>
-            <Row name="Merchant">{payment.merchant}</Row>
-            <Row name="Amount">{money(payment.amount, payment.currency)}</Row>
-            <Row name="Currency">{payment.currency}</Row>
-            <Row name="Refunded">{money(payment.amount_refunded, payment.currency)}</Row>
-            <Row name="Left to refund">{money(leftOf(payment), payment.currency)}</Row>
-            <Row name="Type">{typeName(payment.type)}</Row>
-            <Row name="Description">{payment.description ?? <None />}</Row>
-            <Row name="Updated">
-              <Time at={payment.updated_at} exact />
-            </Row>
-            <Row name="Idempotency key" copy={payment.idempotency_key} mono>
-              {payment.idempotency_key}
-            </Row>
-            {Object.entries(payment.metadata).map(([name, value]) => (
-              <Row key={name} name={name} copy={value} mono>
-                {value}
-              </Row>
-            ))}
-          </dl>
-        </Card>
-        <Refunds payment={payment} />
-        <Webhooks payment={payment} />
-        <Card title="JSON" action={<CopyButton text={raw} what="the JSON" />}>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key */}
+        <PaymentDetailsCard payment={payment} />
+        <RefundsCard payment={payment} />
+        <WebhooksCard payment={payment} />
+        <Card title="JSON" action={<CopyButton text={json} label="JSON" />}>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region needs keyboard access */}
           <pre tabIndex={0} className="overflow-x-auto p-4 font-mono text-xs leading-relaxed">
-            {raw}
+            {json}
           </pre>
         </Card>
       </div>
@@ -107,38 +80,4 @@ function Whole({ payment }: { payment: Payment }) {
       </Card>
     </div>
   );
-}
-
-/** As the API writes it: reading JSON takes the zeros from the end of an amount. */
-export function rawOf(payment: Payment): string {
-  return JSON.stringify(payment, null, 2).replace(
-    /^( {2}"amount(?:_refunded)?": )([\d.]+)/gm,
-    (_, name: string, amount: string) => name + Number(amount).toFixed(2),
-  );
-}
-
-function Row({
-  name,
-  children,
-  copy,
-  mono = false,
-}: {
-  name: string;
-  children: ReactNode;
-  copy?: string;
-  mono?: boolean;
-}) {
-  return (
-    <div className="flex flex-wrap items-center gap-x-4 px-4 py-2.5">
-      <dt className="w-40 shrink-0 break-words text-muted">{name}</dt>
-      <dd className={`flex min-w-0 flex-1 items-center gap-1 ${mono ? "font-mono text-xs" : ""}`}>
-        <span className="min-w-0 break-words">{children}</span>
-        {copy !== undefined && <CopyButton text={copy} what={name} />}
-      </dd>
-    </div>
-  );
-}
-
-function None() {
-  return <span className="text-muted">none</span>;
 }

@@ -1,47 +1,52 @@
-import { keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
-import { answer, api, type Payment } from "../../api/client";
-import { every } from "../../api/patience";
-import { type ListSearch, listQuery } from "./list-search";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { api, type Payment, unwrap } from "../../api/client";
+import { pollEvery } from "../../api/retry";
+import type { components } from "../../api/schema";
+import { type PaymentsSearch, toApiQuery } from "./payments-search";
 
 export const PAGE_SIZE = 20;
-const LIST_MS = 4_000;
-const SOON_MS = 1_000;
-const WATCH_MS = 2_000;
-const LATER_MS = 5_000;
+const LIST_POLL_MS = 4_000;
+const FIRST_POLL_MS = 1_000;
+const LATER_POLL_MS = 5_000;
+const SETTLED_POLL_MS = 2_000;
+const FIRST_POLLS = 20;
 
-export const listOf = (search: ListSearch) =>
+export const paymentsQuery = (search: PaymentsSearch) =>
   queryOptions({
     queryKey: ["payments", "list", search],
-    queryFn: ({ signal }) => page(search, PAGE_SIZE, signal),
+    queryFn: ({ signal }) => fetchPayments(search, PAGE_SIZE, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: every(LIST_MS),
+    refetchInterval: pollEvery(LIST_POLL_MS),
   });
 
 /**
- * One payment, asked for again and again until it is settled: every second at first. One that is
- * `watched` is looked at after its end too: a colleague may refund it, a bank return it.
+ * One payment, polled until it settles: every second at first, then less often.
+ *
+ * With `pollSettled`, polling goes on after that: a colleague may refund the payment, or a bank
+ * return it.
  */
-export const paymentOf = (id: string, watched = false) =>
+export const paymentQuery = (id: string, pollSettled = false) =>
   queryOptions({
     queryKey: ["payments", "one", id],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}", { params: { path: { payment_id: id } }, signal }),
       ),
     refetchInterval: ({ state }) => {
       if (state.data && state.data.status !== "processing") {
-        return watched && every(WATCH_MS)({ state });
+        return pollSettled && pollEvery(SETTLED_POLL_MS)({ state });
       }
-      return every(state.dataUpdateCount < 20 ? SOON_MS : LATER_MS)({ state });
+      const isNew = state.dataUpdateCount < FIRST_POLLS;
+      return pollEvery(isNew ? FIRST_POLL_MS : LATER_POLL_MS)({ state });
     },
   });
 
-/** Its story, told anew whenever it has changed. */
-export const eventsOf = ({ id, updated_at }: Payment) =>
+/** The events of a payment, fetched again whenever the payment changes. */
+export const paymentEventsQuery = ({ id, updated_at }: Payment) =>
   queryOptions({
     queryKey: ["payments", "events", id, updated_at],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}/events", {
           params: { path: { payment_id: id } },
           signal,
@@ -51,12 +56,12 @@ export const eventsOf = ({ id, updated_at }: Payment) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-/** Its refunds, told anew whenever it has changed. */
-export const refundsOf = ({ id, updated_at }: Payment) =>
+/** The refunds of a payment, fetched again whenever the payment changes. */
+export const paymentRefundsQuery = ({ id, updated_at }: Payment) =>
   queryOptions({
     queryKey: ["payments", "refunds", id, updated_at],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}/refunds", {
           params: { path: { payment_id: id } },
           signal,
@@ -66,11 +71,18 @@ export const refundsOf = ({ id, updated_at }: Payment) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-/** After something was done to it: ask anew what it is. */
-export const forgetPayment = (client: QueryClient, id: string) =>
-  client.invalidateQueries({ queryKey: paymentOf(id).queryKey });
-
-export function page(search: ListSearch, limit: number, signal?: AbortSignal) {
-  const query = { ...listQuery(search), limit };
-  return answer(api.GET("/v1/payments", { params: { query }, ...(signal && { signal }) }));
+export function fetchPayments(search: PaymentsSearch, limit: number, signal: AbortSignal) {
+  const query = { ...toApiQuery(search), limit };
+  return unwrap(api.GET("/v1/payments", { params: { query }, signal }));
 }
+
+export const createPayment = (body: components["schemas"]["CreatePayment"]) =>
+  unwrap(api.POST("/v1/payments", { body, params: {} }));
+
+export const cancelPayment = (id: string) =>
+  unwrap(api.POST("/v1/payments/{payment_id}/cancel", { params: { path: { payment_id: id } } }));
+
+export const createRefund = (id: string, body: components["schemas"]["CreateRefund"]) =>
+  unwrap(
+    api.POST("/v1/payments/{payment_id}/refunds", { params: { path: { payment_id: id } }, body }),
+  );

@@ -1,74 +1,83 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Payment } from "../../api/client";
 import type { components } from "../../api/schema";
-import { money } from "../../ui/money";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { type Delivery, deliveriesOfPayment } from "../webhooks/queries";
-import { DeliveryBadge } from "../webhooks/status-badges";
-import { eventsOf } from "./queries";
+import { ErrorAlert } from "../../components/error-alert";
+import { Time } from "../../components/time";
+import { formatMoney } from "../../lib/money";
+import { DeliveryBadge } from "../webhooks/badges";
+import { type Delivery, paymentDeliveriesQuery } from "../webhooks/queries";
+import { paymentEventsQuery } from "./queries";
 
 type Event = components["schemas"]["Event"];
 
-/** The whole story of a payment, oldest first, and what it waits for. */
+/** The events of a payment, oldest first, with the status of their webhooks. */
 export function Timeline({ payment }: { payment: Payment }) {
-  const { data, error, refetch } = useQuery(eventsOf(payment));
-  const { deliveries = [] } = useQuery(deliveriesOfPayment(payment.id)).data ?? {};
-  if (error && !data) return <ProblemNote error={error} retry={() => refetch()} />;
-  if (!data) return <p role="status">Loading its story…</p>;
+  const { data, error, refetch } = useQuery(paymentEventsQuery(payment));
+  const { deliveries = [] } = useQuery(paymentDeliveriesQuery(payment.id)).data ?? {};
+  if (error && !data) return <ErrorAlert error={error} retry={() => refetch()} />;
+  if (!data) return <p role="status">Loading events…</p>;
   return (
-    <ol className="space-y-4 border-l border-line pl-4 text-sm">
+    <ol className="space-y-4 border-l border-border pl-4 text-sm">
       {data.events.map((event) => (
-        <li
+        <TimelineItem
           key={event.id}
-          className="relative before:absolute before:top-1.5 before:-left-[1.3rem] before:size-2 before:rounded-full before:bg-muted"
-        >
-          <p className="font-medium">{nameOf(event, payment.currency)}</p>
-          <p className="text-xs text-muted">
-            <Time at={event.created_at} exact />
-            {event.actor !== "system" && ` · by ${event.actor}`}
-          </p>
-          {codeOf(event) && (
-            <p className="text-xs">
-              <code className="font-mono">{codeOf(event)}</code>
-            </p>
-          )}
-          <Told deliveries={deliveries.filter((delivery) => delivery.event_id === event.id)} />
-        </li>
+          event={event}
+          currency={payment.currency}
+          deliveries={deliveries.filter((delivery) => delivery.event_id === event.id)}
+        />
       ))}
-      {payment.status === "processing" && (
-        <li className="text-muted">Waiting for the bank; this page follows it.</li>
-      )}
+      {payment.status === "processing" && <li className="text-muted">Waiting for the bank…</li>}
     </ol>
   );
 }
 
-/** What became of the webhooks that tell of an event; nothing where nobody is to be told. */
-function Told({ deliveries }: { deliveries: readonly Delivery[] }) {
-  if (deliveries.length === 0) return null;
+function TimelineItem({
+  event,
+  currency,
+  deliveries,
+}: {
+  event: Event;
+  currency: string;
+  deliveries: readonly Delivery[];
+}) {
+  const code = failureCode(event);
   return (
-    <p className="mt-1 flex flex-wrap items-center gap-1.5 text-xs text-muted">
-      {deliveries.length === 1 ? "Webhook" : "Webhooks"}
-      {deliveries.map((delivery) => (
-        <DeliveryBadge key={delivery.id} status={delivery.status} />
-      ))}
-    </p>
+    <li className="relative before:absolute before:top-1.5 before:-left-[1.3rem] before:size-2 before:rounded-full before:bg-muted">
+      <p className="font-medium">{eventLabel(event, currency)}</p>
+      <p className="text-xs text-muted">
+        <Time at={event.created_at} format="exact" />
+        {event.actor !== "system" && ` · by ${event.actor}`}
+      </p>
+      {code && (
+        <p className="text-xs">
+          <code className="font-mono">{code}</code>
+        </p>
+      )}
+      {deliveries.length > 0 && (
+        <p className="mt-1 flex flex-wrap items-center gap-1.5 text-xs text-muted">
+          {deliveries.length === 1 ? "Webhook" : "Webhooks"}
+          {deliveries.map((delivery) => (
+            <DeliveryBadge key={delivery.id} status={delivery.status} />
+          ))}
+        </p>
+      )}
+    </li>
   );
 }
 
-const NAMES: Record<Event["type"], (refunded: string) => string> = {
+const EVENT_LABELS: Record<Event["type"], (refundAmount: string) => string> = {
   "payment.created": () => "Created",
   "payment.completed": () => "Completed",
   "payment.failed": () => "Failed",
   "payment.canceled": () => "Canceled",
   "payment.returned": () => "Returned by the bank",
-  "refund.created": (refunded) => `Refund of ${refunded} asked for`,
-  "refund.completed": (refunded) => `Refund of ${refunded} completed`,
-  "refund.failed": (refunded) => `Refund of ${refunded} failed`,
+  "refund.created": (amount) => `Refund of ${amount} created`,
+  "refund.completed": (amount) => `Refund of ${amount} completed`,
+  "refund.failed": (amount) => `Refund of ${amount} failed`,
 };
 
-const nameOf = ({ type, data: { refund } }: Event, currency: string) =>
-  NAMES[type](refund ? money(refund.amount, currency) : "");
+const eventLabel = ({ type, data: { refund } }: Event, currency: string) =>
+  EVENT_LABELS[type](refund ? formatMoney(refund.amount, currency) : "");
 
-const codeOf = ({ type, data }: Event) =>
+const failureCode = ({ type, data }: Event) =>
   type.startsWith("refund.") ? data.refund?.failure_code : data.failure_code;

@@ -1,66 +1,61 @@
 import { useQuery } from "@tanstack/react-query";
 import { API_URL } from "../../api/client";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
 import { useAccess } from "../../session/access";
-import { CopyButton } from "../../ui/copy-button";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { listOf } from "../payments/queries";
-import { type Call, callsOf, curlOf } from "./curl";
-import { type ApiDocument, documentQuery, kindOf, resolved, type Schema } from "./document";
+import { paymentsQuery } from "../payments/queries";
+import { curlExample, listRoutes, type Route } from "./curl-example";
+import { type ApiDocument, documentQuery } from "./openapi";
+import { MethodLabel, OperationSection } from "./operation-section";
 
 export function ReferencePage() {
   const { data, error, refetch } = useQuery(documentQuery);
   return (
     <>
       <PageTitle title="API reference" />
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
-      {data ? <Reference document={data} /> : !error && <p role="status">Loading the document…</p>}
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
+      {data ? (
+        <Reference document={data} />
+      ) : (
+        !error && <p role="status">Loading the API reference…</p>
+      )}
     </>
   );
 }
 
 function Reference({ document }: { document: ApiDocument }) {
   const access = useAccess().data;
-  const newest = useQuery({ ...listOf({}), refetchInterval: false }).data?.payments[0]?.id;
-  const at = { apiUrl: API_URL, needsKey: access !== "open", ids: { payment_id: newest } };
-  const calls = callsOf(document);
+  const newestId = useQuery({ ...paymentsQuery({}), refetchInterval: false }).data?.payments[0]?.id;
+  const needsKey = access !== "open";
+  const context = { apiUrl: API_URL, needsKey, ids: { payment_id: newestId } };
+  const routes = listRoutes(document);
   return (
     <>
       <div className="mb-6 max-w-3xl space-y-2 text-sm">
         <p>
-          Version {document.info.version}, at <code className="font-mono break-all">{API_URL}</code>
-          . The machine-readable document is at{" "}
+          Version {document.info.version} at <code className="font-mono break-all">{API_URL}</code>.
+          The OpenAPI document is at{" "}
           <a className="text-accent underline" href={`${API_URL}/v1/openapi.json`}>
             /v1/openapi.json
           </a>
           .
         </p>
-        {at.needsKey && (
+        {needsKey && (
           <p>
-            The examples take your key from the shell:{" "}
-            <code className="font-mono">read -rs PAYFLOW_KEY</code> asks for it, and keeps it out of
-            the shell's history.
+            The examples read your API key from a shell variable. Run{" "}
+            <code className="font-mono">read -rs PAYFLOW_KEY</code> and paste your key: this keeps
+            it out of your shell history.
           </p>
         )}
       </div>
-      <nav aria-label="Operations" className="mb-8">
-        <ul className="grid gap-x-6 gap-y-1 text-sm sm:grid-cols-2">
-          {calls.map(({ operation, method, path }) => (
-            <li key={operation.operationId}>
-              <a href={`#${operation.operationId}`} className="hover:underline">
-                <Method name={method} /> <code className="font-mono text-xs">{path}</code>
-              </a>
-            </li>
-          ))}
-        </ul>
-      </nav>
+      <TableOfContents routes={routes} />
       <div className="space-y-8">
-        {calls.map((call) => (
-          <Described
-            key={call.operation.operationId}
-            call={call}
+        {routes.map((route) => (
+          <OperationSection
+            key={route.operation.operationId}
+            route={route}
             document={document}
-            curl={curlOf(call, document, at)}
+            curl={curlExample(route, document, context)}
           />
         ))}
       </div>
@@ -68,121 +63,18 @@ function Reference({ document }: { document: ApiDocument }) {
   );
 }
 
-function Method({ name }: { name: string }) {
+function TableOfContents({ routes }: { routes: readonly Route[] }) {
   return (
-    <span className="inline-block w-14 font-mono text-xs font-semibold text-accent uppercase">
-      {name}
-    </span>
-  );
-}
-
-function Described({
-  call: { method, path, operation },
-  document,
-  curl,
-}: {
-  call: Call;
-  document: ApiDocument;
-  curl: string;
-}) {
-  const body = operation.requestBody?.content["application/json"]?.schema;
-  const fields = body ? resolved(body, document) : undefined;
-  return (
-    <section
-      id={operation.operationId}
-      aria-labelledby={`${operation.operationId}-name`}
-      className="scroll-mt-4 overflow-hidden rounded-xl border border-line bg-surface"
-    >
-      <header className="border-b border-line p-4">
-        <h2 id={`${operation.operationId}-name`} className="font-semibold">
-          {operation.summary}
-        </h2>
-        <p className="mt-1">
-          <Method name={method} /> <code className="font-mono text-sm break-all">{path}</code>
-        </p>
-        {operation.description && (
-          <p className="mt-1 text-sm text-muted">{operation.description.replaceAll("`", "")}</p>
-        )}
-      </header>
-      <div className="space-y-5 p-4">
-        {operation.parameters && operation.parameters.length > 0 && (
-          <Values
-            title="Parameters"
-            document={document}
-            values={operation.parameters.map((one) => ({ ...one, required: !!one.required }))}
-          />
-        )}
-        {fields?.properties && (
-          <Values
-            title="Body"
-            document={document}
-            values={Object.entries(fields.properties).map(([name, schema]) => ({
-              name,
-              schema,
-              required: fields.required?.includes(name) ?? false,
-            }))}
-          />
-        )}
-        <div>
-          <h3 className="mb-1 text-sm font-medium">Answers</h3>
-          <dl className="text-sm">
-            {Object.entries(operation.responses).map(([status, { description }]) => (
-              <div key={status} className="flex gap-3 py-1">
-                <dt className="w-10 shrink-0 font-mono">{status}</dt>
-                <dd className="min-w-0 break-words text-muted">
-                  {description.replaceAll("`", "")}
-                </dd>
-              </div>
-            ))}
-          </dl>
-        </div>
-        <div>
-          <div className="flex items-center justify-between">
-            <h3 className="text-sm font-medium">Try it</h3>
-            <CopyButton text={curl} what={`the command for ${operation.summary.toLowerCase()}`} />
-          </div>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key */}
-          <pre tabIndex={0} className="overflow-x-auto rounded-lg bg-raised p-3 font-mono text-xs">
-            {curl}
-          </pre>
-        </div>
-      </div>
-    </section>
-  );
-}
-
-type Value = { name: string; schema: Schema; required: boolean; description?: string };
-
-function Values({
-  title,
-  values,
-  document,
-}: {
-  title: string;
-  values: readonly Value[];
-  document: ApiDocument;
-}) {
-  return (
-    <div>
-      <h3 className="mb-1 text-sm font-medium">{title}</h3>
-      <dl className="divide-y divide-line text-sm">
-        {values.map(({ name, schema, required, description }) => (
-          <div key={name} className="flex flex-wrap gap-x-4 py-1.5">
-            <dt className="w-44 shrink-0">
-              <code className="font-mono">{name}</code>
-              {required && <span className="ml-1.5 text-xs text-muted">required</span>}
-            </dt>
-            <dd className="min-w-0 flex-1 basis-60 break-words">
-              {kindOf(schema, document)}
-              {(description ?? schema.description) && (
-                <span className="block text-xs text-muted">
-                  {(description ?? schema.description)?.replaceAll("`", "")}
-                </span>
-              )}
-            </dd>
-          </div>
+    <nav aria-label="Operations" className="mb-8">
+      <ul className="grid gap-x-6 gap-y-1 text-sm sm:grid-cols-2">
+        {routes.map(({ operation, method, path }) => (
+          <li key={operation.operationId}>
+            <a href={`#${operation.operationId}`} className="hover:underline">
+              <MethodLabel method={method} /> <code className="font-mono text-xs">{path}</code>
+            </a>
+          </li>
         ))}
-      </dl>
-    </div>
+      </ul>
+    </nav>
   );
 }

@@ -1,234 +1,159 @@
 import { useState } from "react";
-import { Problem } from "../../api/problem";
-import { useAction } from "../../ui/action";
-import { firstMoment, today } from "../../ui/days";
-import { Dialog, DialogButtons } from "../../ui/dialog";
-import { Field } from "../../ui/field";
-import { ProblemNote } from "../../ui/problem-note";
-import { SecretDialog } from "../../ui/secret-dialog";
+import { Field } from "../../components/field";
+import { FormDialog } from "../../components/form-dialog";
+import { SecretDialog } from "../../components/secret-dialog";
+import { useAction } from "../../hooks/use-action";
+import { startOfDay, today } from "../../lib/dates";
+import { EMPTY, EndpointFormDialog } from "./endpoint-form-dialog";
 import {
   createEndpoint,
   deleteEndpoint,
   type Endpoint,
-  type EndpointWish,
+  type EndpointFormValues,
   type NewEndpoint,
-  replayFailed,
+  replayFailedDeliveries,
   rotateSecret,
   updateEndpoint,
-  WEBHOOKS,
+  WEBHOOKS_KEY,
 } from "./queries";
-import { EVENT_NAMES } from "./words";
 
-export function CreateDialog({ close }: { close: () => void }) {
-  const create = useAction(createEndpoint, WEBHOOKS);
-  if (create.data) return <Shown made={create.data} close={close} />;
-  return (
-    <EndpointForm title="New endpoint" action="Make the endpoint" run={create} close={close} />
-  );
-}
+type DialogProps = { endpoint: Endpoint; onClose: () => void };
 
-export function EditDialog({ endpoint, close }: { endpoint: Endpoint; close: () => void }) {
-  const update = useAction(
-    (wish: EndpointWish) => updateEndpoint(endpoint.id, wish),
-    WEBHOOKS,
-    close,
-  );
-  const { url, events } = endpoint;
+export function CreateEndpointDialog({ onClose }: { onClose: () => void }) {
+  const create = useAction(createEndpoint, WEBHOOKS_KEY);
+  if (create.data) return <EndpointSecretDialog endpoint={create.data} onClose={onClose} />;
   return (
-    <EndpointForm
-      title="Change this endpoint"
-      action="Save"
-      start={{ url, events, description: endpoint.description ?? "" }}
-      run={update}
-      close={close}
+    <EndpointFormDialog
+      title="New endpoint"
+      submitLabel="Create endpoint"
+      initialValues={EMPTY}
+      action={create}
+      onClose={onClose}
     />
   );
 }
 
-const EMPTY: EndpointWish = { url: "", description: "", events: ["*"] };
-
-function EndpointForm({
-  title,
-  action,
-  start = EMPTY,
-  run,
-  close,
-}: {
-  title: string;
-  action: string;
-  start?: EndpointWish;
-  run: {
-    submit: (wish: EndpointWish) => React.FormEventHandler;
-    error: Error | null;
-    isPending: boolean;
-  };
-  close: () => void;
-}) {
-  const [wish, setWish] = useState(start);
-  const told = run.error instanceof Problem ? run.error.fields : [];
-  const said = (field: string) => told.find((one) => one.field === field)?.message;
-  const isShown = told.length > 0 && told.every(({ field }) => field in EMPTY);
-  const all = wish.events.includes("*");
+export function EditEndpointDialog({ endpoint, onClose }: DialogProps) {
+  const update = useAction(
+    (values: EndpointFormValues) => updateEndpoint(endpoint.id, values),
+    WEBHOOKS_KEY,
+    onClose,
+  );
+  const { url, events, description } = endpoint;
   return (
-    <Dialog title={title} close={close} busy={run.isPending}>
-      <form onSubmit={run.submit(wish)} className="space-y-4">
-        <Field
-          label="URL"
-          hint="https, on the public internet. It is sent signed POSTs."
-          error={said("url")}
-        >
-          {(wiring) => (
-            <input
-              {...wiring}
-              required
-              inputMode="url"
-              autoComplete="off"
-              spellCheck={false}
-              placeholder="https://example.com/webhooks"
-              value={wish.url}
-              onChange={(event) => setWish({ ...wish, url: event.target.value })}
-            />
-          )}
-        </Field>
-        <Field label="Description" hint="Optional." error={said("description")}>
-          {(wiring) => (
-            <input
-              {...wiring}
-              autoComplete="off"
-              value={wish.description}
-              onChange={(event) => setWish({ ...wish, description: event.target.value })}
-            />
-          )}
-        </Field>
-        <fieldset>
-          <legend className="mb-1 text-sm font-medium">What it is sent</legend>
-          {said("events") && <p className="text-xs text-bad">{said("events")}</p>}
-          <label className="flex items-center gap-2.5 py-1 text-sm">
-            <input
-              type="checkbox"
-              className="accent-accent"
-              checked={all}
-              onChange={() => setWish({ ...wish, events: all ? [] : ["*"] })}
-            />
-            Everything, later kinds of events too
-          </label>
-          <div className="grid sm:grid-cols-2">
-            {EVENT_NAMES.map(([event, name]) => (
-              <label key={event} className="flex items-center gap-2.5 py-1 text-sm">
-                <input
-                  type="checkbox"
-                  className="accent-accent"
-                  disabled={all}
-                  checked={all || wish.events.includes(event)}
-                  onChange={() =>
-                    setWish({
-                      ...wish,
-                      events: wish.events.includes(event)
-                        ? wish.events.filter((one) => one !== event)
-                        : [...wish.events, event],
-                    })
-                  }
-                />
-                {name}
-              </label>
-            ))}
-          </div>
-        </fieldset>
-        {run.error && !isShown && <ProblemNote error={run.error} />}
-        <DialogButtons close={close} busy={run.isPending} action={action} />
-      </form>
-    </Dialog>
+    <EndpointFormDialog
+      title="Edit endpoint"
+      submitLabel="Save changes"
+      initialValues={{ url, events, description: description ?? "" }}
+      action={update}
+      onClose={onClose}
+    />
   );
 }
 
-export function RotateDialog({ endpoint, close }: { endpoint: Endpoint; close: () => void }) {
-  const rotate = useAction(() => rotateSecret(endpoint.id), WEBHOOKS);
-  if (rotate.data) return <Shown made={rotate.data} close={close} />;
+export function RotateSecretDialog({ endpoint, onClose }: DialogProps) {
+  const rotate = useAction(() => rotateSecret(endpoint.id), WEBHOOKS_KEY);
+  if (rotate.data) return <EndpointSecretDialog endpoint={rotate.data} onClose={onClose} />;
   return (
-    <Dialog title="Rotate the secret" close={close} busy={rotate.isPending}>
-      <form onSubmit={rotate.submit(undefined)} className="space-y-4">
-        <p className="text-sm">
-          The endpoint gets a new secret. For 24 hours the old one signs along, so that nothing is
-          refused while you change over.
-        </p>
-        {rotate.error && <ProblemNote error={rotate.error} />}
-        <DialogButtons close={close} busy={rotate.isPending} action="Rotate it" />
-      </form>
-    </Dialog>
+    <FormDialog
+      title="Rotate signing secret"
+      onClose={onClose}
+      onSubmit={rotate.submit(undefined)}
+      isPending={rotate.isPending}
+      error={rotate.error}
+      submitLabel="Rotate secret"
+    >
+      <p className="text-sm">
+        This creates a new signing secret. For 24 hours, webhooks are signed with both secrets, so
+        that you can switch without downtime.
+      </p>
+    </FormDialog>
   );
 }
 
-export function DeleteDialog({
+export function DeleteEndpointDialog({
   endpoint,
-  close,
-  done,
-}: {
-  endpoint: Endpoint;
-  close: () => void;
-  done: () => unknown;
-}) {
-  // Gone from here first: what is asked for anew no longer has the endpoint, nor this dialog.
+  onClose,
+  onDeleted,
+}: DialogProps & { onDeleted: () => unknown }) {
+  // Leave the page before the queries are refetched: they no longer have this endpoint.
   const remove = useAction(async () => {
     await deleteEndpoint(endpoint.id);
-    await done();
-  }, WEBHOOKS);
+    await onDeleted();
+  }, WEBHOOKS_KEY);
   return (
-    <Dialog title="Delete this endpoint?" close={close} busy={remove.isPending}>
-      <form onSubmit={remove.submit(undefined)} className="space-y-4">
-        <p className="text-sm break-words">
-          {endpoint.url} will be sent nothing any more, and what is on its way to it is given up.
-        </p>
-        {remove.error && <ProblemNote error={remove.error} />}
-        <DialogButtons close={close} busy={remove.isPending} action="Delete it" danger />
-      </form>
-    </Dialog>
+    <FormDialog
+      title="Delete endpoint?"
+      onClose={onClose}
+      onSubmit={remove.submit(undefined)}
+      isPending={remove.isPending}
+      error={remove.error}
+      submitLabel="Delete endpoint"
+      danger
+    >
+      <p className="text-sm break-words">
+        PayFlow will send no more webhooks to {endpoint.url}. Pending deliveries are dropped. You
+        can't undo this.
+      </p>
+    </FormDialog>
   );
 }
 
-export function ReplayDialog({ endpoint, close }: { endpoint: Endpoint; close: () => void }) {
-  const [day, setDay] = useState(today);
-  const again = useAction(() => replayFailed(endpoint.id, firstMoment(day)), WEBHOOKS);
+export function ReplayFailedDialog({ endpoint, onClose }: DialogProps) {
+  const [date, setDate] = useState(today);
+  const replay = useAction(
+    () => replayFailedDeliveries(endpoint.id, startOfDay(date)),
+    WEBHOOKS_KEY,
+  );
   return (
-    <Dialog title="Replay what has failed" close={close} busy={again.isPending}>
-      <form onSubmit={again.submit(undefined)} className="space-y-4">
-        <p className="text-sm">
-          Every failed delivery of this endpoint since that day is made again, under the same
-          webhook-id: an endpoint that has seen it can tell.
-        </p>
-        <Field label="Since">
-          {(wiring) => (
-            <input
-              {...wiring}
-              type="date"
-              required
-              value={day}
-              onChange={(event) => setDay(event.target.value)}
-            />
-          )}
-        </Field>
-        {again.error && <ProblemNote error={again.error} />}
-        {again.data !== undefined && (
-          <p role="status" className="text-sm">
-            {again.data === 1
-              ? "1 delivery is due again."
-              : `${again.data} deliveries are due again.`}
-          </p>
+    <FormDialog
+      title="Replay failed deliveries"
+      onClose={onClose}
+      onSubmit={replay.submit(undefined)}
+      isPending={replay.isPending}
+      error={replay.error}
+      submitLabel="Replay deliveries"
+    >
+      <p className="text-sm">
+        Sends every failed delivery since this date again. The webhook-id stays the same, so your
+        endpoint can detect duplicates.
+      </p>
+      <Field label="Since">
+        {(inputProps) => (
+          <input
+            {...inputProps}
+            type="date"
+            required
+            value={date}
+            onChange={(event) => setDate(event.target.value)}
+          />
         )}
-        <DialogButtons close={close} busy={again.isPending} action="Replay them" />
-      </form>
-    </Dialog>
+      </Field>
+      {replay.data !== undefined && (
+        <p role="status" className="text-sm">
+          {replay.data === 1 ? "1 delivery queued." : `${replay.data} deliveries queued.`}
+        </p>
+      )}
+    </FormDialog>
   );
 }
 
-function Shown({ made, close }: { made: NewEndpoint; close: () => void }) {
+function EndpointSecretDialog({
+  endpoint,
+  onClose,
+}: {
+  endpoint: NewEndpoint;
+  onClose: () => void;
+}) {
   return (
     <SecretDialog
-      title="The endpoint's secret"
-      secret={made.secret}
-      what="the secret"
-      close={close}
+      title="Signing secret"
+      secret={endpoint.secret}
+      label="signing secret"
+      onClose={onClose}
     >
-      It is shown this once. With it the endpoint tells our webhooks from anybody else's.
+      Copy this secret now and store it safely. Use it to verify that a webhook comes from PayFlow.
+      You won't be able to see it again.
     </SecretDialog>
   );
 }

@@ -1,61 +1,49 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { ChevronLeft, Info } from "lucide-react";
-import { type ReactNode, useState } from "react";
-import { useAction } from "../../ui/action";
-import { Button } from "../../ui/button";
-import { Card } from "../../ui/card";
-import { CopyButton } from "../../ui/copy-button";
-import { inputLook } from "../../ui/field";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { Deliveries } from "./deliveries";
-import { DeleteDialog, EditDialog, ReplayDialog, RotateDialog } from "./endpoint-dialogs";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { Info } from "lucide-react";
+import { BackLink } from "../../components/back-link";
+import { Button } from "../../components/button";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
+import { useAction } from "../../hooks/use-action";
+import { DeliveriesCard } from "./deliveries-card";
+import { EndpointCard } from "./endpoint-card";
+import { disabledReasonLabel } from "./labels";
 import {
-  type DeliveryStatus,
-  deliveriesOf,
   type Endpoint,
-  enableEndpoint,
   endpointsQuery,
-  sendTest,
-  WEBHOOKS,
+  sendTestEvent,
+  setEndpointEnabled,
+  WEBHOOKS_KEY,
 } from "./queries";
-import { deliveryName, EnabledBadge } from "./status-badges";
-import { disabledSays } from "./words";
 
 const route = getRouteApi("/webhooks/$id");
 
 export function EndpointPage() {
   const { id } = route.useParams();
   const { data, error, refetch } = useQuery(endpointsQuery);
-  const endpoint = data?.webhook_endpoints.find((one) => one.id === id);
+  const endpoint = data?.webhook_endpoints.find((candidate) => candidate.id === id);
   return (
     <>
-      <Link
-        to="/webhooks"
-        className="mb-3 inline-flex items-center gap-1 text-sm text-muted hover:text-ink"
-      >
-        <ChevronLeft className="size-4" aria-hidden="true" />
-        Webhooks
-      </Link>
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
+      <BackLink to="/webhooks">Webhooks</BackLink>
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
       {endpoint ? (
-        <Whole endpoint={endpoint} />
+        <EndpointDetails endpoint={endpoint} />
       ) : (
-        <PageTitle title={data ? "There is no such endpoint" : "Endpoint"} />
+        <PageTitle title={data ? "Endpoint not found" : "Endpoint"} />
       )}
-      {!data && !error && <p role="status">Loading the endpoint…</p>}
+      {!data && !error && <p role="status">Loading endpoint…</p>}
     </>
   );
 }
 
-function Whole({ endpoint }: { endpoint: Endpoint }) {
-  const navigate = useNavigate();
-  const [dialog, open] = useState<ReactNode>();
-  const close = () => open(undefined);
-  const test = useAction(() => sendTest(endpoint.id), WEBHOOKS);
-  const enable = useAction((enabled: boolean) => enableEndpoint(endpoint.id, enabled), WEBHOOKS);
+function EndpointDetails({ endpoint }: { endpoint: Endpoint }) {
+  const test = useAction(() => sendTestEvent(endpoint.id), WEBHOOKS_KEY);
+  const setEnabled = useAction(
+    (enabled: boolean) => setEndpointEnabled(endpoint.id, enabled),
+    WEBHOOKS_KEY,
+  );
+  const error = test.error ?? setEnabled.error;
   return (
     <>
       <PageTitle
@@ -65,161 +53,36 @@ function Whole({ endpoint }: { endpoint: Endpoint }) {
             disabled={!endpoint.enabled || test.isPending}
             onClick={() => test.run(undefined)}
           >
-            Send a test event
+            Send test event
           </Button>
         }
       >
         <span className="text-xl break-all">{endpoint.url}</span>
       </PageTitle>
-      {(test.error ?? enable.error) && (
+      {error && (
         <div className="mb-4">
-          <ProblemNote error={(test.error ?? enable.error) as Error} />
+          <ErrorAlert error={error} />
         </div>
       )}
       {!endpoint.enabled && (
         <div
           role="alert"
-          className="mb-5 flex flex-wrap items-center gap-3 rounded-xl border border-bad/40 bg-bad-ground p-4 text-sm text-bad"
+          className="mb-5 flex flex-wrap items-center gap-3 rounded-xl border border-danger/40 bg-danger-subtle p-4 text-sm text-danger"
         >
           <Info className="size-4 shrink-0" aria-hidden="true" />
           <p className="flex-1">
-            It is disabled, and sent nothing. {disabledSays(endpoint)} What has failed meanwhile can
-            be replayed.
+            This endpoint is disabled and receives no webhooks. {disabledReasonLabel(endpoint)} You
+            can replay failed deliveries after you enable it.
           </p>
-          <Button disabled={enable.isPending} onClick={() => enable.run(true)}>
-            Enable it again
+          <Button disabled={setEnabled.isPending} onClick={() => setEnabled.run(true)}>
+            Enable
           </Button>
         </div>
       )}
       <div className="grid gap-5 lg:grid-cols-[1fr_20rem]">
-        <Log
-          endpoint={endpoint}
-          replayFailed={() => open(<ReplayDialog endpoint={endpoint} close={close} />)}
-        />
-        <Card title="Endpoint" className="max-lg:order-first">
-          <dl className="space-y-3 p-4 text-sm">
-            <Fact name="State">
-              <EnabledBadge endpoint={endpoint} />
-            </Fact>
-            <Fact name="Id">
-              <span className="flex items-center gap-1 font-mono text-xs break-all">
-                {endpoint.id}
-                <CopyButton text={endpoint.id} what="the endpoint's id" />
-              </span>
-            </Fact>
-            {endpoint.description && <Fact name="Description">{endpoint.description}</Fact>}
-            <Fact name="Is sent">
-              {endpoint.events.includes("*") ? "everything" : endpoint.events.join(", ")}
-            </Fact>
-            {endpoint.failing_since && (
-              <Fact name="Failing since">
-                <Time at={endpoint.failing_since} exact />
-              </Fact>
-            )}
-            {endpoint.old_secret_expires_at && (
-              <Fact name="An old secret signs along until">
-                <Time at={endpoint.old_secret_expires_at} exact />
-              </Fact>
-            )}
-          </dl>
-          <div className="flex flex-wrap gap-2 border-t border-line p-4">
-            <Button onClick={() => open(<EditDialog endpoint={endpoint} close={close} />)}>
-              Change
-            </Button>
-            <Button onClick={() => open(<RotateDialog endpoint={endpoint} close={close} />)}>
-              Rotate the secret
-            </Button>
-            {endpoint.enabled && (
-              <Button disabled={enable.isPending} onClick={() => enable.run(false)}>
-                Disable
-              </Button>
-            )}
-            <Button
-              look="danger"
-              onClick={() =>
-                open(
-                  <DeleteDialog
-                    endpoint={endpoint}
-                    close={close}
-                    done={() => navigate({ to: "/webhooks" })}
-                  />,
-                )
-              }
-            >
-              Delete
-            </Button>
-          </div>
-        </Card>
+        <DeliveriesCard endpoint={endpoint} />
+        <EndpointCard endpoint={endpoint} setEnabled={setEnabled} />
       </div>
-      {dialog}
     </>
-  );
-}
-
-const STATUSES: readonly DeliveryStatus[] = ["pending", "delivered", "failed"];
-
-function Log({ endpoint, replayFailed }: { endpoint: Endpoint; replayFailed: () => void }) {
-  const [status, setStatus] = useState<DeliveryStatus>();
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(
-    deliveriesOf(endpoint.id, status),
-  );
-  const deliveries = data?.pages.flatMap((page) => page.deliveries);
-  return (
-    <Card
-      title="Deliveries"
-      action={
-        <span className="flex items-center gap-2">
-          <select
-            aria-label="Status of the deliveries"
-            className={`${inputLook()} w-auto! min-h-8! py-0.5! text-xs!`}
-            value={status ?? ""}
-            onChange={(event) => setStatus(STATUSES.find((one) => one === event.target.value))}
-          >
-            <option value="">All</option>
-            {STATUSES.map((one) => (
-              <option key={one} value={one}>
-                {deliveryName(one)}
-              </option>
-            ))}
-          </select>
-          <Button className="min-h-8! py-0.5! text-xs!" onClick={replayFailed}>
-            Replay failed
-          </Button>
-        </span>
-      }
-    >
-      {error && (
-        <div className="p-4">
-          <ProblemNote error={error} retry={() => refetch()} />
-        </div>
-      )}
-      {!data && !error && (
-        <p role="status" className="p-4 text-sm">
-          Loading the deliveries…
-        </p>
-      )}
-      {deliveries?.length === 0 && (
-        <p className="p-10 text-center text-sm text-muted">
-          {status ? "None is of this kind." : "Nothing has been sent here yet."}
-        </p>
-      )}
-      {deliveries && <Deliveries deliveries={deliveries} withPayment />}
-      {hasNextPage && (
-        <div className="border-t border-line p-3 text-center">
-          <Button disabled={isFetchingNextPage} onClick={() => fetchNextPage()}>
-            Older
-          </Button>
-        </div>
-      )}
-    </Card>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt className="text-xs text-muted">{name}</dt>
-      <dd className="break-words">{children}</dd>
-    </div>
   );
 }

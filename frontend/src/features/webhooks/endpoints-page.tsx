@@ -2,19 +2,21 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { Button } from "../../ui/button";
-import { PageTitle } from "../../ui/page-title";
-import { ProblemNote } from "../../ui/problem-note";
-import { Time } from "../../ui/time";
-import { CreateDialog } from "./endpoint-dialogs";
+import { Button } from "../../components/button";
+import { EmptyState } from "../../components/empty-state";
+import { ErrorAlert } from "../../components/error-alert";
+import { PageTitle } from "../../components/page-title";
+import { Time } from "../../components/time";
+import { EndpointBadge } from "./badges";
+import { CreateEndpointDialog } from "./endpoint-dialogs";
+import { subscriptionLabel } from "./labels";
 import { type Endpoint, endpointsQuery } from "./queries";
-import { EnabledBadge } from "./status-badges";
 
-const MOST = 10;
+const MAX_ENDPOINTS = 10;
 
 export function EndpointsPage() {
   const { data, error, refetch, isPending } = useQuery(endpointsQuery);
-  const [dialog, open] = useState<ReactNode>();
+  const [dialog, setDialog] = useState<ReactNode>();
   const endpoints = data?.webhook_endpoints;
   return (
     <>
@@ -22,8 +24,8 @@ export function EndpointsPage() {
         title="Webhooks"
         actions={
           <Button
-            disabled={endpoints !== undefined && endpoints.length >= MOST}
-            onClick={() => open(<CreateDialog close={() => open(undefined)} />)}
+            disabled={endpoints !== undefined && endpoints.length >= MAX_ENDPOINTS}
+            onClick={() => setDialog(<CreateEndpointDialog onClose={() => setDialog(undefined)} />)}
           >
             <Plus className="size-4" aria-hidden="true" />
             New endpoint
@@ -31,19 +33,21 @@ export function EndpointsPage() {
         }
       />
       <p className="mb-4 max-w-3xl text-sm text-muted">
-        Every outcome of a payment or refund is sent to these endpoints, signed by Standard
-        Webhooks, and tried again for three days if need be. There can be {MOST}.
+        PayFlow sends the outcome of every payment and refund to these endpoints. Each webhook is
+        signed (Standard Webhooks) and retried for three days. You can have up to {MAX_ENDPOINTS}{" "}
+        endpoints.
       </p>
-      {error && <ProblemNote error={error} retry={() => refetch()} />}
-      {isPending && <p role="status">Loading the endpoints…</p>}
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
+      {isPending && <p role="status">Loading endpoints…</p>}
       {endpoints?.length === 0 && (
-        <p className="rounded-xl border border-dashed border-line p-10 text-center text-muted">
-          There is no endpoint yet: nobody is told of anything.
-        </p>
+        <EmptyState
+          title="No endpoints yet"
+          hint="Create one to be notified when a payment or refund settles."
+        />
       )}
       <ul className="space-y-3">
         {endpoints?.map((endpoint) => (
-          <One key={endpoint.id} endpoint={endpoint} />
+          <EndpointRow key={endpoint.id} endpoint={endpoint} />
         ))}
       </ul>
       {dialog}
@@ -51,9 +55,9 @@ export function EndpointsPage() {
   );
 }
 
-function One({ endpoint }: { endpoint: Endpoint }) {
+function EndpointRow({ endpoint }: { endpoint: Endpoint }) {
   return (
-    <li className="relative flex flex-wrap items-center gap-x-6 gap-y-2 rounded-xl border border-line bg-surface p-4 hover:bg-raised/60">
+    <li className="relative flex flex-wrap items-center gap-x-6 gap-y-2 rounded-xl border border-border bg-surface p-4 hover:bg-raised/60">
       <div className="min-w-0 flex-1 basis-64">
         <Link
           to="/webhooks/$id"
@@ -63,11 +67,9 @@ function One({ endpoint }: { endpoint: Endpoint }) {
           {endpoint.url}
         </Link>
         {endpoint.description && <p className="text-sm text-muted">{endpoint.description}</p>}
-        <p className="text-xs text-muted">
-          {endpoint.events.includes("*") ? "Everything" : endpoint.events.join(", ")}
-        </p>
+        <p className="text-xs text-muted">{subscriptionLabel(endpoint)}</p>
       </div>
-      <EnabledBadge endpoint={endpoint} />
+      <EndpointBadge endpoint={endpoint} />
       <p className="text-xs text-muted">
         Created <Time at={endpoint.created_at} />
       </p>

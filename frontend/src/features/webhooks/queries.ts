@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import { answer, api } from "../../api/client";
-import { every } from "../../api/patience";
+import { api, unwrap } from "../../api/client";
+import { pollEvery } from "../../api/retry";
 import type { components } from "../../api/schema";
 
 export type Endpoint = components["schemas"]["Endpoint"];
@@ -9,23 +9,24 @@ export type Delivery = components["schemas"]["Delivery"];
 export type DeliveryStatus = components["schemas"]["DeliveryStatus"];
 export type Subscription = components["schemas"]["Subscription"];
 
-const ENDPOINTS_MS = 15_000;
-const DELIVERIES_MS = 5_000;
+const ENDPOINTS_POLL_MS = 15_000;
+const DELIVERIES_POLL_MS = 5_000;
 
-export const WEBHOOKS = ["webhooks"] as const;
+/** The prefix of every query key of this feature. */
+export const WEBHOOKS_KEY = ["webhooks"] as const;
 
 export const endpointsQuery = queryOptions({
-  queryKey: [...WEBHOOKS, "endpoints"],
-  queryFn: ({ signal }) => answer(api.GET("/v1/webhook_endpoints", { signal })),
-  refetchInterval: every(ENDPOINTS_MS),
+  queryKey: [...WEBHOOKS_KEY, "endpoints"],
+  queryFn: ({ signal }) => unwrap(api.GET("/v1/webhook_endpoints", { signal })),
+  refetchInterval: pollEvery(ENDPOINTS_POLL_MS),
 });
 
-/** The deliveries to an endpoint, page after page, newest first. */
-export const deliveriesOf = (id: string, status?: DeliveryStatus) =>
+/** The deliveries of an endpoint, page by page, newest first. */
+export const endpointDeliveriesQuery = (id: string, status?: DeliveryStatus) =>
   infiniteQueryOptions({
-    queryKey: [...WEBHOOKS, "deliveries", id, status],
+    queryKey: [...WEBHOOKS_KEY, "deliveries", id, status],
     queryFn: ({ pageParam, signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/webhook_endpoints/{endpoint_id}/deliveries", {
           params: {
             path: { endpoint_id: id },
@@ -36,69 +37,76 @@ export const deliveriesOf = (id: string, status?: DeliveryStatus) =>
       ),
     initialPageParam: "",
     getNextPageParam: (page) => page.next_cursor,
-    refetchInterval: every(DELIVERIES_MS),
+    refetchInterval: pollEvery(DELIVERIES_POLL_MS),
   });
 
-/** The newest webhooks that tell of a payment. */
-export const deliveriesOfPayment = (id: string) =>
+/** The newest deliveries of a payment's events. */
+export const paymentDeliveriesQuery = (id: string) =>
   queryOptions({
-    queryKey: [...WEBHOOKS, "payment", id],
+    queryKey: [...WEBHOOKS_KEY, "payment", id],
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/v1/payments/{payment_id}/deliveries", {
           params: { path: { payment_id: id } },
           signal,
         }),
       ),
-    refetchInterval: every(DELIVERIES_MS),
+    refetchInterval: pollEvery(DELIVERIES_POLL_MS),
   });
 
-export type EndpointWish = { url: string; description: string; events: Subscription[] };
+export type EndpointFormValues = { url: string; description: string; events: Subscription[] };
 
-const bodyOf = ({ url, description, events }: EndpointWish) => ({
+const toEndpointRequest = ({ url, description, events }: EndpointFormValues) => ({
   url: url.trim(),
   description: description.trim() || null,
   events,
 });
 
-export const createEndpoint = (wish: EndpointWish) =>
-  answer(api.POST("/v1/webhook_endpoints", { body: bodyOf(wish) }));
+export const createEndpoint = (values: EndpointFormValues) =>
+  unwrap(api.POST("/v1/webhook_endpoints", { body: toEndpointRequest(values) }));
 
-const at = (id: string) => ({ params: { path: { endpoint_id: id } } });
+const endpointPath = (id: string) => ({ params: { path: { endpoint_id: id } } });
 
-export const updateEndpoint = (id: string, wish: EndpointWish) =>
-  answer(api.PATCH("/v1/webhook_endpoints/{endpoint_id}", { ...at(id), body: bodyOf(wish) }));
+export const updateEndpoint = (id: string, values: EndpointFormValues) =>
+  unwrap(
+    api.PATCH("/v1/webhook_endpoints/{endpoint_id}", {
+      ...endpointPath(id),
+      body: toEndpointRequest(values),
+    }),
+  );
 
-export const enableEndpoint = (id: string, enabled: boolean) =>
-  answer(api.PATCH("/v1/webhook_endpoints/{endpoint_id}", { ...at(id), body: { enabled } }));
+export const setEndpointEnabled = (id: string, enabled: boolean) =>
+  unwrap(
+    api.PATCH("/v1/webhook_endpoints/{endpoint_id}", { ...endpointPath(id), body: { enabled } }),
+  );
 
 export const deleteEndpoint = (id: string) =>
-  answer(api.DELETE("/v1/webhook_endpoints/{endpoint_id}", at(id)));
+  unwrap(api.DELETE("/v1/webhook_endpoints/{endpoint_id}", endpointPath(id)));
 
 export const rotateSecret = (id: string) =>
-  answer(api.POST("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", at(id)));
+  unwrap(api.POST("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", endpointPath(id)));
 
-export const sendTest = (id: string) =>
-  answer(api.POST("/v1/webhook_endpoints/{endpoint_id}/test", at(id)));
+export const sendTestEvent = (id: string) =>
+  unwrap(api.POST("/v1/webhook_endpoints/{endpoint_id}/test", endpointPath(id)));
 
-export const replay = (id: string) =>
-  answer(
+export const replayDelivery = (id: string) =>
+  unwrap(
     api.POST("/v1/deliveries/{delivery_id}/replay", { params: { path: { delivery_id: id } } }),
   );
 
-/** All that have failed since then, however many calls it takes; returns how many. */
-export async function replayFailed(id: string, since: string): Promise<number> {
+/** Replay every delivery that failed since then, in as many requests as it takes. Returns the count. */
+export async function replayFailedDeliveries(id: string, since: string): Promise<number> {
   let count = 0;
   let from: string | null = since;
   while (from) {
-    const some: components["schemas"]["Replayed"] = await answer(
+    const batch: components["schemas"]["Replayed"] = await unwrap(
       api.POST("/v1/webhook_endpoints/{endpoint_id}/replay_failed", {
-        ...at(id),
+        ...endpointPath(id),
         body: { since: from },
       }),
     );
-    count += some.replayed;
-    from = some.next_since;
+    count += batch.replayed;
+    from = batch.next_since;
   }
   return count;
 }

@@ -1,0 +1,45 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import type { components } from "../../api/schema";
+import { formatMoney } from "../../lib/money";
+import { CURRENCIES } from "../payments/labels";
+import { formatRate, summarize } from "./totals";
+
+/** The four key figures of the period. */
+export function SummaryTiles({ stats }: { stats: components["schemas"]["Stats"] }) {
+  const { settled, successRate, volume } = summarize(stats.rows);
+  return (
+    <dl className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
+      <Tile name="Settled" note="Completed, failed, canceled or returned">
+        {settled.toLocaleString()}
+      </Tile>
+      <Tile name="Success rate" note="Completed, excluding canceled payments">
+        {formatRate(successRate)}
+      </Tile>
+      <Tile name="Completed volume" note="By currency">
+        {CURRENCIES.filter((currency) => volume[currency] !== undefined).map((currency) => (
+          <span key={currency} className="flex flex-wrap items-baseline gap-x-2 text-lg">
+            <span className="text-sm font-normal text-muted">{currency}</span>
+            {formatMoney(volume[currency] ?? 0, currency)}
+          </span>
+        ))}
+        {Object.keys(volume).length === 0 && "–"}
+      </Tile>
+      <Tile name="Processing" note="Approximate">
+        <Link to="/payments" search={{ status: "processing" }} className="hover:underline">
+          {stats.processing.count.toLocaleString()}
+        </Link>
+      </Tile>
+    </dl>
+  );
+}
+
+function Tile({ name, note, children }: { name: string; note: string; children: ReactNode }) {
+  return (
+    <div className="rounded-xl border border-border bg-surface p-4">
+      <dt className="text-sm font-medium text-muted">{name}</dt>
+      <dd className="mt-1 text-2xl font-semibold tabular-nums">{children}</dd>
+      <dd className="mt-1 text-xs text-muted">{note}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,78 @@
+import { Plus, X } from "lucide-react";
+import { useId, useRef } from "react";
+import { Button } from "../../components/button";
+import { inputClass } from "../../components/field";
+import type { PaymentFormValues } from "./payment-form";
+
+type Entries = PaymentFormValues["metadata"];
+
+/** An editable list of keys and values. */
+export function MetadataField({
+  entries,
+  error,
+  onChange,
+}: {
+  entries: Entries;
+  error: string | undefined;
+  onChange: (entries: Entries) => void;
+}) {
+  const nextId = useRef(1);
+  const messageId = useId();
+  const update = (id: number, changes: { key?: string; value?: string }) =>
+    onChange(entries.map((entry) => (entry.id === id ? { ...entry, ...changes } : entry)));
+  return (
+    <fieldset aria-describedby={messageId}>
+      <legend className="mb-1 text-sm font-medium">Metadata</legend>
+      <p id={messageId} className={`mb-2 text-xs ${error ? "text-danger" : "text-muted"}`}>
+        {error ?? (
+          <>
+            Optional keys and values of your own. If simulation is enabled, the key{" "}
+            <code>simulate</code> sets the outcome: <code>completed</code>,{" "}
+            <code>failed:insufficient_funds</code> or <code>pending</code>.
+          </>
+        )}
+      </p>
+      <ul className="space-y-2">
+        {entries.map(({ id, key, value }, index) => {
+          const isInvalid = error !== undefined && !key;
+          return (
+            <li key={id} className="flex gap-2">
+              <input
+                aria-label={`Key ${index + 1}`}
+                aria-invalid={isInvalid}
+                className={`${inputClass(isInvalid)} font-mono`}
+                placeholder="key"
+                maxLength={40}
+                value={key}
+                onChange={(event) => update(id, { key: event.target.value })}
+              />
+              <input
+                aria-label={`Value ${index + 1}`}
+                className={`${inputClass()} font-mono`}
+                placeholder="value"
+                maxLength={500}
+                value={value}
+                onChange={(event) => update(id, { value: event.target.value })}
+              />
+              <Button
+                variant="ghost"
+                aria-label={`Remove entry ${index + 1}`}
+                onClick={() => onChange(entries.filter((entry) => entry.id !== id))}
+              >
+                <X className="size-4" aria-hidden="true" />
+              </Button>
+            </li>
+          );
+        })}
+      </ul>
+      <Button
+        variant="ghost"
+        className="mt-1"
+        onClick={() => onChange([...entries, { id: nextId.current++, key: "", value: "" }])}
+      >
+        <Plus className="size-4" aria-hidden="true" />
+        Add entry
+      </Button>
+    </fieldset>
+  );
+}

@@ -1,0 +1,63 @@
+import type { ReactNode } from "react";
+import type { Payment } from "../../api/client";
+import { Card } from "../../components/card";
+import { CopyButton } from "../../components/copy-button";
+import { Time } from "../../components/time";
+import { formatMoney } from "../../lib/money";
+import { typeLabel } from "./labels";
+import { refundableAmount } from "./refund-form";
+
+export function PaymentDetailsCard({ payment }: { payment: Payment }) {
+  const { currency } = payment;
+  return (
+    <Card title="Details">
+      <dl className="divide-y divide-border text-sm">
+        <DetailRow label="Payment ID" copy={payment.id} mono>
+          {payment.id}
+        </DetailRow>
+        <DetailRow label="Merchant">{payment.merchant}</DetailRow>
+        <DetailRow label="Amount">{formatMoney(payment.amount, currency)}</DetailRow>
+        <DetailRow label="Currency">{currency}</DetailRow>
+        <DetailRow label="Refunded">{formatMoney(payment.amount_refunded, currency)}</DetailRow>
+        <DetailRow label="Refundable">{formatMoney(refundableAmount(payment), currency)}</DetailRow>
+        <DetailRow label="Type">{typeLabel(payment.type)}</DetailRow>
+        <DetailRow label="Description">
+          {payment.description ?? <span className="text-muted">None</span>}
+        </DetailRow>
+        <DetailRow label="Updated">
+          <Time at={payment.updated_at} format="exact" />
+        </DetailRow>
+        <DetailRow label="Idempotency key" copy={payment.idempotency_key} mono>
+          {payment.idempotency_key}
+        </DetailRow>
+        {Object.entries(payment.metadata).map(([key, value]) => (
+          <DetailRow key={key} label={key} copy={value} mono>
+            {value}
+          </DetailRow>
+        ))}
+      </dl>
+    </Card>
+  );
+}
+
+function DetailRow({
+  label,
+  children,
+  copy,
+  mono = false,
+}: {
+  label: string;
+  children: ReactNode;
+  copy?: string;
+  mono?: boolean;
+}) {
+  return (
+    <div className="flex flex-wrap items-center gap-x-4 px-4 py-2.5">
+      <dt className="w-40 shrink-0 break-words text-muted">{label}</dt>
+      <dd className={`flex min-w-0 flex-1 items-center gap-1 ${mono ? "font-mono text-xs" : ""}`}>
+        <span className="min-w-0 break-words">{children}</span>
+        {copy !== undefined && <CopyButton text={copy} label={label} />}
+      </dd>
+    </div>
+  );
+}
