@@ -1,6 +1,6 @@
 """Everything around the product: running it locally, checking it, deploying it, operating it.
 
-checks ──▶ ops ──▶ local ──▶ deploy      (who may import whom; .importlinter in pyproject.toml)
+    checks ──▶ ops ──▶ local ──▶ deploy      a package imports only those to its right
 """
 
 from pathlib import Path
