@@ -1,6 +1,8 @@
 """Everything around the product: running it locally, checking it, deploying it, operating it.
 
-    checks ──▶ ops ──▶ local ──▶ deploy      a package imports only those to its right
+    checks ──▶ ops ──▶ local ──▶ deploy
+
+A package imports only those to its right; import-linter checks that.
 """
 
 from pathlib import Path
