@@ -1,16 +1,13 @@
-# PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
+# PayFlow's commands. A newcomer needs only `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset requeue redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench cold-start budgets growth types costs scaling check format clean
+.PHONY: help run seed reset clean test check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy chalice-deploy key requeue redrive restore switch
 SHELL := /bin/sh
 
-# The first Python on this machine that is new enough; infra/local/install.py says so if none is.
+# The first installed Python that is new enough; infra/local/install.py reports if none is.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && exit; done; echo python3)
-
-help:  ## show this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-28s%s\n", $$1, $$2}'
 
 .venv/ready: requirements-run.lock infra/local/install.py
 	@$(PYTHON) infra/local/install.py run
@@ -22,7 +19,7 @@ help:  ## show this list
 frontend/node_modules/ready: frontend/package-lock.json
 	@$(PYTHON) infra/local/install.py frontend
 
-# The stack runs without its dashboard where that is not wanted, or where there is no Node.
+# PAYFLOW_DASHBOARD=off runs the stack without its dashboard, and so without Node.
 ifeq ($(PAYFLOW_DASHBOARD),off)
 export PAYFLOW_DASHBOARD
 RUNS := .venv/ready
@@ -31,120 +28,40 @@ RUNS := .venv/ready frontend/node_modules/ready
 endif
 FRONTEND := cd frontend && npm run --silent
 
+##@ Run
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z0-9-]+:.*## / {printf "  make %-21s%s\n", $$1, $$2}' Makefile
+
 run: $(RUNS)  ## run the whole gateway on this machine, until Ctrl-C
 	@.venv/bin/python -m infra.local
 
-seed: .venv/ready  ## make believable payments on the running local stack: N=300
+seed: .venv/ready  ## create realistic payments on the local stack: N=300
 	@.venv/bin/python -m infra.local.seed "$(or $(N),300)"
 
 reset: .venv/ready  ## empty the stopped local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
-requeue: .venv/ready  ## enqueue all unfinished work again: STAGE=local [OLDER_THAN=5d]
-	@.venv/bin/python -m infra.ops.requeue "$(or $(STAGE),local)" $(OLDER_THAN)
+clean:  ## remove everything that make created, the local stack's data included
+	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tools
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-redrive: .venv/ready  ## bring dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
-	@.venv/bin/python -m infra.ops.redrive "$(or $(STAGE),local)" $(if $(QUEUE),--queue '$(QUEUE)') \
-	  $(if $(N),--most '$(N)') $(if $(DRY_RUN),--dry-run)
-
-restore: .venv/ready  ## restore the tables beside those in use: STAGE=local AT=2026-11-25T12:00:00Z
-	@.venv/bin/python -m infra.ops.restore "$(or $(STAGE),local)" '$(AT)'
-
-switch: .venv/ready  ## run on restored tables: STAGE=local RESTORED=20261125T120000Z (or first)
-	@.venv/bin/python -m infra.ops.switch "$(or $(STAGE),local)" '$(RESTORED)'
-
-key: .venv/ready  ## make an API key: STAGE=local NAME=… SCOPES=read,write,admin
-	@.venv/bin/python -m infra.ops.key "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
-
-package: .venv/ready  ## make dist/STAGE, what AWS is given: make package STAGE=dev
-	@.venv/bin/python -m infra.deploy.package $(STAGE)
-
-bootstrap: .venv/ready  ## into an AWS account, once: STAGE=dev SUBJECT=repo:…:ref:refs/heads/main
-	@.venv/bin/python -m infra.deploy.bootstrap $(STAGE) --subject '$(SUBJECT)' --email '$(EMAIL)' \
-	  --domain '$(DOMAIN)' --certificate '$(CERTIFICATE)' \
-	  --api-domain '$(API_DOMAIN)' --api-certificate '$(API_CERTIFICATE)'
-
-deploy: package  ## make the package and bring it to AWS: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
-	@.venv/bin/python -m infra.deploy.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)' --restored '$(RESTORED)'
-
-chalice-deploy: .venv/ready  ## the same by plain `chalice deploy`, which leaves some of it out
-	@.venv/bin/python -m infra.deploy.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
-
-lock:  ## lock what the three requirements files ask for, after a change
-	@$(PYTHON) -m infra.checks.lock
-
-audit:  ## ask PyPI and npm what is known against what is locked
-	@$(PYTHON) -m infra.checks.audit
+##@ Check
 
 # A test file at a time in each process: its tests share what they have started.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
-test: .venv/dev-ready frontend/node_modules/ready  ## run all tests but the browser's
+test: .venv/dev-ready frontend/node_modules/ready  ## run all tests except those in a browser
 	@$(FRONTEND) test
 	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
 	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_least_privilege.py && \
 	  .venv/bin/python -m pytest tests/test_least_privilege.py
 
-# What the engine may make a difference to: races, outages and kills.
-ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
-test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
-	@PAYFLOW_TEST_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
-	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
-	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.checks.browser \
-	  npm run --silent --prefix frontend e2e -- payments refunds webhooks
-
-fuzz: .venv/dev-ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
-	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
-
-crash: .venv/dev-ready  ## kill, stop and cut off the handlers at their calls: SEED=… FAULTS=…
-	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
-	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
-
-model: .venv/dev-ready  ## explore the model of the protocols, and what each rule in it is for
-	@.venv/bin/python -m tests.model
-
-mutants: .venv/dev-ready frontend/node_modules/ready  ## break each safety rule in a copy and see that a test notices: ONLY=name, ALL=1
-	@.venv/bin/python -m pytest -q tests/mutations/runner_checks.py
-	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only $(ONLY)) $(if $(ALL),--all)
-
-e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
-	@.venv/bin/python -m infra.checks.browser npm run --silent --prefix frontend e2e
-
-screenshots: .venv/ready frontend/node_modules/ready  ## take the pictures of every page, the README's among them
-	@.venv/bin/python -m infra.checks.browser npm run --silent --prefix frontend screenshots
-
-load: .venv/dev-ready  ## offer mixed traffic until latency bends, then check every promise: SEED=8 RATES=10,50
-	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
-	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
-	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
-
-bench: .venv/dev-ready  ## time each flow against a floor of its calls alone: SECONDS=3
-	@.venv/bin/python -m bench $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report '$(REPORT)')
-
-budgets: .venv/dev-ready frontend/node_modules/ready  ## hold the dashboard's first load and the stack's start to their budgets
-	@.venv/bin/python -m bench.budgets
-
-growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=…
-	@.venv/bin/python -m bench.growth $(if $(SIZES),--sizes '$(SIZES)') \
-	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report '$(REPORT)')
-
-types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
-	@.venv/bin/python -m infra.checks.openapi > frontend/openapi.json
-	@$(FRONTEND) types
-
-costs: .venv/dev-ready  ## write docs/costs.md: what a million payments cost, from recorded calls
-	@.venv/bin/python -m sizing.costs
-
-scaling: .venv/dev-ready  ## write docs/scaling.md and its plots: where the tables saturate
-	@.venv/bin/python -m sizing.scaling
-
-cold-start: .venv/dev-ready  ## time new processes to their first answer, beside a floor: ROUNDS=25
-	@.venv/bin/python -m bench.cold_start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
-	  $(if $(REPORT),--report '$(REPORT)')
-
-check: .venv/dev-ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
+check: .venv/dev-ready frontend/node_modules/ready  ## check style, types, templates, workflows and secrets
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
 	@.venv/bin/cfn-lint infra/backend.yaml infra/frontend-stack.yaml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -154,11 +71,104 @@ check: .venv/dev-ready frontend/node_modules/ready  ## lint, formatting, types, 
 	@$(FRONTEND) types -- --check
 	@$(FRONTEND) check
 
-format: .venv/dev-ready frontend/node_modules/ready  ## format the code and mend what ruff can
+format: .venv/dev-ready frontend/node_modules/ready  ## format the code, and fix what ruff can
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 	@$(FRONTEND) format
 
-clean:  ## remove everything that make made, the local stack's data included
-	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
-	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
+	@.venv/bin/python -m infra.checks.openapi > frontend/openapi.json
+	@$(FRONTEND) types
+
+e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
+	@.venv/bin/python -m infra.checks.browser npm run --silent --prefix frontend e2e
+
+screenshots: .venv/ready frontend/node_modules/ready  ## take pictures of every page, also those in the documentation
+	@.venv/bin/python -m infra.checks.browser npm run --silent --prefix frontend screenshots
+
+# What the engine may make a difference to: races, outages and kills.
+ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
+test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the stack's and the browser's tests on AWS's DynamoDB Local
+	@PAYFLOW_TEST_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
+	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
+	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.checks.browser \
+	  npm run --silent --prefix frontend e2e -- payments refunds webhooks
+
+fuzz: .venv/dev-ready  ## test the API with generated requests: SEED=1 EXAMPLES=10
+	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
+
+crash: .venv/dev-ready  ## kill, stop and disconnect the handlers at each call: SEED=1 FAULTS=10000
+	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
+	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
+
+model: .venv/dev-ready  ## check the model of the protocols, and that it needs each of its rules
+	@.venv/bin/python -m tests.model
+
+mutants: .venv/dev-ready frontend/node_modules/ready  ## break each safety rule in a copy, and see a test fail: ONLY=name ALL=1
+	@.venv/bin/python -m pytest -q tests/mutations/runner_checks.py
+	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only $(ONLY)) $(if $(ALL),--all)
+
+load: .venv/dev-ready  ## raise the load until latency bends, then check every promise: SEED=8 RATES=10,50
+	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
+	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
+	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
+
+bench: .venv/dev-ready  ## time each flow against a floor of its calls alone: SECONDS=3
+	@.venv/bin/python -m bench $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report '$(REPORT)')
+
+budgets: .venv/dev-ready frontend/node_modules/ready  ## check the dashboard's first load and the stack's start against their budgets
+	@.venv/bin/python -m bench.budgets
+
+growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=…
+	@.venv/bin/python -m bench.growth $(if $(SIZES),--sizes '$(SIZES)') \
+	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report '$(REPORT)')
+
+cold-start: .venv/dev-ready  ## time new processes to their first answer, beside a floor: ROUNDS=25
+	@.venv/bin/python -m bench.cold_start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	  $(if $(REPORT),--report '$(REPORT)')
+
+costs: .venv/dev-ready  ## write docs/costs.md: what a million payments cost, from recorded calls
+	@.venv/bin/python -m sizing.costs
+
+scaling: .venv/dev-ready  ## write docs/scaling.md: where the tables saturate
+	@.venv/bin/python -m sizing.scaling
+
+lock:  ## pin all packages, after a change of a requirements file
+	@$(PYTHON) -m infra.checks.lock
+
+audit:  ## ask PyPI and npm for known vulnerabilities in the locked packages
+	@$(PYTHON) -m infra.checks.audit
+
+##@ Deploy
+
+package: .venv/ready  ## build what AWS gets, dist/STAGE: STAGE=dev
+	@.venv/bin/python -m infra.deploy.package $(STAGE)
+
+bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:…:ref:refs/heads/main
+	@.venv/bin/python -m infra.deploy.bootstrap $(STAGE) --subject '$(SUBJECT)' --email '$(EMAIL)' \
+	  --domain '$(DOMAIN)' --certificate '$(CERTIFICATE)' \
+	  --api-domain '$(API_DOMAIN)' --api-certificate '$(API_CERTIFICATE)'
+
+deploy: package  ## build the package and deploy it: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
+	@.venv/bin/python -m infra.deploy.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)' --restored '$(RESTORED)'
+
+chalice-deploy: .venv/ready  ## deploy by plain `chalice deploy`, with its limits: STAGE=dev ORIGIN=https://…
+	@.venv/bin/python -m infra.deploy.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
+
+##@ Operate
+
+key: .venv/ready  ## create an API key: STAGE=local NAME=… SCOPES=read,write,admin
+	@.venv/bin/python -m infra.ops.key "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
+
+requeue: .venv/ready  ## enqueue all unfinished work again: STAGE=local [OLDER_THAN=5d]
+	@.venv/bin/python -m infra.ops.requeue "$(or $(STAGE),local)" $(OLDER_THAN)
+
+redrive: .venv/ready  ## move dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
+	@.venv/bin/python -m infra.ops.redrive "$(or $(STAGE),local)" $(if $(QUEUE),--queue '$(QUEUE)') \
+	  $(if $(N),--most '$(N)') $(if $(DRY_RUN),--dry-run)
+
+restore: .venv/ready  ## restore the tables beside those in use: STAGE=local AT=2026-11-25T12:00:00Z
+	@.venv/bin/python -m infra.ops.restore "$(or $(STAGE),local)" '$(AT)'
+
+switch: .venv/ready  ## use restored tables: STAGE=local RESTORED=20261125T120000Z (or first)
+	@.venv/bin/python -m infra.ops.switch "$(or $(STAGE),local)" '$(RESTORED)'

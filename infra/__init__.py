@@ -1,6 +1,8 @@
 """Everything around the product: running it locally, checking it, deploying it, operating it.
 
-checks ──▶ ops ──▶ local ──▶ deploy      (who may import whom; .importlinter in pyproject.toml)
+    checks ──▶ ops ──▶ local ──▶ deploy
+
+A package imports only those to its right; import-linter checks that.
 """
 
 from pathlib import Path

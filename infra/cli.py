@@ -13,7 +13,7 @@ def parser(name: str, description: str | None) -> ArgumentParser:
     made = ArgumentParser(
         prog=f"make {name}", description=description, formatter_class=RawDescriptionHelpFormatter
     )
-    made.add_argument("stage", help="which stage, for example dev")
+    made.add_argument("stage", metavar="STAGE", help="for example dev")
     return made
 
 

@@ -13,9 +13,11 @@ def targets() -> set[str]:
     return set(PHONY[1].split())
 
 
-def test_help_shows_every_command() -> None:
-    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert set(re.findall(r"^  make (\S+)  ", said.stdout, re.MULTILINE)) == targets()
+def test_help_shows_every_command_in_four_groups() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(re.findall(r"^  make (\S+)  ", shown.stdout, re.MULTILINE)) == targets()
+    groups = re.findall(r"^(\w+)$", shown.stdout, re.MULTILINE)
+    assert groups == ["Run", "Check", "Deploy", "Operate"]
 
 
 def test_the_readme_names_no_command_that_there_is_not() -> None:

@@ -5,7 +5,6 @@ clock in the past. Merchants and amounts are those of `make seed`.
 """
 
 import random
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,7 +14,7 @@ from chalicelib.payments import Payments
 from chalicelib.processor import Simulator
 from chalicelib.webhook_outbox import Outbox
 from infra.local import seed
-from infra.local.settings import STAGE, SetupError
+from infra.local.settings import STAGE
 from infra.ops import stages
 
 DAYS: Final = 30
@@ -25,11 +24,8 @@ _SETTLED_WITHIN_SECONDS: Final = 40
 
 
 def main() -> None:
-    try:
-        stages.enter(STAGE)
-    except SetupError as error:
-        sys.exit(str(error))
-    print(f"Created {create(datetime.now(UTC))} payments for the last {DAYS} days.")
+    with stages.operated(STAGE, "No payments created"):
+        print(f"Created {create(datetime.now(UTC))} payments for the last {DAYS} days.")
 
 
 def create(now: datetime) -> int:

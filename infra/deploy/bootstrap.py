@@ -137,7 +137,7 @@ def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str) -> dict
 
 
 def build_dashboard(api_url: str) -> Path:
-    """Raises DeployError."""
+    """Build the dashboard; return the folder. Raises DeployError."""
     folder = ROOT / "frontend"
     env = {**os.environ, "VITE_API_URL": api_url}
     for command in (["npm", "ci"], ["npm", "run", "build"]):

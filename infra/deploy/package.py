@@ -35,7 +35,7 @@ _LOCK: Final = ROOT / "requirements.lock"
 _ARM64: Final = 183
 """Its number in ELF files."""
 
-_KNOWN_ONCE_DEPLOYED: Final = {
+_PLACEHOLDERS: Final = {
     "PAYFLOW_ALLOWED_ORIGIN": "https://origin.invalid",
     "PAYFLOW_WEBHOOK_QUEUE_URL": "https://queue.invalid",
     "PAYFLOW_DELIVERIES_QUEUE_URL": "https://deliveries.invalid",
@@ -86,7 +86,7 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
         work = Path(temporary)
         vendored = vendor(target, work / "project" / "vendor")
         copy_sources(work / "project")
-        add_settings(work / "project", stage, _KNOWN_ONCE_DEPLOYED)
+        add_settings(work / "project", stage, _PLACEHOLDERS)
         # Keep Chalice from installing packages: it would choose this machine's Python, and would
         # not check hashes for another processor.
         (work / "project" / "requirements.txt").touch()
@@ -242,10 +242,10 @@ def _finished(template: dict[str, Any], stage: str, target: Target) -> dict[str,
             resource["Properties"]["CodeUri"] = f"./{ZIP}"
     template["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
     # Chalice imports the app, so the preflight answers contain the placeholder.
-    origin = _KNOWN_ONCE_DEPLOYED["PAYFLOW_ALLOWED_ORIGIN"]
+    origin = _PLACEHOLDERS["PAYFLOW_ALLOWED_ORIGIN"]
     replaced: dict[str, Any] = _replace(template, f"'{origin}'", {"Fn::Sub": "'${AllowedOrigin}'"})
     text = json.dumps(replaced)
-    if left_over := [value for value in _KNOWN_ONCE_DEPLOYED.values() if value in text]:
+    if left_over := [value for value in _PLACEHOLDERS.values() if value in text]:
         raise PackageError(f"Placeholders were not replaced: {', '.join(left_over)}.")
     return replaced
 

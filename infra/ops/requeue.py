@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> None:
     parser = cli.parser("requeue", __doc__)
     parser.add_argument(
         "older_than",
+        metavar="OLDER_THAN",
         nargs="?",
         type=age,
         default=timedelta(),

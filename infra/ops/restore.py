@@ -47,7 +47,7 @@ class RestoreError(Exception):
 
 def main(arguments: list[str]) -> None:
     parser = cli.parser("restore", __doc__)
-    parser.add_argument("at", help="the moment, in UTC: 2026-11-25T12:00:00Z")
+    parser.add_argument("at", metavar="AT", help="the moment, in UTC: 2026-11-25T12:00:00Z")
     asked = parser.parse_args(arguments)
     with stages.operated(asked.stage, "Not restored", RestoreError):
         at = moment(asked.at)

@@ -55,7 +55,9 @@ class Named(NamedTuple):
 
 def main(arguments: list[str]) -> None:
     parser = cli.parser("switch", __doc__)
-    parser.add_argument("restored", help="the moment that `make restore` printed, or `first`")
+    parser.add_argument(
+        "restored", metavar="RESTORED", help="the moment that `make restore` printed, or `first`"
+    )
     asked = parser.parse_args(arguments)
     with stages.operated(asked.stage, "Not switched"):
         switch(asked.stage, restored_parameter(asked.restored))
