@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from bench.spawned import RUNTIMES_OWN
-from chalicelib.api_keys import ApiKeys, new_secret
-from chalicelib.commands import CreateApiKey
-from chalicelib.model import Scope
+from chalicelib.api_keys.commands import CreateApiKey
+from chalicelib.api_keys.models import Scope
+from chalicelib.api_keys.service import ApiKeys, new_secret
 from infra import bootstrap, deploy, dist, package, site, smoke
 from infra.hint import hint
 from infra.key import make_key
@@ -221,7 +221,7 @@ def make_key_of_another_stage() -> str:
     keys = ApiKeys(
         "prod", store_of(tables_of("dev")), is_required=True, clock=lambda: datetime.now(UTC)
     )
-    return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).secret
+    return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).key
 
 
 def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_letter(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.payments import Payments
+from chalicelib.payments.service import Payments
 from tests.conftest import command
 from tests.engines import wait_until
 from tests.stack.conftest import Client, Stack, request

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from standardwebhooks import Webhook
 
-from chalicelib.payments import Payments
-from chalicelib.queue_jobs import Deliver, encode
+from chalicelib.messages import Deliver, encode
+from chalicelib.payments.service import Payments
 from tests.conftest import command
 from tests.engines import wait_until
 from tests.merchants import OK, read_request, serving
