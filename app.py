@@ -1,37 +1,25 @@
-"""PayFlow: the routes, the queues' handlers and the sweeper's schedule. No rules in here."""
+"""PayFlow's routes, queue handlers and schedule: decorators and one call each. No rules in here."""
 
 import gc
 
-# A new process makes much and throws nothing away: it does not look for garbage until all that it
-# works with is here (see the end), and then looks no more among that.
+# Disable the garbage collector during import: nothing allocated here is freed. See the end.
 gc.disable()
 
 import functools
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import VERSION, api, config, exact_json, listing, openapi, stats, telemetry
-from chalicelib.api import Answer, Api, Call, Success
-from chalicelib.api_keys import ApiKeys, Issued
-from chalicelib.aws import dynamodb_client, logs_client, sqs_client
-from chalicelib.commands import (
-    CheckHealth,
-    CreateApiKey,
-    CreateEndpoint,
-    CreatePayment,
-    CreateRefund,
-    ListDeliveries,
-    ListPayments,
-    ReadLogs,
-    ReadStats,
-    ReplayFailed,
-    RollApiKey,
-    SimulateReturn,
-    UpdateEndpoint,
-)
+from chalicelib import VERSION, config
+from chalicelib.api import openapi, routing
+from chalicelib.api.health import CheckHealth, Health
+from chalicelib.api.request_log import Logs, ReadLogs
+from chalicelib.api.routing import Answer, Api, Call, Success
+from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
+from chalicelib.api_keys.models import ApiKeyList, NewApiKey, Scope
+from chalicelib.aws.sqs import BATCH_SIZE
+from chalicelib.bootstrap import Services, now
 from chalicelib.errors import (
     Conflict,
     EndpointDisabled,
@@ -47,194 +35,104 @@ from chalicelib.errors import (
     Unauthenticated,
     Unavailable,
 )
-from chalicelib.model import ApiKey, Event, Payment, Refund, Scope, Timestamp
-from chalicelib.payments import Payments
-from chalicelib.processor import Simulator
-from chalicelib.queue_jobs import (
-    BATCH_SIZE,
+from chalicelib.messages import (
     Deliver,
-    Job,
-    Message,
-    Queue,
+    Handlers,
     SettlePayment,
     SettleRefund,
-    UnknownJob,
-    work_off,
+    process_batch,
 )
-from chalicelib.refunds import Refunds
-from chalicelib.request_log import Logs, RequestLog
-from chalicelib.schema import Schema
-from chalicelib.store import Store
-from chalicelib.webhook_model import Delivery, Endpoint
-from chalicelib.webhook_outbox import Outbox
-from chalicelib.webhook_store import WebhookStore
-from chalicelib.webhooks import DeliveryPage, Replayed, Webhooks
-
-if TYPE_CHECKING:
-    from chalicelib.sweeper import Sweeper
-    from chalicelib.webhook_delivery import Courier
-    from chalicelib.webhook_sender import Attempt, Sender
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
+from chalicelib.payments.commands import (
+    CreatePayment,
+    CreateRefund,
+    ListPayments,
+    ReadStats,
+    SimulateReturn,
+)
+from chalicelib.payments.listing import Page
+from chalicelib.payments.models import EventList, Payment, Refund, RefundList
+from chalicelib.payments.stats import Stats
+from chalicelib.webhooks.commands import (
+    CreateEndpoint,
+    ListDeliveries,
+    ReplayFailed,
+    UpdateEndpoint,
+)
+from chalicelib.webhooks.models import (
+    Delivery,
+    DeliveryList,
+    DeliveryPage,
+    Endpoint,
+    EndpointList,
+    NewEndpoint,
+    Replayed,
+)
 
 settings = config.from_environment()
-dynamodb, sqs = dynamodb_client(settings.region), sqs_client(settings.region)
-store = Store(
-    dynamodb,
-    payments_table=settings.payments_table,
-    idempotency_table=settings.idempotency_table,
-)
-webhook_store = WebhookStore(dynamodb, payments_table=settings.payments_table)
-queue = Queue(sqs, settings.webhook_queue_url)
-deliveries_queue = Queue(sqs, settings.deliveries_queue_url)
-outbox = Outbox(stage=settings.stage, store=webhook_store, queue=deliveries_queue, clock=now)
-payments = Payments(
-    stage=settings.stage,
-    store=store,
-    queue=queue,
-    processor=Simulator(),
-    outbox=outbox,
-    simulation_allowed=settings.simulation_allowed,
-    clock=now,
-)
-refunds = Refunds(
-    stage=settings.stage,
-    store=store,
-    queue=queue,
-    processor=Simulator(),
-    outbox=outbox,
-    clock=now,
-)
-webhooks = Webhooks(
-    store=webhook_store,
-    outbox=outbox,
-    allows_private=settings.private_webhooks_allowed,
-    clock=now,
-)
+services = Services(settings)
 app = Chalice(app_name="payflow")
-app.api.cors = api.cors(settings.allowed_origin)
-keys = ApiKeys(stage=settings.stage, store=store, is_required=settings.key_required, clock=now)
-http = Api(app, keys)
-if not settings.key_required:
-    telemetry.log("no_key_required", stage=settings.stage)
-
-# What few processes need is imported and made when it is first needed, so that the others start
-# without it: an API that waits for a request reads no log yet, and sends no webhook ever.
+app.api.cors = routing.cors(settings.allowed_origin)
+http = Api(app, lambda authorization, scope: services.api_keys.authorize(authorization, scope))
+# Views check the content type themselves: Chalice's own 415 is no problem document.
+route = functools.partial(app.route, content_types=["*/*"])
 
 
-@functools.cache
-def request_log() -> RequestLog:
-    return RequestLog(logs_client(settings.region), settings.api_log_group)
-
-
-@functools.cache
-def sender() -> "Sender":
-    from chalicelib.webhook_sender import Sender
-
-    return Sender(allows_private=settings.private_webhooks_allowed)
-
-
-def send(url: str, body: bytes, headers: Mapping[str, str]) -> "Attempt":
-    return sender().send(url, body, headers)
-
-
-@functools.cache
-def courier() -> "Courier":
-    from chalicelib.webhook_delivery import Courier
-
-    return Courier(
-        stage=settings.stage,
-        store=webhook_store,
-        queue=deliveries_queue,
-        send=send,
-        clock=now,
-        lease=timedelta(seconds=settings.delivery_lease_seconds),
-    )
-
-
-@functools.cache
-def unfinished() -> "Sweeper":
-    from chalicelib.sweeper import Sweeper
-
-    return Sweeper(
-        stage=settings.stage,
-        store=store,
-        queue=queue,
-        webhooks=webhook_store,
-        deliveries=deliveries_queue,
-        unit=timedelta(seconds=settings.sweep_unit_seconds),
-    )
-
-
-# Views check the content type themselves: Chalice's own refusal is not a problem document.
-ANY_TYPE: dict[str, Any] = {"content_types": ["*/*"]}
-
-
-@app.route("/v1/payments", methods=["POST"], **ANY_TYPE)
+@route("/v1/payments", methods=["POST"])
 @http.operation(
     "Create a payment",
     Success(201, "the payment, processing", Payment, headers=("Location",)),
     Success(200, "the stored answer to this key", Payment, headers=("Idempotent-Replayed",)),
     scope=Scope.WRITE,
-    refusals=(Conflict, IdempotencyKeyReused, Unavailable),
+    errors=(Conflict, IdempotencyKeyReused, Unavailable),
     body=CreatePayment,
 )
 def create_payment(call: Call[CreatePayment]) -> Answer:
-    created = payments.create(call.command, actor=call.actor)
-    if created.replayed:
-        headers = {"Idempotent-Replayed": "true"}
-        return Answer(200, created.body, headers, payment_id=created.payment_id)
-    headers = {"Location": f"{call.url_path.rstrip('/')}/{created.payment_id}"}
-    return Answer(201, created.body, headers, payment_id=created.payment_id)
+    body, payment_id, replayed = services.payments.create(call.command, actor=call.actor)
+    location = f"{call.url_path.rstrip('/')}/{payment_id}"
+    return Answer.created(body, replayed=replayed, payment_id=payment_id, location=location)
 
 
-@app.route("/v1/payments", methods=["GET"], **ANY_TYPE)
+@route("/v1/payments", methods=["GET"])
 @http.operation(
     "List payments, newest first",
-    Success(200, "a page", listing.Page),
+    Success(200, "one page", Page),
     scope=Scope.READ,
-    refusals=(InvalidCursor, Unavailable),
+    errors=(InvalidCursor, Unavailable),
     query=ListPayments,
 )
-def list_payments(call: Call[ListPayments]) -> Answer:
-    page = listing.list_payments(store, call.command)
-    return Answer(200, exact_json.dumps(page.model_dump()))
+def list_payments(call: Call[ListPayments]) -> Page:
+    return services.payments.list_page(call.command)
 
 
-@app.route("/v1/payments/{payment_id}", methods=["GET"], **ANY_TYPE)
+@route("/v1/payments/{payment_id}", methods=["GET"])
 @http.operation(
     "Get a payment",
     Success(200, "the payment", Payment),
     scope=Scope.READ,
-    refusals=(NotFound, Unavailable),
+    errors=(NotFound, Unavailable),
 )
-def get_payment(call: Call[Any]) -> Answer:
-    payment = payments.get(call.path["payment_id"])
-    return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+def get_payment(call: Call[Any]) -> Payment:
+    return services.payments.get(call.path["payment_id"])
 
 
-@app.route("/v1/payments/{payment_id}/cancel", methods=["POST"], **ANY_TYPE)
+@route("/v1/payments/{payment_id}/cancel", methods=["POST"])
 @http.operation(
-    "Cancel a payment that no worker has taken up yet",
-    Success(200, "the payment, canceled", Payment),
+    "Cancel a payment that is not with its processor yet",
+    Success(200, "the canceled payment", Payment),
     scope=Scope.WRITE,
-    refusals=(NotFound, PaymentNotCancelable, Conflict, Unavailable),
+    errors=(NotFound, PaymentNotCancelable, Conflict, Unavailable),
 )
-def cancel_payment(call: Call[Any]) -> Answer:
-    payment = payments.cancel(call.path["payment_id"], actor=call.actor)
-    return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+def cancel_payment(call: Call[Any]) -> Payment:
+    return services.payments.cancel(call.path["payment_id"], actor=call.actor)
 
 
-@app.route("/v1/payments/{payment_id}/refunds", methods=["POST"], **ANY_TYPE)
+@route("/v1/payments/{payment_id}/refunds", methods=["POST"])
 @http.operation(
     "Refund a payment, in full or in part",
     Success(201, "the refund, processing", Refund),
     Success(200, "the stored answer to this key", Refund, headers=("Idempotent-Replayed",)),
     scope=Scope.WRITE,
-    refusals=(
+    errors=(
         NotFound,
         PaymentNotRefundable,
         RefundExceedsPayment,
@@ -246,370 +144,271 @@ def cancel_payment(call: Call[Any]) -> Answer:
 )
 def create_refund(call: Call[CreateRefund]) -> Answer:
     payment_id = call.path["payment_id"]
-    created = refunds.create(payment_id, call.command, actor=call.actor)
-    if created.replayed:
-        headers = {"Idempotent-Replayed": "true"}
-        return Answer(200, created.body, headers, payment_id=payment_id)
-    return Answer(201, created.body, payment_id=payment_id)
+    created = services.refunds.create(payment_id, call.command, actor=call.actor)
+    return Answer.created(created.body, replayed=created.replayed, payment_id=payment_id)
 
 
-class RefundList(Schema):
-    """Every refund of a payment, the oldest first."""
-
-    refunds: list[Refund]
-
-
-@app.route("/v1/payments/{payment_id}/refunds", methods=["GET"], **ANY_TYPE)
+@route("/v1/payments/{payment_id}/refunds", methods=["GET"])
 @http.operation(
     "List the refunds of a payment, oldest first",
-    Success(200, "all of them", RefundList),
+    Success(200, "all refunds", RefundList),
     scope=Scope.READ,
-    refusals=(NotFound, Unavailable),
+    errors=(NotFound, Unavailable),
 )
-def list_refunds(call: Call[Any]) -> Answer:
-    payment_id = call.path["payment_id"]
-    found = RefundList(refunds=store.refunds(payment_id))
-    return Answer(200, exact_json.dumps(found.model_dump()), payment_id=payment_id)
+def list_refunds(call: Call[Any]) -> RefundList:
+    return services.refunds.all(call.path["payment_id"])
 
 
-class EventList(Schema):
-    """The whole story of a payment, oldest first."""
-
-    events: list[Event]
-
-
-@app.route("/v1/payments/{payment_id}/events", methods=["GET"], **ANY_TYPE)
+@route("/v1/payments/{payment_id}/events", methods=["GET"])
 @http.operation(
-    "List what became of a payment, oldest first",
-    Success(200, "all of it", EventList),
+    "List the events of a payment, oldest first",
+    Success(200, "all events", EventList),
     scope=Scope.READ,
-    refusals=(NotFound, Unavailable),
+    errors=(NotFound, Unavailable),
 )
-def list_events(call: Call[Any]) -> Answer:
-    payment_id = call.path["payment_id"]
-    story = EventList(events=store.story(payment_id))
-    return Answer(200, exact_json.dumps(story.model_dump(exclude_none=True)), payment_id=payment_id)
+def list_events(call: Call[Any]) -> EventList:
+    return services.payments.events(call.path["payment_id"])
 
 
 if settings.simulation_allowed:
 
-    @app.route("/v1/payments/{payment_id}/simulate_return", methods=["POST"], **ANY_TYPE)
+    @route("/v1/payments/{payment_id}/simulate_return", methods=["POST"])
     @http.operation(
-        "Have a bank return a completed payment late, where simulation is allowed",
-        Success(200, "the payment, returned", Payment),
+        "Simulate a bank's late return of a completed payment, where simulation is allowed",
+        Success(200, "the returned payment", Payment),
         scope=Scope.WRITE,
-        refusals=(NotFound, PaymentNotReturnable, Conflict, Unavailable),
+        errors=(NotFound, PaymentNotReturnable, Conflict, Unavailable),
         body=SimulateReturn,
     )
-    def simulate_return(call: Call[SimulateReturn]) -> Answer:
-        payment = payments.give_back(call.path["payment_id"], call.command, actor=call.actor)
-        return Answer(200, exact_json.dumps(payment.model_dump()), payment_id=payment.id)
+    def simulate_return(call: Call[SimulateReturn]) -> Payment:
+        payment_id = call.path["payment_id"]
+        return services.payments.record_return(payment_id, call.command, actor=call.actor)
 
 
-class DeliveryList(Schema):
-    """The newest deliveries of a payment, newest first."""
-
-    deliveries: list[Delivery]
-
-
-@app.route("/v1/payments/{payment_id}/deliveries", methods=["GET"], **ANY_TYPE)
+@route("/v1/payments/{payment_id}/deliveries", methods=["GET"])
 @http.operation(
-    "List the webhooks that tell of a payment, newest first",
-    Success(200, "at most 50", DeliveryList),
+    "List the webhook deliveries of a payment, newest first",
+    Success(200, "the newest 50", DeliveryList),
     scope=Scope.READ,
-    refusals=(NotFound, Unavailable),
+    errors=(NotFound, Unavailable),
 )
-def list_payment_deliveries(call: Call[Any]) -> Answer:
-    payment_id = call.path["payment_id"]
-    store.get(payment_id)
-    found = DeliveryList(deliveries=webhook_store.of_payment(payment_id))
-    return Answer(200, exact_json.dumps(found.model_dump()), payment_id=payment_id)
+def list_payment_deliveries(call: Call[Any]) -> DeliveryList:
+    return services.webhooks.deliveries_of_payment(call.path["payment_id"])
 
 
-class NewEndpoint(Endpoint):
-    """An endpoint with the secret that it was just given: `secret` is shown this once."""
-
-    secret: str
-
-
-class EndpointList(Schema):
-    """Every endpoint, the oldest first."""
-
-    webhook_endpoints: list[Endpoint]
-
-
-def with_secret(status: int, endpoint: Endpoint) -> Answer:
-    return Answer(status, exact_json.dumps(endpoint.model_dump() | {"secret": endpoint.secret}))
-
-
-@app.route("/v1/webhook_endpoints", methods=["POST"], **ANY_TYPE)
+@route("/v1/webhook_endpoints", methods=["POST"])
 @http.operation(
     "Create a webhook endpoint",
-    Success(201, "the endpoint, with its secret, shown this once", NewEndpoint),
+    Success(201, "the endpoint, with its secret, which is shown only this once", NewEndpoint),
     scope=Scope.ADMIN,
-    refusals=(EndpointLimitReached, Conflict, Unavailable),
+    errors=(EndpointLimitReached, Conflict, Unavailable),
     body=CreateEndpoint,
 )
-def create_webhook_endpoint(call: Call[CreateEndpoint]) -> Answer:
-    return with_secret(201, webhooks.create(call.command))
+def create_webhook_endpoint(call: Call[CreateEndpoint]) -> NewEndpoint:
+    return services.webhooks.create(call.command)
 
 
-@app.route("/v1/webhook_endpoints", methods=["GET"], **ANY_TYPE)
+@route("/v1/webhook_endpoints", methods=["GET"])
 @http.operation(
-    "List the webhook endpoints", Success(200, "all of them", EndpointList), scope=Scope.ADMIN
+    "List the webhook endpoints, oldest first",
+    Success(200, "all endpoints", EndpointList),
+    scope=Scope.ADMIN,
 )
-def list_webhook_endpoints(_: Call[Any]) -> Answer:
-    found = EndpointList(webhook_endpoints=webhook_store.all())
-    return Answer(200, exact_json.dumps(found.model_dump()))
+def list_webhook_endpoints(_: Call[Any]) -> EndpointList:
+    return services.webhooks.all()
 
 
-@app.route("/v1/webhook_endpoints/{endpoint_id}", methods=["GET"], **ANY_TYPE)
+@route("/v1/webhook_endpoints/{endpoint_id}", methods=["GET"])
 @http.operation(
     "Get a webhook endpoint",
     Success(200, "the endpoint", Endpoint),
     scope=Scope.ADMIN,
-    refusals=(NotFound,),
+    errors=(NotFound,),
 )
-def get_webhook_endpoint(call: Call[Any]) -> Answer:
-    endpoint = webhook_store.get(call.path["endpoint_id"])
-    return Answer(200, exact_json.dumps(endpoint.model_dump()))
+def get_webhook_endpoint(call: Call[Any]) -> Endpoint:
+    return services.webhooks.get(call.path["endpoint_id"])
 
 
-@app.route("/v1/webhook_endpoints/{endpoint_id}", methods=["PATCH"], **ANY_TYPE)
+@route("/v1/webhook_endpoints/{endpoint_id}", methods=["PATCH"])
 @http.operation(
     "Change a webhook endpoint",
-    Success(200, "the endpoint", Endpoint),
+    Success(200, "the changed endpoint", Endpoint),
     scope=Scope.ADMIN,
-    refusals=(NotFound, Conflict),
+    errors=(NotFound, Conflict),
     body=UpdateEndpoint,
 )
-def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Answer:
-    endpoint = webhooks.update(call.path["endpoint_id"], call.command)
-    return Answer(200, exact_json.dumps(endpoint.model_dump()))
+def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Endpoint:
+    return services.webhooks.update(call.path["endpoint_id"], call.command)
 
 
-@app.route("/v1/webhook_endpoints/{endpoint_id}", methods=["DELETE"], **ANY_TYPE)
+@route("/v1/webhook_endpoints/{endpoint_id}", methods=["DELETE"])
 @http.operation(
     "Delete a webhook endpoint",
-    Success(204, "it is sent nothing any more", None),
+    Success(204, "Endpoint deleted", None),
     scope=Scope.ADMIN,
-    refusals=(NotFound, Conflict),
+    errors=(NotFound, Conflict),
 )
-def delete_webhook_endpoint(call: Call[Any]) -> Answer:
-    webhooks.delete(call.path["endpoint_id"])
-    return Answer(204, "")
+def delete_webhook_endpoint(call: Call[Any]) -> None:
+    services.webhooks.delete(call.path["endpoint_id"])
 
 
-@app.route("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", methods=["POST"], **ANY_TYPE)
+@route("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", methods=["POST"])
 @http.operation(
-    "Give a webhook endpoint a new secret; the old one signs along for 24 hours",
-    Success(200, "the endpoint, with its new secret, shown this once", NewEndpoint),
+    "Give a webhook endpoint a new secret; the old one also signs for 24 hours",
+    Success(200, "the endpoint, with its new secret, which is shown only this once", NewEndpoint),
     scope=Scope.ADMIN,
-    refusals=(NotFound, Conflict),
+    errors=(NotFound, Conflict),
 )
-def rotate_webhook_secret(call: Call[Any]) -> Answer:
-    return with_secret(200, webhooks.rotate(call.path["endpoint_id"]))
+def rotate_webhook_secret(call: Call[Any]) -> NewEndpoint:
+    return services.webhooks.rotate(call.path["endpoint_id"])
 
 
-@app.route("/v1/webhook_endpoints/{endpoint_id}/test", methods=["POST"], **ANY_TYPE)
+@route("/v1/webhook_endpoints/{endpoint_id}/test", methods=["POST"])
 @http.operation(
-    "Send a webhook endpoint a test event",
-    Success(201, "its delivery, on its way", Delivery),
+    "Send a test event to a webhook endpoint",
+    Success(201, "the pending delivery", Delivery),
     scope=Scope.ADMIN,
-    refusals=(NotFound, EndpointDisabled),
+    errors=(NotFound, EndpointDisabled),
 )
-def test_webhook_endpoint(call: Call[Any]) -> Answer:
-    delivery = webhooks.test(call.path["endpoint_id"])
-    return Answer(201, exact_json.dumps(delivery.model_dump()))
+def test_webhook_endpoint(call: Call[Any]) -> Delivery:
+    return services.webhooks.test(call.path["endpoint_id"])
 
 
-@app.route("/v1/webhook_endpoints/{endpoint_id}/deliveries", methods=["GET"], **ANY_TYPE)
+@route("/v1/webhook_endpoints/{endpoint_id}/deliveries", methods=["GET"])
 @http.operation(
-    "List what was and is on its way to a webhook endpoint, newest first",
-    Success(200, "a page", DeliveryPage),
+    "List the deliveries to a webhook endpoint, newest first",
+    Success(200, "one page", DeliveryPage),
     scope=Scope.READ,
-    refusals=(NotFound, InvalidCursor, Unavailable),
+    errors=(NotFound, InvalidCursor, Unavailable),
     query=ListDeliveries,
 )
-def list_webhook_deliveries(call: Call[ListDeliveries]) -> Answer:
-    page = webhooks.deliveries(call.path["endpoint_id"], call.command)
-    return Answer(200, exact_json.dumps(page.model_dump()))
+def list_webhook_deliveries(call: Call[ListDeliveries]) -> DeliveryPage:
+    return services.webhooks.deliveries(call.path["endpoint_id"], call.command)
 
 
-@app.route("/v1/webhook_endpoints/{endpoint_id}/replay_failed", methods=["POST"], **ANY_TYPE)
+@route("/v1/webhook_endpoints/{endpoint_id}/replay_failed", methods=["POST"])
 @http.operation(
-    "Make the failed deliveries of a webhook endpoint again, the oldest first",
-    Success(200, "how many are due again: at most 100 a call", Replayed),
+    "Replay the failed deliveries of a webhook endpoint, oldest first",
+    Success(200, "how many are due again, at most 100 for each call", Replayed),
     scope=Scope.WRITE,
-    refusals=(NotFound, EndpointDisabled, Conflict),
+    errors=(NotFound, EndpointDisabled, Conflict),
     body=ReplayFailed,
 )
-def replay_failed_deliveries(call: Call[ReplayFailed]) -> Answer:
-    replayed = webhooks.replay_failed(call.path["endpoint_id"], call.command)
-    return Answer(200, exact_json.dumps(replayed.model_dump()))
+def replay_failed_deliveries(call: Call[ReplayFailed]) -> Replayed:
+    return services.webhooks.replay_failed(call.path["endpoint_id"], call.command)
 
 
-@app.route("/v1/deliveries/{delivery_id}/replay", methods=["POST"], **ANY_TYPE)
+@route("/v1/deliveries/{delivery_id}/replay", methods=["POST"])
 @http.operation(
-    "Make a delivery again, at once, under the same webhook-id",
-    Success(200, "the delivery, on its way", Delivery),
+    "Replay a delivery at once, under the same webhook-id",
+    Success(200, "the pending delivery", Delivery),
     scope=Scope.WRITE,
-    refusals=(NotFound, EndpointDisabled, Conflict),
+    errors=(NotFound, EndpointDisabled, Conflict),
 )
-def replay_delivery(call: Call[Any]) -> Answer:
-    delivery = webhooks.replay(call.path["delivery_id"])
-    return Answer(200, exact_json.dumps(delivery.model_dump()), payment_id=delivery.payment_id)
+def replay_delivery(call: Call[Any]) -> Delivery:
+    return services.webhooks.replay(call.path["delivery_id"])
 
 
-@app.route("/v1/stats", methods=["GET"], **ANY_TYPE)
+@route("/v1/stats", methods=["GET"])
 @http.operation(
-    "Count what was settled, by day, currency, type and status",
-    Success(200, "the totals", stats.Stats),
+    "Get the totals of settled payments, by day, currency, type and status",
+    Success(200, "the totals", Stats),
     scope=Scope.READ,
     query=ReadStats,
 )
-def read_stats(call: Call[ReadStats]) -> Answer:
-    return Answer(200, exact_json.dumps(stats.read(store, call.command, now()).model_dump()))
+def read_stats(call: Call[ReadStats]) -> Stats:
+    return services.payments.stats(call.command)
 
 
-@app.route("/v1/logs", methods=["GET"], **ANY_TYPE)
+@route("/v1/logs", methods=["GET"])
 @http.operation(
-    "List the last hour's API requests, newest first",
-    Success(200, "at most 200", Logs),
+    "List the API requests of the last hour, newest first",
+    Success(200, "at most 200 requests", Logs),
     scope=Scope.ADMIN,
     query=ReadLogs,
 )
-def read_logs(call: Call[ReadLogs]) -> Answer:
-    return Answer(200, exact_json.dumps(request_log().newest(call.command, now()).model_dump()))
+def read_logs(call: Call[ReadLogs]) -> Logs:
+    return services.request_log.newest(call.command, now())
 
 
-class NewApiKey(ApiKey):
-    """A key that was just made: `key` is shown this once."""
-
-    key: str
-
-
-class ApiKeyList(Schema):
-    """Every key that was ever made, the newest first."""
-
-    api_keys: list[ApiKey]
-
-
-def issued(new: Issued) -> Answer:
-    shown = new.key.model_dump() | {"key": new.secret}
-    return Answer(201, exact_json.dumps(shown))
-
-
-@app.route("/v1/api_keys", methods=["POST"], **ANY_TYPE)
+@route("/v1/api_keys", methods=["POST"])
 @http.operation(
     "Create an API key",
-    Success(201, "the key, shown this once", NewApiKey),
+    Success(201, "the key, which is shown only this once", NewApiKey),
     scope=Scope.ADMIN,
-    refusals=(Unavailable,),
+    errors=(Unavailable,),
     body=CreateApiKey,
 )
-def create_api_key(call: Call[CreateApiKey]) -> Answer:
-    return issued(keys.create(call.command))
+def create_api_key(call: Call[CreateApiKey]) -> NewApiKey:
+    return services.api_keys.create(call.command)
 
 
-@app.route("/v1/api_keys", methods=["GET"], **ANY_TYPE)
-@http.operation("List the API keys", Success(200, "the keys", ApiKeyList), scope=Scope.ADMIN)
-def list_api_keys(_: Call[Any]) -> Answer:
-    return Answer(200, exact_json.dumps({"api_keys": [key.model_dump() for key in keys.all()]}))
+@route("/v1/api_keys", methods=["GET"])
+@http.operation(
+    "List the API keys, newest first", Success(200, "all keys", ApiKeyList), scope=Scope.ADMIN
+)
+def list_api_keys(_: Call[Any]) -> ApiKeyList:
+    return services.api_keys.all()
 
 
-@app.route("/v1/api_keys/{key_id}/roll", methods=["POST"], **ANY_TYPE)
+@route("/v1/api_keys/{key_id}/roll", methods=["POST"])
 @http.operation(
     "Replace an API key",
-    Success(201, "the new key, shown this once", NewApiKey),
+    Success(201, "the new key, which is shown only this once", NewApiKey),
     scope=Scope.ADMIN,
-    refusals=(NotFound, Conflict),
+    errors=(NotFound, Conflict),
     body=RollApiKey,
 )
-def roll_api_key(call: Call[RollApiKey]) -> Answer:
-    return issued(keys.roll(call.path["key_id"], call.command))
+def roll_api_key(call: Call[RollApiKey]) -> NewApiKey:
+    return services.api_keys.roll(call.path["key_id"], call.command)
 
 
-@app.route("/v1/api_keys/{key_id}", methods=["DELETE"], **ANY_TYPE)
+@route("/v1/api_keys/{key_id}", methods=["DELETE"])
 @http.operation(
     "Revoke an API key",
-    Success(204, "it stops working within a minute", None),
+    Success(204, "Key revoked; it stops working within a minute", None),
     scope=Scope.ADMIN,
-    refusals=(NotFound,),
+    errors=(NotFound,),
 )
-def revoke_api_key(call: Call[Any]) -> Answer:
-    keys.revoke(call.path["key_id"])
-    return Answer(204, "")
+def revoke_api_key(call: Call[Any]) -> None:
+    services.api_keys.revoke(call.path["key_id"])
 
 
-class Health(Schema):
-    """The service as it sees itself."""
-
-    status: str
-    service: str
-    region: str
-    timestamp: Timestamp
-    version: str
-
-
-@app.route("/v1/health", methods=["GET"], **ANY_TYPE)
+@route("/v1/health", methods=["GET"])
 @http.operation(
     "Check the health of the service",
-    Success(200, "it answers", Health),
+    Success(200, "the service answers", Health),
     scope=None,
-    refusals=(Unauthenticated, Forbidden, Unavailable),
+    errors=(Unauthenticated, Forbidden, Unavailable),
     query=CheckHealth,
 )
-def check_health(call: Call[CheckHealth]) -> Answer:
+def check_health(call: Call[CheckHealth]) -> Health:
     if call.command.deep == "1":
-        call.admit(Scope.READ)
-        payments.check()
-    health = Health(
+        call.authorize(Scope.READ)
+        services.payments.check()
+    return Health(
         status="ok",
         service="payflow-api",
         region=settings.region,
         timestamp=now(),
         version=VERSION,
     )
-    return Answer(200, exact_json.dumps(health.model_dump()))
 
 
-@app.route("/v1/openapi.json", methods=["GET"], **ANY_TYPE)
+@route("/v1/openapi.json", methods=["GET"])
 @http.operation("Get this document", Success(200, "OpenAPI 3.1", openapi.Document), scope=None)
-def describe_api(_: Call[Any]) -> Answer:
-    return Answer(200, exact_json.dumps(openapi.document(app)))
-
-
-def settle(job: Job) -> None:
-    match job:
-        case SettlePayment(payment_id):
-            payments.settle(payment_id)
-        case SettleRefund(payment_id, refund_id):
-            refunds.settle(payment_id, refund_id)
-        case Deliver():
-            raise UnknownJob("a delivery, in the queue of payments")
-
-
-def deliver(job: Job) -> None:
-    match job:
-        case Deliver(delivery_id):
-            courier().deliver(delivery_id)
-        case _:
-            raise UnknownJob("no delivery, in the queue of deliveries")
-
-
-def worked_off(event: SQSEvent, work: Callable[[Job], None]) -> dict[str, Any]:
-    messages = [Message(record.to_dict()["messageId"], record.body) for record in event]
-    failed = work_off(messages, work)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+def describe_api(_: Call[Any]) -> openapi.Document:
+    return openapi.Document(**openapi.document(app))
 
 
 @app.on_sqs_message(queue=settings.webhook_queue, batch_size=BATCH_SIZE, name="webhook_processor")
 def webhook_processor(event: SQSEvent) -> dict[str, Any]:
-    return worked_off(event, settle)
+    payments, refunds = services.payments, services.refunds
+    handlers: Handlers = {SettlePayment: payments.settle, SettleRefund: refunds.settle}
+    return process_batch(event.to_dict(), handlers)
 
 
-# Ten batches of ten at once: as much as slow merchants may take of the account's concurrency.
+# Ten batches of ten at once: slow merchants may take no more of the account's concurrency.
 @app.on_sqs_message(
     queue=settings.deliveries_queue,
     batch_size=BATCH_SIZE,
@@ -617,14 +416,15 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     name="delivery_worker",
 )
 def delivery_worker(event: SQSEvent) -> dict[str, Any]:
-    return worked_off(event, deliver)
+    return process_batch(event.to_dict(), {Deliver: services.delivery_worker.deliver})
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
 def sweeper(event: CloudWatchEvent) -> dict[str, int]:
     # The scheduled time, not the clock: a late start or a retry asks for the same ages.
-    return unfinished().sweep(datetime.fromisoformat(event.time))._asdict()
+    return services.sweeper.sweep(datetime.fromisoformat(event.time))._asdict()
 
 
+services.warm_up()
 gc.freeze()
 gc.enable()

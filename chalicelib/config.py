@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment. What is missing is refused, not guessed."""
+"""Settings: the only reader of the environment. A missing setting is an error, never a guess."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class MissingSetting(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What differs between one deployment and the next."""
+    """What differs from one deployment to the next."""
 
     stage: str
     region: str
@@ -25,13 +25,13 @@ class Settings:
     sweep_unit_seconds: int
     """The sweeper's period, and the unit of its age windows: 60 on AWS, shorter on a laptop."""
     private_webhooks_allowed: bool
-    """Endpoints on any address and by HTTP: for the local stack's own merchant."""
+    """Endpoints may have any address and use HTTP: for the local stack's webhook receiver."""
     delivery_lease_seconds: int
-    """How long a delivery is one worker's: longer than the function may run."""
+    """How long a worker holds a delivery: longer than the function may run."""
 
     @property
     def api_log_group(self) -> str:
-        """Where Lambda puts what the API's function writes; infra/backend.yaml makes it."""
+        """The log group of the API's function; infra/backend.yaml creates it."""
         return f"/aws/lambda/payflow-{self.stage}"
 
     @property
@@ -44,8 +44,10 @@ class Settings:
 
 
 def from_environment(env: Mapping[str, str] = environ) -> Settings:
-    """Raises MissingSetting. Fails closed: a key is required unless the stage says `open` in
-    so many words; simulation, and webhooks to private addresses, are off unless it says `allowed`.
+    """Read the settings. Raises MissingSetting.
+
+    Fails closed: a key is required unless PAYFLOW_AUTH is `open`; simulation, and webhooks to
+    private addresses, are off unless their settings are `allowed`.
     """
     stage = _required(env, "PAYFLOW_STAGE")
     return Settings(
@@ -54,7 +56,7 @@ def from_environment(env: Mapping[str, str] = environ) -> Settings:
         allowed_origin=_required(env, "PAYFLOW_ALLOWED_ORIGIN"),
         webhook_queue_url=_required(env, "PAYFLOW_WEBHOOK_QUEUE_URL"),
         deliveries_queue_url=_required(env, "PAYFLOW_DELIVERIES_QUEUE_URL"),
-        # Others than the stage began with, once it was brought back from a point in time.
+        # A stage that was restored from a point in time runs on other tables.
         payments_table=env.get("PAYFLOW_PAYMENTS_TABLE") or f"payflow-payments-{stage}",
         idempotency_table=env.get("PAYFLOW_IDEMPOTENCY_TABLE") or f"payflow-idempotency-{stage}",
         simulation_allowed=env.get("PAYFLOW_SIMULATION") == "allowed",
@@ -70,7 +72,7 @@ def _required(env: Mapping[str, str], name: str) -> str:
         return env[name]
     except KeyError:
         raise MissingSetting(
-            f"{name} is not set. Beside what .chalice/config.json says of a stage, `make run`, "
-            "`make deploy` and `make chalice-deploy` give the app what only they know: use those, "
-            "not Chalice alone."
+            f"{name} is not set. .chalice/config.json does not hold every setting of a stage: "
+            "`make run`, `make deploy` and `make chalice-deploy` add the others. Use those "
+            "instead of Chalice alone."
         ) from None

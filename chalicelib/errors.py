@@ -1,4 +1,4 @@
-"""Everything that PayFlow says no with.
+"""API errors (RFC 9457).
 
     PayFlowError
     ├── ValidationFailed          400 validation_failed
@@ -19,12 +19,12 @@
     ├── UnsupportedMediaType      415 unsupported_media_type
     ├── IdempotencyKeyReused      422 idempotency_key_reused
     ├── RefundExceedsPayment      422 refund_exceeds_payment
-    ├── RateLimited               429 rate_limited (API Gateway says it, before any function)
+    ├── RateLimited               429 rate_limited (sent by API Gateway, before any function)
     ├── Internal                  500 internal
     └── Unavailable               503 unavailable
 
-Each class is one stable `code` of the API (RFC 9457 problem details); `detail` says
-what happened this time and what the caller can do. Imports nothing of PayFlow.
+Each class is one stable `code` of the API; `detail` says what happened this time and what the
+caller can do. Imports nothing of PayFlow.
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,14 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class FieldError(NamedTuple):
-    """What is wrong with one field of a request; nested fields are joined by dots."""
+    """What is wrong with one field of a request; dots join nested fields."""
 
     field: str
     message: str
 
 
 class PayFlowError(Exception):
-    """The root: a refusal that a caller can read and act on."""
+    """The root: an error that a caller can read and act on."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -51,13 +51,13 @@ class PayFlowError(Exception):
         self.detail = detail
 
     def headers(self) -> dict[str, str]:
-        """What the answer's headers say of it."""
+        """Return the headers of the answer that belong to this error."""
         if self.retry_after_seconds is None:
             return {}
         return {"Retry-After": str(self.retry_after_seconds)}
 
     def problem(self, request_id: str) -> dict[str, Any]:
-        """The body of the `application/problem+json` answer (RFC 9457, section 3)."""
+        """Return the body of the `application/problem+json` answer (RFC 9457, section 3)."""
         return {
             "type": f"urn:payflow:problem:{self.code}",
             "title": self.title,
@@ -80,7 +80,7 @@ class ValidationFailed(PayFlowError):
 
 
 class MalformedJson(PayFlowError):
-    status, code, title = 400, "malformed_json", "The body is not well-formed JSON"
+    status, code, title = 400, "malformed_json", "The body is not valid JSON"
 
 
 class InvalidCursor(PayFlowError):
@@ -89,26 +89,26 @@ class InvalidCursor(PayFlowError):
 
 class IdempotencyKeyMismatch(PayFlowError):
     status, code = 400, "idempotency_key_mismatch"
-    title = "The header and the body name different idempotency keys"
+    title = "The header and the body have different idempotency keys"
 
 
 class Unauthenticated(PayFlowError):
-    status, code, title = 401, "unauthenticated", "The request has no valid API key"
+    status, code, title = 401, "unauthenticated", "No valid API key"
 
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="payflow"'}  # RFC 6750, section 3
 
 
 class Forbidden(PayFlowError):
-    status, code, title = 403, "forbidden", "The API key may not do this"
+    status, code, title = 403, "forbidden", "The API key does not allow this"
 
 
 class NotFound(PayFlowError):
-    status, code, title = 404, "not_found", "There is no such resource"
+    status, code, title = 404, "not_found", "Resource not found"
 
 
 class MethodNotAllowed(PayFlowError):
-    status, code, title = 405, "method_not_allowed", "The resource does not have this method"
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(f"Use {' or '.join(allowed)}.")
@@ -132,11 +132,11 @@ class PaymentNotRefundable(PayFlowError):
 
 
 class PaymentNotReturnable(PayFlowError):
-    status, code, title = 409, "payment_not_returnable", "No bank returns the payment"
+    status, code, title = 409, "payment_not_returnable", "The payment cannot be returned"
 
 
 class EndpointLimitReached(PayFlowError):
-    status, code, title = 409, "endpoint_limit_reached", "There are as many endpoints as can be"
+    status, code, title = 409, "endpoint_limit_reached", "Webhook endpoint limit reached"
 
 
 class EndpointDisabled(PayFlowError):
@@ -148,17 +148,17 @@ class BodyTooLarge(PayFlowError):
 
 
 class UnsupportedMediaType(PayFlowError):
-    status, code, title = 415, "unsupported_media_type", "The body is not application/json"
+    status, code, title = 415, "unsupported_media_type", "The body must be application/json"
 
 
 class IdempotencyKeyReused(PayFlowError):
     status, code = 422, "idempotency_key_reused"
-    title = "The idempotency key belongs to another request"
+    title = "The idempotency key was used for another request"
 
 
 class RefundExceedsPayment(PayFlowError):
     status, code = 422, "refund_exceeds_payment"
-    title = "The refund is more than what is left of the payment"
+    title = "The refund exceeds the rest of the payment"
 
 
 class RateLimited(PayFlowError):
@@ -167,9 +167,9 @@ class RateLimited(PayFlowError):
 
 
 class Internal(PayFlowError):
-    status, code, title = 500, "internal", "Something went wrong on our side"
+    status, code, title = 500, "internal", "Internal error"
 
 
 class Unavailable(PayFlowError):
-    status, code, title = 503, "unavailable", "A service behind PayFlow does not answer"
+    status, code, title = 503, "unavailable", "Service temporarily unavailable"
     retry_after_seconds = 2

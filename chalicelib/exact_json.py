@@ -1,4 +1,4 @@
-"""JSON in which a number is what its digits say, in both directions.
+"""JSON whose numbers keep their digits, in both directions.
 
 Guarantee: no number passes through a float, and what RFC 8259 leaves to chance
 (duplicate names, bytes that are not UTF-8) is refused.
@@ -14,10 +14,10 @@ from chalicelib.errors import MalformedJson
 
 
 def loads(body: bytes) -> Any:
-    """Parse a request's body; every number arrives as `Decimal`.
+    """Parse the body of a request; every number becomes a `Decimal`.
 
-    What is no number (NaN, Infinity) or past what `Decimal` can hold arrives as a `Decimal`
-    that is not finite, so that the check of its field refuses it by name. Raises MalformedJson.
+    NaN, Infinity and numbers beyond what `Decimal` can hold become a `Decimal` that is not finite,
+    so that the check of the field rejects it by name. Raises MalformedJson.
     """
     try:
         return simplejson.loads(
@@ -28,7 +28,7 @@ def loads(body: bytes) -> Any:
             object_pairs_hook=_object,
         )
     except UnicodeDecodeError as error:
-        raise MalformedJson("The body is not UTF-8; JSON is sent as UTF-8.") from error
+        raise MalformedJson("The body is not UTF-8; send JSON as UTF-8.") from error
     except RecursionError as error:
         raise MalformedJson("The body is nested too deeply.") from error
     except simplejson.JSONDecodeError as error:
@@ -38,12 +38,12 @@ def loads(body: bytes) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Compact ASCII JSON; a `Decimal` is written digit for digit."""
+    """Write compact ASCII JSON; a `Decimal` keeps its digits."""
     return _dumps(value)
 
 
 def canonical(value: Any) -> str:
-    """The one spelling of `value`, whatever order its names came in, at any depth."""
+    """Write `value` with sorted names at every depth, so that equal values are equal text."""
     return _dumps(value, sort_keys=True)
 
 
@@ -63,6 +63,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in pairs:
         if name in result:
-            raise MalformedJson(f"The name {name[:40]!a} stands twice in one object.")
+            raise MalformedJson(f"The name {name[:40]!a} occurs twice in one object.")
         result[name] = value
     return result

@@ -2,8 +2,8 @@
 
 A metric is a log line in CloudWatch's embedded metric format, so that it costs no call:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-Bodies, keys and secrets are never logged; what looks like an API key or a webhook's secret is
-taken out of every line, since nobody knows what the text of an error will say.
+Bodies, keys and secrets are never logged. Whatever looks like an API key or a webhook secret is
+removed from every line, since the text of an error may hold one.
 """
 
 import re
@@ -19,18 +19,18 @@ _SECRET: Final = re.compile(r"(pf_[a-z0-9]+_|whsec_)[a-z0-9+/=_-]{8,}", re.IGNOR
 
 
 def log(kind: str, **fields: Any) -> None:
-    """Write one line; `kind` says what it tells of, the time is in milliseconds."""
+    """Write one line: its `kind`, the time in milliseconds, and `fields`."""
     _write({"kind": kind, "time_ms": _now_ms(), **fields})
 
 
 def log_exception(kind: str, error: BaseException, **fields: Any) -> None:
-    """The same, with the error and where it came from."""
+    """Write one line with the error and its traceback."""
     trace = "".join(traceback.format_exception(error))
     log(kind, error=f"{type(error).__name__}: {error}", trace=trace, **fields)
 
 
 def count(stage: str, **metrics: int) -> None:
-    """Write counts as metrics of the stage, named as CloudWatch will show them."""
+    """Write counts as CloudWatch metrics of the stage."""
     _write(
         {
             "_aws": {
@@ -54,7 +54,7 @@ def _now_ms() -> int:
 
 
 def _write(line: dict[str, Any]) -> None:
-    # One write call a line: lines of several threads must not mix.
+    # One call a line, so that lines of several threads do not mix.
     text = simplejson.dumps(line, use_decimal=True, default=str)
     sys.stdout.write(_SECRET.sub(r"\1[redacted]", text) + "\n")
     sys.stdout.flush()

@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +17,21 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 
-from chalicelib.commands import CreatePayment, CreateRefund
-from chalicelib.payments import Payments
-from chalicelib.processor import Simulator
-from chalicelib.queue_jobs import Job, Queue
-from chalicelib.refunds import Refunds
-from chalicelib.store import Store
+from chalicelib.api_keys.repository import ApiKeyRepository
+from chalicelib.aws.sqs import Queue
+from chalicelib.messages import Message, decode
+from chalicelib.payments.commands import CreatePayment, CreateRefund
+from chalicelib.payments.models import Payment, Refund
+from chalicelib.payments.refunds import Refunds
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.service import Payments
+from chalicelib.payments.simulator import Simulator
 from chalicelib.sweeper import Sweeper
-from chalicelib.webhook_delivery import Courier, Send
-from chalicelib.webhook_outbox import Outbox
-from chalicelib.webhook_sender import Attempt as Answer
-from chalicelib.webhook_store import WebhookStore
+from chalicelib.webhooks.delivery_worker import DeliveryWorker, Post
+from chalicelib.webhooks.http_client import PostResult as Answer
+from chalicelib.webhooks.outbox import WebhookOutbox
+from chalicelib.webhooks.repository import WebhookRepository
+from chalicelib.webhooks.service import Webhooks
 from tests import engines, environment, iam
 
 if TYPE_CHECKING:
@@ -113,11 +117,11 @@ def moto_dynamodb() -> Iterator["DynamoDBClient"]:
         yield SESSION.client("dynamodb")
 
 
-def new_store(dynamodb: "DynamoDBClient") -> Store:
-    """A store on tables of its own."""
+def new_repository(dynamodb: "DynamoDBClient") -> PaymentRepository:
+    """A repository on tables of its own."""
     stage = f"test{next(_numbers)}"
     engines.create_tables(dynamodb, stage)
-    return Store(
+    return PaymentRepository(
         dynamodb,
         payments_table=f"payflow-payments-{stage}",
         idempotency_table=f"payflow-idempotency-{stage}",
@@ -125,9 +129,9 @@ def new_store(dynamodb: "DynamoDBClient") -> Store:
 
 
 @pytest.fixture
-def store(engine: "DynamoDBClient") -> Store:
+def repository(engine: "DynamoDBClient") -> PaymentRepository:
     """On both engines."""
-    return new_store(engine)
+    return new_repository(engine)
 
 
 @pytest.fixture
@@ -142,16 +146,18 @@ def sqs(moto_dynamodb: "DynamoDBClient") -> "SQSClient":
 
 @pytest.fixture
 def payments(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) -> Payments:
-    """The use cases on moto, one thread only."""
+    """The service on moto, one thread only."""
     url = sqs.create_queue(QueueName="payflow-webhooks-test")["QueueUrl"]
     deliveries = sqs.create_queue(QueueName="payflow-deliveries-test")["QueueUrl"]
-    store = new_store(moto_dynamodb)
+    repository = new_repository(moto_dynamodb)
     return Payments(
         stage="test",
-        store=store,
+        repository=repository,
         queue=Queue(sqs, url),
         processor=Simulator(),
-        outbox=Outbox("test", webhooks_beside(store), Queue(sqs, deliveries), clock),
+        outbox=WebhookOutbox(
+            "test", webhook_repository_beside(repository), Queue(sqs, deliveries), clock
+        ),
         simulation_allowed=True,
         clock=clock,
     )
@@ -163,64 +169,122 @@ def refunds(payments: Payments) -> Refunds:
 
 
 def refunds_beside(payments: Payments) -> Refunds:
-    """The use cases of refunds, on what `payments` works with."""
-    shared = {name: value for name, value in vars(payments).items() if name in SHARED}
-    return Refunds(**shared)
+    """The refunds of the same stage."""
+    return Refunds(
+        stage=payments.stage,
+        payments=payments,
+        repository=payments.repository,
+        queue=payments.queue,
+        processor=payments.processor,
+        outbox=payments.outbox,
+        clock=payments.clock,
+    )
 
 
-SHARED = {"stage", "store", "queue", "processor", "outbox", "clock"}
+def stored(repository: PaymentRepository, payment_id: str) -> Payment:
+    """The payment, which must be there."""
+    payment = repository.find(payment_id)
+    assert payment is not None
+    return payment
 
 
-def webhooks_beside(store: Store) -> WebhookStore:
+def stored_refund(repository: PaymentRepository, payment_id: str, refund_id: str) -> Refund:
+    """The refund, which must be there."""
+    refund = repository.find_refund(payment_id, refund_id)
+    assert refund is not None
+    return refund
+
+
+def stored_refunds(repository: PaymentRepository, payment_id: str) -> list[Refund]:
+    """The refunds of a payment that must be there."""
+    refunds = repository.refunds(payment_id)
+    assert refunds is not None
+    return refunds
+
+
+def outbox_of(payments: Payments) -> WebhookOutbox:
+    assert isinstance(payments.outbox, WebhookOutbox)
+    return payments.outbox
+
+
+def webhooks_beside(payments: Payments, *, allows_private: bool = False) -> Webhooks:
+    """The webhooks of the same stage."""
+    outbox = outbox_of(payments)
+    return Webhooks(
+        stage=payments.stage,
+        payments=payments,
+        repository=outbox.repository,
+        queue=outbox.queue,
+        allows_private=allows_private,
+        clock=payments.clock,
+    )
+
+
+def webhook_repository_beside(repository: PaymentRepository) -> WebhookRepository:
     """On the same table."""
-    return WebhookStore(store._payments._dynamodb, payments_table=store._payments.name)
+    table = repository._payments
+    return WebhookRepository(table._dynamodb, payments_table=table.name)
+
+
+def key_repository_beside(repository: PaymentRepository) -> ApiKeyRepository:
+    """On the same table."""
+    table = repository._payments
+    return ApiKeyRepository(table._dynamodb, payments_table=table.name)
 
 
 class KeptQueue(Queue):
-    """Keeps its hints; it is no queue but what a test makes of them."""
+    """Keeps its messages for a test to read."""
 
     def __init__(self) -> None:
-        self.jobs: list[Job] = []
-        self.delays: list[int] = []
-        """Of the jobs that were sent one by one."""
+        self.messages: list[Message] = []
+        self.delays_seconds: list[int] = []
+        """Of the messages that were sent with a delay."""
 
-    def send(self, job: Job, *, delay_seconds: int = 0) -> None:
-        self.jobs.append(job)
-        self.delays.append(delay_seconds)
+    def send(self, body: str, *, delay_seconds: int = 0) -> None:
+        self.messages.append(decode(body))
+        if delay_seconds:
+            self.delays_seconds.append(delay_seconds)
 
-    def send_all(self, jobs: Iterable[Job]) -> int:
-        before = len(self.jobs)
-        self.jobs.extend(jobs)
-        return len(self.jobs) - before
+    def send_batch(self, bodies: Sequence[str]) -> Mapping[int, str]:
+        self.messages += map(decode, bodies)
+        return {}
 
 
-def courier_on(
-    webhooks: WebhookStore, queue: Queue, clock: Callable[[], datetime], send: Send | None = None
-) -> Courier:
-    """A delivery worker whose POSTs are all answered, unless `send` says otherwise."""
+def queue_of(service: Payments | WebhookOutbox) -> KeptQueue:
+    assert isinstance(service.queue, KeptQueue)
+    return service.queue
+
+
+def delivery_worker_on(
+    webhooks: WebhookRepository,
+    queue: Queue,
+    clock: Callable[[], datetime],
+    post: Post | None = None,
+) -> DeliveryWorker:
+    """A delivery worker whose POSTs are all answered, unless `post` says otherwise."""
 
     def answer_all(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         return Answer(200, 12, "ok", None, None, None)
 
-    return Courier(
+    return DeliveryWorker(
         stage="test",
-        store=webhooks,
+        repository=webhooks,
         queue=queue,
-        send=send or answer_all,
+        post=post or answer_all,
         clock=clock,
         lease=timedelta(seconds=75),
-        chance=lambda: 0.5,
+        jitter=lambda: 0.5,
     )
 
 
-def payments_on(store: Store, clock: Callable[[], datetime]) -> Payments:
-    """The use cases on any engine, with a queue that a test can read."""
+def payments_on(repository: PaymentRepository, clock: Callable[[], datetime]) -> Payments:
+    """The service on any engine, with a queue that a test can read."""
     return Payments(
         stage="test",
-        store=store,
+        repository=repository,
         queue=KeptQueue(),
         processor=Simulator(),
-        outbox=Outbox("test", webhooks_beside(store), KeptQueue(), clock),
+        outbox=WebhookOutbox("test", webhook_repository_beside(repository), KeptQueue(), clock),
         simulation_allowed=True,
         clock=clock,
     )
@@ -228,13 +292,17 @@ def payments_on(store: Store, clock: Callable[[], datetime]) -> Payments:
 
 @pytest.fixture
 def sweeper(payments: Payments) -> Sweeper:
-    outbox = payments.outbox
+    return sweeper_of(payments)
+
+
+def sweeper_of(payments: Payments) -> Sweeper:
+    outbox = outbox_of(payments)
     return Sweeper(
-        stage="test",
-        store=payments.store,
-        queue=payments.queue,
-        webhooks=outbox.store,
-        deliveries=outbox.queue,
+        stage=payments.stage,
+        payments=payments.repository,
+        payments_queue=payments.queue,
+        webhooks=outbox.repository,
+        deliveries_queue=outbox.queue,
         unit=timedelta(minutes=1),
     )
 

@@ -18,9 +18,10 @@ from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from chalicelib import store as store_module
-from chalicelib.idempotency import Record
-from chalicelib.model import (
+from chalicelib.aws.dynamodb import decode
+from chalicelib.payments import items
+from chalicelib.payments.idempotency import Record
+from chalicelib.payments.models import (
     TRANSITIONS,
     Event,
     Payment,
@@ -30,8 +31,7 @@ from chalicelib.model import (
     Status,
     Total,
 )
-from chalicelib.processor import SIMULATE, SIMULATE_REFUND
-from chalicelib.tables import decode
+from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -90,12 +90,12 @@ def read(rows: Iterable[Row], records: Iterable[Row] = ()) -> Books:
     return Books(
         lives={life.payment.id: life for life in lives},
         totals=[
-            store_module._total(dict(row))
+            items.total_from_item(dict(row))
             for key, found in partitions.items()
             if key.startswith("STATS#")
             for row in found.values()
         ],
-        records=[store_module._record(dict(row)) for row in records],
+        records=[items.record_from_item(dict(row)) for row in records],
         halves=[key for key, found in of_payments.items() if "PAYMENT" not in found],
     )
 
@@ -104,11 +104,11 @@ def _life(rows: Mapping[str, Row]) -> Life:
     def under(prefix: str) -> list[dict[str, Any]]:
         return [dict(rows[key]) for key in sorted(rows) if key.startswith(prefix)]
 
-    refunds = map(store_module._refund, under("REFUND#"))
+    refunds = map(items.refund_from_item, under("REFUND#"))
     return Life(
-        payment=store_module._payment(dict(rows["PAYMENT"])),
+        payment=items.payment_from_item(dict(rows["PAYMENT"])),
         refunds={refund.id: refund for refund in refunds},
-        story=[store_module._event(row) for row in under("EVENT#")],
+        story=[items.event_from_item(row) for row in under("EVENT#")],
         deliveries=[*under("DELIVERY#")],
     )
 

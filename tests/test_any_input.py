@@ -15,42 +15,43 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from chalicelib import exact_json, webhook_schedule, webhook_signature, webhook_url
-from chalicelib.commands import (
-    Command,
-    CreateEndpoint,
-    CreatePayment,
-    CreateRefund,
-    ListDeliveries,
-    ListPayments,
-    ReadLogs,
-    ReadStats,
-    ReplayFailed,
-    RollApiKey,
-    SimulateReturn,
-    UpdateEndpoint,
-    validated,
-)
+from chalicelib import exact_json
+from chalicelib.api.request_log import ReadLogs, _request
+from chalicelib.api_keys.commands import RollApiKey
+from chalicelib.aws.pagination import decode_cursor, encode_cursor
 from chalicelib.errors import InvalidCursor, ValidationFailed
-from chalicelib.listing import decode_cursor, encode_cursor
-from chalicelib.model import Currency, rfc3339
-from chalicelib.queue_jobs import (
+from chalicelib.messages import (
     Deliver,
-    Job,
-    MalformedJob,
+    MalformedMessage,
     Message,
     SettlePayment,
     SettleRefund,
-    UnknownJob,
+    UnknownMessage,
     decode,
     encode,
-    work_off,
+    process_batch,
 )
-from chalicelib.request_log import _request
-from chalicelib.webhook_model import DeliveryKey, delivery_key
-from chalicelib.webhook_sender import _retry_after_seconds
-from chalicelib.webhook_url import UrlRefused
+from chalicelib.payments.commands import (
+    CreatePayment,
+    CreateRefund,
+    ListPayments,
+    ReadStats,
+    SimulateReturn,
+)
+from chalicelib.validation import Command, validated
+from chalicelib.values import Currency, rfc3339
+from chalicelib.webhooks import retry_schedule, signing, url_policy
+from chalicelib.webhooks.commands import (
+    CreateEndpoint,
+    ListDeliveries,
+    ReplayFailed,
+    UpdateEndpoint,
+)
+from chalicelib.webhooks.http_client import _retry_after_seconds
+from chalicelib.webhooks.models import DeliveryKey, delivery_key
+from chalicelib.webhooks.url_policy import UrlRefused
 from tests.conftest import START, payflow
+from tests.lambda_events import sqs_event
 
 ULIDS = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26)
 PAYMENT_IDS, REFUND_IDS = ULIDS.map("PAY-{}".format), ULIDS.map("REF-{}".format)
@@ -60,7 +61,7 @@ DELIVERY_KEYS = st.builds(
     ULIDS.map("EVT-{}".format),
     ULIDS.map("EP-{}".format),
 )
-JOBS: st.SearchStrategy[Job] = st.one_of(
+MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(SettlePayment, PAYMENT_IDS),
     st.builds(SettleRefund, PAYMENT_IDS, REFUND_IDS),
     st.builds(Deliver, DELIVERY_KEYS.map(lambda key: key.delivery_id)),
@@ -224,7 +225,7 @@ SECRETS = st.binary(min_size=24, max_size=64).map(lambda raw: "whsec_" + b64enco
 @given(body=BODIES, secret=SECRETS, event=ULIDS, seconds=st.integers(-240, 240))
 def test_what_is_signed_verifies(body: bytes, secret: str, event: str, seconds: int) -> None:
     at = datetime.now(UTC) + timedelta(seconds=seconds)
-    sent = webhook_signature.headers(f"EVT-{event}", at, body, [secret])
+    sent = signing.headers(f"EVT-{event}", at, body, [secret])
     assert Webhook(secret).verify(body, sent) == json.loads(body)
 
 
@@ -233,7 +234,7 @@ def test_what_was_changed_on_its_way_does_not_verify(
     body: bytes, secret: str, other: str, event: str, data: st.DataObject
 ) -> None:
     at = datetime.now(UTC)
-    sent = webhook_signature.headers(f"EVT-{event}", at, body, [secret])
+    sent = signing.headers(f"EVT-{event}", at, body, [secret])
     place = data.draw(st.integers(0, len(body) - 1))
     changed = (
         body[:place] + bytes([body[place] ^ data.draw(st.integers(1, 127))]) + body[place + 1 :]
@@ -263,10 +264,10 @@ def test_a_url_that_is_taken_is_taken_again_as_it_was_written_down(
     url: str, allows_private: bool
 ) -> None:
     try:
-        target = webhook_url.parse(url, allows_private=allows_private)
+        target = url_policy.parse(url, allows_private=allows_private)
     except UrlRefused:
         return
-    assert webhook_url.parse(target.url, allows_private=allows_private) == target
+    assert url_policy.parse(target.url, allows_private=allows_private) == target
     assert target.url.isascii()
     assert target.is_tls or allows_private
 
@@ -276,7 +277,7 @@ def test_a_url_that_is_too_long_when_it_is_sent_to_is_refused_when_it_is_registe
     resource: str,
 ) -> None:
     with pytest.raises(UrlRefused, match="at most 2048 characters"):
-        webhook_url.parse(f"https://example.com/{resource}", allows_private=False)
+        url_policy.parse(f"https://example.com/{resource}", allows_private=False)
 
 
 @given(
@@ -292,7 +293,7 @@ def test_whatever_a_merchant_asks_us_to_wait_it_is_seconds_or_nothing(
     value: str, now: datetime
 ) -> None:
     seconds = _retry_after_seconds([(b"retry-after", value.encode("latin-1"))], now)
-    assert seconds is None or 0 <= seconds <= webhook_schedule.MAX_RETRY_AFTER.total_seconds()
+    assert seconds is None or 0 <= seconds <= retry_schedule.MAX_RETRY_AFTER.total_seconds()
 
 
 @given(key=DELIVERY_KEYS)
@@ -309,8 +310,8 @@ def test_any_text_is_a_deliverys_id_or_none(text: str) -> None:
 # Queues.
 
 
-@given(job=JOBS)
-def test_any_job_survives_the_wire(job: Job) -> None:
+@given(job=MESSAGES)
+def test_any_job_survives_the_wire(job: Message) -> None:
     assert decode(encode(job)) == job
 
 
@@ -328,33 +329,35 @@ def test_any_job_survives_the_wire(job: Job) -> None:
 def test_any_json_is_a_job_or_is_refused(content: Any) -> None:
     assume(_is_finite(content))
     job = read(exact_json.dumps(content))
-    if isinstance(job, Job):
+    if isinstance(job, Message):
         assert decode(encode(job)) == job
 
 
-def read(body: str) -> Job | type[MalformedJob | UnknownJob]:
-    """The job, or in which way it is none."""
+def read(body: str) -> Message | type[MalformedMessage | UnknownMessage]:
+    """The message, or the error that it is none."""
     try:
         return decode(body)
-    except (MalformedJob, UnknownJob) as refusal:
-        return type(refusal)
+    except (MalformedMessage, UnknownMessage) as error:
+        return type(error)
 
 
-@given(bodies=st.lists(st.tuples(JOBS.map(encode) | st.text(), st.booleans()), max_size=10))
-def test_of_any_batch_exactly_what_another_try_could_help_is_reported(
-    bodies: list[tuple[str, bool]],
-) -> None:
-    poison = {read(body) for body, fails in bodies if fails and isinstance(read(body), Job)}
+@given(bodies=st.lists(st.tuples(MESSAGES.map(encode) | st.text(), st.booleans()), max_size=10))
+def test_any_batch_reports_exactly_what_a_retry_could_help(bodies: list[tuple[str, bool]]) -> None:
+    poison = [read(body) for body, fails in bodies if fails and isinstance(read(body), Message)]
 
-    def work(job: Job) -> None:
-        if job in poison:
-            raise RuntimeError("poison")
+    def handler(kind: Any) -> Any:
+        def work(**ids: str) -> None:
+            if kind(**ids) in poison:
+                raise RuntimeError("poison")
 
-    messages = [Message(str(index), body) for index, (body, _) in enumerate(bodies)]
-    assert work_off(messages, work) == [
-        message.id
-        for message in messages
-        if read(message.body) in poison or read(message.body) is UnknownJob
+        return work
+
+    handlers = {kind: handler(kind) for kind in (SettlePayment, SettleRefund, Deliver)}
+    answer = process_batch(sqs_event(*(body for body, _ in bodies)), handlers)
+    assert answer["batchItemFailures"] == [
+        {"itemIdentifier": f"message-{index}"}
+        for index, (body, _) in enumerate(bodies)
+        if read(body) in poison or read(body) is UnknownMessage
     ]
 
 
@@ -370,7 +373,7 @@ def test_no_message_that_is_no_job_stops_a_queue(handler: str, bodies: list[str]
         for index, body in enumerate(bodies)
     ]
     answer = payflow.app.handler_map[handler]({"Records": records}, None)
-    unknown = [str(index) for index, body in enumerate(bodies) if read(body) is UnknownJob]
+    unknown = [str(index) for index, body in enumerate(bodies) if read(body) is UnknownMessage]
     assert answer == {"batchItemFailures": [{"itemIdentifier": one} for one in unknown]}
 
 

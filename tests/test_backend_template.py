@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.queue_jobs import MAX_DELAY
+from chalicelib.aws.sqs import MAX_DELAY
 from chalicelib.sweeper import Sweeper
 from infra.local.provision import template
 from tests.conftest import START

@@ -6,19 +6,19 @@ The units are computed from the requests as recorded, for items up to 1 KB (sizi
 from typing import TYPE_CHECKING
 
 import pytest
-
-from chalicelib import stats
-from chalicelib import store as store_module
 from chalicelib.commands import CreateEndpoint, ListPayments, ReadStats
 from chalicelib.listing import list_payments
 from chalicelib.model import Payment
-from chalicelib.payments import Payments
 from chalicelib.refunds import Refunds
 from chalicelib.store import TOTALS_SHARDS
-from chalicelib.sweeper import Sweeper
 from chalicelib.tables import encode
 from chalicelib.webhook_model import Endpoint
 from chalicelib.webhook_store import DUE_SHARDS, delivery_item
+
+from chalicelib import stats
+from chalicelib import store as store_module
+from chalicelib.payments import Payments
+from chalicelib.sweeper import Sweeper
 from chalicelib.webhooks import Webhooks
 from sizing.meter import Meter, size_bytes
 from tests.conftest import Clock, command, courier_on, refund_command

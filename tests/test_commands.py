@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.commands import CreateApiKey, CreatePayment, CreateRefund, ListPayments, validated
+from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.errors import ValidationFailed
-from chalicelib.idempotency import fingerprint
-from chalicelib.model import Currency, rfc3339
+from chalicelib.payments.commands import CreatePayment, CreateRefund, ListPayments
+from chalicelib.payments.idempotency import fingerprint
+from chalicelib.validation import validated
+from chalicelib.values import Currency, rfc3339
 from tests.conftest import command, refund_command
 
 VALID = command(idempotency_key="a-key-of-its-own").model_dump()
@@ -24,7 +26,7 @@ def test_every_field_at_fault_is_named() -> None:
     wrong = {"merchant": " ", "amount": Decimal("10.005"), "currency": "CAD", "tip": Decimal(1)}
     assert refused(wrong) == {
         "merchant": "must not be blank",
-        "amount": "at most 2 decimal places in CAD",
+        "amount": "must have at most 2 decimal places in CAD",
         "type": "is required",
         "idempotency_key": "is required",
         "tip": "is not a known field",

@@ -10,16 +10,16 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from bench import growth_report as report
-from bench.filling import Days, Made, made, row_of
-from bench.growth_report import Measured
-from chalicelib import stats
 from chalicelib.commands import ListPayments, ReadStats, validated
 from chalicelib.listing import list_payments
 from chalicelib.model import Change, Event, EventType, Payment, Status, new_id
 from chalicelib.store import Store
 from chalicelib.tables import decode
+
+from bench import growth_report as report
+from bench.filling import Days, Made, made, row_of
+from bench.growth_report import Measured
+from chalicelib import stats
 from sizing.meter import Asked, Meter
 from tests import invariants
 from tests.conftest import START, new_store

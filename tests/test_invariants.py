@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.commands import CreateEndpoint
-from chalicelib.payments import Payments
-from chalicelib.refunds import Refunds
-from chalicelib.webhooks import Webhooks
-from tests.conftest import Clock, command, refund_command
+from chalicelib.payments.refunds import Refunds
+from chalicelib.payments.service import Payments
+from chalicelib.webhooks.commands import CreateEndpoint
+from tests.conftest import Clock, command, refund_command, stored_refunds, webhooks_beside
 from tests.invariants import (
     broken,
     event_of,
@@ -28,24 +27,21 @@ from tests.invariants import (
 @pytest.fixture
 def tables(payments: Payments, refunds: Refunds, clock: Clock) -> tuple[list[Any], list[Any]]:
     """The rows of a payment with two refunds, one of which has failed, and of one endpoint."""
-    outbox = payments.outbox
-    Webhooks(outbox.store, outbox, allows_private=False, clock=clock).create(
-        CreateEndpoint(url="https://merchant.example/webhooks")
-    )
+    webhooks_beside(payments).create(CreateEndpoint(url="https://merchant.example/webhooks"))
     request = command(
         metadata={"simulate": "completed", "simulate_refund": "failed:rejected_by_bank"}
     )
-    payment_id = payments.create(request, actor="test").payment_id
+    payment_id = payments.create(request, actor="test").resource_id
     payments.settle(payment_id)
     for amount in ("5.00", "2.50"):
         refunds.create(payment_id, refund_command(amount=amount), actor="test")
-    first, _ = payments.store.refunds(payment_id)
+    first, _ = stored_refunds(payments.repository, payment_id)
     refunds.settle(payment_id, first.id)
-    store = payments.store
-    dynamodb = store._payments._dynamodb
+    repository = payments.repository
+    dynamodb = repository._payments._dynamodb
     return (
-        [dict(row) for row in scan(dynamodb, store._payments.name)],
-        [dict(row) for row in scan(dynamodb, store._idempotency.name)],
+        [dict(row) for row in scan(dynamodb, repository._payments.name)],
+        [dict(row) for row in scan(dynamodb, repository._records.name)],
     )
 
 

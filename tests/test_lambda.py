@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 from moto import mock_aws
 
-from chalicelib.api_keys import new_secret
+from chalicelib.api_keys.service import new_secret
 from tests import engines
 from tests.conftest import QUEUE_URL, SESSION, payflow
 from tests.lambda_events import api_event, scheduled_event, sqs_event
@@ -65,7 +65,7 @@ def test_a_bug_is_a_500_that_tells_its_request_id_and_nothing_of_the_inside(
     def break_down(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr(type(payflow.payments), "create", break_down)
+    monkeypatch.setattr(type(payflow.services.payments), "create", break_down)
     answer = create()
     assert answer["statusCode"] == 500
     assert json.loads(answer["body"])["code"] == "internal"
@@ -89,7 +89,7 @@ def test_the_request_log_has_no_body_and_no_key(capsys: pytest.CaptureFixture[st
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a stage that requires keys."""
-    monkeypatch.setattr(payflow.keys, "is_required", True)
+    monkeypatch.setattr(payflow.services.api_keys, "is_required", True)
 
 
 def test_where_keys_are_required_only_health_and_the_document_answer_without(closed: None) -> None:
@@ -186,8 +186,8 @@ def test_the_processor_settles_what_came_and_reports_what_failed(aws: Any) -> No
         results[body] = payflow.webhook_processor(sqs_event(body), None)
     failures = [result["batchItemFailures"] for result in results.values()]
     assert sorted(failures, key=len) == [[], [{"itemIdentifier": "message-0"}]]
-    assert payflow.payments.get(good["id"]).status == "completed"
-    assert payflow.payments.get(poison["id"]).status == "processing"
+    assert payflow.services.payments.get(good["id"]).status == "completed"
+    assert payflow.services.payments.get(poison["id"]).status == "processing"
 
 
 def test_of_a_batch_of_ten_only_the_failed_message_is_reported(
@@ -199,7 +199,7 @@ def test_of_a_batch_of_ten_only_the_failed_message_is_reported(
         if payment_id == ids[4]:
             raise RuntimeError("poison")
 
-    monkeypatch.setattr(type(payflow.payments), "settle", settle)
+    monkeypatch.setattr(type(payflow.services.payments), "settle", settle)
     answer = payflow.webhook_processor(sqs_event(*map(hint, ids)), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-4"}]}
 
@@ -211,7 +211,7 @@ def hint(payment_id: str) -> str:
 def test_the_sweeper_takes_the_ages_at_the_time_that_it_was_scheduled_for() -> None:
     created = json.loads(create()["body"])["created_at"]
     scheduled = datetime.fromisoformat(created) + timedelta(minutes=2, seconds=30)
-    assert payflow.sweeper(scheduled_event(scheduled), None) == {"hinted": 1, "stuck": 0}
+    assert payflow.sweeper(scheduled_event(scheduled), None) == {"enqueued": 1, "stuck": 0}
 
 
 def of_payment(method: str, payment_id: str, what: str, body: Any = None) -> Any:
@@ -330,7 +330,7 @@ def test_a_caller_waits_for_no_client_for_long() -> None:
             client.meta.config.read_timeout,
             client.meta.config.retries["total_max_attempts"],
         )
-        for client in (payflow.dynamodb, payflow.sqs)
+        for client in (payflow.services.dynamodb, payflow.services.sqs)
     }
     assert said == {"dynamodb": (1, 2, 3), "sqs": (1, 1, 1)}
 

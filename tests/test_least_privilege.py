@@ -26,10 +26,10 @@ import pytest
 from chalice.config import Config
 from moto import mock_aws
 
-from chalicelib import idempotency
 from chalicelib.errors import Unavailable
-from chalicelib.model import Payment
-from chalicelib.webhook_sender import Attempt as Answer
+from chalicelib.payments import idempotency
+from chalicelib.payments.models import Payment
+from chalicelib.webhooks.http_client import PostResult as Answer
 from tests import engines, iam
 from tests.conftest import (
     HEARD_FROM_STACKS,
@@ -206,23 +206,23 @@ def is_done(body: str) -> bool:
 
 @contextmanager
 def another_worker_is_faster() -> Iterator[None]:
-    settle = type(payflow.payments.processor).settle
+    settle = type(payflow.services.payments.processor).settle
     with pytest.MonkeyPatch.context() as patch:
 
         def settle_after_another(processor: Any, claimed: Payment) -> Any:
             patch.undo()
-            payflow.payments.settle(claimed.id)
+            payflow.services.payments.settle(claimed.id)
             return settle(processor, claimed)
 
-        patch.setattr(type(payflow.payments.processor), "settle", settle_after_another)
+        patch.setattr(type(payflow.services.payments.processor), "settle", settle_after_another)
         yield
 
 
 def walk_through_sweeping() -> None:
-    assert sweep() == {"hinted": 0, "stuck": 0}
+    assert sweep() == {"enqueued": 0, "stuck": 0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("chalicelib.sweeper._PAGE", 1)
-        assert sweep(minutes=2, seconds=30)["hinted"] > 1
+        assert sweep(minutes=2, seconds=30)["enqueued"] > 1
     assert sweep(days=6)["stuck"] > 1
 
 
@@ -233,7 +233,7 @@ def sweep(**later: float) -> Any:
 def walk_through_keys() -> None:
     admin = issued(api_event("POST", "/v1/api_keys", {"name": "operator", "scopes": ["admin"]}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payflow.keys, "is_required", True)
+        patch.setattr(payflow.services.api_keys, "is_required", True)
         assert ask("/v1/payments")["statusCode"] == 401
         roll = api_event("POST", "/v1/api_keys/{key_id}/roll", {}, key_id=admin["id"])
         rolled = issued(with_key(roll, admin["key"]))
@@ -271,10 +271,10 @@ def walk_through_webhooks() -> None:
         "payment.completed",
     ]
     deliver(told[0]["id"], 200)
-    assert sweep(minutes=2)["hinted"] >= 1
+    assert sweep(minutes=2)["enqueued"] >= 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chalicelib.webhook_schedule.DELAYS", (timedelta(0),))
-        patch.setattr("chalicelib.webhook_schedule.MAX_ATTEMPTS", 1)
+        patch.setattr("chalicelib.webhooks.retry_schedule.DELAYS", (timedelta(0),))
+        patch.setattr("chalicelib.webhooks.retry_schedule.MAX_ATTEMPTS", 1)
         deliver(told[1]["id"], 503)
     assert replay(told[0]["id"])["statusCode"] == 200
     failed = {"since": "2026-01-01"}
@@ -308,7 +308,10 @@ def deliver(delivery_id: str, status: int) -> None:
     hint = json.dumps({"type": "deliver", "delivery_id": delivery_id})
     answer = Answer(status, 12, "", None, None, None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payflow, "sender", lambda: SimpleNamespace(send=lambda *_: answer))
+        patch.setitem(
+            vars(payflow.services), "http_client", SimpleNamespace(post=lambda *_: answer)
+        )
+        patch.delitem(vars(payflow.services), "delivery_worker", raising=False)
         answered = payflow.delivery_worker(sqs_event(hint), None)
     assert answered == {"batchItemFailures": []}
 

@@ -8,13 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import exact_json, listing
-from chalicelib.commands import ListPayments, validated
+from chalicelib import exact_json
+from chalicelib.aws import pagination
+from chalicelib.aws.pagination import decode_cursor, encode_cursor
 from chalicelib.errors import InvalidCursor
-from chalicelib.listing import decode_cursor, encode_cursor, list_payments
-from chalicelib.model import Payment, Status, rfc3339
-from chalicelib.store import Store, sort_key
-from tests.conftest import START, new_store
+from chalicelib.payments.commands import ListPayments
+from chalicelib.payments.items import sort_key
+from chalicelib.payments.listing import list_payments
+from chalicelib.payments.models import Payment, Status
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.validation import validated
+from chalicelib.values import rfc3339
+from tests.conftest import START, new_repository, stored
 from tests.test_store import put
 
 if TYPE_CHECKING:
@@ -27,12 +32,12 @@ def query(**fields: Any) -> ListPayments:
     return validated(ListPayments, fields)
 
 
-def walk(store: Store, **fields: Any) -> list[Payment]:
+def walk(repository: PaymentRepository, **fields: Any) -> list[Payment]:
     """Every payment of every page, with the promises of a page checked on the way."""
     found: list[Payment] = []
     cursor: dict[str, str] = {}
     while True:
-        page = list_payments(store, query(**fields, **cursor))
+        page = list_payments(repository, query(**fields, **cursor))
         assert page.count == len(page.payments) <= int(fields.get("limit", 20))
         assert not {payment.id for payment in page.payments} & {one.id for one in found}
         found += page.payments
@@ -46,86 +51,92 @@ def newest_first(payments: list[Payment]) -> list[Payment]:
 
 
 @pytest.mark.parametrize("limit", ["1", "3", "7", "20"])
-def test_pages_of_any_size_hold_every_payment_once_newest_first(store: Store, limit: str) -> None:
-    made = [put(store, START + timedelta(seconds=number // 3)) for number in range(7)]
-    assert walk(store, limit=limit) == newest_first(made)
-    assert walk(store, limit=limit, status="processing") == newest_first(made)
+def test_pages_of_any_size_hold_every_payment_once_newest_first(
+    repository: PaymentRepository, limit: str
+) -> None:
+    made = [put(repository, START + timedelta(seconds=number // 3)) for number in range(7)]
+    assert walk(repository, limit=limit) == newest_first(made)
+    assert walk(repository, limit=limit, status="processing") == newest_first(made)
 
 
-def test_the_last_page_says_that_it_is_the_last(store: Store) -> None:
+def test_the_last_page_says_that_it_is_the_last(repository: PaymentRepository) -> None:
     for _ in range(4):
-        put(store)
-    assert list_payments(store, query(limit="4")).next_cursor is None
-    assert list_payments(store, query(limit="3")).next_cursor is not None
-    assert list_payments(store, query(limit="4", type="eft")).next_cursor is None
-    assert list_payments(store, query(limit="3", type="eft")).next_cursor is not None
+        put(repository)
+    assert list_payments(repository, query(limit="4")).next_cursor is None
+    assert list_payments(repository, query(limit="3")).next_cursor is not None
+    assert list_payments(repository, query(limit="4", type="eft")).next_cursor is None
+    assert list_payments(repository, query(limit="3", type="eft")).next_cursor is not None
 
 
-def test_filters_are_applied_together(store: Store) -> None:
-    wanted = put(store, type="wire", currency="USD")
-    put(store, type="wire", currency="CAD")
-    put(store, type="eft", currency="USD")
-    settled = put(store, type="wire", currency="USD")
-    store.change(settled, settled.complete(START, actor="system"))
-    assert walk(store, status="processing", type="wire", currency="USD") == [wanted]
-    assert len(walk(store, type="wire", currency="USD")) == 2
+def test_filters_are_applied_together(repository: PaymentRepository) -> None:
+    wanted = put(repository, type="wire", currency="USD")
+    put(repository, type="wire", currency="CAD")
+    put(repository, type="eft", currency="USD")
+    settled = put(repository, type="wire", currency="USD")
+    repository.change(settled, settled.complete(START, actor="system"))
+    assert walk(repository, status="processing", type="wire", currency="USD") == [wanted]
+    assert len(walk(repository, type="wire", currency="USD")) == 2
 
 
 @pytest.mark.parametrize("status", [{}, {"status": "processing"}])
-def test_both_ends_of_a_time_range_belong_to_it(store: Store, status: dict[str, str]) -> None:
-    made = [put(store, START + timedelta(microseconds=number)) for number in range(5)]
+def test_both_ends_of_a_time_range_belong_to_it(
+    repository: PaymentRepository, status: dict[str, str]
+) -> None:
+    made = [put(repository, START + timedelta(microseconds=number)) for number in range(5)]
     between = {
         "created_from": rfc3339(START + timedelta(microseconds=1)),
         "created_to": rfc3339(START + timedelta(microseconds=3)),
     }
-    assert walk(store, limit="2", **between, **status) == newest_first(made[1:4])
+    assert walk(repository, limit="2", **between, **status) == newest_first(made[1:4])
 
 
-def test_a_walk_over_everything_is_exact_while_payments_are_added_and_move(store: Store) -> None:
-    made = [put(store) for _ in range(9)]
+def test_a_walk_over_everything_is_exact_while_payments_are_added_and_move(
+    repository: PaymentRepository,
+) -> None:
+    made = [put(repository) for _ in range(9)]
     seen: list[Payment] = []
     cursor: dict[str, str] = {}
     while True:
-        page = list_payments(store, query(limit="2", **cursor))
+        page = list_payments(repository, query(limit="2", **cursor))
         seen += page.payments
         if page.next_cursor is None:
             break
         cursor = {"cursor": page.next_cursor}
-        put(store, START + timedelta(seconds=1))
+        put(repository, START + timedelta(seconds=1))
         moving = next(
             payment
             for payment in newest_first(made)
-            if store.get(payment.id).status is Status.PROCESSING
+            if stored(repository, payment.id).status is Status.PROCESSING
         )
-        store.change(moving, moving.complete(START, actor="system"))
+        repository.change(moving, moving.complete(START, actor="system"))
     assert [payment.id for payment in seen] == [payment.id for payment in newest_first(made)]
 
 
 def test_a_page_reads_a_bounded_number_of_rows_and_the_rare_ones_are_still_found(
     moto_dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = new_store(moto_dynamodb)
-    rare = put(store, START - timedelta(seconds=1), type="wire")
+    repository = new_repository(moto_dynamodb)
+    rare = put(repository, START - timedelta(seconds=1), type="wire")
     for _ in range(90):
-        put(store)
-    monkeypatch.setattr(listing, "MAX_ROWS", 40)
-    monkeypatch.setattr(listing, "_FILTERED_READ", 10)
+        put(repository)
+    monkeypatch.setattr(pagination, "MAX_ROWS", 40)
+    monkeypatch.setattr(pagination, "_FILTERED_READ", 10)
     rows_read: list[int] = []
     moto_dynamodb.meta.events.register(
         "after-call.dynamodb.Query", lambda parsed, **_: rows_read.append(parsed["Count"])
     )
     for status in ({}, {"status": "processing"}):
         rows_read.clear()
-        page = list_payments(store, query(type="wire", **status))
+        page = list_payments(repository, query(type="wire", **status))
         assert page.payments == []
         assert page.next_cursor is not None
         assert sum(rows_read) <= 40
-        assert walk(store, type="wire", **status) == [rare]
+        assert walk(repository, type="wire", **status) == [rare]
 
 
 def test_the_bound_is_a_thousand_rows_whatever_the_limit() -> None:
-    assert listing.MAX_ROWS == 1000
-    assert listing._FILTERED_READ * (listing.MAX_ROWS // listing._FILTERED_READ) <= 1000
+    assert pagination.MAX_ROWS == 1000
+    assert pagination._FILTERED_READ * (pagination.MAX_ROWS // pagination._FILTERED_READ) <= 1000
 
 
 def test_a_cursor_remembers_its_place_for_its_own_filter_and_any_limit() -> None:
@@ -174,6 +185,6 @@ def test_no_text_that_we_did_not_write_is_a_cursor(text: str) -> None:
 )
 def test_a_cursor_with_a_sound_checksum_but_other_content_is_refused(content: Any) -> None:
     text = exact_json.dumps(content).encode()
-    forged = base64.urlsafe_b64encode(listing._checksum(text) + text)
+    forged = base64.urlsafe_b64encode(pagination._checksum(text) + text)
     with pytest.raises(InvalidCursor):
         decode_cursor(forged.decode().rstrip("="), query())

@@ -13,11 +13,11 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from chalicelib.commands import CreateEndpoint, CreatePayment, ReadStats
+from chalicelib.queue_jobs import Deliver, SettlePayment, encode
 
 from chalicelib import stats
-from chalicelib.commands import CreateEndpoint, CreatePayment, ReadStats
 from chalicelib.payments import Payments
-from chalicelib.queue_jobs import Deliver, SettlePayment, encode
 from chalicelib.webhooks import Webhooks
 from tests.conftest import START, Clock
 from tests.invariants import Books, event_of, read, scan

@@ -18,12 +18,14 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 from pydantic import ValidationError
 
-from chalicelib.api_keys import new_secret
-from chalicelib.commands import CreateApiKey, CreateEndpoint, validated
-from chalicelib.model import Scope
+from chalicelib.api_keys.commands import CreateApiKey
+from chalicelib.api_keys.models import Scope
+from chalicelib.api_keys.service import new_secret
 from chalicelib.telemetry import log, log_exception
-from chalicelib.webhook_sender import Attempt as Answer
-from chalicelib.webhook_signature import new_secret as new_webhook_secret
+from chalicelib.validation import validated
+from chalicelib.webhooks.commands import CreateEndpoint
+from chalicelib.webhooks.http_client import PostResult as Answer
+from chalicelib.webhooks.signing import new_secret as new_webhook_secret
 from tests import engines
 from tests.conftest import SESSION, payflow
 from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
@@ -80,9 +82,9 @@ def aws() -> Iterator[None]:
 @pytest.fixture
 def admin(monkeypatch: pytest.MonkeyPatch) -> str:
     """A key that works, on a stage that asks for one."""
-    monkeypatch.setattr(payflow.keys, "is_required", True)
+    monkeypatch.setattr(payflow.services.api_keys, "is_required", True)
     wanted = validated(CreateApiKey, {"name": "operator", "scopes": ["admin"]})
-    secret: str = payflow.keys.create(wanted).secret
+    secret: str = payflow.services.api_keys.create(wanted).key
     return secret
 
 
@@ -174,7 +176,8 @@ def answered(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 def test_the_whole_life_of_a_payment_is_logged_without_a_word_of_whom_it_is_about(
     admin: str, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
-    monkeypatch.setattr(payflow, "sender", lambda: Mock(send=answered))
+    monkeypatch.setitem(vars(payflow.services), "http_client", Mock(post=answered))
+    monkeypatch.delitem(vars(payflow.services), "delivery_worker", raising=False)
 
     def ask(method: str, route: str, body: Any = None, **path: str) -> Any:
         answer = payflow.app(with_key(api_event(method, route, body, **path), admin), None)
@@ -279,7 +282,7 @@ def test_a_row_that_cannot_be_read_is_reported_without_what_it_holds(
 
 
 def test_an_endpoint_that_cannot_be_read_is_reported_without_its_secret_or_its_url() -> None:
-    made = payflow.webhooks.create(CreateEndpoint(url=f"https://merchant.example/{WORD}"))
+    made = payflow.services.webhooks.create(CreateEndpoint(url=f"https://merchant.example/{WORD}"))
     with pytest.raises(ValidationError) as spoilt:
         type(made)(**vars(made) | {"secret": [made.secret], "url": [made.url], "events": [WORD]})
     assert made.secret not in str(spoilt.value)

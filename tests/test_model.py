@@ -17,11 +17,9 @@ from chalicelib.errors import (
     PaymentNotReturnable,
     RefundExceedsPayment,
 )
-from chalicelib.model import (
-    MAX_AMOUNT,
+from chalicelib.payments.models import (
     TRANSITIONS,
     Change,
-    Currency,
     EventData,
     EventType,
     FailureCode,
@@ -30,20 +28,17 @@ from chalicelib.model import (
     Refund,
     RefundStatus,
     Status,
-    exact_amount,
-    new_id,
-    rfc3339,
-    with_decimals,
 )
-from chalicelib.payments import opened
+from chalicelib.payments.service import new_payment
+from chalicelib.values import MAX_AMOUNT, Currency, exact_amount, new_id, rfc3339, with_decimals
 from tests.conftest import START, command
 
-PROCESSING = opened(command(), START, actor="test").payment
+PROCESSING = new_payment(command(), START, actor="test").payment
 LATER = START + timedelta(seconds=1)
 
 
 def test_a_new_payment_is_processing_and_its_event_says_so() -> None:
-    change = opened(command(), START, actor="test")
+    change = new_payment(command(), START, actor="test")
     assert change.payment.status is Status.PROCESSING
     assert change.event.type is EventType.PAYMENT_CREATED
     assert (change.event.seq, change.event.actor) == (1, "test")
@@ -129,7 +124,7 @@ def test_only_a_completed_payment_is_refunded_or_returned(status: Status) -> Non
     with pytest.raises(PaymentNotRefundable):
         payment.refund(refund_of("1"), LATER, actor="test")
     with pytest.raises(PaymentNotReturnable):
-        payment.give_back("R01", LATER, actor="test")
+        payment.record_return("R01", LATER, actor="test")
 
 
 @given(steps=st.lists(st.tuples(st.integers(1, 1250), st.sampled_from(RefundStatus)), max_size=20))
@@ -169,9 +164,9 @@ def test_a_return_takes_what_refunds_have_left_and_waits_for_those_under_way() -
     refund = refund_of("2.50")
     under_way = COMPLETED.refund(refund, LATER, actor="test").payment
     with pytest.raises(Conflict):
-        under_way.give_back("R01", LATER, actor="bank")
+        under_way.record_return("R01", LATER, actor="bank")
     refunded = under_way.complete_refund(refund, LATER, actor="test").payment
-    payment, event, _ = refunded.give_back("R01", LATER, actor="bank")
+    payment, event, _ = refunded.record_return("R01", LATER, actor="bank")
     assert (payment.status, payment.failure_code) == (Status.RETURNED, "R01")
     assert (str(payment.amount_refunded), str(payment.refundable)) == ("2.50", "0.00")
     assert event.data == EventData(
@@ -184,7 +179,7 @@ def test_of_what_is_refunded_in_full_nothing_is_returned() -> None:
     refunded = COMPLETED.refund(refund, LATER, actor="test").payment
     refunded = refunded.complete_refund(refund, LATER, actor="test").payment
     with pytest.raises(PaymentNotReturnable):
-        refunded.give_back("R01", LATER, actor="bank")
+        refunded.record_return("R01", LATER, actor="bank")
 
 
 @given(

@@ -8,16 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from chalicelib import openapi
-from chalicelib.commands import (
-    CreateEndpoint,
-    CreatePayment,
-    CreateRefund,
-    ReadLogs,
-    validated,
-)
+from chalicelib.api import openapi
+from chalicelib.api.request_log import ReadLogs
 from chalicelib.errors import PayFlowError, ValidationFailed
-from chalicelib.model import RETURN_CODES
+from chalicelib.payments.commands import CreatePayment, CreateRefund
+from chalicelib.payments.models import RETURN_CODES
+from chalicelib.validation import validated
+from chalicelib.webhooks.commands import CreateEndpoint
 from tests.conftest import payflow
 
 app = payflow.app

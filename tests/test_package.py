@@ -15,10 +15,10 @@ import pytest
 from samtranslator.parser import parser
 from samtranslator.translator.translator import Translator
 
-from chalicelib.api import EXPOSED_HEADERS
+from chalicelib.api.routing import EXPOSED_HEADERS
 from chalicelib.config import from_environment
 from chalicelib.errors import PayFlowError
-from chalicelib.webhook_sender import DEADLINE_SECONDS
+from chalicelib.webhooks.http_client import DEADLINE_SECONDS
 from infra.deploy import artifact, package
 from infra.deploy.package import LAMBDA, PackageError
 from infra.deploy.stacks import table_names

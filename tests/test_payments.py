@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import exact_json
-from chalicelib.commands import SimulateReturn
+from chalicelib.aws.dynamodb import StaleVersion
 from chalicelib.errors import (
     IdempotencyKeyReused,
     NotFound,
@@ -15,12 +15,14 @@ from chalicelib.errors import (
     Unavailable,
     ValidationFailed,
 )
-from chalicelib.model import Payment, Status
-from chalicelib.payments import Payments
-from chalicelib.processor import Completed, SimulatedOutage
-from chalicelib.queue_jobs import SettlePayment, decode
-from chalicelib.store import PaymentMoved, RecordExists
-from tests.conftest import Clock, command
+from chalicelib.messages import SettlePayment, decode
+from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.models import Payment, Status
+from chalicelib.payments.processor import Completed
+from chalicelib.payments.repository import RecordExists
+from chalicelib.payments.service import Payments
+from chalicelib.payments.simulator import SimulatedOutage
+from tests.conftest import Clock, command, stored
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -38,16 +40,16 @@ def hints(payments: Payments, sqs: "SQSClient") -> list[str]:
 
 def made(payments: Payments, **fields: Any) -> Payment:
     created = payments.create(command(**fields), actor="test")
-    return payments.store.get(created.payment_id)
+    return stored(payments.repository, created.resource_id)
 
 
 def test_creating_commits_the_payment_and_sends_its_hint(
     payments: Payments, sqs: "SQSClient"
 ) -> None:
     created = payments.create(command(), actor="test")
-    stored = payments.get(created.payment_id)
-    assert exact_json.dumps(stored.model_dump()) == created.body
-    assert hints(payments, sqs) == [created.payment_id]
+    payment = payments.get(created.resource_id)
+    assert exact_json.dumps(payment.model_dump()) == created.body
+    assert hints(payments, sqs) == [created.resource_id]
 
 
 def test_the_same_request_again_gets_the_first_answer_byte_for_byte(
@@ -55,10 +57,10 @@ def test_the_same_request_again_gets_the_first_answer_byte_for_byte(
 ) -> None:
     request = command()
     first = payments.create(request, actor="test")
-    payments.settle(first.payment_id)
+    payments.settle(first.resource_id)
     again = payments.create(request, actor="test")
-    assert again == (first.body, first.payment_id, True)
-    assert hints(payments, sqs) == [first.payment_id]
+    assert again == (first.body, first.resource_id, True)
+    assert hints(payments, sqs) == [first.resource_id]
 
 
 def test_another_request_with_the_key_is_refused_and_told_nothing(payments: Payments) -> None:
@@ -94,22 +96,22 @@ def test_a_key_is_free_again_after_a_day(payments: Payments, clock: Clock) -> No
     clock.advance(minutes=1)
     second = payments.create(request, actor="test")
     assert not second.replayed
-    assert second.payment_id != first.payment_id
+    assert second.resource_id != first.resource_id
 
 
 def test_a_record_of_our_own_first_try_means_that_it_had_committed(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = type(payments.store).create
+    commit = type(payments.repository).create
 
     def commit_and_lose_the_answer(store: Any, change: Any, record: Any, now: Any) -> None:
         commit(store, change, record, now)
         raise RecordExists(record)
 
-    monkeypatch.setattr(type(payments.store), "create", commit_and_lose_the_answer)
+    monkeypatch.setattr(type(payments.repository), "create", commit_and_lose_the_answer)
     created = payments.create(command(), actor="test")
     assert not created.replayed
-    assert payments.get(created.payment_id).status is Status.PROCESSING
+    assert payments.get(created.resource_id).status is Status.PROCESSING
 
 
 def test_a_hint_is_sent_of_what_is_committed_and_never_before(
@@ -117,12 +119,14 @@ def test_a_hint_is_sent_of_what_is_committed_and_never_before(
 ) -> None:
     found: list[Payment] = []
 
-    def look(_: Any, job: SettlePayment) -> None:
-        found.append(payments.get(job.payment_id))  # NotFound, if it is not there yet
+    def look(_: Any, body: str, **__: Any) -> None:
+        message = decode(body)
+        assert isinstance(message, SettlePayment)
+        found.append(payments.get(message.payment_id))  # raises NotFound if it is not there yet
 
     monkeypatch.setattr(type(payments.queue), "send", look)
     created = payments.create(command(), actor="test")
-    assert [payment.id for payment in found] == [created.payment_id]
+    assert [payment.id for payment in found] == [created.resource_id]
 
 
 def test_what_could_not_be_committed_is_hinted_of_to_nobody(
@@ -132,7 +136,7 @@ def test_what_could_not_be_committed_is_hinted_of_to_nobody(
         raise Unavailable("DynamoDB is out of reach; try again.")
 
     with monkeypatch.context() as outage:
-        outage.setattr(type(payments.store), "create", out_of_reach)
+        outage.setattr(type(payments.repository), "create", out_of_reach)
         with pytest.raises(Unavailable):
             payments.create(command(), actor="test")
     assert hints(payments, sqs) == []
@@ -146,24 +150,24 @@ def test_a_payment_is_created_although_its_hint_is_lost(
 
     monkeypatch.setattr(type(payments.queue), "send", out_of_reach)
     created = payments.create(command(), actor="test")
-    assert payments.get(created.payment_id).status is Status.PROCESSING
+    assert payments.get(created.resource_id).status is Status.PROCESSING
     lost, counted = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert (lost["kind"], lost["payment_id"]) == ("hint_lost", created.payment_id)
-    assert counted["HintsLost"] == 1
+    assert (lost["kind"], lost["payment_id"]) == ("enqueue_failed", created.resource_id)
+    assert counted["EnqueueFailures"] == 1
 
 
 def test_a_record_of_our_own_first_try_is_hinted_of_too(
     payments: Payments, sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = type(payments.store).create
+    commit = type(payments.repository).create
 
     def commit_and_lose_the_answer(store: Any, change: Any, record: Any, now: Any) -> None:
         commit(store, change, record, now)
         raise RecordExists(record)
 
-    monkeypatch.setattr(type(payments.store), "create", commit_and_lose_the_answer)
+    monkeypatch.setattr(type(payments.repository), "create", commit_and_lose_the_answer)
     created = payments.create(command(), actor="test")
-    assert hints(payments, sqs) == [created.payment_id]
+    assert hints(payments, sqs) == [created.resource_id]
 
 
 def test_the_processor_is_asked_about_what_is_claimed_and_never_before(
@@ -187,7 +191,7 @@ def test_a_processor_that_cannot_tell_leaves_the_payment_processing(payments: Pa
     with pytest.raises(SimulatedOutage):
         payments.settle(payment.id)
     assert payments.get(payment.id).status is Status.PROCESSING
-    assert len(payments.store.story(payment.id)) == 1
+    assert len(payments.repository.events(payment.id)) == 1
 
 
 def test_a_commit_that_is_refused_while_the_payment_is_processing_is_tried_again(
@@ -196,11 +200,11 @@ def test_a_commit_that_is_refused_while_the_payment_is_processing_is_tried_again
     payment = made(payments, metadata={"simulate": "completed"})
 
     def moved(*_: Any) -> None:
-        raise PaymentMoved(payment)
+        raise StaleVersion(payment)
 
     with monkeypatch.context() as race:
-        race.setattr(type(payments.store), "change", moved)
-        with pytest.raises(PaymentMoved):  # which the queue is told of
+        race.setattr(type(payments.repository), "change", moved)
+        with pytest.raises(StaleVersion):  # which the queue is told of
             payments.settle(payment.id)
     payments.settle(payment.id)
     assert payments.get(payment.id).status is Status.COMPLETED
@@ -280,7 +284,7 @@ def test_a_payment_that_no_worker_has_claimed_is_canceled_and_stays_so(payments:
     assert canceled.status is Status.CANCELED
     payments.settle(payment.id)
     assert payments.get(payment.id) == canceled
-    assert [event.type for event in payments.store.story(payment.id)] == [
+    assert [event.type for event in payments.repository.events(payment.id)] == [
         "payment.created",
         "payment.canceled",
     ]
@@ -289,7 +293,7 @@ def test_a_payment_that_no_worker_has_claimed_is_canceled_and_stays_so(payments:
 def test_a_payment_that_is_canceled_already_is_not_canceled_again(payments: Payments) -> None:
     payment = made(payments)
     payments.cancel(payment.id, actor="clerk")
-    with pytest.raises(PaymentNotCancelable, match="canceled already"):
+    with pytest.raises(PaymentNotCancelable, match="already canceled"):
         payments.cancel(payment.id, actor="clerk")
 
 
@@ -297,17 +301,17 @@ def test_a_claim_between_the_look_and_the_cancel_wins(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = made(payments, metadata={"simulate": "pending"})
-    get = type(payments.store).get
+    find = type(payments.repository).find
 
-    def get_before_the_claim(store: Any, payment_id: str) -> Payment:
-        found = get(store, payment_id)
+    def find_before_the_worker(repository: Any, payment_id: str) -> Payment | None:
+        found = find(repository, payment_id)
         payments.settle(payment_id)
         return found
 
-    monkeypatch.setattr(type(payments.store), "get", get_before_the_claim)
+    monkeypatch.setattr(type(payments.repository), "find", find_before_the_worker)
     with pytest.raises(PaymentNotCancelable, match="with its processor"):
         payments.cancel(payment.id, actor="clerk")
-    assert payments.store.story(payment.id)[1:] == []
+    assert payments.repository.events(payment.id)[1:] == []
 
 
 def completed(payments: Payments, **fields: Any) -> Payment:
@@ -329,11 +333,13 @@ def test_a_rail_returns_with_its_own_codes_only(
     payment = completed(payments, **fields)
     for other in wrong:
         with pytest.raises(ValidationFailed) as refusal:
-            payments.give_back(payment.id, SimulateReturn.model_construct(code=other), actor="bank")
+            payments.record_return(
+                payment.id, SimulateReturn.model_construct(code=other), actor="bank"
+            )
         assert refusal.value.errors[0].field == "code"
     for code in codes:
         payment = completed(payments, **fields)
-        returned = payments.give_back(payment.id, SimulateReturn(code=code), actor="bank")
+        returned = payments.record_return(payment.id, SimulateReturn(code=code), actor="bank")
         assert (returned.status, returned.failure_code) == (
             Status.RETURNED,
             code or {"ach": "R01", "eft": "901"}[payment.type],
@@ -345,11 +351,11 @@ def test_a_rail_returns_with_its_own_codes_only(
 def test_what_a_final_rail_has_delivered_no_bank_returns(payments: Payments, rail: str) -> None:
     payment = completed(payments, type=rail)
     with pytest.raises(PaymentNotReturnable, match=f"by {rail} is final"):
-        payments.give_back(payment.id, SimulateReturn(), actor="bank")
+        payments.record_return(payment.id, SimulateReturn(), actor="bank")
 
 
 def test_a_payment_is_returned_once(payments: Payments) -> None:
     payment = completed(payments)
-    payments.give_back(payment.id, SimulateReturn(), actor="bank")
+    payments.record_return(payment.id, SimulateReturn(), actor="bank")
     with pytest.raises(PaymentNotReturnable, match="is returned, not completed"):
-        payments.give_back(payment.id, SimulateReturn(), actor="bank")
+        payments.record_return(payment.id, SimulateReturn(), actor="bank")

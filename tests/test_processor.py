@@ -4,22 +4,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model import FailureCode, Payment, Refund
-from chalicelib.payments import opened
-from chalicelib.processor import (
-    Completed,
-    Failed,
-    Pending,
-    SimulatedOutage,
-    Simulator,
-    check_simulation,
-)
-from chalicelib.refunds import asked_for
+from chalicelib.payments.models import FailureCode, Payment, Refund
+from chalicelib.payments.processor import Completed, Failed, Pending
+from chalicelib.payments.refunds import new_refund
+from chalicelib.payments.service import new_payment
+from chalicelib.payments.simulator import SimulatedOutage, Simulator, check_simulation
 from tests.conftest import START, command, refund_command
 
 
 def payment(**fields: Any) -> Payment:
-    return opened(command(**fields), START, actor="test").payment
+    return new_payment(command(**fields), START, actor="test").payment
 
 
 def test_it_completes_85_in_100_and_fails_the_others_for_every_chance_reason() -> None:
@@ -79,7 +73,7 @@ def test_a_rail_fails_the_currency_that_it_does_not_carry(type_: str, currency: 
 def refund_of(paid: Payment, number: int = 0) -> Refund:
     completed = paid.complete(START, actor="test").payment
     refund_id = f"REF-01M82Y8T27997E9EYD0G{number:06}"
-    return asked_for(completed, refund_command(), refund_id, START)
+    return new_refund(completed, refund_command(), refund_id, START)
 
 
 def test_a_refund_is_decided_by_its_own_id_and_not_by_its_payments_wish() -> None:

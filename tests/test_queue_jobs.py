@@ -1,4 +1,4 @@
-"""Jobs on the wire, and what becomes of a batch."""
+"""Messages in a queue, and how a batch of them is processed."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -9,27 +9,28 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.aws.sqs import Queue
 from chalicelib.errors import Unavailable
-from chalicelib.queue_jobs import (
+from chalicelib.messages import (
     Deliver,
-    Job,
-    MalformedJob,
+    MalformedMessage,
     Message,
-    Queue,
     SettlePayment,
     SettleRefund,
-    UnknownJob,
+    UnknownMessage,
     decode,
     encode,
-    work_off,
+    enqueue_all,
+    process_batch,
 )
 from tests.conftest import SESSION
 from tests.engines import free_port
+from tests.lambda_events import sqs_event
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-JOB = SettlePayment("PAY-01M82Y8T27997E9EYD0G6SK6MT")
+PAYMENT = SettlePayment("PAY-01M82Y8T27997E9EYD0G6SK6MT")
 
 
 REFUND = SettleRefund("PAY-01M82Y8T27997E9EYD0G6SK6MT", "REF-01M82Y8T27997E9EYD0G6SK6MT")
@@ -41,9 +42,9 @@ DELIVERIES = [
 ]
 
 
-@pytest.mark.parametrize("job", [JOB, REFUND, *DELIVERIES])
-def test_a_job_survives_the_wire(job: Job) -> None:
-    assert decode(encode(job)) == job
+@pytest.mark.parametrize("message", [PAYMENT, REFUND, *DELIVERIES])
+def test_message_survives_encoding(message: Message) -> None:
+    assert decode(encode(message)) == message
 
 
 @pytest.mark.parametrize(
@@ -57,75 +58,84 @@ def test_a_job_survives_the_wire(job: Job) -> None:
         '{"type":"deliver","delivery_id":"DLV-01M82Y8T27997E9EYD0G6SK6MT"}',
     ],
 )  # fmt: skip
-def test_a_body_that_will_never_be_a_job_is_malformed(body: str) -> None:
-    with pytest.raises(MalformedJob):
+def test_body_that_can_never_be_a_message_is_malformed(body: str) -> None:
+    with pytest.raises(MalformedMessage):
         decode(body)
 
 
-def test_a_job_of_a_type_that_is_not_known_may_be_a_newer_versions() -> None:
-    with pytest.raises(UnknownJob):
+def test_unknown_type_is_not_malformed_but_unknown() -> None:
+    with pytest.raises(UnknownMessage):
         decode('{"type":"of_tomorrow","refund_id":"REF-1"}')
 
 
 @given(body=st.text())
-def test_any_text_is_a_job_or_is_refused(body: str) -> None:
+def test_any_text_is_decoded_or_refused(body: str) -> None:
     try:
         decode(body)
-    except (MalformedJob, UnknownJob):
+    except (MalformedMessage, UnknownMessage):
         return
 
 
-def test_of_a_batch_the_failed_are_reported_the_hopeless_dropped_and_the_rest_done(
+def test_batch_reports_failures_drops_malformed_and_does_the_rest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     done: list[str] = []
 
-    def work(job: Job) -> None:
-        assert isinstance(job, SettlePayment)
-        if job.payment_id.endswith("0"):
+    def settle(payment_id: str) -> None:
+        if payment_id.endswith("0"):
             raise RuntimeError("poison")
-        done.append(job.payment_id)
+        done.append(payment_id)
 
     ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123456"]
-    messages = [Message(f"m{index}", encode(SettlePayment(name))) for index, name in enumerate(ids)]
-    messages += [Message("malformed", "x"), Message("unknown", '{"type":"of_tomorrow"}')]
-    assert work_off(messages, work) == ["m0", "unknown"]
+    bodies = [encode(SettlePayment(payment_id)) for payment_id in ids]
+    event = sqs_event(*bodies, "malformed", '{"type":"of_tomorrow"}', encode(DELIVERIES[0]))
+    assert failures(process_batch(event, {SettlePayment: settle})) == [0, 8, 9]
     assert sorted(done) == ids[1:]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["message_id"]: line["kind"] for line in lines} == {
-        "m0": "message_failed",
-        "unknown": "message_failed",
-        "malformed": "message_dropped",
+        "message-0": "message_failed",
+        "message-7": "message_dropped",
+        "message-8": "message_failed",
+        "message-9": "message_failed",
     }
 
 
-def test_a_batch_of_one_reports_its_failure_too() -> None:
-    def fail(_: Job) -> None:
+def test_batch_of_one_reports_its_failure() -> None:
+    def fail(payment_id: str) -> None:
         raise RuntimeError("poison")
 
-    assert work_off([Message("m", encode(JOB))], fail) == ["m"]
+    event = sqs_event(encode(PAYMENT))
+    assert failures(process_batch(event, {SettlePayment: fail})) == [0]
+
+
+def failures(answer: dict[str, Any]) -> list[int]:
+    """The places of the records that are to be delivered again."""
+    return [
+        int(failure["itemIdentifier"].removeprefix("message-"))
+        for failure in answer["batchItemFailures"]
+    ]
 
 
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "AccessDenied"])
-def test_whatever_keeps_a_hint_from_being_sent_is_one_error(sqs: "SQSClient", code: str) -> None:
+def test_every_refusal_of_sqs_is_unavailable(sqs: "SQSClient", code: str) -> None:
     with Stubber(sqs) as stub:
         stub.add_client_error("send_message", code)
         with pytest.raises(Unavailable):
-            Queue(sqs, "http://queue").send(JOB)
+            Queue(sqs, "http://queue").send(encode(PAYMENT))
 
 
-def test_a_queue_that_is_out_of_reach_is_the_same_error() -> None:
+def test_unreachable_queue_is_unavailable() -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     once = Config(connect_timeout=0.2, retries={"total_max_attempts": 1})
     sqs = SESSION.client("sqs", endpoint_url=nobody, config=once)
     with pytest.raises(Unavailable):
-        Queue(sqs, nobody).send(JOB)
+        Queue(sqs, nobody).send(encode(PAYMENT))
     with pytest.raises(Unavailable):
         Queue(sqs, nobody).check()
     sqs.close()
 
 
-def test_hints_that_the_queue_refuses_are_not_counted_and_are_logged(
+def test_messages_that_sqs_refuses_are_logged_and_not_counted(
     sqs: "SQSClient", capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer: Any = {
@@ -134,5 +144,5 @@ def test_hints_that_the_queue_refuses_are_not_counted_and_are_logged(
     }
     with Stubber(sqs) as stub:
         stub.add_response("send_message_batch", answer)
-        assert Queue(sqs, "http://queue").send_all([JOB, JOB]) == 1
-    assert json.loads(capsys.readouterr().out)["kind"] == "hint_refused"
+        assert enqueue_all(Queue(sqs, "http://queue"), [PAYMENT, PAYMENT]) == 1
+    assert json.loads(capsys.readouterr().out)["kind"] == "enqueue_refused"

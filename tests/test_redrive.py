@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.queue_jobs import Deliver, SettlePayment, encode
+from chalicelib.messages import Deliver, SettlePayment, encode
 from infra.ops import redrive as module
 from infra.ops.redrive import Redriven, redrive, report
 from tests.conftest import START

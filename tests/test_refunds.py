@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib import exact_json
-from chalicelib.commands import SimulateReturn
+from chalicelib.aws.dynamodb import StaleVersion
 from chalicelib.errors import (
     Conflict,
     IdempotencyKeyReused,
@@ -24,21 +24,27 @@ from chalicelib.errors import (
     RefundExceedsPayment,
     ValidationFailed,
 )
-from chalicelib.model import MAX_VERSION, Payment, Refund, RefundStatus, Status, rfc3339
-from chalicelib.payments import Payments
-from chalicelib.processor import Completed, SimulatedOutage
-from chalicelib.queue_jobs import SettleRefund
-from chalicelib.refunds import Created, Refunds
-from chalicelib.store import PaymentMoved, RecordExists, RefundSettled, Store
+from chalicelib.messages import SettleRefund, decode
+from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.idempotency import Created
+from chalicelib.payments.models import MAX_VERSION, Payment, Refund, RefundStatus, Status
+from chalicelib.payments.processor import Completed
+from chalicelib.payments.refunds import Refunds
+from chalicelib.payments.repository import PaymentRepository, RecordExists, RefundSettled
+from chalicelib.payments.service import Payments
+from chalicelib.payments.simulator import SimulatedOutage
+from chalicelib.values import rfc3339
 from tests.conftest import (
     REGION,
     Clock,
     KeptQueue,
     command,
-    new_store,
+    new_repository,
     payments_on,
     refund_command,
     refunds_beside,
+    stored_refund,
+    stored_refunds,
 )
 
 UNKNOWN = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
@@ -56,7 +62,7 @@ class Desk(NamedTuple):
         """A completed payment."""
         wish = {"simulate": "completed"} | fields.pop("metadata", {})
         request = command(amount=amount, metadata=wish, **fields)
-        payment_id = self.payments.create(request, actor="test").payment_id
+        payment_id = self.payments.create(request, actor="test").resource_id
         self.payments.settle(payment_id)
         return self.payments.get(payment_id)
 
@@ -66,11 +72,11 @@ class Desk(NamedTuple):
     def settled(self, payment: Payment, **fields: Any) -> Refund:
         """A new refund of `payment`, settled."""
         created = self.refund(payment, **fields)
-        self.refunds.settle(payment.id, created.refund_id)
-        return self.payments.store.get_refund(payment.id, created.refund_id)
+        self.refunds.settle(payment.id, created.resource_id)
+        return stored_refund(self.payments.repository, payment.id, created.resource_id)
 
 
-def on(store: Store, clock: Callable[[], datetime]) -> Desk:
+def on(store: PaymentRepository, clock: Callable[[], datetime]) -> Desk:
     payments = payments_on(store, clock)
     assert isinstance(payments.queue, KeptQueue)
     return Desk(payments, refunds_beside(payments), payments.queue)
@@ -81,14 +87,14 @@ def opened_desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
     """One for the whole module: every test makes payments of its own."""
     if request.param == "moto":
         with mock_aws():
-            yield on(new_store(boto3.client("dynamodb", region_name=REGION)), Clock())
+            yield on(new_repository(boto3.client("dynamodb", region_name=REGION)), Clock())
     else:
         yield on(real_store(request.getfixturevalue("dynamodb_local_url")), Clock())
 
 
 @pytest.fixture
 def desk(opened_desk: Desk) -> Desk:
-    opened_desk.queue.jobs.clear()
+    opened_desk.queue.messages.clear()
     return opened_desk
 
 
@@ -98,8 +104,8 @@ def clock(desk: Desk) -> Clock:
     return desk.payments.clock
 
 
-def real_store(url: str) -> Store:
-    return new_store(boto3.client("dynamodb", region_name=REGION, endpoint_url=url))
+def real_store(url: str) -> PaymentRepository:
+    return new_repository(boto3.client("dynamodb", region_name=REGION, endpoint_url=url))
 
 
 def left(desk: Desk, payment: Payment) -> tuple[str, str, int]:
@@ -111,7 +117,7 @@ def left(desk: Desk, payment: Payment) -> tuple[str, str, int]:
 def test_a_refund_is_processing_and_its_amount_set_aside(desk: Desk) -> None:
     payment = desk.paid()
     created = desk.refund(payment, amount="30", reason="Broken cup")
-    (refund,) = desk.payments.store.refunds(payment.id)
+    (refund,) = stored_refunds(desk.payments.repository, payment.id)
     assert exact_json.dumps(refund.model_dump()) == created.body
     assert (refund.status, str(refund.amount), refund.reason) == (
         RefundStatus.PROCESSING,
@@ -119,7 +125,7 @@ def test_a_refund_is_processing_and_its_amount_set_aside(desk: Desk) -> None:
         "Broken cup",
     )
     assert left(desk, payment) == ("30.00", "70.00", 1)
-    assert desk.queue.jobs[-1] == SettleRefund(payment.id, refund.id)
+    assert desk.queue.messages[-1] == SettleRefund(payment.id, refund.id)
 
 
 def test_without_an_amount_a_refund_takes_all_that_is_left(desk: Desk) -> None:
@@ -133,7 +139,10 @@ def test_without_an_amount_a_refund_takes_all_that_is_left(desk: Desk) -> None:
 def test_more_than_is_left_is_refused_and_says_what_is(desk: Desk) -> None:
     payment = desk.paid()
     desk.refund(payment, amount="30")
-    with pytest.raises(RefundExceedsPayment, match=r"70\.00 CAD can be refunded, not 70\.01"):
+    with pytest.raises(
+        RefundExceedsPayment,
+        match=r"At most 70\.00 CAD of this payment can be refunded, not 70\.01",
+    ):
         desk.refund(payment, amount="70.01")
     assert left(desk, payment) == ("30.00", "70.00", 1)
 
@@ -150,7 +159,7 @@ def test_where_nothing_is_left_there_is_nothing_to_refund(desk: Desk) -> None:
 @pytest.mark.parametrize("wish", ["pending", "failed:account_closed"])
 def test_only_a_completed_payment_is_refunded(desk: Desk, wish: str) -> None:
     request = command(metadata={"simulate": wish})
-    payment_id = desk.payments.create(request, actor="test").payment_id
+    payment_id = desk.payments.create(request, actor="test").resource_id
     desk.payments.settle(payment_id)
     with pytest.raises(PaymentNotRefundable):
         desk.refund(desk.payments.get(payment_id), amount="1")
@@ -158,40 +167,39 @@ def test_only_a_completed_payment_is_refunded(desk: Desk, wish: str) -> None:
 
 @pytest.mark.parametrize("payment_id", [UNKNOWN, "", "../x", "P" * 3000])
 def test_what_is_no_payment_is_not_found(desk: Desk, payment_id: str) -> None:
-    store = desk.payments.store
     with pytest.raises(NotFound):
         desk.refunds.create(payment_id, refund_command(), actor="test")
-    for read in (store.refunds, store.story):
+    for read in (desk.refunds.all, desk.payments.events):
         with pytest.raises(NotFound):
             read(payment_id)
 
 
 def test_a_payment_without_refunds_has_none(desk: Desk) -> None:
-    assert desk.payments.store.refunds(desk.paid().id) == []
+    assert stored_refunds(desk.payments.repository, desk.paid().id) == []
 
 
 def test_refunds_are_listed_as_they_were_made(desk: Desk) -> None:
     payment = desk.paid()
-    made = [desk.refund(payment, amount="1").refund_id for _ in range(5)]
-    assert [refund.id for refund in desk.payments.store.refunds(payment.id)] == made
+    made = [desk.refund(payment, amount="1").resource_id for _ in range(5)]
+    assert [refund.id for refund in stored_refunds(desk.payments.repository, payment.id)] == made
 
 
 def test_an_amount_has_no_more_decimals_than_the_payments_currency(desk: Desk) -> None:
     with pytest.raises(ValidationFailed) as refusal:
         desk.refund(desk.paid(), amount="0.001")
-    assert refusal.value.errors == (("amount", "at most 2 decimal places in CAD"),)
+    assert refusal.value.errors == (("amount", "must have at most 2 decimal places in CAD"),)
 
 
 def test_the_retry_of_a_full_refund_is_a_replay_not_a_refusal(desk: Desk) -> None:
     payment = desk.paid()
     request = refund_command()
     first = desk.refunds.create(payment.id, request, actor="test")
-    desk.refunds.settle(payment.id, first.refund_id)
-    sent = len(desk.queue.jobs)
+    desk.refunds.settle(payment.id, first.resource_id)
+    sent = len(desk.queue.messages)
     again = desk.refunds.create(payment.id, request, actor="test")
-    assert again == (first.body, first.refund_id, True)
-    assert len(desk.queue.jobs) == sent
-    assert len(desk.payments.store.refunds(payment.id)) == 1
+    assert again == (first.body, first.resource_id, True)
+    assert len(desk.queue.messages) == sent
+    assert len(stored_refunds(desk.payments.repository, payment.id)) == 1
 
 
 def test_the_retry_of_a_partial_refund_is_a_replay_however_it_is_spelled(desk: Desk) -> None:
@@ -206,8 +214,8 @@ def test_a_replay_stands_after_the_payment_was_returned(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "completed"})
     request = refund_command(amount="30")
     first = desk.refunds.create(payment.id, request, actor="test")
-    desk.refunds.settle(payment.id, first.refund_id)
-    desk.payments.give_back(payment.id, SimulateReturn(), actor="test")
+    desk.refunds.settle(payment.id, first.resource_id)
+    desk.payments.record_return(payment.id, SimulateReturn(), actor="test")
     assert desk.refunds.create(payment.id, request, actor="test").replayed
 
 
@@ -248,7 +256,7 @@ def test_a_key_is_free_again_after_a_day(desk: Desk, clock: Clock) -> None:
 def test_a_record_of_our_own_first_try_means_that_it_had_committed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = Store.create_refund
+    commit = PaymentRepository.create_refund
 
     def commit_and_lose_the_answer(
         store: Any, before: Any, change: Any, record: Any, now: Any
@@ -256,7 +264,7 @@ def test_a_record_of_our_own_first_try_means_that_it_had_committed(
         commit(store, before, change, record, now)
         raise RecordExists(record)
 
-    monkeypatch.setattr(Store, "create_refund", commit_and_lose_the_answer)
+    monkeypatch.setattr(PaymentRepository, "create_refund", commit_and_lose_the_answer)
     payment = desk.paid()
     assert not desk.refund(payment).replayed
     assert left(desk, payment) == ("100.00", "0.00", 1)
@@ -268,12 +276,14 @@ def test_a_hint_is_sent_of_what_is_committed_and_never_before(
     payment = desk.paid()
     found: list[Refund] = []
 
-    def look(_: Any, job: SettleRefund) -> None:
-        found.append(desk.payments.store.get_refund(job.payment_id, job.refund_id))
+    def look(_: Any, body: str, **__: Any) -> None:
+        message = decode(body)
+        assert isinstance(message, SettleRefund)
+        found.append(stored_refund(desk.payments.repository, message.payment_id, message.refund_id))
 
     monkeypatch.setattr(KeptQueue, "send", look)
     created = desk.refund(payment, amount="60")
-    assert [refund.id for refund in found] == [created.refund_id]
+    assert [refund.id for refund in found] == [created.resource_id]
     with pytest.raises(RefundExceedsPayment):
         desk.refund(payment, amount="60")
     assert len(found) == 1
@@ -285,11 +295,11 @@ def test_the_records_reason_outranks_that_nothing_is_left(desk: Desk) -> None:
     change = payment.refund(wanted(payment, "60"), datetime.now(UTC), actor="test")
     first = desk.refund(payment, amount="60", idempotency_key="one-refund")
     key = f"create_refund#{payment.id}#one-refund"
-    record = desk.payments.store.find_record(key, datetime(2026, 1, 1, tzinfo=UTC))
+    record = desk.payments.repository.find_record(key, datetime(2026, 1, 1, tzinfo=UTC))
     assert record is not None
     with pytest.raises(RecordExists) as exists:
-        desk.payments.store.create_refund(payment, change, record, payment.created_at)
-    assert exists.value.record.resource_id == first.refund_id
+        desk.payments.repository.create_refund(payment, change, record, payment.created_at)
+    assert exists.value.record.resource_id == first.resource_id
 
 
 def wanted(payment: Payment, amount: str) -> Refund:
@@ -314,29 +324,29 @@ def test_the_row_itself_refuses_more_than_is_left_whatever_its_version_says(desk
     richer = payment.model_copy(update={"refundable": Decimal(200)})
     change = richer.refund(wanted(payment, "150"), payment.updated_at, actor="test")
     record = replace(_record_of(desk, desk.paid()), key="another", resource_id=UNKNOWN_REFUND)
-    with pytest.raises(PaymentMoved) as moved:
-        desk.payments.store.create_refund(payment, change, record, payment.updated_at)
+    with pytest.raises(StaleVersion) as moved:
+        desk.payments.repository.create_refund(payment, change, record, payment.updated_at)
     assert moved.value.current == payment
 
 
 def _record_of(desk: Desk, payment: Payment) -> Any:
     desk.refund(payment, idempotency_key="for-its-record")
     key = f"create_refund#{payment.id}#for-its-record"
-    return desk.payments.store.find_record(key, payment.created_at)
+    return desk.payments.repository.find_record(key, payment.created_at)
 
 
 def test_a_refund_that_lost_the_race_starts_again_from_what_is_left(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = desk.paid()
-    commit = Store.create_refund
+    commit = PaymentRepository.create_refund
 
     def another_is_faster(*attempt: Any) -> None:
         monkeypatch.undo()
         desk.refund(payment, amount="30")
         commit(*attempt)
 
-    monkeypatch.setattr(Store, "create_refund", another_is_faster)
+    monkeypatch.setattr(PaymentRepository, "create_refund", another_is_faster)
     created = desk.refund(payment)
     assert exact_json.loads(created.body.encode())["amount"] == Decimal(70)
     assert seqs(desk, payment) == [1, 2, 3, 4]
@@ -348,10 +358,10 @@ def test_a_race_without_end_is_a_conflict_with_a_time_to_retry(
     payment = desk.paid()
 
     def always_moved(*_: Any) -> None:
-        raise PaymentMoved(payment)
+        raise StaleVersion(payment)
 
-    monkeypatch.setattr("chalicelib.tables._BACKOFF_BASE_SECONDS", 0)
-    monkeypatch.setattr(Store, "create_refund", always_moved)
+    monkeypatch.setattr("chalicelib.aws.dynamodb._BACKOFF_BASE_SECONDS", 0)
+    monkeypatch.setattr(PaymentRepository, "create_refund", always_moved)
     with pytest.raises(Conflict) as refusal:
         desk.refund(payment)
     assert "Retry-After" in refusal.value.headers()
@@ -393,7 +403,7 @@ def test_a_refund_is_settled_once_however_often_its_hint_comes(desk: Desk) -> No
     refund = desk.settled(payment)
     for _ in range(3):
         desk.refunds.settle(payment.id, refund.id)
-    assert desk.payments.store.refunds(payment.id) == [refund]
+    assert stored_refunds(desk.payments.repository, payment.id) == [refund]
     assert seqs(desk, payment) == [1, 2, 3, 4]
 
 
@@ -403,14 +413,14 @@ def test_a_refund_that_another_worker_settled_meanwhile_is_left_alone(
     payment = desk.paid()
     created = desk.refund(payment)
     before = desk.payments.get(payment.id)
-    processing = desk.payments.store.get_refund(payment.id, created.refund_id)
-    desk.refunds.settle(payment.id, created.refund_id)
+    processing = stored_refund(desk.payments.repository, payment.id, created.resource_id)
+    desk.refunds.settle(payment.id, created.resource_id)
     late = before.complete_refund(processing, before.updated_at, actor="test")
     with pytest.raises(RefundSettled):
-        desk.payments.store.settle_refund(before, processing, late)
+        desk.payments.repository.settle_refund(before, processing, late)
     # As it happens to a worker whose processor took its time.
-    monkeypatch.setattr(Store, "get_refund", lambda *_: processing)
-    desk.refunds.settle(payment.id, created.refund_id)
+    monkeypatch.setattr(PaymentRepository, "find_refund", lambda *_: processing)
+    desk.refunds.settle(payment.id, created.resource_id)
     assert seqs(desk, payment) == [1, 2, 3, 4]
 
 
@@ -419,12 +429,12 @@ def test_a_refund_that_was_settled_before_its_payment_was_returned_is_left_alone
 ) -> None:
     payment = desk.paid(metadata={"simulate_refund": "completed"})
     created = desk.refund(payment, amount="30")
-    processing = desk.payments.store.get_refund(payment.id, created.refund_id)
-    desk.refunds.settle(payment.id, created.refund_id)
-    desk.payments.give_back(payment.id, SimulateReturn(), actor="test")
+    processing = stored_refund(desk.payments.repository, payment.id, created.resource_id)
+    desk.refunds.settle(payment.id, created.resource_id)
+    desk.payments.record_return(payment.id, SimulateReturn(), actor="test")
     # As it happens to a worker who is held up between its two reads.
-    monkeypatch.setattr(Store, "get_refund", lambda *_: processing)
-    desk.refunds.settle(payment.id, created.refund_id)
+    monkeypatch.setattr(PaymentRepository, "find_refund", lambda *_: processing)
+    desk.refunds.settle(payment.id, created.resource_id)
     assert seqs(desk, payment) == [1, 2, 3, 4, 5]
 
 
@@ -451,14 +461,14 @@ def test_refunds_are_in_no_list_of_payments_and_only_theirs_finds_them(
 ) -> None:
     since = rfc3339(clock())
     payment = desk.paid()
-    refund_id = desk.refund(payment).refund_id
-    store = desk.payments.store
+    refund_id = desk.refund(payment).resource_id
+    store = desk.payments.repository
     for status in Status:
         assert [one.id for one in store.by_status(status, since, "~", 10)] == (
             [payment.id] if status is Status.COMPLETED else []
         )
     assert store.processing(since, "~", 10) == []
-    assert [entry.payment_id for entry in store.everything(since, "~", 10)] == [payment.id]
+    assert [entry.payment_id for entry in store.all(since, "~", 10)] == [payment.id]
     (entry,) = store.processing_refunds(since, "~", 10)
     assert (entry.payment_id, entry.refund_id) == (payment.id, refund_id)
     desk.refunds.settle(payment.id, refund_id)
@@ -468,7 +478,7 @@ def test_refunds_are_in_no_list_of_payments_and_only_theirs_finds_them(
 def test_the_story_tells_each_change_once_and_the_state_it_left(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "failed:account_closed"})
     failed = desk.settled(payment, amount="30")
-    story = desk.payments.store.story(payment.id)
+    story = desk.payments.repository.events(payment.id)
     assert [(event.seq, event.type) for event in story] == [
         (1, "payment.created"),
         (2, "payment.completed"),
@@ -494,7 +504,7 @@ def test_the_story_tells_each_change_once_and_the_state_it_left(desk: Desk) -> N
 
 
 def seqs(desk: Desk, payment: Payment) -> list[int]:
-    return [event.seq for event in desk.payments.store.story(payment.id)]
+    return [event.seq for event in desk.payments.repository.events(payment.id)]
 
 
 @pytest.fixture
@@ -532,12 +542,12 @@ def test_of_fifty_at_once_with_one_key_one_is_made(real: Desk) -> None:
     request = refund_command()
     found = outcomes(50, lambda: real.refunds.create(payment.id, request, actor="test"))
     assert found == {"done": 50}
-    assert len(real.payments.store.refunds(payment.id)) == 1
+    assert len(stored_refunds(real.payments.repository, payment.id)) == 1
 
 
 def test_ten_refunds_of_one_payment_are_settled_at_once_each_once(real: Desk) -> None:
     payment = real.paid(metadata={"simulate_refund": "completed"})
-    made = [real.refund(payment, amount="10").refund_id for _ in range(10)]
+    made = [real.refund(payment, amount="10").resource_id for _ in range(10)]
     again = iter(made * 2)
     assert outcomes(20, lambda: real.refunds.settle(payment.id, next(again))) == {"done": 20}
     assert left(real, payment) == ("100.00", "0.00", 0)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib import request_log
-from chalicelib.aws import logs_client
-from chalicelib.commands import ReadLogs, validated
+from chalicelib.api import request_log
+from chalicelib.api.request_log import LoggedRequest, ReadLogs, RequestLog
+from chalicelib.aws.clients import logs_client
 from chalicelib.errors import Unavailable, ValidationFailed
-from chalicelib.request_log import LoggedRequest, RequestLog
+from chalicelib.validation import validated
 from tests.conftest import REGION, SESSION, START
 
 GROUP = "/aws/lambda/payflow-test"

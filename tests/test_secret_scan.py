@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.api_keys import new_secret
-from chalicelib.webhook_signature import new_secret as new_webhook_secret
+from chalicelib.api_keys.service import new_secret
+from chalicelib.webhooks.signing import new_secret as new_webhook_secret
 from infra.checks import secret_scan
 from infra.checks.secret_scan import KNOWN, SHAPES
 

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib import exact_json, stats
-from chalicelib.commands import ListPayments, ReadStats, validated
+from chalicelib import exact_json
+from chalicelib.aws.dynamodb import StaleVersion
 from chalicelib.errors import ValidationFailed
-from chalicelib.listing import list_payments
-from chalicelib.model import FailureCode, Payment, Status, totals_moved
-from chalicelib.payments import Payments, opened
-from chalicelib.store import Store
+from chalicelib.payments import stats
+from chalicelib.payments.commands import ListPayments, ReadStats
+from chalicelib.payments.listing import list_payments
+from chalicelib.payments.models import FailureCode, Payment, Status, totals_moved
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.service import Payments, new_payment
+from chalicelib.validation import validated
 from tests.conftest import START, command
 from tests.invariants import recounted
 from tests.test_store import put
@@ -20,26 +23,26 @@ from tests.test_store import put
 DAY = START.date()
 
 
-def read(store: Store, **query: str) -> Any:
+def read(repository: PaymentRepository, **query: str) -> Any:
     """Of two days, unless the test says otherwise: every day is a read of every shard."""
     wanted = {"from": "2026-11-21"} | query
-    return stats.read(store, validated(ReadStats, wanted), START)
+    return stats.read(repository, validated(ReadStats, wanted), START)
 
 
-def settle(store: Store, *, fails: bool = False, **fields: Any) -> Payment:
-    payment = put(store, **fields)
+def settle(repository: PaymentRepository, *, fails: bool = False, **fields: Any) -> Payment:
+    payment = put(repository, **fields)
     later = payment.created_at + timedelta(days=1)
     change = (
         payment.fail(FailureCode.ACCOUNT_CLOSED, later, actor="test")
         if fails
         else payment.complete(later, actor="test")
     )
-    store.change(payment, change)
+    repository.change(payment, change)
     return change.payment
 
 
 def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
-    payment = opened(command(), START, actor="test").payment
+    payment = new_payment(command(), START, actor="test").payment
     after = payment.complete(START + timedelta(days=3), actor="test").payment
     (total,) = totals_moved(payment, after)
     assert (total.day, total.status, total.count, total.volume) == (
@@ -52,13 +55,13 @@ def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
 
 def test_the_day_is_utcs_wherever_the_clock_is() -> None:
     late = datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
-    payment = opened(command(), late, actor="test").payment
+    payment = new_payment(command(), late, actor="test").payment
     (total,) = totals_moved(payment, payment.complete(late, actor="test").payment)
     assert total.day == date(2026, 11, 22)
 
 
 def test_a_step_from_one_final_state_to_another_moves_the_count() -> None:
-    payment = opened(command(), START, actor="test").payment
+    payment = new_payment(command(), START, actor="test").payment
     completed = payment.complete(START, actor="test").payment
     returned = completed.model_copy(update={"status": Status.RETURNED})
     moved = [
@@ -71,35 +74,39 @@ def test_a_step_from_one_final_state_to_another_moves_the_count() -> None:
 
 
 def test_a_change_that_leaves_the_status_moves_nothing() -> None:
-    payment = opened(command(), START, actor="test").payment
+    payment = new_payment(command(), START, actor="test").payment
     assert totals_moved(payment, payment.model_copy(update={"version": 2})) == []
 
 
-def test_the_totals_are_a_recount_of_the_payments(store: Store) -> None:
+def test_the_totals_are_a_recount_of_the_payments(repository: PaymentRepository) -> None:
     settled = [
-        settle(store, amount=f"{number}.01", currency=currency, type=kind, fails=number % 3 == 0)
+        settle(
+            repository, amount=f"{number}.01", currency=currency, type=kind, fails=number % 3 == 0
+        )
         for number in range(1, 25)
         for currency, kind in [("CAD", "eft"), ("USD", "wire")]
     ]
-    put(store)
-    rows = read(store).rows
+    put(repository)
+    rows = read(repository).rows
     assert rows == recounted(settled)
     assert {row.currency for row in rows} == {"CAD", "USD"}
 
 
-def test_a_change_that_is_refused_counts_nothing(store: Store) -> None:
-    payment = put(store)
+def test_a_change_that_is_refused_counts_nothing(repository: PaymentRepository) -> None:
+    payment = put(repository)
     change = payment.complete(START, actor="test")
-    store.change(payment, change)
-    with pytest.raises(Exception, match="completed, version 2"):
-        store.change(payment, payment.complete(START, actor="test"))
-    assert [row.count for row in read(store).rows] == [1]
+    repository.change(payment, change)
+    with pytest.raises(StaleVersion):
+        repository.change(payment, payment.complete(START, actor="test"))
+    assert [row.count for row in read(repository).rows] == [1]
 
 
-def test_what_is_processing_is_counted_apart_and_stands_in_no_row(store: Store) -> None:
-    put(store)
-    put(store, at=START - timedelta(days=40))
-    answer = read(store)
+def test_what_is_processing_is_counted_apart_and_stands_in_no_row(
+    repository: PaymentRepository,
+) -> None:
+    put(repository)
+    put(repository, at=START - timedelta(days=40))
+    answer = read(repository)
     assert answer.rows == []
     assert exact_json.dumps(answer.model_dump()) == (
         '{"from":"2026-11-21","to":"2026-11-22","timezone":"UTC","rows":[],'
@@ -107,27 +114,31 @@ def test_what_is_processing_is_counted_apart_and_stands_in_no_row(store: Store) 
     )
 
 
-def test_a_count_goes_on_over_every_page_and_ends(store: Store, monkeypatch: Any) -> None:
+def test_a_count_goes_on_over_every_page_and_ends(
+    repository: PaymentRepository, monkeypatch: Any
+) -> None:
     for _ in range(5):
-        put(store)
-    query = store._payments._query
-    monkeypatch.setattr(store._payments, "_query", lambda *a, **how: query(*a, **how, Limit=2))
-    assert read(store).processing.count == 5
-    monkeypatch.setattr("chalicelib.store.MAX_COUNTED", 4)
-    assert read(store).processing.count == 4
+        put(repository)
+    query = repository._payments._query
+    monkeypatch.setattr(repository._payments, "_query", lambda *a, **how: query(*a, **how, Limit=2))
+    assert read(repository).processing.count == 5
+    monkeypatch.setattr("chalicelib.payments.repository.MAX_COUNTED", 4)
+    assert read(repository).processing.count == 4
 
 
-def test_a_row_is_written_with_its_currencys_decimals(store: Store) -> None:
-    settle(store, amount="10")
-    settle(store, amount="0.5")
-    assert '"volume":10.50}' in exact_json.dumps(read(store).model_dump())
+def test_a_row_is_written_with_its_currencys_decimals(repository: PaymentRepository) -> None:
+    settle(repository, amount="10")
+    settle(repository, amount="0.5")
+    assert '"volume":10.50}' in exact_json.dumps(read(repository).model_dump())
 
 
-def test_both_ends_belong_to_the_range_and_nothing_beyond_them(store: Store) -> None:
+def test_both_ends_belong_to_the_range_and_nothing_beyond_them(
+    repository: PaymentRepository,
+) -> None:
     days = [DAY + timedelta(days=number) for number in range(-2, 3)]
     for day in days:
-        settle(store, at=START + (day - DAY))
-    rows = read(store, **{"from": "2026-11-21", "to": "2026-11-23"}).rows
+        settle(repository, at=START + (day - DAY))
+    rows = read(repository, **{"from": "2026-11-21", "to": "2026-11-23"}).rows
     assert [row.day for row in rows] == days[1:4]
 
 
@@ -170,8 +181,8 @@ def test_the_simulators_outcomes_are_recounted_through_the_list(
     for number in range(30):
         created = payments.create(command(amount=f"{number + 1}.10"), actor="test")
         if number % 5:
-            payments.settle(created.payment_id)
-    listed = list_payments(payments.store, ListPayments(limit=100)).payments
-    answer = read(payments.store)
+            payments.settle(created.resource_id)
+    listed = list_payments(payments.repository, ListPayments(limit=100)).payments
+    answer = read(payments.repository)
     assert answer.rows == recounted(listed)
     assert answer.processing.count == 6

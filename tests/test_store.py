@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,30 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import idempotency, tables
-from chalicelib import store as store_module
-from chalicelib.errors import Conflict, NotFound, Unavailable
-from chalicelib.idempotency import Record
-from chalicelib.model import Change, FailureCode, Payment, Status, new_id, rfc3339
-from chalicelib.payments import opened
-from chalicelib.refunds import asked_for
-from chalicelib.store import PaymentMoved, RecordExists, Store, sort_key
-from chalicelib.tables import ConditionFailed, decode, encode, just_after, just_before
-from chalicelib.webhook_model import Delivery, DeliveryKey
-from chalicelib.webhook_store import delivery_item
-from tests.conftest import SESSION, START, command, refund_command
+from chalicelib.aws import dynamodb
+from chalicelib.aws.dynamodb import ConditionFailed, StaleVersion, decode, encode
+from chalicelib.aws.pagination import just_after, just_before
+from chalicelib.errors import Conflict, Unavailable
+from chalicelib.payments import idempotency
+from chalicelib.payments import items as payment_items
+from chalicelib.payments.idempotency import Record
+from chalicelib.payments.items import sort_key
+from chalicelib.payments.models import Change, FailureCode, Payment, Status
+from chalicelib.payments.refunds import new_refund
+from chalicelib.payments.repository import PaymentRepository, RecordExists
+from chalicelib.payments.service import new_payment
+from chalicelib.values import new_id, rfc3339
+from chalicelib.webhooks.items import delivery_to_item
+from chalicelib.webhooks.models import Delivery, DeliveryKey
+from tests.conftest import (
+    SESSION,
+    START,
+    command,
+    refund_command,
+    stored,
+    stored_refund,
+    webhook_repository_beside,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -45,18 +57,26 @@ def record_for(change: Change, key: str = "a-key-of-its-own") -> Record:
     )
 
 
-def put(store: Store, at: Any = START, **fields: Any) -> Payment:
+def put(repository: PaymentRepository, at: Any = START, **fields: Any) -> Payment:
     """Store a new payment."""
     wanted = command(**fields)
-    change = opened(wanted, at, actor="test")
-    store.create(change, record_for(change, wanted.idempotency_key), at)
+    change = new_payment(wanted, at, actor="test")
+    repository.create(change, record_for(change, wanted.idempotency_key), at)
     return change.payment
 
 
-def rows(engine: "DynamoDBClient", store: Store, payment_id: str) -> dict[str, Any]:
+def submitted(repository: PaymentRepository, payment_id: str, at: datetime) -> Payment:
+    payment = repository.mark_submitted(payment_id, at)
+    assert payment is not None
+    return payment
+
+
+def rows(
+    engine: "DynamoDBClient", repository: PaymentRepository, payment_id: str
+) -> dict[str, Any]:
     """All that lies under a payment's partition key, by sort key."""
     items = engine.query(
-        TableName=store._payments.name,
+        TableName=repository._payments.name,
         KeyConditionExpression="PK = :pk",
         ExpressionAttributeValues={":pk": {"S": f"PAY#{payment_id}"}},
         ConsistentRead=True,
@@ -65,88 +85,89 @@ def rows(engine: "DynamoDBClient", store: Store, payment_id: str) -> dict[str, A
 
 
 def test_create_writes_the_payment_and_its_event_under_one_partition_key(
-    engine: "DynamoDBClient", store: Store
+    engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
-    payment = put(store)
-    found = rows(engine, store, payment.id)
+    payment = put(repository)
+    found = rows(engine, repository, payment.id)
     assert set(found) == {"PAYMENT", "EVENT#0000000001"}
     assert found["EVENT#0000000001"]["type"] == {"S": "payment.created"}
     assert "status" not in found["EVENT#0000000001"], "only payments and refunds carry a status"
     assert found["PAYMENT"]["createdAt"] == {"S": f"2026-11-22T21:57:01.120000Z#{payment.id}"}
 
 
-def test_a_payment_comes_back_as_it_went_in(store: Store) -> None:
-    payment = put(store, description="two\nlines", metadata={"order": "10023", "é": ""})
-    assert store.get(payment.id) == payment
+def test_a_payment_comes_back_as_it_went_in(repository: PaymentRepository) -> None:
+    payment = put(repository, description="two\nlines", metadata={"order": "10023", "é": ""})
+    assert stored(repository, payment.id) == payment
 
 
 @pytest.mark.parametrize("amount", ["0.01", "0.1", "0.30", "10", "999999.99", "1000000"])
-def test_amounts_come_back_digit_for_digit(store: Store, amount: str) -> None:
-    stored = store.get(put(store, amount=amount).id)
-    assert stored.amount == Decimal(amount)
-    assert str(stored.amount) == f"{Decimal(amount):.2f}"
+def test_amounts_come_back_digit_for_digit(repository: PaymentRepository, amount: str) -> None:
+    found = stored(repository, put(repository, amount=amount).id)
+    assert found.amount == Decimal(amount)
+    assert str(found.amount) == f"{Decimal(amount):.2f}"
 
 
-def test_an_unknown_payment_is_not_found(store: Store) -> None:
-    with pytest.raises(NotFound):
-        store.get("PAY-01M82Y8T27997E9EYD0G6SK6MT")
+def test_an_unknown_payment_is_not_found(repository: PaymentRepository) -> None:
+    assert repository.find("PAY-01M82Y8T27997E9EYD0G6SK6MT") is None
 
 
 def test_a_key_with_a_live_record_writes_nothing_and_names_the_record(
-    engine: "DynamoDBClient", store: Store
+    engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
-    first = opened(command(), START, actor="test")
-    store.create(first, record_for(first), START)
-    second = opened(command(), LATER, actor="test")
+    first = new_payment(command(), START, actor="test")
+    repository.create(first, record_for(first), START)
+    second = new_payment(command(), LATER, actor="test")
     with pytest.raises(RecordExists) as exists:
-        store.create(second, record_for(second), LATER)
+        repository.create(second, record_for(second), LATER)
     assert exists.value.record == record_for(first)
-    assert rows(engine, store, second.payment.id) == {}
+    assert rows(engine, repository, second.payment.id) == {}
 
 
-def test_a_record_past_its_expiry_counts_as_absent_while_it_is_still_there(store: Store) -> None:
-    first = opened(command(), START, actor="test")
-    store.create(first, record_for(first), START)
+def test_a_record_past_its_expiry_counts_as_absent_while_it_is_still_there(
+    repository: PaymentRepository,
+) -> None:
+    first = new_payment(command(), START, actor="test")
+    repository.create(first, record_for(first), START)
     almost = START + idempotency.WINDOW - timedelta(seconds=1)
-    second = opened(command(), almost, actor="test")
+    second = new_payment(command(), almost, actor="test")
     with pytest.raises(RecordExists):
-        store.create(second, record_for(second), almost)
-    store.create(second, record_for(second), START + idempotency.WINDOW)
-    assert store.get(second.payment.id) == second.payment
+        repository.create(second, record_for(second), almost)
+    repository.create(second, record_for(second), START + idempotency.WINDOW)
+    assert stored(repository, second.payment.id) == second.payment
 
 
 def test_a_change_replaces_the_payment_and_adds_its_event(
-    engine: "DynamoDBClient", store: Store
+    engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
-    payment = put(store)
+    payment = put(repository)
     change = payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
-    store.change(payment, change)
-    assert store.get(payment.id) == change.payment
-    event = rows(engine, store, payment.id)["EVENT#0000000002"]
+    repository.change(payment, change)
+    assert stored(repository, payment.id) == change.payment
+    event = rows(engine, repository, payment.id)["EVENT#0000000002"]
     assert event["type"] == {"S": "payment.failed"}
     assert event["data"] == {
         "M": {"status": {"S": "failed"}, "failure_code": {"S": "account_closed"}}
     }
 
 
-def test_a_change_may_leave_the_status_as_it_is(store: Store) -> None:
-    payment = put(store)
+def test_a_change_may_leave_the_status_as_it_is(repository: PaymentRepository) -> None:
+    payment = put(repository)
     change = payment.complete(LATER, actor="system")
     same_status = change.payment.model_copy(update={"status": payment.status})
-    store.change(payment, change._replace(payment=same_status))
-    assert store.get(payment.id) == same_status
+    repository.change(payment, change._replace(payment=same_status))
+    assert stored(repository, payment.id) == same_status
 
 
 def test_a_change_of_what_has_moved_writes_nothing_and_shows_what_is_there(
-    engine: "DynamoDBClient", store: Store
+    engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
-    payment = put(store)
+    payment = put(repository)
     completed = payment.complete(LATER, actor="system")
-    store.change(payment, completed)
-    with pytest.raises(PaymentMoved) as moved:
-        store.change(payment, payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system"))
+    repository.change(payment, completed)
+    with pytest.raises(StaleVersion) as moved:
+        repository.change(payment, payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system"))
     assert moved.value.current == completed.payment
-    assert set(rows(engine, store, payment.id)) == {
+    assert set(rows(engine, repository, payment.id)) == {
         "PAYMENT",
         "EVENT#0000000001",
         "EVENT#0000000002",
@@ -158,168 +179,180 @@ def test_a_change_of_what_has_moved_writes_nothing_and_shows_what_is_there(
     [("status", "canceled"), ("version", 7), ("submittedAt", rfc3339(LATER))],
 )
 def test_a_change_holds_only_while_each_thing_that_was_seen_is_still_so(
-    engine: "DynamoDBClient", store: Store, attribute: str, now: Any
+    engine: "DynamoDBClient", repository: PaymentRepository, attribute: str, now: Any
 ) -> None:
     """Each by itself: whichever of them another writer forgets to move, the others still tell."""
-    payment = put(store)
+    payment = put(repository)
     engine.update_item(
-        TableName=store._payments.name,
-        Key=encode(store_module._payment_key(payment.id)),
+        TableName=repository._payments.name,
+        Key=encode(payment_items.payment_key(payment.id)),
         UpdateExpression="SET #it = :now",
         ExpressionAttributeNames={"#it": attribute},
         ExpressionAttributeValues=encode({":now": now}),
     )
-    with pytest.raises(PaymentMoved) as moved:
-        store.change(payment, payment.complete(LATER, actor="system"))
-    assert moved.value.current == store.get(payment.id)
-    assert set(rows(engine, store, payment.id)) == {"PAYMENT", "EVENT#0000000001"}
+    with pytest.raises(StaleVersion) as moved:
+        repository.change(payment, payment.complete(LATER, actor="system"))
+    assert moved.value.current == stored(repository, payment.id)
+    assert set(rows(engine, repository, payment.id)) == {"PAYMENT", "EVENT#0000000001"}
 
 
-def take_place(engine: "DynamoDBClient", store: Store, payment_id: str, sort_key: str) -> None:
+def take_place(
+    engine: "DynamoDBClient", repository: PaymentRepository, payment_id: str, sort_key: str
+) -> None:
     """Where `sort_key` would be written, something is already."""
     item = {"PK": f"PAY#{payment_id}", "SK": sort_key, "id": "who was first"}
-    engine.put_item(TableName=store._payments.name, Item=encode(item))
+    engine.put_item(TableName=repository._payments.name, Item=encode(item))
 
 
 @pytest.mark.parametrize("place", ["PAYMENT", "EVENT#0000000001"])
-def test_a_create_writes_over_nothing(engine: "DynamoDBClient", store: Store, place: str) -> None:
-    change = opened(command(), START, actor="test")
-    take_place(engine, store, change.payment.id, place)
+def test_a_create_writes_over_nothing(
+    engine: "DynamoDBClient", repository: PaymentRepository, place: str
+) -> None:
+    change = new_payment(command(), START, actor="test")
+    take_place(engine, repository, change.payment.id, place)
     with pytest.raises(ConditionFailed):
-        store.create(change, record_for(change), START)
-    found = rows(engine, store, change.payment.id)
+        repository.create(change, record_for(change), START)
+    found = rows(engine, repository, change.payment.id)
     assert [row["id"] for row in found.values()] == [{"S": "who was first"}]
-    assert store.find_record(record_for(change).key, START) is None
+    assert repository.find_record(record_for(change).key, START) is None
 
 
 @pytest.mark.parametrize("place", ["EVENT#0000000002", "DELIVERY"])
-def test_a_change_writes_over_nothing(engine: "DynamoDBClient", store: Store, place: str) -> None:
-    payment = put(store)
+def test_a_change_writes_over_nothing(
+    engine: "DynamoDBClient", repository: PaymentRepository, place: str
+) -> None:
+    payment = put(repository)
     change = payment.complete(LATER, actor="system")
     key = DeliveryKey(payment.id, change.event.id, "EP-01M82Y8T27997E9EYD0G6SK6MT")
     delivery = Delivery.of(key, change.event.type, "{}", LATER)
-    place = place.replace("DELIVERY", delivery_item(delivery)["SK"])
-    take_place(engine, store, payment.id, place)
+    place = place.replace("DELIVERY", delivery_to_item(delivery)["SK"])
+    take_place(engine, repository, payment.id, place)
+    writes = [webhook_repository_beside(repository).put_delivery(delivery)]
     with pytest.raises(ConditionFailed):
-        store.change(payment, change, [delivery])
-    assert store.get(payment.id) == payment
-    assert rows(engine, store, payment.id)[place]["id"] == {"S": "who was first"}
+        repository.change(payment, change, writes)
+    assert stored(repository, payment.id) == payment
+    assert rows(engine, repository, payment.id)[place]["id"] == {"S": "who was first"}
 
 
 @pytest.mark.parametrize("place", ["REFUND", "EVENT#0000000003"])
 def test_a_new_refund_writes_over_nothing(
-    engine: "DynamoDBClient", store: Store, place: str
+    engine: "DynamoDBClient", repository: PaymentRepository, place: str
 ) -> None:
-    payment, change = with_a_refund(store)
+    payment, change = with_a_refund(repository)
     assert change.refund is not None
     place = place.replace("REFUND", f"REFUND#{change.refund.id}")
-    take_place(engine, store, payment.id, place)
+    take_place(engine, repository, payment.id, place)
     record = record_for(change, "of the refund")
     with pytest.raises(ConditionFailed):
-        store.create_refund(payment, change, record, LATER)
-    assert store.get(payment.id) == payment
-    assert rows(engine, store, payment.id)[place]["id"] == {"S": "who was first"}
+        repository.create_refund(payment, change, record, LATER)
+    assert stored(repository, payment.id) == payment
+    assert rows(engine, repository, payment.id)[place]["id"] == {"S": "who was first"}
 
 
 def test_the_outcome_of_a_refund_writes_over_no_event(
-    engine: "DynamoDBClient", store: Store
+    engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
-    payment, change = with_a_refund(store)
+    payment, change = with_a_refund(repository)
     assert change.refund is not None
-    store.create_refund(payment, change, record_for(change, "of the refund"), LATER)
-    take_place(engine, store, payment.id, "EVENT#0000000004")
+    repository.create_refund(payment, change, record_for(change, "of the refund"), LATER)
+    take_place(engine, repository, payment.id, "EVENT#0000000004")
     done = change.payment.complete_refund(change.refund, LATER, actor="system")
     with pytest.raises(ConditionFailed):
-        store.settle_refund(change.payment, change.refund, done)
-    assert store.get_refund(payment.id, change.refund.id) == change.refund
+        repository.settle_refund(change.payment, change.refund, done)
+    assert stored_refund(repository, payment.id, change.refund.id) == change.refund
 
 
-def with_a_refund(store: Store) -> tuple[Payment, Change]:
+def with_a_refund(repository: PaymentRepository) -> tuple[Payment, Change]:
     """A completed payment, and a refund of it that is not written yet."""
-    made = put(store)
+    made = put(repository)
     completed = made.complete(LATER, actor="system")
-    store.change(made, completed)
+    repository.change(made, completed)
     payment = completed.payment
-    refund = asked_for(payment, refund_command(), new_id("REF", LATER), LATER)
+    refund = new_refund(payment, refund_command(), new_id("REF", LATER), LATER)
     return payment, payment.refund(refund, LATER, actor="test")
 
 
-def test_the_first_claim_marks_the_payment_and_a_second_leaves_its_mark(store: Store) -> None:
-    payment = put(store)
-    assert store.claim(payment.id, LATER).submitted_at == LATER
-    again = store.claim(payment.id, LATER + timedelta(seconds=9))
+def test_the_first_claim_marks_the_payment_and_a_second_leaves_its_mark(
+    repository: PaymentRepository,
+) -> None:
+    payment = put(repository)
+    assert submitted(repository, payment.id, LATER).submitted_at == LATER
+    again = submitted(repository, payment.id, LATER + timedelta(seconds=9))
     assert again.submitted_at == LATER
     assert again.version == payment.version
 
 
-def test_a_claim_of_a_final_payment_returns_it_untouched(store: Store) -> None:
-    payment = put(store)
+def test_a_claim_of_a_final_payment_returns_it_untouched(repository: PaymentRepository) -> None:
+    payment = put(repository)
     completed = payment.complete(LATER, actor="system")
-    store.change(payment, completed)
-    assert store.claim(payment.id, LATER) == completed.payment
-    assert store.get(payment.id).submitted_at is None
+    repository.change(payment, completed)
+    assert submitted(repository, payment.id, LATER) == completed.payment
+    assert stored(repository, payment.id).submitted_at is None
 
 
 def test_a_claim_of_an_unknown_payment_leaves_no_ghost_row(
-    engine: "DynamoDBClient", store: Store
+    engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     unknown = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
-    with pytest.raises(NotFound):
-        store.claim(unknown, LATER)
-    assert rows(engine, store, unknown) == {}
+    assert repository.mark_submitted(unknown, LATER) is None
+    assert rows(engine, repository, unknown) == {}
 
 
-def test_lists_are_in_time_order_also_within_one_microsecond(store: Store) -> None:
-    made = [put(store) for _ in range(5)] + [put(store, LATER)]
+def test_lists_are_in_time_order_also_within_one_microsecond(repository: PaymentRepository) -> None:
+    made = [put(repository) for _ in range(5)] + [put(repository, LATER)]
     expected = sorted((sort_key(payment) for payment in made), reverse=True)
-    by_status = store.by_status(Status.PROCESSING, "0", "~", 10)
+    by_status = repository.by_status(Status.PROCESSING, "0", "~", 10)
     assert [sort_key(payment) for payment in by_status] == expected
-    assert [key for _, key in store.everything("0", "~", 10)] == expected
+    assert [key for _, key in repository.all("0", "~", 10)] == expected
 
 
 def test_a_range_just_before_a_key_holds_all_below_it_and_one_just_after_all_above(
-    store: Store,
+    repository: PaymentRepository,
 ) -> None:
-    keys = sorted(sort_key(put(store)) for _ in range(5))
-    below = [key for _, key in store.everything("0", just_before(keys[2]), 10)]
-    above = store.processing(just_after(keys[2]), "~", 10)
+    keys = sorted(sort_key(put(repository)) for _ in range(5))
+    below = [key for _, key in repository.all("0", just_before(keys[2]), 10)]
+    above = repository.processing(just_after(keys[2]), "~", 10)
     assert below == [keys[1], keys[0]]
     assert [entry.sort_key for entry in above] == keys[3:]
 
 
-def test_a_range_that_is_empty_has_no_payments(store: Store) -> None:
-    put(store)
-    assert store.everything(rfc3339(LATER), rfc3339(START), 10) == []
+def test_a_range_that_is_empty_has_no_payments(repository: PaymentRepository) -> None:
+    put(repository)
+    assert repository.all(rfc3339(LATER), rfc3339(START), 10) == []
 
 
-def test_a_settled_payment_leaves_one_status_list_for_the_other(store: Store) -> None:
-    payment = put(store)
-    store.change(payment, payment.complete(LATER, actor="system"))
-    assert store.by_status(Status.PROCESSING, "0", "~", 10) == []
-    (listed,) = store.by_status(Status.COMPLETED, "0", "~", 10)
-    assert listed == store.get(payment.id)
+def test_a_settled_payment_leaves_one_status_list_for_the_other(
+    repository: PaymentRepository,
+) -> None:
+    payment = put(repository)
+    repository.change(payment, payment.complete(LATER, actor="system"))
+    assert repository.by_status(Status.PROCESSING, "0", "~", 10) == []
+    (listed,) = repository.by_status(Status.COMPLETED, "0", "~", 10)
+    assert listed == stored(repository, payment.id)
 
 
-def test_many_are_read_at_once_and_unknown_ones_left_out(store: Store) -> None:
-    made = [put(store) for _ in range(3)]
+def test_many_are_read_at_once_and_unknown_ones_left_out(repository: PaymentRepository) -> None:
+    made = [put(repository) for _ in range(3)]
     unknown = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
-    found = store.get_many([payment.id for payment in made] + [unknown])
+    found = repository.find_many([payment.id for payment in made] + [unknown])
     assert found == {payment.id: payment for payment in made}
 
 
-def test_the_check_passes_where_the_tables_are(store: Store) -> None:
-    store.check()
+def test_the_check_passes_where_the_tables_are(repository: PaymentRepository) -> None:
+    repository.check()
 
 
 def test_the_check_fails_where_a_table_is_missing(engine: "DynamoDBClient") -> None:
-    nowhere = Store(engine, payments_table="no-such-table", idempotency_table="no-such-table")
+    nowhere = PaymentRepository(
+        engine, payments_table="no-such-table", idempotency_table="no-such-table"
+    )
     with pytest.raises(Unavailable):
         nowhere.check()
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_BACKOFF_BASE_SECONDS", 0)
+    monkeypatch.setattr(dynamodb, "_BACKOFF_BASE_SECONDS", 0)
 
 
 def cancelled(stub: Stubber, *codes: str, item: Any = None) -> None:
@@ -335,9 +368,9 @@ def cancelled(stub: Stubber, *codes: str, item: Any = None) -> None:
 
 
 def create_on(stub: Stubber, dynamodb: "DynamoDBClient") -> None:
-    change = opened(command(), START, actor="test")
+    change = new_payment(command(), START, actor="test")
     with stub:
-        Store(dynamodb, payments_table="p", idempotency_table="i").create(
+        PaymentRepository(dynamodb, payments_table="p", idempotency_table="i").create(
             change, record_for(change), START
         )
     stub.assert_no_pending_responses()
@@ -373,15 +406,15 @@ def test_a_transaction_that_is_sent_again_has_the_token_of_what_it_makes(
         tokens.append(params.get("ClientRequestToken"))
 
     moto_dynamodb.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", note)
-    stub, store = stubbed_store(moto_dynamodb)
-    created = opened(command(), START, actor="test")
+    stub, repository = stubbed_repository(moto_dynamodb)
+    created = new_payment(command(), START, actor="test")
     completed = created.payment.complete(LATER, actor="system")
     for _ in range(2):
         cancelled(stub, "None", "TransactionConflict", "None")
         stub.add_response("transact_write_items", {})
     with stub:
-        store.create(created, record_for(created), START)
-        store.change(created.payment, completed)
+        repository.create(created, record_for(created), START)
+        repository.change(created.payment, completed)
     assert tokens == [created.payment.id] * 2 + [completed.event.id] * 2
 
 
@@ -400,11 +433,11 @@ def test_a_dynamodb_that_is_out_of_reach_is_unavailable(kind: str) -> None:
     patience = Config(connect_timeout=0.2, read_timeout=0.2, retries={"total_max_attempts": 1})
     with a_server_that_is(kind) as url:
         dynamodb = SESSION.client("dynamodb", endpoint_url=url, config=patience)
-        store = Store(dynamodb, payments_table="p", idempotency_table="i")
+        repository = PaymentRepository(dynamodb, payments_table="p", idempotency_table="i")
         with pytest.raises(Unavailable):
-            put(store)
+            put(repository)
         with pytest.raises(Unavailable):
-            store.get("PAY-01M82Y8T27997E9EYD0G6SK6MT")
+            stored(repository, "PAY-01M82Y8T27997E9EYD0G6SK6MT")
         dynamodb.close()
 
 
@@ -436,33 +469,33 @@ def test_what_is_our_own_fault_is_not_hidden(moto_dynamodb: "DynamoDBClient", co
         create_on(stub, moto_dynamodb)
 
 
-def stubbed_store(dynamodb: "DynamoDBClient") -> tuple[Stubber, Store]:
-    return Stubber(dynamodb), Store(dynamodb, payments_table="p", idempotency_table="i")
+def stubbed_repository(dynamodb: "DynamoDBClient") -> tuple[Stubber, PaymentRepository]:
+    return Stubber(dynamodb), PaymentRepository(dynamodb, payments_table="p", idempotency_table="i")
 
 
 def encoded(payment: Payment) -> dict[str, Any]:
-    return encode(store_module._payment_item(payment))
+    return encode(payment_items.payment_to_item(payment))
 
 
 def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
     moto_dynamodb: "DynamoDBClient",
 ) -> None:
-    made = [encoded(opened(command(), START, actor="test").payment) for _ in range(3)]
-    stub, store = stubbed_store(moto_dynamodb)
+    made = [encoded(new_payment(command(), START, actor="test").payment) for _ in range(3)]
+    stub, repository = stubbed_repository(moto_dynamodb)
     place = {name: made[1][name] for name in ("PK", "SK", "status", "createdAt")}
     stub.add_response("query", {"Items": made[:2], "LastEvaluatedKey": place})
     stub.add_response("query", {"Items": made[2:]})
     with stub:
-        assert len(store.by_status(Status.PROCESSING, "0", "~", 10)) == 3
+        assert len(repository.by_status(Status.PROCESSING, "0", "~", 10)) == 3
     stub.assert_no_pending_responses()
 
 
 def test_what_a_batch_get_left_out_is_asked_for_again(
     moto_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    made = [opened(command(), START, actor="test").payment for _ in range(2)]
-    left = {"p": {"Keys": [encode(store_module._payment_key(made[1].id))]}}
-    stub, store = stubbed_store(moto_dynamodb)
+    made = [new_payment(command(), START, actor="test").payment for _ in range(2)]
+    left = {"p": {"Keys": [encode(payment_items.payment_key(made[1].id))]}}
+    stub, repository = stubbed_repository(moto_dynamodb)
     stub.add_response(
         "batch_get_item", {"Responses": {"p": [encoded(made[0])]}, "UnprocessedKeys": left}
     )
@@ -470,7 +503,7 @@ def test_what_a_batch_get_left_out_is_asked_for_again(
         "batch_get_item", {"Responses": {"p": [encoded(made[1])]}, "UnprocessedKeys": {}}
     )
     with stub:
-        found = store.get_many([payment.id for payment in made])
+        found = repository.find_many([payment.id for payment in made])
     assert found == {payment.id: payment for payment in made}
     stub.assert_no_pending_responses()
 
@@ -478,13 +511,13 @@ def test_what_a_batch_get_left_out_is_asked_for_again(
 def test_a_batch_get_that_never_gets_on_is_unavailable(
     moto_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    payment = opened(command(), START, actor="test").payment
-    left = {"p": {"Keys": [encode(store_module._payment_key(payment.id))]}}
-    stub, store = stubbed_store(moto_dynamodb)
+    payment = new_payment(command(), START, actor="test").payment
+    left = {"p": {"Keys": [encode(payment_items.payment_key(payment.id))]}}
+    stub, repository = stubbed_repository(moto_dynamodb)
     for _ in range(6):
         stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
     with stub, pytest.raises(Unavailable):
-        store.get_many([payment.id])
+        repository.find_many([payment.id])
 
 
 @pytest.mark.parametrize(
@@ -511,8 +544,8 @@ def test_the_records_reason_outranks_a_conflict_on_another_item(
     moto_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(moto_dynamodb)
-    other = opened(command(), START, actor="test")
-    item = encode(store_module._record_item(record_for(other)))
+    other = new_payment(command(), START, actor="test")
+    item = encode(payment_items.record_to_item(record_for(other)))
     cancelled(stub, "ConditionalCheckFailed", "TransactionConflict", "None", item=item)
     with pytest.raises(RecordExists) as exists:
         create_on(stub, moto_dynamodb)
@@ -523,17 +556,15 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
     moto_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(moto_dynamodb)
-    payment = opened(command(), START, actor="test").payment
+    payment = new_payment(command(), START, actor="test").payment
     stub.add_client_error("update_item", "TransactionConflictException")
     stub.add_response(
         "update_item",
-        {"Attributes": encode(store_module._payment_item(payment))},
+        {"Attributes": encode(payment_items.payment_to_item(payment))},
     )
     with stub:
-        claimed = Store(moto_dynamodb, payments_table="p", idempotency_table="i").claim(
-            payment.id, LATER
-        )
-    assert claimed == payment
+        repository = PaymentRepository(moto_dynamodb, payments_table="p", idempotency_table="i")
+        assert repository.mark_submitted(payment.id, LATER) == payment
 
 
 @pytest.mark.parametrize(

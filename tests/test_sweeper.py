@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.errors import Unavailable
-from chalicelib.payments import Payments
-from chalicelib.refunds import Refunds
-from chalicelib.store import sort_key
+from chalicelib.payments.items import sort_key
+from chalicelib.payments.refunds import Refunds
+from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper, age_windows, stuck_before
 from tests.conftest import START, Clock, KeptQueue, refund_command
 from tests.test_payments import hints, made
@@ -28,13 +28,13 @@ def test_a_lost_hint_is_sent_by_the_sweeper_when_the_payment_is_two_minutes_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as outage:
-        outage.setattr(type(payments.queue), "send", lambda *_: _refuse())
+        outage.setattr(type(payments.queue), "send", lambda *_, **__: _refuse())
         payment = made(payments)
     assert hints(payments, sqs) == []
     clock.advance(seconds=119)
-    assert sweeper.sweep(clock.now).hinted == 0
+    assert sweeper.sweep(clock.now).enqueued == 0
     clock.advance(seconds=2)
-    assert sweeper.sweep(clock.now).hinted == 1
+    assert sweeper.sweep(clock.now).enqueued == 1
     assert hints(payments, sqs) == [payment.id]
 
 
@@ -47,9 +47,9 @@ def test_a_missed_run_is_made_good_at_the_next_doubling(
 ) -> None:
     made(payments)
     clock.advance(minutes=3, seconds=1)  # the runs of the third minute never came
-    assert sweeper.sweep(clock.now).hinted == 0
+    assert sweeper.sweep(clock.now).enqueued == 0
     clock.advance(minutes=1)
-    assert sweeper.sweep(clock.now).hinted == 1
+    assert sweeper.sweep(clock.now).enqueued == 1
 
 
 def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_reported(
@@ -60,7 +60,7 @@ def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_repor
     doublings = []
     for minute in sorted({2**k + late for k in range(1, 14) for late in (-1, 0, 1)} | {8194}):
         clock.now = born + MINUTE * minute
-        if sweeper.sweep(clock.now).hinted:
+        if sweeper.sweep(clock.now).enqueued:
             doublings.append(minute)
     assert doublings == [2**k for k in range(1, 14)]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -91,7 +91,7 @@ def test_an_outage_of_the_queue_hides_neither_the_stuck_nor_the_heartbeat(
     clock.advance(days=6)
     made(payments)
     clock.advance(minutes=2)
-    monkeypatch.setattr(type(sweeper.queue), "send_all", lambda *_: _refuse())
+    monkeypatch.setattr(type(sweeper.payments_queue), "send_batch", lambda *_: _refuse())
     with pytest.raises(Unavailable):
         sweeper.sweep(clock.now)
     *_, metrics = (json.loads(line) for line in capsys.readouterr().out.splitlines())
@@ -105,7 +105,7 @@ def test_the_stuck_can_be_hinted_of_by_command(
     clock.advance(days=6)
     made(payments)
     hints(payments, sqs)
-    assert sweeper.hint_all(clock.now, timedelta(days=5)) == 1
+    assert sweeper.requeue(clock.now, timedelta(days=5)) == 1
     assert hints(payments, sqs) == [stuck.id]
 
 
@@ -117,7 +117,7 @@ def test_all_that_is_unfinished_can_be_hinted_of_whatever_its_age(
     payments.settle(made(payments, metadata={"simulate": "completed"}).id)
     young = made(payments)
     hints(payments, sqs)
-    assert sweeper.hint_all(clock.now) == 2
+    assert sweeper.requeue(clock.now) == 2
     assert set(hints(payments, sqs)) == {old.id, young.id}
 
 
@@ -142,7 +142,7 @@ def test_a_window_of_more_than_a_page_is_hinted_whole(
     expected = {made(one).id for one in [payments, *[at_once] * 9, payments]}
     hints(payments, sqs)
     clock.advance(minutes=2)
-    assert sweeper.sweep(clock.now).hinted == 11
+    assert sweeper.sweep(clock.now).enqueued == 11
     assert set(hints(payments, sqs)) == expected
 
 
@@ -176,18 +176,18 @@ def test_refunds_are_swept_as_payments_are(
     payment = made(payments, metadata=wishes)
     payments.settle(payment.id)
     kept = KeptQueue()
-    monkeypatch.setattr(type(payments.queue), "send", lambda _, job: kept.send(job))
-    monkeypatch.setattr(type(payments.queue), "send_all", lambda _, jobs: kept.send_all(jobs))
+    for method in ("send", "send_batch"):
+        monkeypatch.setattr(payments.queue, method, getattr(kept, method))
     refunds.create(payment.id, refund_command(), actor="test")
-    (sent,) = kept.jobs
+    (sent,) = kept.messages
     clock.advance(minutes=2)
     assert sweeper.sweep(clock.now) == (1, 0)
-    assert kept.jobs == [sent, sent]
+    assert kept.messages == [sent, sent]
     clock.advance(days=6)
     assert sweeper.sweep(clock.now) == (0, 1)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[-2]["kind"] == "refunds_stuck"
     assert lines[-2]["oldest"] == [getattr(sent, "refund_id", None)]
     assert (lines[-1]["StuckPayments"], lines[-1]["StuckRefunds"]) == (0, 1)
-    assert sweeper.hint_all(clock.now) == 1
-    assert kept.jobs[-1] == sent
+    assert sweeper.requeue(clock.now) == 1
+    assert kept.messages[-1] == sent

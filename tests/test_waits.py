@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib import store
-from chalicelib.commands import CreatePayment
-from chalicelib.payments import opened
-from chalicelib.queue_jobs import BATCH_SIZE, SettlePayment
-from chalicelib.queue_jobs import encode as job_body
-from chalicelib.tables import encode
+from chalicelib.aws.dynamodb import encode
+from chalicelib.aws.sqs import BATCH_SIZE
+from chalicelib.messages import SettlePayment
+from chalicelib.messages import encode as job_body
+from chalicelib.payments import items
+from chalicelib.payments.commands import CreatePayment
+from chalicelib.payments.service import new_payment
 from tests.conftest import START, command, payflow
 from tests.lambda_events import sqs_event
 
@@ -24,8 +25,8 @@ class Patient:
     """Stands in for DynamoDB: it answers claims and transactions ten at a time."""
 
     def __init__(self, request: CreatePayment) -> None:
-        made = [opened(request, START, actor="test").payment for _ in range(BATCH_SIZE)]
-        self.items = {payment.id: store._payment_item(payment) for payment in made}
+        made = [new_payment(request, START, actor="test").payment for _ in range(BATCH_SIZE)]
+        self.items = {payment.id: items.payment_to_item(payment) for payment in made}
         self.asked: list[str] = []
         self._all_here = {
             operation: Barrier(BATCH_SIZE, timeout=10)
@@ -44,9 +45,9 @@ class Patient:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
-    monkeypatch.setattr(payflow.outbox, "_known", None)
+    monkeypatch.setattr(payflow.services.outbox, "_snapshot", None)
     patient = Patient(command(metadata={"simulate": "completed"}))
-    events = payflow.dynamodb.meta.events
+    events = payflow.services.dynamodb.meta.events
     events.register_first("before-call.dynamodb.*", patient.answer)
     yield patient
     events.unregister("before-call.dynamodb.*", patient.answer)

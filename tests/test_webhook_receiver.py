@@ -1,5 +1,6 @@
-"""The local stack's merchant: it verifies, remembers and shows; its bad manners are tried in
-test_webhook_sender.py.
+"""The local webhook receiver verifies, keeps and shows what it receives.
+
+Its paths that misbehave are tried in webhooks/test_http_client.py.
 """
 
 import http.client
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.webhook_signature import headers, new_secret
+from chalicelib.webhooks.signing import headers, new_secret
 from infra.local import webhook_receiver
 
 BODY = b'{"type":"payment.completed"}'

@@ -3,7 +3,8 @@
 import os
 import sys
 
-from chalicelib import exact_json, openapi
+from chalicelib import exact_json
+from chalicelib.api import openapi
 
 
 def main() -> None:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from chalicelib.commands import CreatePayment, validated
-from chalicelib.payments import Payments
-from chalicelib.processor import Simulator
-from chalicelib.webhook_outbox import Outbox
+from chalicelib.payments.commands import CreatePayment
+from chalicelib.payments.service import Payments
+from chalicelib.payments.simulator import Simulator
+from chalicelib.validation import validated
+from chalicelib.webhooks.outbox import WebhookOutbox
 from infra.local import seed
 from infra.local.settings import STAGE
 from infra.ops import stages
@@ -33,12 +34,12 @@ def create(now: datetime) -> int:
     tables = stages.tables_of(STAGE)
     payments = Payments(
         stage=STAGE,
-        store=stages.store_of(tables),
+        repository=stages.payment_repository_of(tables),
         queue=stages.queue_of(STAGE, "webhooks"),
         processor=Simulator(),
-        outbox=Outbox(
+        outbox=WebhookOutbox(
             stage=STAGE,
-            store=stages.webhook_store_of(tables),
+            repository=stages.webhook_repository_of(tables),
             queue=stages.queue_of(STAGE, "deliveries"),
             clock=lambda: now,
         ),
@@ -67,7 +68,7 @@ def _moments(now: datetime) -> list[datetime]:
 def _create_one(payments: Payments, command: CreatePayment, moment: datetime) -> None:
     created = replace(payments, clock=lambda: moment).create(command, actor="seed")
     later = moment + timedelta(seconds=random.uniform(0.2, _SETTLED_WITHIN_SECONDS))
-    replace(payments, clock=lambda: later).settle(created.payment_id)
+    replace(payments, clock=lambda: later).settle(created.resource_id)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ so clients read one kind of error.
 from typing import Any, Final
 
 from chalicelib import exact_json
-from chalicelib.api import EXPOSED_HEADERS
+from chalicelib.api.routing import EXPOSED_HEADERS
 from chalicelib.errors import (
     BodyTooLarge,
     FieldError,

@@ -29,7 +29,7 @@ from chalice.local import (
     ThreadedHTTPServer,
 )
 
-from chalicelib import api
+from chalicelib.api import routing
 from chalicelib.errors import (
     BodyTooLarge,
     FieldError,
@@ -111,7 +111,7 @@ class Handler(ChaliceRequestHandler):
         if others or not (length.isascii() and length.isdigit()):
             raise ValidationFailed([FieldError("Content-Length", "must be a number of bytes")])
         if len(length) > _MAX_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"Send at most {api.MAX_BODY_BYTES} bytes.")
+            raise BodyTooLarge(f"Send at most {routing.MAX_BODY_BYTES} bytes.")
 
     def _parse_payload(self) -> tuple[dict[str, Any], bytes | None]:
         headers, body = super()._parse_payload()
@@ -132,7 +132,7 @@ class Handler(ChaliceRequestHandler):
     def _refuse(self, error: PayFlowError) -> None:
         """Answer and close the connection: the rest of the request is unread."""
         request_id = str(uuid.uuid4())
-        response = api.respond(api.refuse(error, request_id), request_id)
+        response = routing.respond(routing.problem(error, request_id), request_id)
         cors = self.server.app.api.cors
         headers = {**response.headers, **cors.get_access_control_headers(), "Connection": "close"}
         self.close_connection = True

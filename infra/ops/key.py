@@ -6,8 +6,9 @@ The API cannot create a stage's first key: that takes a key.
 import sys
 from datetime import UTC, datetime
 
-from chalicelib.api_keys import ApiKeys
-from chalicelib.commands import CreateApiKey, validated
+from chalicelib.api_keys.commands import CreateApiKey
+from chalicelib.api_keys.service import ApiKeys
+from chalicelib.validation import validated
 from infra import cli
 from infra.ops import stages
 
@@ -24,9 +25,9 @@ def main(arguments: list[str]) -> None:
 
 def make_key(stage: str, name: str, scopes: list[str]) -> str:
     """Return the new key. Raises PayFlowError or boto3 errors."""
-    store = stages.store_of(stages.tables_of(stage))
-    keys = ApiKeys(stage, store, is_required=True, clock=lambda: datetime.now(UTC))
-    return keys.create(validated(CreateApiKey, {"name": name, "scopes": scopes})).secret
+    repository = stages.api_key_repository_of(stages.tables_of(stage))
+    keys = ApiKeys(stage, repository, is_required=True, clock=lambda: datetime.now(UTC))
+    return keys.create(validated(CreateApiKey, {"name": name, "scopes": scopes})).key
 
 
 if __name__ == "__main__":

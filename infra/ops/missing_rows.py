@@ -12,19 +12,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from chalicelib.model import RefundStatus, Status
-from chalicelib.store import BY_STATUS, EVERYTHING
-from chalicelib.tables import (
-    EARLIEST,
-    LATEST,
-    MAX_KEYS,
-    Index,
-    Item,
-    Span,
-    Table,
-    from_moment,
-    just_after,
-)
+from chalicelib.aws.dynamodb import MAX_KEYS, Index, Item, KeyRange, Table
+from chalicelib.aws.pagination import from_moment, just_after
+from chalicelib.payments.items import ALL, BY_STATUS, LISTING, stored_refund_status
+from chalicelib.payments.models import RefundStatus, Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,7 +23,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _MARGIN: Final = timedelta(minutes=15)
 _KEY: Final = ("PK", "SK")
-_REFUNDS: Final = [f"refund_{status}" for status in RefundStatus]
+_REFUNDS: Final = [stored_refund_status(status) for status in RefundStatus]
 _VOLATILE: Final = {"lastUsedAt", "failingSince"}
 """Attributes that change by use alone."""
 
@@ -41,10 +32,10 @@ def missing_rows(dynamodb: "DynamoDBClient", old: str, new: str, at: datetime) -
     """Yield the rows of `old` that `new`, restored to `at`, lacks. Raises Unavailable."""
     was, now = Table(dynamodb, old), Table(dynamodb, new)
     since = from_moment(at - _MARGIN)
-    for item, _ in _differing(was, now, EVERYTHING, Span("PAYMENT", since)):
+    for item, _ in _differing(was, now, ALL, KeyRange(LISTING, since)):
         yield _row("payment", item, "created later")
     for status in _REFUNDS:
-        for item, restored in _differing(was, now, BY_STATUS, Span(status, since)):
+        for item, restored in _differing(was, now, BY_STATUS, KeyRange(status, since)):
             if restored is None:
                 yield _row("refund", item, "created later")
     yield from _outcomes(was, now)
@@ -55,10 +46,10 @@ def _outcomes(was: Table, now: Table) -> Iterator[Row]:
     """Yield existing payments and refunds that were settled or returned later."""
     for status in (Status.PROCESSING, _REFUNDS[0]):
         kind = "payment" if status == Status.PROCESSING else "refund"
-        for unfinished, ended in _pairs(now, was, BY_STATUS, Span(status)):
+        for unfinished, ended in _pairs(now, was, BY_STATUS, KeyRange(status)):
             if ended is not None and ended["status"] != unfinished["status"]:
                 yield _row(kind, ended, "settled later; processing again")
-    for item, restored in _pairs(was, now, BY_STATUS, Span(Status.RETURNED)):
+    for item, restored in _pairs(was, now, BY_STATUS, KeyRange(Status.RETURNED)):
         if restored is not None and restored["status"] == Status.COMPLETED:
             yield _row("payment", item, "returned later; completed again")
 
@@ -66,8 +57,8 @@ def _outcomes(was: Table, now: Table) -> Iterator[Row]:
 def _settings(was: Table, now: Table) -> Iterator[Row]:
     """Yield API keys and endpoints that were created, changed or deleted later."""
     for kind, partition in (("api_key", "APIKEYS"), ("endpoint", "ENDPOINTS")):
-        items = {item["SK"]: item for item in was.partition(partition, EARLIEST, LATEST)}
-        restored = {item["SK"]: item for item in now.partition(partition, EARLIEST, LATEST)}
+        items = {item["SK"]: item for item in was.query(KeyRange(partition))}
+        restored = {item["SK"]: item for item in now.query(KeyRange(partition))}
         for name in sorted((items.keys() | restored.keys()) - {"COUNT"}):
             one, other = items.get(name), restored.get(name)
             if one is None and other is not None:
@@ -83,17 +74,17 @@ def _stable(item: Item) -> Item:
 
 
 def _differing(
-    one: Table, other: Table, index: Index, span: Span
+    one: Table, other: Table, index: Index, key_range: KeyRange
 ) -> Iterator[tuple[Item, Item | None]]:
     """Yield the rows that `other` lacks."""
-    return ((item, twin) for item, twin in _pairs(one, other, index, span) if twin is None)
+    return ((item, twin) for item, twin in _pairs(one, other, index, key_range) if twin is None)
 
 
 def _pairs(
-    one: Table, other: Table, index: Index, span: Span
+    one: Table, other: Table, index: Index, key_range: KeyRange
 ) -> Iterator[tuple[Item, Item | None]]:
-    """Yield the rows of `one` in the index's span, each with its counterpart in `other`."""
-    while page := one.query(index, span, MAX_KEYS, newest_first=False):
+    """Yield the rows of `one` in the index's range, each with its counterpart in `other`."""
+    while page := one.query(key_range, index, limit=MAX_KEYS):
         keys = [{name: item[name] for name in _KEY} for item in page]
         rows, twins = _by_key(one, keys), _by_key(other, keys)
         for item in page:
@@ -102,7 +93,7 @@ def _pairs(
                 yield rows[key], twins.get(key)
         if len(page) < MAX_KEYS:
             return
-        span = span._replace(lower=just_after(page[-1][index.range]))
+        key_range = key_range._replace(lower=just_after(page[-1][index.range]))
 
 
 def _by_key(table: Table, keys: list[Item]) -> dict[tuple[str, str], Item]:

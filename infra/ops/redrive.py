@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
-from chalicelib.queue_jobs import (
-    BATCH_SIZE,
+from chalicelib.aws.sqs import BATCH_SIZE
+from chalicelib.messages import (
     Deliver,
-    Job,
-    MalformedJob,
+    MalformedMessage,
+    Message,
     SettlePayment,
     SettleRefund,
-    UnknownJob,
+    UnknownMessage,
     decode,
 )
 from infra import cli
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-QUEUES: Final[Mapping[str, tuple[type[Job], ...]]] = {
+QUEUES: Final[Mapping[str, tuple[type[Message], ...]]] = {
     "webhooks": (SettlePayment, SettleRefund),
     "deliveries": (Deliver,),
 }
@@ -164,7 +164,7 @@ def _why_kept(message: "MessageTypeDef", kind: str, began: datetime, met: set[st
         return "sent after this began; run this again"
     try:
         job = decode(message["Body"])
-    except (MalformedJob, UnknownJob) as error:
+    except (MalformedMessage, UnknownMessage) as error:
         return f"not a valid message: {error}"
     if not isinstance(job, QUEUES[kind]):
         return f"not for this queue: {type(job).__name__}"

@@ -48,13 +48,13 @@ def requeue(stage: str, older_than: timedelta = timedelta()) -> int:
     tables = stages.tables_of(stage)
     sweeper = Sweeper(
         stage=stage,
-        store=stages.store_of(tables),
-        queue=stages.queue_of(stage, "webhooks"),
-        webhooks=stages.webhook_store_of(tables),
-        deliveries=stages.queue_of(stage, "deliveries"),
+        payments=stages.payment_repository_of(tables),
+        payments_queue=stages.queue_of(stage, "webhooks"),
+        webhooks=stages.webhook_repository_of(tables),
+        deliveries_queue=stages.queue_of(stage, "deliveries"),
         unit=timedelta(seconds=int(os.environ.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60"))),
     )
-    return sweeper.hint_all(datetime.now(UTC), older_than)
+    return sweeper.requeue(datetime.now(UTC), older_than)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.exceptions import ClientError
 
-from chalicelib.aws import dynamodb_client
+from chalicelib.aws.clients import dynamodb_client
 from infra import ROOT, cli
 from infra.deploy.stacks import table_names
 from infra.local import provision, settings

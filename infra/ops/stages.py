@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import boto3
 
-from chalicelib.aws import dynamodb_client, sqs_client
+from chalicelib.api_keys.repository import ApiKeyRepository
+from chalicelib.aws.clients import dynamodb_client, sqs_client
+from chalicelib.aws.sqs import Queue
 from chalicelib.errors import PayFlowError
-from chalicelib.queue_jobs import Queue
-from chalicelib.store import Store
-from chalicelib.webhook_store import WebhookStore
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.webhooks.repository import WebhookRepository
 from infra import cli
 from infra.deploy.stacks import DeployError, Stack, choose_region
 from infra.local import settings, supervisor
@@ -62,16 +63,24 @@ def tables_of(stage: str) -> Tables:
     return Tables(*(arn.rpartition("/")[2] for arn in arns))
 
 
-def store_of(tables: Tables) -> Store:
-    return Store(
+def payment_repository_of(tables: Tables) -> PaymentRepository:
+    return PaymentRepository(
         dynamodb_client(os.environ["AWS_REGION"]),
         payments_table=tables.payments,
         idempotency_table=tables.idempotency,
     )
 
 
-def webhook_store_of(tables: Tables) -> WebhookStore:
-    return WebhookStore(dynamodb_client(os.environ["AWS_REGION"]), payments_table=tables.payments)
+def api_key_repository_of(tables: Tables) -> ApiKeyRepository:
+    return ApiKeyRepository(
+        dynamodb_client(os.environ["AWS_REGION"]), payments_table=tables.payments
+    )
+
+
+def webhook_repository_of(tables: Tables) -> WebhookRepository:
+    return WebhookRepository(
+        dynamodb_client(os.environ["AWS_REGION"]), payments_table=tables.payments
+    )
 
 
 def queue_of(stage: str, kind: str) -> Queue:

@@ -130,7 +130,7 @@ class Conductor:
         self.ask(begin=0, pid=os.getpid(), plans=[])
         work()
         self.ask(end=0)
-        for client in (self.app.dynamodb, self.app.sqs):
+        for client in (self.app.services.dynamodb, self.app.services.sqs):
             client._endpoint.http_session.close()
         gc.collect()
         gc.freeze()
@@ -263,7 +263,7 @@ def _imported(url: str, stage: str, queues: Mapping[str, str], clock: Clock) -> 
         PAYFLOW_AUTH="open",
         PAYFLOW_SWEEP_UNIT_SECONDS="60",
     )
-    aws = importlib.import_module("chalicelib.aws")
+    aws = importlib.import_module("chalicelib.aws.clients")
     aws._config = _Hurried(aws._config)  # type: ignore[attr-defined]
     app: Any = importlib.import_module("app")
 
@@ -272,11 +272,12 @@ def _imported(url: str, stage: str, queues: Mapping[str, str], clock: Clock) -> 
         def now(cls, tz: Any = None) -> Any:  # noqa: ARG003
             return clock()
 
-    app.datetime = Datetime
-    # The jobs of a batch one after another: threads would take another order in each run.
-    queue_jobs = importlib.import_module("chalicelib.queue_jobs")
-    queue_jobs.ThreadPoolExecutor = _OneByOne  # type: ignore[attr-defined]
-    sender = importlib.import_module("chalicelib.webhook_sender")
-    patient = sender.Sender(allows_private=True, deadline_seconds=_DEADLINE_SECONDS)
-    app.sender = lambda: patient
+    bootstrap: Any = importlib.import_module("chalicelib.bootstrap")
+    bootstrap.datetime = Datetime
+    # The messages of a batch one after another: threads would take another order in each run.
+    messages = importlib.import_module("chalicelib.messages")
+    messages.ThreadPoolExecutor = _OneByOne  # type: ignore[attr-defined]
+    http_client = importlib.import_module("chalicelib.webhooks.http_client")
+    patient = http_client.HttpClient(allows_private=True, deadline_seconds=_DEADLINE_SECONDS)
+    vars(app.services)["http_client"] = patient
     return app

@@ -17,9 +17,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.errors import Unavailable
-from chalicelib.model import RefundStatus, Status, rfc3339
-from chalicelib.processor import SIMULATE, SIMULATE_REFUND
-from chalicelib.store import BY_STATUS
+from chalicelib.payments.items import BY_STATUS
+from chalicelib.payments.models import RefundStatus, Status
+from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND
+from chalicelib.values import rfc3339
 from infra.local.event_source import EventSource
 from tests import engines, invariants
 from tests.crash import merchant
@@ -133,7 +134,7 @@ class Lane:
             made = json.loads(app.app(event, None)["body"])
             if "id" not in made:
                 raise Unavailable(made["detail"])
-            app.payments.settle(made["id"])
+            app.services.payments.settle(made["id"])
             app.sweeper(scheduled_event(self.clock()), None)
 
         def warm() -> bool:
@@ -259,7 +260,7 @@ class Lane:
             payment.status is Status.PROCESSING for payment in books.payments
         )
         swept = self._sweep()
-        if swept != {"hinted": 0, "stuck": expected}:
+        if swept != {"enqueued": 0, "stuck": expected}:
             self._chapter.complaints.append(f"{expected} are stuck; the sweeper says {swept}")
 
     def _judge_expired_key(self) -> None:

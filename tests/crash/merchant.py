@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from chalicelib.model import FailureCode
+from chalicelib.payments.models import FailureCode
 from tests.lambda_events import api_event
 
 _DONE: Final = frozenset({200, 201})

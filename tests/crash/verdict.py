@@ -7,8 +7,8 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from chalicelib.model import Status
-from chalicelib.processor import SIMULATE
+from chalicelib.payments.models import Status
+from chalicelib.payments.simulator import SIMULATE
 from tests import invariants
 from tests.crash.merchant import Request, Wish
 

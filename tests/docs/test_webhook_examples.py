@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.webhook_sender import Sender
-from chalicelib.webhook_signature import headers, new_secret
+from chalicelib.webhooks.http_client import HttpClient
+from chalicelib.webhooks.signing import headers, new_secret
 from tests.docs.pages import blocks
 from tests.engines import accepts, free_port, node_packages, wait_until
 
 BODY = b'{"type":"payment.completed","data":{"id":"PAY-1","amount":12.50}}'
-sender = Sender(allows_private=True)
+client = HttpClient(allows_private=True)
 
 
 def example(language: str) -> str:
@@ -59,11 +59,11 @@ def test_example_takes_what_is_signed_once_and_refuses_the_rest(
     signed = headers("EVT-1", datetime.now(UTC), BODY, [new, old])
     with running(made(tmp_path), port, old, said):
         statuses = [
-            sender.send(url, BODY, signed).status,
-            sender.send(url, BODY, signed).status,
-            sender.send(url, BODY.replace(b"12", b"99"), signed).status,
-            sender.send(url, BODY, signed | {"webhook-signature": "nonsense"}).status,
-            sender.send(url, BODY, {}).status,
+            client.post(url, BODY, signed).status,
+            client.post(url, BODY, signed).status,
+            client.post(url, BODY.replace(b"12", b"99"), signed).status,
+            client.post(url, BODY, signed | {"webhook-signature": "nonsense"}).status,
+            client.post(url, BODY, {}).status,
         ]
     assert statuses == [204, 204, 400, 400, 400]
     assert said.read_text() == "payment.completed PAY-1\n"

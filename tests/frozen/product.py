@@ -10,71 +10,63 @@ from typing import Any, Final
 
 import yaml
 
-from chalicelib import config, exact_json, openapi, telemetry
-from chalicelib.api_keys import ApiKeys
-from chalicelib.commands import (
-    CreateApiKey,
-    CreateEndpoint,
-    CreatePayment,
-    CreateRefund,
-    ListDeliveries,
-    ListPayments,
-    ReadLogs,
-    RollApiKey,
-    SimulateReturn,
-    UpdateEndpoint,
-    validated,
-)
+from chalicelib import config, exact_json, telemetry
+from chalicelib.api import openapi
+from chalicelib.api.request_log import ReadLogs, RequestLog
+from chalicelib.api_keys import repository as api_keys
+from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
+from chalicelib.api_keys.models import Scope
+from chalicelib.api_keys.repository import ApiKeyRepository
+from chalicelib.api_keys.service import ApiKeys
+from chalicelib.aws.dynamodb import decode, encode
+from chalicelib.aws.pagination import decode_cursor, encode_cursor
 from chalicelib.errors import PayFlowError
-from chalicelib.idempotency import fingerprint
-from chalicelib.listing import decode_cursor, encode_cursor
-from chalicelib.model import Scope
-from chalicelib.payments import Payments
-from chalicelib.processor import Simulator
-from chalicelib.queue_jobs import Deliver, SettlePayment, SettleRefund
-from chalicelib.queue_jobs import decode as job_from_body
-from chalicelib.queue_jobs import encode as body_of_job
-from chalicelib.refunds import Refunds
-from chalicelib.request_log import RequestLog
-from chalicelib.store import (
-    Store,
-    _api_key,
-    _api_key_item,
-    _event,
-    _event_item,
-    _payment,
-    _payment_item,
-    _record,
-    _record_item,
-    _refund,
-    _refund_item,
+from chalicelib.messages import Deliver, SettlePayment, SettleRefund
+from chalicelib.messages import decode as message_of_body
+from chalicelib.messages import encode as body_of_message
+from chalicelib.payments.commands import CreatePayment, CreateRefund, ListPayments, SimulateReturn
+from chalicelib.payments.idempotency import fingerprint
+from chalicelib.payments.items import (
+    event_from_item,
+    event_to_item,
+    payment_from_item,
+    payment_to_item,
+    record_from_item,
+    record_to_item,
+    refund_from_item,
+    refund_to_item,
 )
-from chalicelib.tables import decode, encode
-from chalicelib.webhook_delivery import Courier
-from chalicelib.webhook_outbox import Outbox
-from chalicelib.webhook_sender import Attempt as Answer
-from chalicelib.webhook_sender import SendError
-from chalicelib.webhook_store import (
-    WebhookStore,
-    _delivery,
-    _endpoint,
-    _endpoint_item,
-    delivery_item,
+from chalicelib.payments.refunds import Refunds
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.service import Payments
+from chalicelib.payments.simulator import Simulator
+from chalicelib.validation import validated
+from chalicelib.webhooks.commands import CreateEndpoint, ListDeliveries, UpdateEndpoint
+from chalicelib.webhooks.delivery_worker import DeliveryWorker
+from chalicelib.webhooks.http_client import PostError
+from chalicelib.webhooks.http_client import PostResult as Answer
+from chalicelib.webhooks.items import (
+    delivery_from_item,
+    delivery_to_item,
+    endpoint_from_item,
+    endpoint_to_item,
 )
-from chalicelib.webhooks import Webhooks, _Place
-from infra import dist, package
+from chalicelib.webhooks.outbox import WebhookOutbox
+from chalicelib.webhooks.repository import WebhookRepository
+from chalicelib.webhooks.service import Webhooks, _DeliveryFilters
+from infra.deploy import artifact, package
 from tests.conftest import KeptQueue, payflow
 from tests.engines import ROOT
 
 Row = dict[str, Any]
 CODECS: Final[Mapping[str, tuple[Callable[[Row], Any], Callable[[Any], Row]]]] = {
-    "PAYMENT": (_payment, _payment_item),
-    "REFUND": (_refund, _refund_item),
-    "EVENT": (_event, _event_item),
-    "DELIVERY": (_delivery, delivery_item),
-    "ENDPOINT": (_endpoint, _endpoint_item),
-    "APIKEY": (_api_key, _api_key_item),
-    "record": (_record, _record_item),
+    "PAYMENT": (payment_from_item, payment_to_item),
+    "REFUND": (refund_from_item, refund_to_item),
+    "EVENT": (event_from_item, event_to_item),
+    "DELIVERY": (delivery_from_item, delivery_to_item),
+    "ENDPOINT": (endpoint_from_item, endpoint_to_item),
+    "APIKEY": (api_keys.from_item, api_keys.to_item),
+    "record": (record_from_item, record_to_item),
 }
 """How a row is read and written, by how its sort key begins."""
 NOT_READ: Final = {"replacedBy"}
@@ -90,7 +82,7 @@ def round_trip(kind: str, row: Row) -> Row:
 
 
 def message_round_trip(body: str) -> str:
-    return body_of_job(job_from_body(body))
+    return body_of_message(message_of_body(body))
 
 
 def payments_cursor(filters: Mapping[str, str]) -> Any:
@@ -98,7 +90,7 @@ def payments_cursor(filters: Mapping[str, str]) -> Any:
 
 
 def deliveries_cursor(filters: Mapping[str, str]) -> Any:
-    return _Place(
+    return _DeliveryFilters(
         endpoint_id=filters["endpoint_id"],
         status=validated(ListDeliveries, {"status": filters.get("status")}).status,
     )
@@ -154,7 +146,7 @@ def packaged_template() -> Any:
     """The template that `make package` writes for a stage."""
     with tempfile.TemporaryDirectory() as folder:
         package.build("dev", Path(folder))
-        return json.loads((Path(folder) / dist.TEMPLATE).read_text())
+        return json.loads((Path(folder) / artifact.TEMPLATE).read_text())
 
 
 Merchant = Callable[[str, bytes, Mapping[str, str]], tuple[int | None, str]]
@@ -163,7 +155,7 @@ Merchant = Callable[[str, bytes, Mapping[str, str]], tuple[int | None, str]]
 
 @dataclass
 class Product:
-    """The use cases of one stage, on the tables and queues that a test has made."""
+    """The services of one stage, on the tables and queues of a test."""
 
     dynamodb: Any
     clock: Callable[[], datetime]
@@ -171,81 +163,91 @@ class Product:
     queue: KeptQueue = field(default_factory=KeptQueue)
     deliveries_queue: KeptQueue = field(default_factory=KeptQueue)
     messages: list[str] = field(default_factory=list)
-    """Bodies of those that were worked off."""
+    """The bodies of processed messages."""
 
     def __post_init__(self) -> None:
         tables = {"payments_table": "payflow-payments-test"}
-        store = Store(self.dynamodb, **tables, idempotency_table="payflow-idempotency-test")
-        webhook_store = WebhookStore(self.dynamodb, **tables)
-        outbox = Outbox("test", webhook_store, self.deliveries_queue, self.clock)
+        repository = PaymentRepository(
+            self.dynamodb, **tables, idempotency_table="payflow-idempotency-test"
+        )
+        webhooks = WebhookRepository(self.dynamodb, **tables)
+        outbox = WebhookOutbox("test", webhooks, self.deliveries_queue, self.clock)
         shared: Any = {
             "stage": "test",
-            "store": store,
+            "repository": repository,
             "queue": self.queue,
             "processor": Simulator(),
             "outbox": outbox,
             "clock": self.clock,
         }
         self.payments = Payments(**shared, simulation_allowed=True)
-        self.refunds = Refunds(**shared)
-        self.webhooks = Webhooks(webhook_store, outbox, allows_private=False, clock=self.clock)
-        self.keys = ApiKeys("test", store, is_required=True, clock=self.clock)
-        self.worker = Courier(
+        self.refunds = Refunds(**shared, payments=self.payments)
+        self.webhooks = Webhooks(
+            "test",
+            self.payments,
+            webhooks,
+            self.deliveries_queue,
+            allows_private=False,
+            clock=self.clock,
+        )
+        keys = ApiKeyRepository(self.dynamodb, **tables)
+        self.keys = ApiKeys("test", keys, is_required=True, clock=self.clock)
+        self.worker = DeliveryWorker(
             stage="test",
-            store=webhook_store,
+            repository=webhooks,
             queue=self.deliveries_queue,
-            send=self._send,
+            post=self._post,
             clock=self.clock,
             lease=timedelta(seconds=75),
-            chance=lambda: 0.5,
+            jitter=lambda: 0.5,
         )
 
-    def _send(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         status, said = self.merchant(url, body, headers)
         if status is None:
-            return Answer(None, 15_000, "", None, SendError(said), "not done in 15 s")
+            return Answer(None, 15_000, "", None, PostError(said), "not done in 15 s")
         return Answer(status, 12, said, None, None, None)
 
     def create_payment(self, **fields: Any) -> tuple[str, str, bool]:
         """Its id, the answer's body, and whether that was given before."""
         created = self.payments.create(validated(CreatePayment, fields), actor=ACTOR)
-        return created.payment_id, created.body, created.replayed
+        return created.resource_id, created.body, created.replayed
 
     def create_refund(self, payment_id: str, **fields: Any) -> tuple[str, str, bool]:
         created = self.refunds.create(payment_id, validated(CreateRefund, fields), actor=ACTOR)
-        return created.refund_id, created.body, created.replayed
+        return created.resource_id, created.body, created.replayed
 
     def cancel(self, payment_id: str) -> None:
         self.payments.cancel(payment_id, actor=ACTOR)
 
     def return_by_bank(self, payment_id: str, **fields: str) -> None:
         command = validated(SimulateReturn, fields)
-        self.payments.give_back(payment_id, command, actor=ACTOR)
+        self.payments.record_return(payment_id, command, actor=ACTOR)
 
     def settle_all(self) -> None:
-        """Work off the messages of payments and refunds."""
-        for job in self._received(self.queue):
-            match job:
+        """Process the messages of payments and refunds."""
+        for message in self._received(self.queue):
+            match message:
                 case SettlePayment(payment_id):
                     self.payments.settle(payment_id)
                 case SettleRefund(payment_id, refund_id):
                     self.refunds.settle(payment_id, refund_id)
 
     def deliver_all(self) -> None:
-        """Work off the messages of deliveries."""
-        for job in self._received(self.deliveries_queue):
-            assert isinstance(job, Deliver)
-            self.worker.deliver(job.delivery_id)
+        """Process the messages of deliveries."""
+        for message in self._received(self.deliveries_queue):
+            assert isinstance(message, Deliver)
+            self.worker.deliver(message.delivery_id)
 
     def deliver(self, delivery_id: str) -> None:
         self.worker.deliver(delivery_id)
 
     def deliveries_of(self, payment_id: str) -> list[str]:
-        return [delivery.id for delivery in self.webhooks.store.of_payment(payment_id)]
+        return [delivery.id for delivery in self.webhooks.repository.of_payment(payment_id)]
 
     def _received(self, queue: KeptQueue) -> list[Any]:
-        received, queue.jobs = queue.jobs, []
-        self.messages += map(body_of_job, received)
+        received, queue.messages = queue.messages, []
+        self.messages += map(body_of_message, received)
         return received
 
     def create_endpoint(self, url: str, *events: str, **fields: Any) -> str:
@@ -271,7 +273,7 @@ class Product:
         """Its id and the key itself."""
         fields |= {"name": name, "scopes": list(scopes)}
         issued = self.keys.create(validated(CreateApiKey, fields))
-        return issued.key.id, issued.secret
+        return issued.id, issued.key
 
     def roll_key(self, key_id: str) -> None:
         self.keys.roll(key_id, validated(RollApiKey, {}))
@@ -279,9 +281,9 @@ class Product:
     def revoke_key(self, key_id: str) -> None:
         self.keys.revoke(key_id)
 
-    def is_admitted(self, key: str) -> bool:
+    def is_authorized(self, key: str) -> bool:
         try:
-            self.keys.admit(f"Bearer {key}", Scope.READ)
+            self.keys.authorize(f"Bearer {key}", Scope.READ)
         except PayFlowError:
             return False
         return True

@@ -152,7 +152,7 @@ def _api_keys(stage: Stage) -> None:
 
     key("never used", "read", "write")
     _, used = key("used", "admin")
-    assert stage.then(hours=1).is_admitted(used)
+    assert stage.then(hours=1).is_authorized(used)
     key("expires", "read", expires_at="2027-11-22")
     rolled, _ = key("rolled", "write")
     stage.random = hashlib.sha256(b"rolled again").digest()

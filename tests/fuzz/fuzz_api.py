@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from chalicelib import openapi
+from chalicelib.api import openapi
 from tests.conftest import payflow
 from tests.engines import ROOT
 from tests.fuzz import CONFINED, FOLDER

@@ -29,7 +29,7 @@ UNFORETOLD_CODES: Final = {
 UNFORETOLD: Final = [
     re.compile(rule)
     for rule in (
-        "amount: at most 2 decimal places in (CAD|USD)",
+        "amount: must have at most 2 decimal places in (CAD|USD)",
         "amount: must be (at most 1000000|greater than 0)",  # of text
         "code: must be .*",  # each rail has its own
         "created_to: must not be earlier than created_from",

@@ -12,7 +12,7 @@ from tests.merchants import saying, serving
 
 SEND = """
 import sys
-from chalicelib.webhook_sender import Sender
+from chalicelib.webhooks.http_client import Sender
 
 attempt = Sender(allows_private=True).send(sys.argv[1], b"{}", {})
 print(attempt.status, attempt.error)

@@ -17,8 +17,9 @@ from typing import Any, Final
 from chalicelib.processor import SIMULATE, SIMULATE_REFUND
 from chalicelib.queue_jobs import Deliver, SettlePayment, SettleRefund, decode
 from chalicelib.store import Store
-from chalicelib.sweeper import _walked
 from chalicelib.tables import EARLIEST, LATEST
+
+from chalicelib.sweeper import _walked
 from tests.invariants import (
     Books,
     Life,

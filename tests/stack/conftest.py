@@ -22,14 +22,14 @@ import boto3
 import psutil
 import pytest
 
-from chalicelib.payments import Payments
-from chalicelib.processor import Simulator
-from chalicelib.queue_jobs import Queue
-from chalicelib.store import Store
-from chalicelib.webhook_outbox import Outbox
+from chalicelib.aws.sqs import Queue
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.service import Payments
+from chalicelib.payments.simulator import Simulator
+from chalicelib.webhooks.outbox import WebhookOutbox
 from infra.local.settings import Local
 from tests import iam
-from tests.conftest import HEARD_FROM_STACKS, webhooks_beside
+from tests.conftest import HEARD_FROM_STACKS, webhook_repository_beside
 from tests.engines import ROOT, free_port, wait_until
 
 if TYPE_CHECKING:
@@ -260,17 +260,17 @@ def sqs(stack: Stack) -> "SQSClient":
 def payments(stack: Stack, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Payments:
     """The use cases on the stack's tables, with a queue that nobody reads."""
     unread = Queue(sqs, sqs.create_queue(QueueName="payflow-unread")["QueueUrl"])
-    store = Store(
+    store = PaymentRepository(
         dynamodb,
         payments_table="payflow-payments-local",
         idempotency_table="payflow-idempotency-local",
     )
     return Payments(
         stage="local",
-        store=store,
+        repository=store,
         queue=unread,
         processor=Simulator(),
-        outbox=Outbox("local", webhooks_beside(store), unread, now),
+        outbox=WebhookOutbox("local", webhook_repository_beside(store), unread, now),
         simulation_allowed=True,
         clock=now,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api_keys import new_secret
+from chalicelib.api_keys.service import new_secret
 from tests.engines import ROOT
 from tests.stack.conftest import JSON, Client, Reply, Stack, request
 from tests.stack.test_http import assert_problem

@@ -74,19 +74,19 @@ def without_endpoints(client: Client) -> Iterator[None]:
 @pytest.mark.usefixtures("without_endpoints")
 @pytest.mark.parametrize("page", ["docs/api.md", "docs/webhooks.md"])
 def test_session_answers_as_the_page_shows(stack: Stack, page: str) -> None:
-    check_session(page, stack.local.api_port, stack.local.sink_port)
+    check_session(page, stack.local.api_port, stack.local.receiver_port)
 
 
 def test_readme_leads_from_make_run_to_make_reset(tmp_path: Path) -> None:
     """By `make`, as a newcomer types it, but for the ports and without the dashboard."""
-    ports = {name: free_port() for name in ("API", "AWS", "SINK")}
+    ports = {name: free_port() for name in ("API", "AWS", "RECEIVER")}
     env = os.environ | {f"PAYFLOW_{name}_PORT": str(port) for name, port in ports.items()}
     env |= {"PAYFLOW_STATE_DIR": str(tmp_path), "PAYFLOW_DASHBOARD": "off"}
     stack = subprocess.Popen(["make", "run"], cwd=ROOT, env=env, start_new_session=True)
     try:
         up = partial(accepts, ports["API"])
         wait_until(lambda: up() or stack.poll() is not None, "the stack is up", seconds=60)
-        check_session("README.md", ports["API"], ports["SINK"])
+        check_session("README.md", ports["API"], ports["RECEIVER"])
         make(env, "seed", "N=3")
         make(env, "key", "STAGE=local", "NAME=operator", "SCOPES=admin")
     finally:

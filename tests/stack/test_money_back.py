@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.commands import SimulateReturn
 from chalicelib.errors import PayFlowError
-from chalicelib.model import Status
-from chalicelib.payments import Payments
-from chalicelib.queue_jobs import SettleRefund, encode
+from chalicelib.messages import SettleRefund, encode
+from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.models import Status
+from chalicelib.payments.service import Payments
 from tests.conftest import command, refund_command, refunds_beside
 from tests.engines import wait_until
 from tests.stack.conftest import Client, Reply, Stack, request, rows
@@ -132,8 +132,8 @@ def completed(payments: Payments) -> str:
     """Without the stack's worker, for races that a round trip would take the sting out of."""
     wishes = {"simulate": "completed", "simulate_refund": "pending"}
     created = payments.create(command(amount="100", metadata=wishes), actor="test")
-    payments.settle(created.payment_id)
-    return created.payment_id
+    payments.settle(created.resource_id)
+    return created.resource_id
 
 
 def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Payments) -> None:
@@ -145,7 +145,7 @@ def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Paym
         def race(payment_id: str = payment_id, turns: Any = turns) -> str:
             if next(turns) % 6 == 5:
                 return "return: " + code_of(
-                    lambda: payments.give_back(payment_id, SimulateReturn(), actor="bank")
+                    lambda: payments.record_return(payment_id, SimulateReturn(), actor="bank")
                 )
             return code_of(
                 lambda: refunds.create(payment_id, refund_command(amount="30"), actor="test")
@@ -156,7 +156,7 @@ def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Paym
         if payment.status is Status.RETURNED:
             assert found == {"return: done": 1, "payment_not_refundable": 5}
             assert payment.amount_refunded == 0
-            assert payments.store.refunds(payment_id) == []
+            assert payments.repository.refunds(payment_id) == []
         else:
             assert found == {"return: conflict": 1, "done": 3, "refund_exceeds_payment": 2}
             assert payment.amount_refunded == Decimal(90)
@@ -166,7 +166,7 @@ def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Paym
 def test_a_cancel_against_the_worker_has_one_winner(payments: Payments, head_start_ms: int) -> None:
     for _ in range(6):
         created = payments.create(command(metadata={"simulate": "completed"}), actor="test")
-        payment_id = created.payment_id
+        payment_id = created.resource_id
 
         def settle(payment_id: str = payment_id) -> str:
             time.sleep(head_start_ms / 1000)  # a cancel looks before it writes; a claim does not
@@ -180,7 +180,7 @@ def test_a_cancel_against_the_worker_has_one_winner(payments: Payments, head_sta
         status = payments.get(payment_id).status
         lost = "payment_not_cancelable"
         assert found == ({"done": 2} if status is Status.CANCELED else {"done": 1, lost: 1})
-        assert [event.type for event in payments.store.story(payment_id)] == [
+        assert [event.type for event in payments.repository.events(payment_id)] == [
             "payment.created",
             f"payment.{status}",
         ]
@@ -190,7 +190,7 @@ def test_a_payment_can_be_canceled_until_a_worker_has_it_and_once(
     client: Client, payments: Payments, dynamodb: "DynamoDBClient"
 ) -> None:
     for _ in range(5):
-        created = payments.create(command(), actor="test").payment_id
+        created = payments.create(command(), actor="test").resource_id
         path = f"/v1/payments/{created}/cancel"
         canceled = client.request("POST", path)
         if canceled.status == 200:  # nobody reads its hint, but the sweeper may be early
@@ -236,7 +236,7 @@ def test_a_return_is_told_by_its_code_and_takes_what_refunds_left(client: Client
 def test_a_bad_field_of_a_refund_is_refused_by_name(
     client: Client, payments: Payments, fields: Any, field: str
 ) -> None:
-    payment_id = payments.create(command(), actor="test").payment_id
+    payment_id = payments.create(command(), actor="test").resource_id
     assert_invalid(refund(client, payment_id, **fields), field)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.payments import Payments, opened
+from chalicelib.payments.service import Payments, new_payment
 from tests.conftest import command
 from tests.engines import free_port, wait_until
 from tests.iam import NO_SUCH_QUEUE
@@ -185,9 +185,9 @@ def test_a_create_that_is_sent_again_after_a_lost_answer_is_done_once_whatever_i
     payments: Payments, dynamodb: "DynamoDBClient", amount: str
 ) -> None:
     at = now()
-    change = opened(command(amount=amount), at, actor="test")
+    change = new_payment(command(amount=amount), at, actor="test")
     record = record_for(change, key=f"lost-{change.payment.id}")
     for _ in range(2):  # as botocore does it when the first answer does not come
-        payments.store.create(change, record, at)
+        payments.repository.create(change, record, at)
     assert payments.get(change.payment.id).amount == change.payment.amount
     assert events(dynamodb, change.payment.id) == ["payment.created"]

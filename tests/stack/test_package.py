@@ -19,16 +19,16 @@ import pytest
 import yaml
 
 from bench.spawned import RUNTIMES_OWN
-from chalicelib.api_keys import ApiKeys, new_secret
-from chalicelib.commands import CreateApiKey
-from chalicelib.model import Scope
+from chalicelib.api_keys.commands import CreateApiKey
+from chalicelib.api_keys.models import Scope
+from chalicelib.api_keys.service import ApiKeys, new_secret
 from infra.deploy import artifact, bootstrap, deploy, package, publish, smoke
 from infra.deploy.stacks import DeployError, Stack
 from infra.local import provision
 from infra.ops.key import make_key
 from infra.ops.requeue import requeue
 from infra.ops.restore import moment, restore
-from infra.ops.stages import store_of, tables_of
+from infra.ops.stages import api_key_repository_of, tables_of
 from infra.ops.switch import switch
 from tests.engines import emulated_aws, wait_until
 from tests.lambda_events import api_event, sqs_event, with_key
@@ -198,9 +198,12 @@ def test_a_request_goes_through_api_gateway_to_the_function_in_the_zip(deployed:
 def test_who_has_no_key_of_this_stage_does_not_get_in(deployed: Deployed) -> None:
     revoked = make_key("dev", "revoked", ["admin"])
     keys = ApiKeys(
-        "dev", store_of(tables_of("dev")), is_required=True, clock=lambda: datetime.now(UTC)
+        "dev",
+        api_key_repository_of(tables_of("dev")),
+        is_required=True,
+        clock=lambda: datetime.now(UTC),
     )
-    keys.revoke(next(key.id for key in keys.all() if key.name == "revoked"))
+    keys.revoke(next(key.id for key in keys.all().api_keys if key.name == "revoked"))
     reader = make_key("dev", "reader", ["read"])
     for key in ("", "x", revoked, new_secret("dev"), make_key_of_another_stage()):
         refused = deployed.call("GET", "/v1/payments", key=key)
@@ -219,9 +222,12 @@ def test_requeue_works_on_a_deployed_stage(deployed: Deployed) -> None:
 def make_key_of_another_stage() -> str:
     """One that the tables of `dev` hold, as if a row had been copied from `prod`'s."""
     keys = ApiKeys(
-        "prod", store_of(tables_of("dev")), is_required=True, clock=lambda: datetime.now(UTC)
+        "prod",
+        api_key_repository_of(tables_of("dev")),
+        is_required=True,
+        clock=lambda: datetime.now(UTC),
     )
-    return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).secret
+    return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).key
 
 
 def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_letter(
@@ -280,14 +286,14 @@ import app, pydantic, pydantic_core
 events = json.load(sys.stdin)
 created = app.app(events["create"], None)
 payment = json.loads(created["body"])
-hint = {"type": "settle_payment", "payment_id": payment["id"]}
-events["batch"]["Records"][0]["body"] = json.dumps(hint)
+message = {"type": "settle_payment", "payment_id": payment["id"]}
+events["batch"]["Records"][0]["body"] = json.dumps(message)
 settled = app.webhook_processor(events["batch"], None)
 swept = app.sweeper(events["minute"], None)
-hint = {"type": "deliver", "delivery_id": "DLV-" + "01M82Y8T27997E9EYD0G6SK6MT" * 3}
-events["batch"]["Records"][0]["body"] = json.dumps(hint)
+message = {"type": "deliver", "delivery_id": "DLV-" + "01M82Y8T27997E9EYD0G6SK6MT" * 3}
+events["batch"]["Records"][0]["body"] = json.dumps(message)
 delivered = app.delivery_worker(events["batch"], None)
-refused = app.send("https://127.0.0.1/", b"{}", {})
+refused = app.services.http_client.post("https://127.0.0.1/", b"{}", {})
 events["get"]["pathParameters"] = {"payment_id": payment["id"]}
 found = json.loads(app.app(events["get"], None)["body"])
 print(json.dumps([created["statusCode"], settled, swept, found["status"], delivered,

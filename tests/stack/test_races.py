@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from chalicelib.payments import Payments
-from chalicelib.queue_jobs import SettlePayment, encode
+from chalicelib.messages import SettlePayment, encode
+from chalicelib.payments.service import Payments
 from tests.conftest import command
 from tests.engines import wait_until
 from tests.stack.conftest import Client, Stack, events, request, rows
@@ -94,8 +94,8 @@ def test_a_message_worked_on_by_eight_at_once_settles_its_payment_once(
 ) -> None:
     for _ in range(10):
         created = payments.create(command(), actor="test")
-        at_once(8, lambda: payments.settle(created.payment_id))  # noqa: B023 (done in this turn)
-        assert_settled_once(dynamodb, created.payment_id)
+        at_once(8, lambda: payments.settle(created.resource_id))  # noqa: B023 (done in this turn)
+        assert_settled_once(dynamodb, created.resource_id)
 
 
 def assert_settled_once(dynamodb: "DynamoDBClient", payment_id: str) -> None:
@@ -119,15 +119,15 @@ def test_of_ten_messages_with_one_poisoned_nine_go_through_and_one_dies_after_th
     made = [
         payments.create(command(metadata={"simulate": "completed"}), actor="test") for _ in range(9)
     ]
-    poison = payments.create(command(metadata={"simulate": "error"}), actor="test").payment_id
-    hints = [encode(SettlePayment(one.payment_id)) for one in made]
+    poison = payments.create(command(metadata={"simulate": "error"}), actor="test").resource_id
+    hints = [encode(SettlePayment(one.resource_id)) for one in made]
     hints.insert(4, encode(SettlePayment(poison)))
     sqs.send_message_batch(
         QueueUrl=stack.local.queue_url,
         Entries=[{"Id": str(index), "MessageBody": hint} for index, hint in enumerate(hints)],
     )
     for one in made:
-        assert client.settled(one.payment_id)["status"] == "completed"
+        assert client.settled(one.resource_id)["status"] == "completed"
     dead = wait_until(
         lambda: dead_letter(sqs, encode(SettlePayment(poison))), "it is dead", seconds=60
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.payments import Payments
+from chalicelib.payments.service import Payments
 from tests.conftest import command
 from tests.engines import wait_until
 from tests.stack.conftest import Client, Stack, request
@@ -54,7 +54,7 @@ def test_the_totals_are_a_recount_of_everything_that_this_stack_has_seen(
             )
         )
         assert reply.status in {201, 400}, reply
-    created = payments.create(command(), actor="test").payment_id
+    created = payments.create(command(), actor="test").resource_id
     at_once(8, lambda: payments.settle(created))  # eight workers, and one count
 
     def agree() -> Any:

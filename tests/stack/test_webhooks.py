@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from standardwebhooks import Webhook
 
-from chalicelib.payments import Payments
-from chalicelib.queue_jobs import Deliver, encode
+from chalicelib.messages import Deliver, encode
+from chalicelib.payments.service import Payments
 from tests.conftest import command
 from tests.engines import wait_until
 from tests.merchants import OK, read_request, serving
@@ -143,7 +143,7 @@ def test_a_delivery_whose_hint_was_lost_is_found_by_the_sweeper(
         merchant.is_open.set()
         make(url)
         # Its hint goes into a queue that nobody reads.
-        payment_id = payments.create(command(metadata=COMPLETED), actor="test").payment_id
+        payment_id = payments.create(command(metadata=COMPLETED), actor="test").resource_id
         payments.settle(payment_id)
         assert ended(client, payment_id)["status"] == "delivered"
     assert len(merchant.got) == 1

@@ -1,0 +1,1 @@
+"""HTTP: routing, the OpenAPI document, and the request log."""

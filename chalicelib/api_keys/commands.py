@@ -1,0 +1,62 @@
+"""What a caller may ask of API keys."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from chalicelib.api_keys.models import Scope
+from chalicelib.schema import Schema
+from chalicelib.validation import (
+    ONE_LINE,
+    check_not_blank,
+    check_one_line,
+    moment,
+    moment_schema,
+    whole_json_number,
+)
+from chalicelib.values import SYSTEM
+
+_SECRET = re.compile("pf_[a-z0-9]+_[0-9a-f]{16}|whsec_[a-z0-9+/]{16}", re.IGNORECASE)
+
+
+def _check_not_reserved(name: str) -> str:
+    if _SECRET.search(name):
+        raise ValueError("must not be a key: names are shown in logs and events")
+    if name.strip().lower() == SYSTEM:
+        raise ValueError(f"must not be {SYSTEM!r}: it marks changes made by PayFlow itself")
+    return name
+
+
+class CreateApiKey(Schema):
+    """An API key to create. It is shown once, in the answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="the actor in events and logs",
+            json_schema_extra=ONE_LINE,
+        ),
+        AfterValidator(check_one_line),
+        AfterValidator(check_not_blank),
+        AfterValidator(_check_not_reserved),
+    ]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    expires_at: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: None if value is None else moment(value, end_of_day=True)),
+        moment_schema("a date (to its end, UTC) or an RFC 3339 time; null or left out: never"),
+    ] = None
+
+
+class RollApiKey(Schema):
+    """An API key to replace. The old one works for `overlap_hours` more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    overlap_hours: Annotated[int, Field(ge=0, le=168), BeforeValidator(whole_json_number)] = 24

@@ -1,0 +1,53 @@
+"""API keys and their scopes. Pure."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field
+
+from chalicelib.schema import Schema
+from chalicelib.values import Timestamp
+
+
+class Scope(StrEnum):
+    """What a key may do; each scope includes those before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+class ApiKey(Schema):
+    """A key as the API shows it. Only its holder knows the key itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    created_at: Timestamp
+    last_used_at: Timestamp | None = Field(description="to the hour")
+    expires_at: Timestamp | None
+    revoked_at: Timestamp | None
+
+    digest: str = Field(exclude=True, description="SHA-256 of the key, in hexadecimal")
+
+    def may(self, scope: Scope) -> bool:
+        """Return whether one of its scopes is, or includes, `scope`."""
+        order = list(Scope)
+        return any(order.index(own) >= order.index(scope) for own in self.scopes)
+
+    def is_live(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+class NewApiKey(ApiKey):
+    """A key that was just created: `key` is shown only this once."""
+
+    key: str
+
+
+class ApiKeyList(Schema):
+    """Every API key that was ever created, newest first."""
+
+    api_keys: list[ApiKey]

@@ -1,0 +1,183 @@
+"""API keys: who may call, and what for.
+
+Guarantee: a key is shown once, and only its SHA-256 is stored. It is looked up by that digest, so
+no secret is ever compared. A key that is revoked or has expired stops working everywhere within
+`CACHE`, the time for which a process remembers a key that it has looked up.
+
+    pf_<stage>_<64 hexadecimal digits: 256 random bits><8 more: a checksum>
+
+The checksum rejects typing errors and keys of other stages before any look-up.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
+from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
+from chalicelib.api_keys.repository import ApiKeyRepository, KeyEnded
+from chalicelib.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
+from chalicelib.telemetry import log
+
+CACHE: Final = timedelta(seconds=30)
+MAX_CACHED: Final = 1000
+_SECRET_BYTES: Final = 32
+_CHECKSUM_DIGITS: Final = 8
+_BEARER: Final = re.compile(r"Bearer +([!-~]{1,200})", re.IGNORECASE)
+
+
+class CachedKey(NamedTuple):
+    key: ApiKey
+    since: datetime
+
+
+@dataclass
+class ApiKeys:
+    """The API keys of one stage. Where `is_required` is false, every caller may do everything."""
+
+    stage: str
+    repository: ApiKeyRepository
+    is_required: bool
+    clock: Callable[[], datetime]
+    _cache: dict[str, CachedKey] = field(default_factory=dict)
+
+    def authorize(self, authorization: str | None, scope: Scope) -> str | None:
+        """Return the name of the key in an Authorization header; None where no key is required.
+
+        Raises Unauthenticated, Forbidden, or Unavailable when the key cannot be looked up.
+        """
+        if not self.is_required:
+            return None
+        key = self._authenticate(authorization)
+        if not key.may(scope):
+            raise Forbidden(f"Use a key with the scope {scope}.")
+        return key.name
+
+    def create(self, command: CreateApiKey) -> NewApiKey:
+        """Create a key. Raises ValidationFailed, Conflict or Unavailable."""
+        now = self.clock()
+        if command.expires_at is not None and command.expires_at <= now:
+            raise ValidationFailed([FieldError("expires_at", "must be in the future")])
+        new = self._new_key(command.name, command.scopes, command.expires_at, now)
+        self.repository.add(new)
+        return new
+
+    def all(self) -> ApiKeyList:
+        """Return every key that was ever created, newest first. Raises Unavailable."""
+        keys = sorted(self.repository.all(), key=lambda key: key.created_at, reverse=True)
+        return ApiKeyList(api_keys=keys)
+
+    def roll(self, key_id: str, command: RollApiKey) -> NewApiKey:
+        """Replace a live key; the old one ends after the overlap.
+
+        Raises NotFound, Unavailable, or Conflict when it has ended or was rolled already.
+        """
+        old, now = self._get(key_id), self.clock()
+        end = now + timedelta(hours=command.overlap_hours)
+        new = self._new_key(old.name, old.scopes, old.expires_at, now)
+        try:
+            if not old.is_live(now):
+                raise KeyEnded
+            self.repository.replace(old, min(end, old.expires_at or end), new)
+        except KeyEnded:
+            raise Conflict(
+                "The key is revoked, has expired or was rolled before; create a new one."
+            ) from None
+        self._cache.pop(old.digest, None)
+        return new
+
+    def revoke(self, key_id: str) -> None:
+        """End a key. No-op if it is already revoked. Raises NotFound or Unavailable."""
+        key = self._get(key_id)
+        self.repository.revoke(key, self.clock())
+        self._cache.pop(key.digest, None)
+
+    def _get(self, key_id: str) -> ApiKey:
+        key = self.repository.find(key_id)
+        if key is None:
+            raise NotFound("There is no API key with this id.")
+        return key
+
+    def _authenticate(self, authorization: str | None) -> ApiKey:
+        if authorization is None:
+            raise Unauthenticated("Send the header Authorization: Bearer <API key>.")
+        # One text for every kind of invalid key: it tells nobody which keys exist.
+        invalid = Unauthenticated("The API key is not valid.")
+        bearer = _BEARER.fullmatch(authorization.strip())
+        if bearer is None or not _is_well_formed(bearer[1], self.stage):
+            raise invalid
+        digest = hashlib.sha256(bearer[1].encode()).hexdigest()
+        now = self.clock()
+        key = self._look_up(digest, now)
+        if key is None or not key.is_live(now):
+            raise invalid
+        return key
+
+    def _look_up(self, digest: str, now: datetime) -> ApiKey | None:
+        cached = self._cache.get(digest)
+        if cached is not None and now - cached.since < CACHE:
+            return cached.key
+        key = self.repository.find_by_digest(digest)
+        if key is None:
+            self._cache.pop(digest, None)
+            return None
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        self._cache[digest] = CachedKey(key, now)
+        self._note_use(key, now)
+        return key
+
+    def _note_use(self, key: ApiKey, now: datetime) -> None:
+        """Store the hour of use, once an hour: a write for each request would cost too much."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if not key.is_live(now) or (key.last_used_at is not None and key.last_used_at >= hour):
+            return
+        try:
+            self.repository.note_use(key, hour)
+        except (Conflict, Unavailable) as error:
+            log("key_use_not_noted", key=key.name, reason=error.detail)
+
+    def _new_key(
+        self, name: str, scopes: list[Scope], expires_at: datetime | None, now: datetime
+    ) -> NewApiKey:
+        secret = new_secret(self.stage)
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        return NewApiKey(
+            id=f"KEY-{digest[:20].upper()}",
+            name=name,
+            scopes=sorted(set(scopes), key=list(Scope).index),
+            created_at=now,
+            last_used_at=None,
+            expires_at=expires_at,
+            revoked_at=None,
+            digest=digest,
+            key=secret,
+        )
+
+
+def new_secret(stage: str) -> str:
+    """Return a new key, as its holder sends it."""
+    body = f"pf_{stage}_{secrets.token_hex(_SECRET_BYTES)}"
+    return body + _checksum(body)
+
+
+def _is_well_formed(secret: str, stage: str) -> bool:
+    body, checksum = secret[:-_CHECKSUM_DIGITS], secret[-_CHECKSUM_DIGITS:]
+    return body.startswith(f"pf_{stage}_") and checksum == _checksum(body)
+
+
+def _checksum(body: str) -> str:
+    """Guard against typing errors. It is no secret, so the comparison may leak its timing."""
+    return hashlib.sha256(body.encode()).hexdigest()[:_CHECKSUM_DIGITS]

@@ -1,0 +1,84 @@
+"""The AWS clients, with timeouts short enough for a caller who waits.
+
+Guarantee: what `outage_is_unavailable` guards raises `Unavailable` when AWS is out of reach, slow,
+throttling or broken. Every other error passes through: it is a bug.
+"""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
+
+from chalicelib.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sqs import SQSClient
+
+_MAX_CONNECTIONS: Final = 64
+_OUTAGE_CODES: Final = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "ThrottlingException",
+        "TransactionInProgressException",  # our own first attempt still runs; botocore has waited
+    }
+)
+
+
+def dynamodb_client(region: str) -> "DynamoDBClient":
+    """1 s to connect, 2 s to read, 3 attempts in all."""
+    return _session().client("dynamodb", region_name=region, config=_config(1, 2, attempts=3))
+
+
+def sqs_client(region: str) -> "SQSClient":
+    """1 s to connect, 1 s to read, 1 attempt: the sweeper is the retry."""
+    return _session().client("sqs", region_name=region, config=_config(1, 1, attempts=1))
+
+
+def logs_client(region: str) -> "CloudWatchLogsClient":
+    """1 s to connect, 5 s to read, 2 attempts: a search takes its time."""
+    return _session().client("logs", region_name=region, config=_config(1, 5, attempts=2))
+
+
+@contextmanager
+def outage_is_unavailable(service: str) -> Iterator[None]:
+    """Raise Unavailable for an outage of `service` inside the block."""
+    try:
+        yield
+    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
+        raise Unavailable(f"{service} is out of reach; try again.") from error
+    except ClientError as error:
+        if is_outage(error):
+            raise Unavailable(f"{service} cannot answer now; try again.") from error
+        raise
+
+
+def is_outage(error: ClientError) -> bool:
+    """Return whether AWS throttled the call or failed by itself, so that a retry can help."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error.response["Error"]["Code"] in _OUTAGE_CODES or status >= 500
+
+
+@functools.cache
+def _session() -> boto3.Session:
+    """One session for all clients: they share the service models that it has loaded."""
+    return boto3.Session()
+
+
+def _config(connect_seconds: float, read_seconds: float, *, attempts: int) -> Config:
+    return Config(
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=_MAX_CONNECTIONS,
+    )

@@ -1,0 +1,442 @@
+"""A DynamoDB table: the only module that builds requests for DynamoDB and sends them.
+
+Guarantee: nothing scans. A read sees the last write, except through an index, which lags by a
+moment. A write that collides with another is retried, which botocore does not do for transactions;
+if the collisions go on it raises Conflict. When DynamoDB cannot answer, a call raises Unavailable:
+whether a write that ended so was done is unknown until it is asked again.
+
+Knows no payment and no endpoint. Repositories say which item, which condition
+(`boto3.dynamodb.conditions.Attr`) and which range of keys; this module turns that into requests:
+
+    table.transact(
+        token,
+        table.put_if_absent(event),
+        table.update_request(key, Attr("status").eq("processing"), set_={"status": "failed"}),
+    )
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.clients import outage_is_unavailable
+from chalicelib.errors import Conflict, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
+
+Item = dict[str, Any]
+Current = TypeVar("Current")
+Result = TypeVar("Result")
+
+MAX_KEYS: Final = 100
+"""DynamoDB's limit for a batch get."""
+
+EARLIEST: Final = "0"
+LATEST: Final = "~"
+
+_ATTEMPTS: Final = 6
+_BACKOFF_BASE_SECONDS: Final = 0.02
+_BACKOFF_CAP_SECONDS: Final = 0.5
+
+_CONDITION_FAILED: Final = "ConditionalCheckFailed"
+_CONFLICTS: Final = frozenset({"TransactionConflict"})
+_THROTTLES: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+class ConditionFailed(Exception):
+    """The condition of a write did not hold.
+
+    `items` has, for each write of the transaction, the stored item if its condition failed.
+    """
+
+    def __init__(self, items: Sequence[Item | None]) -> None:
+        super().__init__("a condition of the write did not hold")
+        self.items = items
+
+
+class StaleVersion(Exception, Generic[Current]):
+    """The stored item changed since the caller read it; `current` is what it is now."""
+
+    def __init__(self, current: Current) -> None:
+        super().__init__(f"{getattr(current, 'id', 'it')} changed since it was read")
+        self.current = current
+
+
+class Index(NamedTuple):
+    """An index of the table, by its name and the attributes of its key."""
+
+    name: str
+    hash: str
+    range: str
+
+
+TABLE: Final = Index("", "PK", "SK")
+"""The table itself, which is read consistently."""
+
+
+class KeyRange(NamedTuple):
+    """Part of a table or index: one hash key, and a range of range keys with both ends included."""
+
+    hash: str
+    lower: str = EARLIEST
+    upper: str = LATEST
+
+
+class Write(NamedTuple):
+    """One write, as a part of a transaction or by itself."""
+
+    kind: Literal["Put", "Update", "Delete"]
+    request: dict[str, Any]
+
+
+class Table:
+    """One table. A transaction may hold writes of several."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
+        self._dynamodb = dynamodb
+        self.name = name
+
+    def find(self, key: Item) -> Item | None:
+        """Return the item as of the last write."""
+        with outage_is_unavailable("DynamoDB"):
+            answer = self._dynamodb.get_item(
+                TableName=self.name, Key=encode(key), ConsistentRead=True
+            )
+        return decode(answer["Item"]) if "Item" in answer else None
+
+    def find_many(self, keys: Sequence[Item]) -> Iterator[Item]:
+        """Yield those items of at most `MAX_KEYS` keys that exist, in any order."""
+        wanted: list[Any] = [encode(key) for key in keys]
+        for attempt in range(_ATTEMPTS):
+            if not wanted:
+                return
+            if attempt:
+                back_off(attempt)
+            with outage_is_unavailable("DynamoDB"):
+                answer = self._dynamodb.batch_get_item(
+                    RequestItems={self.name: {"Keys": wanted, "ConsistentRead": True}}
+                )
+            yield from map(decode, answer["Responses"].get(self.name, []))
+            left = answer["UnprocessedKeys"].get(self.name)
+            wanted = list(left["Keys"]) if left else []
+        if wanted:
+            raise Unavailable("DynamoDB cannot answer now; try again.")
+
+    def query(
+        self,
+        keys: KeyRange,
+        index: Index = TABLE,
+        *,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Item]:
+        """Return the items of a range in the order of their keys, at most `limit` of them."""
+        items: list[Item] = []
+        start: dict[str, Any] = {}
+        while True:  # a page ends at 1 MB, whatever the limit
+            bound = {} if limit is None else {"Limit": limit - len(items)}
+            answer = self._query(keys, index, ScanIndexForward=not newest_first, **bound, **start)
+            items += map(decode, answer["Items"])
+            if "LastEvaluatedKey" not in answer or len(items) == limit:
+                return items
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def count(self, keys: KeyRange, index: Index, enough: int) -> int:
+        """Count the items of a range; stop after `enough`."""
+        counted = 0
+        start: dict[str, Any] = {}
+        while counted < enough:
+            answer = self._query(keys, index, Select="COUNT", **start)
+            counted += answer["Count"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return counted
+
+    def _query(self, keys: KeyRange, index: Index, **options: Any) -> "QueryOutputTypeDef":
+        if keys.lower > keys.upper:  # DynamoDB refuses an empty BETWEEN
+            return {"Items": [], "Count": 0}  # type: ignore[typeddict-item]
+        place = {"IndexName": index.name} if index.name else {"ConsistentRead": True}
+        with outage_is_unavailable("DynamoDB"):
+            return self._dynamodb.query(
+                TableName=self.name,
+                KeyConditionExpression="#hash = :hash AND #range BETWEEN :lower AND :upper",
+                ExpressionAttributeNames={"#hash": index.hash, "#range": index.range},
+                ExpressionAttributeValues=encode(
+                    {":hash": keys.hash, ":lower": keys.lower, ":upper": keys.upper}
+                ),
+                **place,
+                **options,
+            )
+
+    def put_if(self, item: Item, condition: ConditionBase) -> Write:
+        """Put `item`, replacing what is there, if the condition holds."""
+        return Write("Put", self._request(condition, Item=encode(item)))
+
+    def put_if_absent(self, item: Item) -> Write:
+        """Put an item that replaces nothing."""
+        return self.put_if(item, Attr(TABLE.hash).not_exists())
+
+    def delete_request(self, key: Item, condition: ConditionBase) -> Write:
+        """Delete the item if the condition holds."""
+        return Write("Delete", self._request(condition, Key=encode(key)))
+
+    def update_request(
+        self,
+        key: Item,
+        condition: ConditionBase | None = None,
+        *,
+        set_: Item | None = None,
+        set_if_absent: Item | None = None,
+        append: Item | None = None,
+        add: Item | None = None,
+        remove: Sequence[str] = (),
+    ) -> Write:
+        """Change attributes of the item, if the condition holds.
+
+        `append` adds to the end of lists, `add` to numbers; an absent number counts as 0.
+        """
+        settings = [f"#{name} = :{name}" for name in set_ or {}]
+        settings += [f"#{name} = if_not_exists(#{name}, :{name})" for name in set_if_absent or {}]
+        settings += [f"#{name} = list_append(#{name}, :{name})" for name in append or {}]
+        clauses = {
+            "SET": settings,
+            "ADD": [f"#{name} :{name}" for name in add or {}],
+            "REMOVE": [f"#{name}" for name in remove],
+        }
+        values = (set_ or {}) | (set_if_absent or {}) | (append or {}) | (add or {})
+        return Write(
+            "Update",
+            self._request(
+                condition,
+                names={f"#{name}": name for name in (*values, *remove)},
+                values={f":{name}": value for name, value in values.items()},
+                Key=encode(key),
+                UpdateExpression=" ".join(
+                    f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts
+                ),
+            ),
+        )
+
+    def replace_request(self, old: Item, new: Item, condition: ConditionBase) -> Write:
+        """Change what differs between `old` and `new`, if the condition holds."""
+        return self.update_request(
+            {name: old[name] for name in (TABLE.hash, TABLE.range)},
+            condition,
+            set_={name: value for name, value in new.items() if value != old.get(name)},
+            remove=[name for name in old if name not in new],
+        )
+
+    def _request(
+        self,
+        condition: ConditionBase | None,
+        names: Mapping[str, str] | None = None,
+        values: Item | None = None,
+        **request: Any,
+    ) -> dict[str, Any]:
+        names, values = {**(names or {})}, {**(values or {})}
+        if condition is not None:
+            built = ConditionExpressionBuilder().build_expression(condition)
+            names |= built.attribute_name_placeholders
+            values |= built.attribute_value_placeholders
+            request["ConditionExpression"] = built.condition_expression
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if names:
+            request["ExpressionAttributeNames"] = names
+        if values:
+            request["ExpressionAttributeValues"] = encode(values)
+        return request | {"TableName": self.name}
+
+    def write(self, write: Write) -> Item:
+        """Do one put or update; return the item that it leaves.
+
+        Raises ConditionFailed, Conflict or Unavailable.
+        """
+        if write.kind == "Put":
+            _send(lambda: self._dynamodb.put_item(**write.request))
+            return decode(write.request["Item"])
+        answer = _send(lambda: self._dynamodb.update_item(**write.request, ReturnValues="ALL_NEW"))
+        return decode(answer["Attributes"])
+
+    def transact(self, token: str, *writes: Write) -> None:
+        """Do all of the writes or none. A resend with the same token does nothing twice.
+
+        Raises ConditionFailed, Conflict or Unavailable.
+        """
+        items: Any = [{write.kind: write.request} for write in writes]
+        _send(
+            lambda: self._dynamodb.transact_write_items(
+                TransactItems=items, ClientRequestToken=token
+            )
+        )
+
+    def check(self, key: Item) -> None:
+        """Read once. Raises Unavailable if that fails, whatever the reason."""
+        try:
+            with outage_is_unavailable("DynamoDB"):
+                self._dynamodb.get_item(TableName=self.name, Key=encode(key))
+        except ClientError as error:
+            raise Unavailable("The tables do not answer.") from error
+
+
+def unchanged(item: Item, *names: str) -> ConditionBase:
+    """Return the condition that these attributes are stored as `item` has or lacks them."""
+    return reduce(
+        and_,
+        (Attr(name).eq(item[name]) if name in item else Attr(name).not_exists() for name in names),
+    )
+
+
+def exists() -> ConditionBase:
+    """Return the condition that the item is there."""
+    return Attr(TABLE.hash).exists()
+
+
+def retry_on_conflict(
+    current: Current, attempt: Callable[[Current], Result], *, tries: int
+) -> Result:
+    """Call `attempt` on `current`, and again on the newer state whenever it raises StaleVersion.
+
+    Raises what `attempt` raises, or Conflict after so many tries.
+    """
+    for number in range(tries):
+        if number:
+            back_off(number)
+        try:
+            return attempt(current)
+        except StaleVersion as stale:
+            current = stale.current
+    raise Conflict("Other requests keep changing this resource; try again.")
+
+
+def drop_none(item: Item) -> Item:
+    """Leave out what is None: an attribute is stored or it is not."""
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def encode(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `item` as DynamoDB's attributes.
+
+    Raises TypeError for a type that no item has. boto3's serializer does the same two to three
+    times slower; a property test holds this one to it.
+    """
+    return {name: _attribute(value) for name, value in item.items()}
+
+
+def _attribute(value: Any) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": value}
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case Decimal():
+            return {"N": _canonical(value)}
+        case Mapping():
+            return {"M": encode(value)}
+        case list():
+            return {"L": [_attribute(part) for part in value]}
+    raise TypeError(f"no attribute can be made of {type(value).__name__}")
+
+
+def _canonical(value: Decimal) -> str:
+    """Write a number as DynamoDB stores it, without zeros at the end.
+
+    An emulator that stores the number so in the request too would take a resend with the same
+    token for another request.
+    """
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def decode(item: Mapping[str, Any]) -> Item:
+    """Return the values of DynamoDB's attributes; every number is a `Decimal`."""
+    return {name: _value(attribute) for name, attribute in item.items()}
+
+
+def _value(attribute: Mapping[str, Any]) -> Any:
+    ((kind, content),) = attribute.items()
+    match kind:
+        case "N":
+            return Decimal(content)
+        case "M":
+            return decode(content)
+        case "L":
+            return [_value(part) for part in content]
+        case "NULL":
+            return None
+        case "S" | "BOOL":
+            return content
+    raise TypeError(f"no item has an attribute of type {kind}")
+
+
+def back_off(attempt: int) -> None:
+    """Sleep with full jitter.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    ceiling_seconds = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
+    time.sleep(random.uniform(0, ceiling_seconds))
+
+
+def _send(call: Callable[[], Result]) -> Result:
+    """Make `call`, and again while it only collides: botocore does not retry collisions."""
+    attempt = 1
+    while True:
+        try:
+            with outage_is_unavailable("DynamoDB"):
+                return call()
+        except ClientError as error:
+            _raise_if_condition_failed(error)
+            collision = _collision(error)
+            if collision is None:
+                raise
+            if attempt == _ATTEMPTS:
+                raise collision from error
+        back_off(attempt)
+        attempt += 1
+
+
+def _collision(error: ClientError) -> Conflict | Unavailable | None:
+    """Return what to raise if `error` persists; None if a retry cannot help."""
+    codes = {reason.get("Code") for reason in _cancellation_reasons(error)}
+    if codes & _CONFLICTS or error.response["Error"]["Code"] == "TransactionConflictException":
+        return Conflict("Other requests keep changing this resource; try again.")
+    if codes & _THROTTLES:
+        return Unavailable("DynamoDB cannot accept more writes now; try again.")
+    return None
+
+
+def _raise_if_condition_failed(error: ClientError) -> None:
+    """Raise ConditionFailed when a retry would meet the same condition.
+
+    A failed condition of the first item outranks every other reason: the caller is told about it.
+    Another item's counts only when nothing collided besides.
+    """
+    if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        item: Any = error.response.get("Item")
+        raise ConditionFailed([decode(item) if item else None]) from error
+    reasons = _cancellation_reasons(error)
+    codes = [reason.get("Code") for reason in reasons]
+    is_first = codes[:1] == [_CONDITION_FAILED]
+    if is_first or (_CONDITION_FAILED in codes and _collision(error) is None):
+        raise ConditionFailed(
+            [decode(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+        ) from error
+
+
+def _cancellation_reasons(error: ClientError) -> Sequence[Mapping[str, Any]]:
+    reasons: Any = error.response.get("CancellationReasons", [])
+    return reasons  # type: ignore[no-any-return]

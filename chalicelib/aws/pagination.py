@@ -1,0 +1,143 @@
+"""Lists, newest first, a page at a time, and the cursor between pages.
+
+Guarantee: a client that follows `next_cursor` to the end sees every item that the index held at
+the start, once, while others are added and change. A list of all payments or deliveries walks an
+index whose entries never change. A list by status may show an item that changes status at that
+moment on either page, on both or on none. An index lags a write by a moment (it is eventually
+consistent). A page reads a bounded number of rows, so with a rare filter it may be short and still
+have a `next_cursor`.
+
+Sort keys are `<RFC 3339 time>#<id>`: unique, of one width, and in time order as text.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+
+from chalicelib import exact_json
+from chalicelib.errors import InvalidCursor, MalformedJson
+from chalicelib.schema import Schema
+from chalicelib.values import ULID_PATTERN, rfc3339
+
+MAX_ROWS: Final = 1000
+"""Rows that one page reads at most, whatever its filter lets through."""
+
+_FILTERED_READ: Final = 100
+_VERSION: Final = 1
+_CHECKSUM_BYTES: Final = 6
+_MAX_CURSOR_CHARACTERS: Final = 300
+_SORT_KEY: Final = re.compile(
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}\.[0-9]{{6}}Z#[A-Z]{{3}}-{ULID_PATTERN}"
+)
+
+Row = TypeVar("Row")
+Read = Callable[[str | None, int], list[tuple[str, Row | None]]]
+"""Reads at most so many rows below a sort key, each with its own; None for a row that is gone."""
+
+
+class PageQuery(Protocol):
+    """What every list takes."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def cursor(self) -> str | None: ...
+
+
+def read_page(
+    read: Read[Row],
+    matches: Callable[[Row], bool],
+    query: PageQuery,
+    filters: Schema,
+    *,
+    is_filtered: bool,
+) -> tuple[list[Row], str | None]:
+    """Return the rows of one page, and the cursor of the next.
+
+    A cursor is only good for the same `filters`. `is_filtered` says that some rows may not match.
+    Raises InvalidCursor, or what `read` raises.
+    """
+    last = None if query.cursor is None else decode_cursor(query.cursor, filters)
+    found: list[Row] = []
+    # One row more than is wanted tells whether there is a next page.
+    read_size = _FILTERED_READ if is_filtered else query.limit + 1
+    for _ in range(MAX_ROWS // read_size):
+        rows = read(last, read_size)
+        is_end = len(rows) < read_size
+        for index, (last, row) in enumerate(rows if is_end else rows[:-1], start=1):
+            if row is not None and matches(row):
+                found.append(row)
+                if len(found) == query.limit and index < len(rows):
+                    return found, encode_cursor(last, filters)
+        if is_end:
+            return found, None
+    return found, encode_cursor(last, filters) if last else None
+
+
+def encode_cursor(last: str, filters: Schema) -> str:
+    """Return opaque text that holds a version, the filters and the last sort key, checksummed."""
+    content = exact_json.dumps([_VERSION, _filter_digest(filters), last]).encode()
+    return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, filters: Schema) -> str:
+    """Return the sort key that the page before ended with.
+
+    Raises InvalidCursor for a cursor that is garbled, cut or made for other filters. The checksum
+    is no secret: a made-up position shows nothing that the list would not.
+    """
+    invalid = InvalidCursor("Send next_cursor as the last page gave it, with the same filters.")
+    if len(cursor) > _MAX_CURSOR_CHARACTERS:
+        raise invalid
+    try:
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        _, _, last = exact_json.loads(decoded[_CHECKSUM_BYTES:])
+    except (ValueError, TypeError, MalformedJson) as error:
+        raise invalid from error
+    if not (isinstance(last, str) and is_sort_key(last)):
+        raise invalid
+    # Nothing else in it is trusted: it must be exactly what we would write for this position.
+    if encode_cursor(last, filters) != cursor:
+        raise invalid
+    return last
+
+
+def is_sort_key(text: str) -> bool:
+    """Return whether `text` is a time and an id, as lists are ordered by."""
+    return _SORT_KEY.fullmatch(text) is not None
+
+
+def from_moment(moment: datetime) -> str:
+    """Return the lower end of a range that holds everything at `moment` or later."""
+    return rfc3339(moment)
+
+
+def to_moment(moment: datetime) -> str:
+    """Return the upper end of a range that holds everything at `moment` or earlier.
+
+    As a lower end it leaves exactly those out: '$' sorts right after the '#' of a sort key.
+    """
+    return f"{rfc3339(moment)}$"
+
+
+def just_before(key: str) -> str:
+    """Return the upper end of a range that holds every sort key below `key`."""
+    return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~"
+
+
+def just_after(key: str) -> str:
+    """Return the lower end of a range that holds every sort key above `key`."""
+    return f"{key}!"
+
+
+def _filter_digest(filters: Schema) -> str:
+    said = filters.model_dump(mode="json", exclude={"limit", "cursor"})
+    return hashlib.sha256(exact_json.canonical(said).encode()).hexdigest()[:16]
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:_CHECKSUM_BYTES]

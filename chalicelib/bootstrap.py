@@ -1,0 +1,187 @@
+"""Builds every service of one stage from its settings, each when it is first used.
+
+What few processes need is also imported when it is first used: a process that waits for API
+requests reads no log yet, and sends no webhook ever.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from chalicelib.api.request_log import RequestLog
+from chalicelib.api_keys.repository import ApiKeyRepository
+from chalicelib.api_keys.service import ApiKeys
+from chalicelib.aws.clients import dynamodb_client, logs_client, sqs_client
+from chalicelib.aws.sqs import Queue
+from chalicelib.config import Settings
+from chalicelib.payments.refunds import Refunds
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.service import Payments
+from chalicelib.payments.simulator import Simulator
+from chalicelib.telemetry import log
+from chalicelib.webhooks.outbox import WebhookOutbox
+from chalicelib.webhooks.repository import WebhookRepository
+from chalicelib.webhooks.service import Webhooks
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+    from chalicelib.sweeper import Sweeper
+    from chalicelib.webhooks.delivery_worker import DeliveryWorker
+    from chalicelib.webhooks.http_client import HttpClient
+
+Built = TypeVar("Built")
+_BUILDING: Final = threading.RLock()
+
+
+def now() -> datetime:
+    """The clock of every service."""
+    return datetime.now(UTC)
+
+
+class _Lazy(Generic[Built]):
+    """An attribute that is built on first use, and once, even if threads race for it."""
+
+    def __init__(self, build: Callable[[Any], Built]) -> None:
+        self._build = build
+
+    def __get__(self, services: "Services", owner: type["Services"]) -> Built:
+        attributes, name = vars(services), self._build.__name__
+        with _BUILDING:
+            if name not in attributes:  # from then on Python finds it before it asks here
+                attributes[name] = self._build(services)
+        built: Built = attributes[name]
+        return built
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services of one stage, in one process."""
+
+    settings: Settings
+
+    def warm_up(self) -> None:
+        """Build now what nearly every function uses: Lambda gives more CPU before a request."""
+        _ = self.payments, self.api_keys
+
+    @_Lazy
+    def dynamodb(self) -> "DynamoDBClient":
+        return dynamodb_client(self.settings.region)
+
+    @_Lazy
+    def sqs(self) -> "SQSClient":
+        return sqs_client(self.settings.region)
+
+    @_Lazy
+    def payments_queue(self) -> Queue:
+        return Queue(self.sqs, self.settings.webhook_queue_url)
+
+    @_Lazy
+    def deliveries_queue(self) -> Queue:
+        return Queue(self.sqs, self.settings.deliveries_queue_url)
+
+    @_Lazy
+    def payment_repository(self) -> PaymentRepository:
+        return PaymentRepository(
+            self.dynamodb,
+            payments_table=self.settings.payments_table,
+            idempotency_table=self.settings.idempotency_table,
+        )
+
+    @_Lazy
+    def webhook_repository(self) -> WebhookRepository:
+        return WebhookRepository(self.dynamodb, payments_table=self.settings.payments_table)
+
+    @_Lazy
+    def outbox(self) -> WebhookOutbox:
+        return WebhookOutbox(
+            stage=self.settings.stage,
+            repository=self.webhook_repository,
+            queue=self.deliveries_queue,
+            clock=now,
+        )
+
+    @_Lazy
+    def payments(self) -> Payments:
+        return Payments(
+            stage=self.settings.stage,
+            repository=self.payment_repository,
+            queue=self.payments_queue,
+            processor=Simulator(),
+            outbox=self.outbox,
+            simulation_allowed=self.settings.simulation_allowed,
+            clock=now,
+        )
+
+    @_Lazy
+    def refunds(self) -> Refunds:
+        return Refunds(
+            stage=self.settings.stage,
+            payments=self.payments,
+            repository=self.payment_repository,
+            queue=self.payments_queue,
+            processor=Simulator(),
+            outbox=self.outbox,
+            clock=now,
+        )
+
+    @_Lazy
+    def webhooks(self) -> Webhooks:
+        return Webhooks(
+            stage=self.settings.stage,
+            payments=self.payments,
+            repository=self.webhook_repository,
+            queue=self.deliveries_queue,
+            allows_private=self.settings.private_webhooks_allowed,
+            clock=now,
+        )
+
+    @_Lazy
+    def api_keys(self) -> ApiKeys:
+        if not self.settings.key_required:
+            log("no_key_required", stage=self.settings.stage)
+        return ApiKeys(
+            stage=self.settings.stage,
+            repository=ApiKeyRepository(self.dynamodb, payments_table=self.settings.payments_table),
+            is_required=self.settings.key_required,
+            clock=now,
+        )
+
+    @_Lazy
+    def request_log(self) -> RequestLog:
+        return RequestLog(logs_client(self.settings.region), self.settings.api_log_group)
+
+    @_Lazy
+    def http_client(self) -> "HttpClient":
+        from chalicelib.webhooks.http_client import HttpClient
+
+        return HttpClient(allows_private=self.settings.private_webhooks_allowed)
+
+    @_Lazy
+    def delivery_worker(self) -> "DeliveryWorker":
+        from chalicelib.webhooks.delivery_worker import DeliveryWorker
+
+        return DeliveryWorker(
+            stage=self.settings.stage,
+            repository=self.webhook_repository,
+            queue=self.deliveries_queue,
+            post=self.http_client.post,
+            clock=now,
+            lease=timedelta(seconds=self.settings.delivery_lease_seconds),
+        )
+
+    @_Lazy
+    def sweeper(self) -> "Sweeper":
+        from chalicelib.sweeper import Sweeper
+
+        return Sweeper(
+            stage=self.settings.stage,
+            payments=self.payment_repository,
+            payments_queue=self.payments_queue,
+            webhooks=self.webhook_repository,
+            deliveries_queue=self.deliveries_queue,
+            unit=timedelta(seconds=self.settings.sweep_unit_seconds),
+        )

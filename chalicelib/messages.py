@@ -1,0 +1,149 @@
+"""Messages in the work queues: what they say, how they are enqueued and how a batch is processed.
+
+Guarantee: a message only says "look at this row", so that losing, repeating or reordering one is
+harmless. A worker reports back what it cannot finish when a retry could help, and drops what no
+retry could finish, with a logged reason:
+
+    the body is not a message          dropped: no retry changes it
+    a type that this version lacks     reported: a newer version may be rolling out
+    the work raised                    reported: after three receives, the dead letter queue
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import islice
+from typing import Any, Final
+
+from chalicelib import exact_json
+from chalicelib.aws.sqs import BATCH_SIZE, Queue
+from chalicelib.errors import MalformedJson, Unavailable
+from chalicelib.telemetry import count, log, log_exception
+from chalicelib.values import DELIVERY_ID, PAYMENT_ID, REFUND_ID
+
+
+@dataclass(frozen=True)
+class SettlePayment:
+    """Look at this payment, and settle it if it is still processing."""
+
+    payment_id: str
+
+
+@dataclass(frozen=True)
+class SettleRefund:
+    """Look at this refund, and settle it if it is still processing."""
+
+    payment_id: str
+    refund_id: str
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """Look at this delivery, and make its next attempt if that is due."""
+
+    delivery_id: str
+
+
+Message = SettlePayment | SettleRefund | Deliver
+Handlers = Mapping[type[Message], Callable[..., None]]
+"""What a queue's worker does with each type; a handler takes the message's fields by name."""
+
+_TYPES: Final[Mapping[str, type[Message]]] = {
+    "settle_payment": SettlePayment,
+    "settle_refund": SettleRefund,
+    "deliver": Deliver,
+}
+_IDS: Final = {"payment_id": PAYMENT_ID, "refund_id": REFUND_ID, "delivery_id": DELIVERY_ID}
+
+
+class MalformedMessage(Exception):
+    """The body is not a message, and no retry will make it one."""
+
+
+class UnknownMessage(Exception):
+    """A message of a type that this version, or this queue's worker, does not know."""
+
+
+def enqueue(
+    queue: Queue, messages: Sequence[Message], *, stage: str, delay_seconds: int = 0
+) -> None:
+    """Enqueue what was committed. If SQS is down, log and count it: the sweeper is the retry."""
+    try:
+        if len(messages) == 1:
+            queue.send(encode(messages[0]), delay_seconds=delay_seconds)
+        else:
+            enqueue_all(queue, messages)
+    except Unavailable as error:
+        for message in messages:
+            log("enqueue_failed", **vars(message), reason=error.detail)
+        count(stage, EnqueueFailures=len(messages))
+
+
+def enqueue_all(queue: Queue, messages: Iterable[Message]) -> int:
+    """Enqueue messages, ten a call, and return how many SQS accepted. Raises Unavailable."""
+    accepted = 0
+    remaining = iter(messages)
+    while batch := [encode(message) for message in islice(remaining, BATCH_SIZE)]:
+        refused = queue.send_batch(batch)
+        accepted += len(batch) - len(refused)
+        for position, code in refused.items():
+            log("enqueue_refused", message=batch[position], code=code)
+    return accepted
+
+
+def encode(message: Message) -> str:
+    """Return the body of the SQS message."""
+    (name,) = (name for name, of_type in _TYPES.items() if isinstance(message, of_type))
+    return exact_json.dumps({"type": name, **vars(message)})
+
+
+def decode(body: str) -> Message:
+    """Read the body of an SQS message. Raises MalformedMessage or UnknownMessage."""
+    try:
+        content = exact_json.loads(body.encode("utf-8", "surrogatepass"))
+    except MalformedJson as error:
+        raise MalformedMessage(error.detail) from error
+    if not isinstance(content, dict) or not isinstance(content.get("type"), str):
+        raise MalformedMessage("the body is not an object with a type")
+    if content["type"] not in _TYPES:
+        raise UnknownMessage(f"type {content['type'][:40]!a}")
+    message_type = _TYPES[content["type"]]
+    return message_type(**{field.name: _id(content, field.name) for field in fields(message_type)})
+
+
+def _id(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str) or not _IDS[name].fullmatch(value):
+        raise MalformedMessage(f"{name} is not an id of this service")
+    return value
+
+
+def process_batch(event: Mapping[str, Any], handlers: Handlers) -> dict[str, Any]:
+    """Process the records of a Lambda SQS event side by side, and report those to be retried.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    records = event["Records"]
+    if len(records) == 1:  # saves starting a thread
+        done = [_process(records[0], handlers)]
+    else:
+        with ThreadPoolExecutor(max_workers=BATCH_SIZE) as pool:
+            done = list(pool.map(lambda record: _process(record, handlers), records))
+    failed = [record for record, is_done in zip(records, done, strict=True) if not is_done]
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+
+
+def _process(record: Mapping[str, Any], handlers: Handlers) -> bool:
+    """Return whether the record needs no retry."""
+    try:
+        message = decode(record["body"])
+        if type(message) not in handlers:
+            raise UnknownMessage(f"{type(message).__name__} is not for this queue")
+        handlers[type(message)](**vars(message))
+    except MalformedMessage as error:
+        log("message_dropped", message_id=record["messageId"], reason=str(error))
+        return True
+    except Exception as error:  # the other records of the batch go on, whatever happened here
+        log_exception("message_failed", error, message_id=record["messageId"])
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Payments, their refunds and their events."""

@@ -1,0 +1,188 @@
+"""What a caller may ask of payments, refunds and their totals."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from chalicelib.errors import FieldError, ValidationFailed
+from chalicelib.payments.models import RETURN_CODES, PaymentType, Status
+from chalicelib.schema import Schema
+from chalicelib.validation import (
+    ONE_LINE,
+    Cursor,
+    IdempotencyKey,
+    RequestedAmount,
+    Text,
+    check_not_blank,
+    check_one_line,
+    day,
+    day_schema,
+    moment,
+    moment_schema,
+    pattern,
+    whole_number,
+)
+from chalicelib.values import Currency, check_bounds, exact_amount
+
+MAX_METADATA_BYTES: Final = 2048
+
+
+def _check_size(metadata: dict[str, str]) -> dict[str, str]:
+    size_bytes = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
+    if size_bytes > MAX_METADATA_BYTES:
+        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes in all; it has {size_bytes}")
+    return metadata
+
+
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=40), AfterValidator(check_one_line)],
+        Text,
+    ],
+    Field(max_length=20),
+    AfterValidator(_check_size),
+]
+
+
+class CreatePayment(Schema):
+    """A payment to create. `amount` has no more decimals than its currency (ISO 4217)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    merchant: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=255,
+            examples=["Northern Lights Coffee"],
+            json_schema_extra=ONE_LINE,
+        ),
+        AfterValidator(check_one_line),
+        AfterValidator(check_not_blank),
+    ]
+    currency: Currency
+    amount: RequestedAmount
+    type: PaymentType
+    idempotency_key: IdempotencyKey = Field(
+        description="8 to 128 printable ASCII characters; here or in the Idempotency-Key header",
+        examples=["order-10023-attempt-1"],
+    )
+    description: Text | None = None
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="at most 20 pairs and 2 KiB in all; `simulate` sets the simulated outcome of "
+        "the payment, `simulate_refund` that of its refunds",
+    )
+
+    @field_validator("amount")
+    @classmethod
+    def _payable(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
+        currency = info.data.get("currency")
+        if currency is None:  # has an error of its own; the bounds hold in every currency
+            check_bounds(amount)
+            return amount
+        return exact_amount(amount, currency)
+
+
+class CreateRefund(Schema):
+    """A refund to create. Without `amount`, the rest of the payment is refunded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    amount: RequestedAmount | None = Field(
+        default=None, description="at most the rest of the payment, in its currency"
+    )
+    reason: Text | None = None
+    idempotency_key: IdempotencyKey = Field(
+        description="8 to 128 printable ASCII characters; here or in the Idempotency-Key header",
+        examples=["refund-of-order-10023"],
+    )
+
+    def in_currency(self, currency: Currency) -> "CreateRefund":
+        """Return the command with its amount as `currency` writes it. Raises ValidationFailed."""
+        if self.amount is None:
+            return self
+        try:
+            amount = exact_amount(self.amount, currency)
+        except ValueError as error:
+            raise ValidationFailed([FieldError("amount", str(error))]) from error
+        return self.model_copy(update={"amount": amount})
+
+    @field_validator("amount")
+    @classmethod
+    def _payable(cls, amount: Decimal | None) -> Decimal | None:
+        if amount is not None:
+            check_bounds(amount)
+        return amount
+
+
+class SimulateReturn(Schema):
+    """A late return by the payer's bank to simulate. Without `code`: insufficient funds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Annotated[
+        str | None,
+        Field(
+            max_length=3,
+            description="ACH: R01 to R29; EFT: 900 to 999",
+            json_schema_extra=pattern(
+                "^(" + "|".join(codes.pattern.pattern for codes in RETURN_CODES.values()) + ")$"
+            ),
+        ),
+    ] = None
+
+
+class ListPayments(Schema):
+    """A page of payments, newest first. The time range includes both ends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Status | None = None
+    type: PaymentType | None = None
+    currency: Currency | None = None
+    created_from: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: moment(value, end_of_day=False)),
+        moment_schema("a date or an RFC 3339 time, inclusive"),
+    ] = None
+    created_to: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: moment(value, end_of_day=True)),
+        moment_schema("a date (to the end of that UTC day) or an RFC 3339 time, inclusive"),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole_number)] = 20
+    cursor: Cursor = None
+
+    @field_validator("created_to")
+    @classmethod
+    def _not_reversed(cls, created_to: datetime | None, info: ValidationInfo) -> datetime | None:
+        created_from = info.data.get("created_from")
+        if created_from and created_to and created_to < created_from:
+            raise ValueError("must not be earlier than created_from")
+        return created_to
+
+
+class ReadStats(Schema):
+    """A range of whole UTC days, both ends included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_: Annotated[
+        date | None,
+        BeforeValidator(day),
+        Field(alias="from"),
+        day_schema("the first UTC day; by default 30 days in all"),
+    ] = None
+    to: Annotated[
+        date | None, BeforeValidator(day), day_schema("the last UTC day; by default today")
+    ] = None

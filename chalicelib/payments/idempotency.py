@@ -1,0 +1,76 @@
+"""One idempotency key, one effect: what a record stores, and how a repeated request is answered.
+
+The record is written in the transaction that does the work (`repository.py`), so there is no "in
+progress" state, no lock to expire, and no moment at which a crash leaves half of the work:
+
+    request ──▶ transaction ──┬─ committed ─────────────▶ 201, and the record holds the answer
+                              └─ the key has a record ──▶ same fingerprint: 200, that answer
+                                                          another one: 422
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from chalicelib import exact_json
+from chalicelib.errors import IdempotencyKeyReused
+from chalicelib.schema import Schema
+
+WINDOW: Final = timedelta(hours=24)
+
+
+class Created(NamedTuple):
+    """The answer to a request that creates something, and whether it is a replay."""
+
+    body: str
+    resource_id: str
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is stored of a request that succeeded, for `WINDOW`."""
+
+    key: str
+    fingerprint: str
+    resource_id: str
+    response: str
+    expires_at_seconds: int
+
+    def replay(self, fingerprint: str) -> str:
+        """Return the stored answer, byte for byte.
+
+        Raises IdempotencyKeyReused when the fingerprint is another request's.
+        """
+        if fingerprint != self.fingerprint:
+            raise IdempotencyKeyReused(
+                "This idempotency key was used for another request in the last "
+                f"{WINDOW // timedelta(hours=1)} hours; send a new key."
+            )
+        return self.response
+
+    def answer(self, resource_id: str, fingerprint: str) -> Created:
+        """Answer a request that wanted to create `resource_id` and met this record.
+
+        If the record names that very id, an earlier attempt of the same request had committed.
+        Raises IdempotencyKeyReused.
+        """
+        if self.resource_id == resource_id:
+            return Created(self.response, resource_id, replayed=False)
+        return Created(self.replay(fingerprint), self.resource_id, replayed=True)
+
+
+def record_key(operation: str, resource: str, key: str) -> str:
+    """Return the record's key: a payment and a refund with one idempotency key do not collide."""
+    return f"{operation}#{resource}#{key}"
+
+
+def fingerprint(command: Schema) -> str:
+    """Return the SHA-256 of the validated request, in which 10, 10.0 and "10.00" are the same."""
+    return hashlib.sha256(exact_json.canonical(command.model_dump()).encode()).hexdigest()
+
+
+def expiry_seconds(now: datetime) -> int:
+    """Return when a record written `now` expires, in Unix seconds as DynamoDB's TTL takes them."""
+    return int((now + WINDOW).timestamp())

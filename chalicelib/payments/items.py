@@ -1,0 +1,231 @@
+"""Payments, refunds, events, totals and idempotency records as DynamoDB items: keys and codecs.
+
+payment    PAY#<payment id> / PAYMENT
+event      PAY#<payment id> / EVENT#<seq>
+refund     PAY#<payment id> / REFUND#<refund id>
+totals     STATS#<shard>    / <day>#<currency>#<type>#<status>
+record     <operation>#<resource>#<idempotency key>, in a table of its own
+"""
+
+import zlib
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from chalicelib.aws.dynamodb import Index, Item, drop_none
+from chalicelib.payments.idempotency import Record
+from chalicelib.payments.models import Event, Payment, Refund, RefundStatus, Total
+from chalicelib.values import Currency, rfc3339, with_decimals
+
+BY_STATUS: Final = Index("status-createdAt-index", "status", "createdAt")
+ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
+LISTING: Final = "PAYMENT"
+TOTALS_SHARDS: Final = 16
+"""Partitions that hold the totals, so that payments seldom settle on the same row."""
+
+
+class PaymentEntry(NamedTuple):
+    """A payment as an index names it."""
+
+    payment_id: str
+    sort_key: str
+
+
+class RefundEntry(NamedTuple):
+    """A refund as an index names it."""
+
+    payment_id: str
+    refund_id: str
+    sort_key: str
+
+
+def sort_key(resource: Payment | Refund) -> str:
+    """Return `createdAt` as stored: unique, of one width, and in time order as text."""
+    return f"{rfc3339(resource.created_at)}#{resource.id}"
+
+
+def payment_partition(payment_id: str) -> str:
+    return f"PAY#{payment_id}"
+
+
+def payment_key(payment_id: str) -> Item:
+    return {"PK": payment_partition(payment_id), "SK": "PAYMENT"}
+
+
+def payment_to_item(payment: Payment) -> Item:
+    item = payment_key(payment.id) | {
+        "listing": LISTING,
+        "id": payment.id,
+        "merchant": payment.merchant,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "type": payment.type,
+        "idempotencyKey": payment.idempotency_key,
+        "description": payment.description,
+        "metadata": payment.metadata,
+        "status": payment.status,
+        "createdAt": sort_key(payment),
+        "updatedAt": rfc3339(payment.updated_at),
+        "completedAt": payment.completed_at and rfc3339(payment.completed_at),
+        "failureCode": payment.failure_code,
+        "amountRefunded": payment.amount_refunded,
+        "refundable": payment.refundable,
+        "refundsProcessing": payment.refunds_processing or None,
+        "version": payment.version,
+        "submittedAt": payment.submitted_at and rfc3339(payment.submitted_at),
+    }
+    return drop_none(item)
+
+
+def payment_from_item(item: Item) -> Payment:
+    def money(name: str) -> Decimal:  # DynamoDB drops trailing zeros
+        return with_decimals(item[name], Currency(item["currency"]))
+
+    return Payment(
+        id=item["id"],
+        merchant=item["merchant"],
+        amount=money("amount"),
+        currency=item["currency"],
+        type=item["type"],
+        idempotency_key=item["idempotencyKey"],
+        description=item.get("description"),
+        metadata=item["metadata"],
+        status=item["status"],
+        created_at=item["createdAt"].partition("#")[0],
+        updated_at=item["updatedAt"],
+        completed_at=item.get("completedAt"),
+        failure_code=item.get("failureCode"),
+        amount_refunded=money("amountRefunded"),
+        refundable=money("refundable"),
+        refunds_processing=item.get("refundsProcessing", 0),
+        version=item["version"],
+        submitted_at=item.get("submittedAt"),
+    )
+
+
+def payment_entry(item: Item) -> PaymentEntry:
+    return PaymentEntry(item["createdAt"].partition("#")[2], item["createdAt"])
+
+
+def refund_key(payment_id: str, refund_id: str) -> Item:
+    return {"PK": payment_partition(payment_id), "SK": f"REFUND#{refund_id}"}
+
+
+def stored_refund_status(status: RefundStatus) -> str:
+    """Return the status as stored: lists of payments by status must not hold refunds."""
+    return f"refund_{status}"
+
+
+def refund_to_item(refund: Refund) -> Item:
+    item = refund_key(refund.payment_id, refund.id) | {
+        "id": refund.id,
+        "paymentId": refund.payment_id,
+        "amount": refund.amount,
+        "currency": refund.currency,
+        "reason": refund.reason,
+        "idempotencyKey": refund.idempotency_key,
+        "status": stored_refund_status(refund.status),
+        "createdAt": sort_key(refund),
+        "updatedAt": rfc3339(refund.updated_at),
+        "completedAt": refund.completed_at and rfc3339(refund.completed_at),
+        "failureCode": refund.failure_code,
+    }
+    return drop_none(item)
+
+
+def refund_from_item(item: Item) -> Refund:
+    return Refund(
+        id=item["id"],
+        payment_id=item["paymentId"],
+        amount=with_decimals(item["amount"], Currency(item["currency"])),
+        currency=item["currency"],
+        reason=item.get("reason"),
+        idempotency_key=item["idempotencyKey"],
+        status=item["status"].removeprefix("refund_"),
+        created_at=item["createdAt"].partition("#")[0],
+        updated_at=item["updatedAt"],
+        completed_at=item.get("completedAt"),
+        failure_code=item.get("failureCode"),
+    )
+
+
+def refund_entry(item: Item) -> RefundEntry:
+    return RefundEntry(item["PK"].partition("#")[2], *payment_entry(item))
+
+
+def event_to_item(event: Event) -> Item:
+    # Ten digits keep text order and number order the same.
+    return {
+        "PK": payment_partition(event.payment_id),
+        "SK": f"EVENT#{event.seq:010}",
+        "id": event.id,
+        "seq": event.seq,
+        "type": event.type,
+        "paymentId": event.payment_id,
+        "createdAt": rfc3339(event.created_at),
+        "actor": event.actor,
+        # Amounts as text: a number would lose its decimals, and an event knows no currency.
+        "data": event.data.model_dump(mode="json", exclude_none=True),
+    }
+
+
+def event_from_item(item: Item) -> Event:
+    return Event(
+        id=item["id"],
+        seq=item["seq"],
+        type=item["type"],
+        payment_id=item["paymentId"],
+        created_at=item["createdAt"],
+        actor=item["actor"],
+        data=item["data"],
+    )
+
+
+def totals_shard(payment_id: str) -> int:
+    """Return the shard that counts a payment: always the same one."""
+    return zlib.crc32(payment_id.encode()) % TOTALS_SHARDS
+
+
+def totals_partition(shard: int) -> str:
+    return f"STATS#{shard:02}"
+
+
+def total_key(total: Total, payment_id: str) -> Item:
+    return {
+        "PK": totals_partition(totals_shard(payment_id)),
+        "SK": f"{total.day.isoformat()}#{total.currency}#{total.type}#{total.status}",
+    }
+
+
+def total_from_item(item: Item) -> Total:
+    day, currency, payment_type, status = item["SK"].split("#")
+    return Total(
+        day=day,
+        currency=currency,
+        type=payment_type,
+        status=status,
+        count=item["count"],
+        volume=with_decimals(item["volume"], Currency(currency)),
+    )
+
+
+def record_key(key: str) -> Item:
+    return {"idempotencyKey": key}
+
+
+def record_to_item(record: Record) -> Item:
+    return record_key(record.key) | {
+        "fingerprint": record.fingerprint,
+        "resourceId": record.resource_id,
+        "response": record.response,
+        "expiresAt": record.expires_at_seconds,
+    }
+
+
+def record_from_item(item: Item) -> Record:
+    return Record(
+        key=item["idempotencyKey"],
+        fingerprint=item["fingerprint"],
+        resource_id=item["resourceId"],
+        response=item["response"],
+        expires_at_seconds=int(item["expiresAt"]),
+    )

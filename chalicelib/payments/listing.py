@@ -1,0 +1,53 @@
+"""The list of payments, newest first, by status, type, currency and time."""
+
+from pydantic import ConfigDict
+
+from chalicelib.aws.dynamodb import EARLIEST, LATEST
+from chalicelib.aws.pagination import from_moment, just_before, read_page, to_moment
+from chalicelib.payments.commands import ListPayments
+from chalicelib.payments.items import sort_key
+from chalicelib.payments.models import Payment
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.schema import Schema
+
+
+class Page(Schema):
+    """Payments, newest first; `next_cursor` is null on the last page."""
+
+    model_config = ConfigDict(frozen=True)
+
+    payments: list[Payment]
+    next_cursor: str | None
+    count: int
+
+
+def list_payments(repository: PaymentRepository, query: ListPayments) -> Page:
+    """Return one page. Raises InvalidCursor or Unavailable."""
+    payments, next_cursor = read_page(
+        lambda last, size: _read(repository, query, last, size),
+        lambda payment: _matches(payment, query),
+        query,
+        query,
+        is_filtered=bool(query.type or query.currency),
+    )
+    return Page(payments=payments, next_cursor=next_cursor, count=len(payments))
+
+
+def _read(
+    repository: PaymentRepository, query: ListPayments, last: str | None, size: int
+) -> list[tuple[str, Payment | None]]:
+    lower = from_moment(query.created_from) if query.created_from else EARLIEST
+    upper = to_moment(query.created_to) if query.created_to else LATEST
+    if last is not None:
+        upper = min(upper, just_before(last))
+    if query.status is not None:
+        payments = repository.by_status(query.status, lower, upper, size)
+        return [(sort_key(payment), payment) for payment in payments]
+    entries = repository.all(lower, upper, size)
+    # The last row of a full read only tells that there are more.
+    found = repository.find_many([entry.payment_id for entry in entries[: size - 1]])
+    return [(entry.sort_key, found.get(entry.payment_id)) for entry in entries]
+
+
+def _matches(payment: Payment, query: ListPayments) -> bool:
+    return query.type in {None, payment.type} and query.currency in {None, payment.currency}

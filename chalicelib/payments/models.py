@@ -1,0 +1,419 @@
+"""The payment, its refunds and its events: frozen records and the changes that are legal. Pure.
+
+Guarantee: a change that the tables below do not list cannot be made, and each that is made has
+exactly one event. No clock, no environment and no AWS in here: the caller brings `now`, and every
+method returns all that it changed, together with its event.
+
+    payment   processing ──┬─▶ completed ──▶ returned
+                           ├─▶ failed
+                           └─▶ canceled
+
+    refund    processing ──┬─▶ completed        only of a completed payment, which stays completed
+                           └─▶ failed           while a refund of it is processing
+
+Of a completed payment, always:  amount = amount_refunded + refundable,
+amount_refunded being the sum of its refunds that have not failed.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from pydantic import ConfigDict, Field
+
+from chalicelib import exact_json
+from chalicelib.errors import (
+    Conflict,
+    PaymentNotCancelable,
+    PaymentNotRefundable,
+    PaymentNotReturnable,
+    RefundExceedsPayment,
+)
+from chalicelib.schema import Schema
+from chalicelib.values import (
+    PAYMENT_ID,
+    REFUND_ID,
+    Amount,
+    Currency,
+    Day,
+    Timestamp,
+    new_id,
+    with_decimals,
+)
+
+MAX_VERSION: Final = 2_000
+"""A payment with so many changes takes no new refund: its events must fit into one answer."""
+
+
+class PaymentType(StrEnum):
+    """The rail that carries a payment."""
+
+    WIRE = "wire"
+    EFT = "eft"
+    INTERAC = "interac"
+    ACH = "ach"
+
+
+class Status(StrEnum):
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    RETURNED = "returned"
+
+
+class RefundStatus(StrEnum):
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class FailureCode(StrEnum):
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    REJECTED_BY_BANK = "rejected_by_bank"
+    CURRENCY_NOT_SUPPORTED = "currency_not_supported"
+
+
+class EventType(StrEnum):
+    PAYMENT_CREATED = "payment.created"
+    PAYMENT_COMPLETED = "payment.completed"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_CANCELED = "payment.canceled"
+    PAYMENT_RETURNED = "payment.returned"
+    REFUND_CREATED = "refund.created"
+    REFUND_COMPLETED = "refund.completed"
+    REFUND_FAILED = "refund.failed"
+
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
+    {
+        Status.PROCESSING: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED}),
+        Status.COMPLETED: frozenset({Status.RETURNED}),
+        Status.FAILED: frozenset(),
+        Status.CANCELED: frozenset(),
+        Status.RETURNED: frozenset(),
+    }
+)
+
+
+class ReturnCodes(NamedTuple):
+    """The codes with which a rail returns a payment late."""
+
+    pattern: re.Pattern[str]
+    described: str
+    no_funds: str
+
+
+RETURN_CODES: Mapping[PaymentType, ReturnCodes] = MappingProxyType(
+    {
+        PaymentType.ACH: ReturnCodes(re.compile(r"R(0[1-9]|[12][0-9])"), "R01 to R29", "R01"),
+        PaymentType.EFT: ReturnCodes(re.compile(r"9[0-9]{2}"), "900 to 999", "901"),
+    }
+)
+"""A payment by any other rail is final."""
+
+
+class IllegalTransition(Exception):
+    """A change that the module's table does not list: a bug in the caller, never bad input."""
+
+
+class Payment(Schema):
+    """A payment as the API shows it; the last fields are internal."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: str = Field(pattern=f"^{PAYMENT_ID.pattern}$")
+    merchant: str
+    amount: Amount
+    currency: Currency
+    type: PaymentType
+    idempotency_key: str
+    description: str | None
+    metadata: dict[str, str]
+    status: Status
+    created_at: Timestamp
+    updated_at: Timestamp
+    completed_at: Timestamp | None = Field(description="when it reached `completed`")
+    failure_code: str | None = Field(description="why it failed, or the bank's code for its return")
+    amount_refunded: Amount = Field(
+        description="the sum of its refunds that are processing or completed; the rest of "
+        "`amount` can be refunded while the payment is completed"
+    )
+
+    refundable: Decimal = Field(
+        exclude=True, description="the rest of `amount`; 0 unless completed"
+    )
+    refunds_processing: int = Field(exclude=True, description="a return waits for them")
+    version: int = Field(exclude=True, description="counts changes; the newest event's `seq`")
+    submitted_at: Timestamp | None = Field(
+        exclude=True, description="when a worker took it up first"
+    )
+
+    def complete(self, now: datetime, *, actor: str) -> "Change":
+        """Record that the money arrived. Raises IllegalTransition unless processing."""
+        return self._change_status(
+            Status.COMPLETED, now, actor, completed_at=now, refundable=self.amount
+        )
+
+    def fail(self, failure_code: FailureCode, now: datetime, *, actor: str) -> "Change":
+        """Record that the money will not arrive. Raises IllegalTransition unless processing."""
+        return self._change_status(Status.FAILED, now, actor, failure_code=failure_code.value)
+
+    def cancel(self, now: datetime, *, actor: str) -> "Change":
+        """Stop the payment. Raises PaymentNotCancelable once the money may have moved."""
+        if self.status is not Status.PROCESSING:
+            raise PaymentNotCancelable(f"The payment is already {self.status}.")
+        if self.submitted_at is not None:
+            raise PaymentNotCancelable(
+                "The payment is with its processor; the money may have moved."
+            )
+        return self._change_status(Status.CANCELED, now, actor)
+
+    def record_return(self, code: str, now: datetime, *, actor: str) -> "Change":
+        """Record that the payer's bank took back the part of a payment that is not refunded.
+
+        Raises PaymentNotReturnable, or Conflict while a refund is processing: until it is settled
+        nobody knows that part.
+        """
+        if self.status is not Status.COMPLETED:
+            raise PaymentNotReturnable(f"The payment is {self.status}, not completed.")
+        if self.refunds_processing:
+            raise Conflict("A refund of this payment is processing; try again once it is settled.")
+        if not self.refundable:
+            raise PaymentNotReturnable("The payment is fully refunded; nothing is left to return.")
+        nothing = with_decimals(Decimal(0), self.currency)
+        return self._change_status(
+            Status.RETURNED, now, actor, failure_code=code, refundable=nothing
+        )
+
+    def refund(self, refund: "Refund", now: datetime, *, actor: str) -> "Change":
+        """Reserve the amount of a new refund.
+
+        Raises PaymentNotRefundable or RefundExceedsPayment.
+        """
+        if self.status is not Status.COMPLETED:
+            raise PaymentNotRefundable(f"The payment is {self.status}, not completed.")
+        if refund.amount > self.refundable:
+            raise RefundExceedsPayment(
+                f"At most {self.refundable} {self.currency} of this payment can be refunded, "
+                f"not {refund.amount}."
+            )
+        if not refund.amount:
+            raise PaymentNotRefundable("Nothing is left to refund.")
+        if self.version >= MAX_VERSION:
+            raise PaymentNotRefundable("The payment has had too many refunds to take another.")
+        return self._change(
+            EventType.REFUND_CREATED,
+            now,
+            actor,
+            refund=refund,
+            amount_refunded=self.amount_refunded + refund.amount,
+            refundable=self.refundable - refund.amount,
+            refunds_processing=self.refunds_processing + 1,
+        )
+
+    def complete_refund(self, refund: "Refund", now: datetime, *, actor: str) -> "Change":
+        """Record that the money is back with the payer.
+
+        Raises IllegalTransition unless the refund is processing.
+        """
+        return self._settle_refund(refund, RefundStatus.COMPLETED, now, actor, completed_at=now)
+
+    def fail_refund(
+        self, refund: "Refund", failure_code: FailureCode, now: datetime, *, actor: str
+    ) -> "Change":
+        """Record that the money did not go back, so that its amount can be refunded again.
+
+        Raises IllegalTransition unless the refund is processing.
+        """
+        return self._settle_refund(
+            refund, RefundStatus.FAILED, now, actor, failure_code=failure_code.value
+        )
+
+    def _settle_refund(
+        self, refund: "Refund", to: RefundStatus, now: datetime, actor: str, **fields: Any
+    ) -> "Change":
+        if refund.status is not RefundStatus.PROCESSING or self.status is not Status.COMPLETED:
+            raise IllegalTransition(f"{refund.id}: {refund.status} to {to}, {self.status} payment")
+        given_back = refund.amount if to is RefundStatus.FAILED else Decimal(0)
+        return self._change(
+            EventType(f"refund.{to}"),
+            now,
+            actor,
+            refund=refund.model_copy(update={"status": to, "updated_at": now, **fields}),
+            amount_refunded=self.amount_refunded - given_back,
+            refundable=self.refundable + given_back,
+            refunds_processing=self.refunds_processing - 1,
+        )
+
+    def _change_status(self, to: Status, now: datetime, actor: str, **fields: Any) -> "Change":
+        if to not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"{self.id}: {self.status} to {to}")
+        return self._change(EventType(f"payment.{to}"), now, actor, status=to, **fields)
+
+    def _change(
+        self,
+        event_type: EventType,
+        now: datetime,
+        actor: str,
+        refund: "Refund | None" = None,
+        **fields: Any,
+    ) -> "Change":
+        after = self.model_copy(update={"updated_at": now, "version": self.version + 1, **fields})
+        return Change(after, Event.of(after, event_type, now, actor, refund), refund)
+
+
+class Refund(Schema):
+    """Money that the merchant gives back to the payer: all of a payment, or a part of it."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: str = Field(pattern=f"^{REFUND_ID.pattern}$")
+    payment_id: str
+    amount: Amount
+    currency: Currency
+    reason: str | None
+    idempotency_key: str
+    status: RefundStatus
+    created_at: Timestamp
+    updated_at: Timestamp
+    completed_at: Timestamp | None = Field(description="when it reached `completed`")
+    failure_code: str | None = Field(description="why it failed")
+
+
+class RefundState(Schema):
+    """A refund after an event."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    amount: Amount
+    status: RefundStatus
+    failure_code: str | None = None
+
+    @classmethod
+    def of(cls, refund: Refund) -> "RefundState":
+        return cls(
+            id=refund.id,
+            amount=refund.amount,
+            status=refund.status,
+            failure_code=refund.failure_code,
+        )
+
+
+class EventData(Schema):
+    """The state after an event. A field that does not apply is left out, and never null."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status = Field(description="the payment's")
+    failure_code: str | None = Field(default=None, description="the payment's")
+    amount_refunded: Amount | None = Field(
+        default=None, description="the payment's; with refunds and returns"
+    )
+    refund: RefundState | None = Field(default=None, description="with refunds")
+
+
+class Event(Schema):
+    """One change of one payment, and the state after it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    seq: int = Field(description="1, 2, 3 … without a gap, for each payment")
+    type: EventType
+    payment_id: str
+    created_at: Timestamp
+    actor: str = Field(description="the name of the API key that made the change, or `system`")
+    data: EventData
+
+    @classmethod
+    def of(
+        cls,
+        payment: Payment,
+        event_type: EventType,
+        now: datetime,
+        actor: str,
+        refund: Refund | None = None,
+    ) -> "Event":
+        """Return the event of the newest change of `payment`."""
+        shows_refunded = refund is not None or payment.status is Status.RETURNED
+        return cls(
+            id=new_id("EVT", now),
+            seq=payment.version,
+            type=event_type,
+            payment_id=payment.id,
+            created_at=now,
+            actor=actor,
+            data=EventData(
+                status=payment.status,
+                failure_code=payment.failure_code,
+                amount_refunded=payment.amount_refunded if shows_refunded else None,
+                refund=RefundState.of(refund) if refund is not None else None,
+            ),
+        )
+
+
+class Change(NamedTuple):
+    """A change that was made: the payment after it, its event, and the refund that it is about."""
+
+    payment: Payment
+    event: Event
+    refund: Refund | None = None
+
+
+class Total(Schema):
+    """The number of payments and their volume, by day, currency, type and status."""
+
+    model_config = ConfigDict(frozen=True)
+
+    day: Day = Field(description="the UTC day on which they were created")
+    currency: Currency
+    type: PaymentType
+    status: Status
+    count: int
+    volume: Amount
+
+
+def totals_moved(before: Payment, after: Payment) -> list[Total]:
+    """Return what a change subtracts from the totals of settled payments, and adds to them.
+
+    Processing payments are in no total. The day is the one on which the payment was created, so
+    that a later change, such as a bank's return, changes the totals of that same day.
+    """
+    if before.status is after.status:
+        return []
+    left = [] if before.status is Status.PROCESSING else [(before.status, -1)]
+    return [
+        Total(
+            day=after.created_at.astimezone(UTC).date(),
+            currency=after.currency,
+            type=after.type,
+            status=status,
+            count=sign,
+            volume=sign * after.amount,
+        )
+        for status, sign in [*left, (after.status, 1)]
+    ]
+
+
+class RefundList(Schema):
+    """Every refund of a payment, oldest first."""
+
+    refunds: list[Refund]
+
+
+class EventList(Schema):
+    """Every event of a payment, oldest first."""
+
+    events: list[Event]
+
+    def to_json(self) -> str:
+        """Return the JSON of an API answer, without the fields that do not apply."""
+        return exact_json.dumps(self.model_dump(exclude_none=True))

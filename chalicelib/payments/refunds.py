@@ -1,0 +1,155 @@
+"""Refunds: create, list, settle.
+
+Guarantee: the refunds of a payment that have not failed never add up to more than the payment,
+however many are requested at once: each reserves its amount in the transaction that creates it, on
+the condition that the amount is still refundable. As with payments, one key creates one refund,
+which is committed before its message is sent, found by the sweeper, and settled once.
+
+    create ── commit ── message ──▶ settle ── processor ── commit
+              the amount is         completed: it stays refunded
+              reserved              failed: it can be refunded again
+
+A refund is not marked as submitted before the processor is asked, since nothing can cancel it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chalicelib.aws.dynamodb import retry_on_conflict
+from chalicelib.aws.sqs import Queue
+from chalicelib.errors import PaymentNotRefundable, RefundExceedsPayment
+from chalicelib.messages import SettleRefund, enqueue
+from chalicelib.payments import idempotency
+from chalicelib.payments.commands import CreateRefund
+from chalicelib.payments.idempotency import Created, Record
+from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus, Status
+from chalicelib.payments.outbox import Outbox
+from chalicelib.payments.processor import Completed, Failed, Pending, Processor
+from chalicelib.payments.repository import PaymentRepository, RecordExists, RefundSettled
+from chalicelib.payments.service import MAX_TRIES, Payments, not_found
+from chalicelib.telemetry import log
+from chalicelib.values import SYSTEM, new_id
+
+_CREATE: Final = "create_refund"
+
+
+@dataclass(frozen=True)
+class Refunds:
+    """The refunds of one stage."""
+
+    stage: str
+    payments: Payments
+    repository: PaymentRepository
+    queue: Queue
+    processor: Processor
+    outbox: Outbox
+    clock: Callable[[], datetime]
+
+    def create(self, payment_id: str, command: CreateRefund, *, actor: str) -> Created:
+        """Commit a new refund, then enqueue its message.
+
+        Raises NotFound, ValidationFailed, PaymentNotRefundable, RefundExceedsPayment,
+        IdempotencyKeyReused, Conflict or Unavailable.
+        """
+        payment = self.payments.get(payment_id)
+        command = command.in_currency(payment.currency)
+        refund_id = new_id("REF", self.clock())
+        created = retry_on_conflict(
+            payment, lambda latest: self._commit(latest, command, refund_id, actor), tries=MAX_TRIES
+        )
+        if not created.replayed:
+            enqueue(self.queue, [SettleRefund(payment_id, created.resource_id)], stage=self.stage)
+        return created
+
+    def all(self, payment_id: str) -> RefundList:
+        """Return all refunds of a payment, oldest first. Raises NotFound or Unavailable."""
+        refunds = self.repository.refunds(payment_id)
+        if refunds is None:
+            raise not_found()
+        return RefundList(refunds=refunds)
+
+    def settle(self, payment_id: str, refund_id: str) -> None:
+        """Settle a processing refund once, however often this is called.
+
+        Raises what the processor raises, Conflict or Unavailable: call again then.
+        """
+        refund = self.repository.find_refund(payment_id, refund_id)
+        if refund is None:
+            # It is committed before its message is sent: a retry would not find it either.
+            log("message_dropped", refund_id=refund_id, reason="there is no such refund")
+            return
+        if refund.status is not RefundStatus.PROCESSING:
+            return
+        payment = self.payments.get(payment_id)
+        outcome = self.processor.refund(refund, payment)
+        if isinstance(outcome, Pending):
+            return
+        try:
+            change = retry_on_conflict(
+                payment, lambda latest: self._settle(latest, refund, outcome), tries=MAX_TRIES
+            )
+        except RefundSettled:
+            return  # another worker was faster
+        log("refund_settled", refund_id=refund_id, payment_id=payment_id, event=change.event.type)
+
+    def _commit(
+        self, payment: Payment, command: CreateRefund, refund_id: str, actor: str
+    ) -> Created:
+        now = self.clock()
+        key = idempotency.record_key(_CREATE, payment.id, command.idempotency_key)
+        fingerprint = idempotency.fingerprint(command)
+        refund = new_refund(payment, command, refund_id, now)
+        try:
+            change = payment.refund(refund, now, actor=actor)
+        except (PaymentNotRefundable, RefundExceedsPayment):
+            # An earlier request with this key may be the reason; then its answer stands.
+            existing = self.repository.find_record(key, now)
+            if existing is None:
+                raise
+            return existing.answer(refund_id, fingerprint)
+        record = Record(
+            key=key,
+            fingerprint=fingerprint,
+            resource_id=refund_id,
+            response=refund.to_json(),
+            expires_at_seconds=idempotency.expiry_seconds(now),
+        )
+        try:
+            self.repository.create_refund(payment, change, record, now)
+        except RecordExists as exists:
+            return exists.record.answer(refund_id, fingerprint)
+        return Created(record.response, refund_id, replayed=False)
+
+    def _settle(self, payment: Payment, refund: Refund, outcome: Completed | Failed) -> Change:
+        if payment.status is not Status.COMPLETED:
+            # Returned since the refund was read; a return waits until no refund is processing.
+            raise RefundSettled(refund.id)
+        now = self.clock()
+        match outcome:
+            case Completed():
+                change = payment.complete_refund(refund, now, actor=SYSTEM)
+            case Failed(code):
+                change = payment.fail_refund(refund, code, now, actor=SYSTEM)
+        outgoing = self.outbox.prepare(change, created=refund.created_at)
+        self.repository.settle_refund(payment, refund, change, outgoing.writes)
+        self.outbox.enqueue(outgoing)
+        return change
+
+
+def new_refund(payment: Payment, command: CreateRefund, refund_id: str, now: datetime) -> Refund:
+    """Return the refund that `command` asks for; whether it is allowed is not checked here."""
+    return Refund(
+        id=refund_id,
+        payment_id=payment.id,
+        amount=payment.refundable if command.amount is None else command.amount,
+        currency=payment.currency,
+        reason=command.reason,
+        idempotency_key=command.idempotency_key,
+        status=RefundStatus.PROCESSING,
+        created_at=now,
+        updated_at=now,
+        completed_at=None,
+        failure_code=None,
+    )

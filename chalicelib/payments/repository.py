@@ -1,0 +1,323 @@
+"""Payments, refunds, events, totals and idempotency records in DynamoDB.
+
+Guarantee: every change of a payment is one transaction that carries its event, and holds only if
+the payment is still what the caller read. What one transaction writes, all of it or nothing:
+
+    create          record   absent, or past its own expiresAt
+                    payment  absent
+                    event    absent
+    change          payment  has the status, version and submittedAt that we read
+                    event    absent
+                    totals   add the difference
+                    outgoing what goes out with the change: its deliveries
+    create_refund   record   absent, or past its own expiresAt
+                    payment  as in a change, and at least the refund's amount is refundable
+                    refund   absent
+                    event    absent
+    settle_refund   payment  as in a change
+                    refund   still processing
+                    event    absent
+                    outgoing as in a change
+
+The version is part of every condition because it numbers the event: of two workers that read the
+same version one commits, and the other starts again from the result.
+
+Raises Unavailable when DynamoDB is out of reach, and Conflict when other requests keep changing
+the same items: whether a write that ended so was done is unknown until it is asked again.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+
+from boto3.dynamodb.conditions import Attr
+
+from chalicelib.aws.dynamodb import (
+    ConditionFailed,
+    Item,
+    KeyRange,
+    StaleVersion,
+    Table,
+    Write,
+    unchanged,
+)
+from chalicelib.payments.idempotency import Record
+from chalicelib.payments.items import (
+    ALL,
+    BY_STATUS,
+    LISTING,
+    TOTALS_SHARDS,
+    PaymentEntry,
+    RefundEntry,
+    event_from_item,
+    event_to_item,
+    payment_entry,
+    payment_from_item,
+    payment_key,
+    payment_partition,
+    payment_to_item,
+    record_from_item,
+    record_key,
+    record_to_item,
+    refund_entry,
+    refund_from_item,
+    refund_key,
+    refund_to_item,
+    sort_key,
+    stored_refund_status,
+    total_from_item,
+    total_key,
+    totals_partition,
+)
+from chalicelib.payments.models import (
+    Change,
+    Event,
+    Payment,
+    Refund,
+    RefundStatus,
+    Status,
+    Total,
+    totals_moved,
+)
+from chalicelib.values import PAYMENT_ID, rfc3339
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MAX_COUNTED: Final = 10_000
+_READ_FIELDS: Final = ("status", "version", "submittedAt")
+"""Attributes of a payment that must still be as the caller read them."""
+
+
+class RecordExists(Exception):
+    """The idempotency key already has a live record."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.key)
+        self.record = record
+
+
+class RefundSettled(Exception):
+    """The refund is no longer processing."""
+
+
+class PaymentRepository:
+    """The payments of one stage.
+
+    A range of an index is a pair of sort keys, both included: see `aws.pagination`.
+    """
+
+    def __init__(
+        self, dynamodb: "DynamoDBClient", *, payments_table: str, idempotency_table: str
+    ) -> None:
+        self._payments = Table(dynamodb, payments_table)
+        self._records = Table(dynamodb, idempotency_table)
+
+    def create(self, change: Change, record: Record, now: datetime) -> None:
+        """Write a new payment, its event and its idempotency record.
+
+        Raises RecordExists when the key has a record that is not expired `now`.
+        """
+        try:
+            # The id is the token: a resend after a lost answer commits nothing twice.
+            self._payments.transact(
+                change.payment.id,
+                self._put_record(record, now),
+                self._payments.put_if_absent(payment_to_item(change.payment)),
+                self._payments.put_if_absent(event_to_item(change.event)),
+            )
+        except ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise
+            raise RecordExists(record_from_item(failed.items[0])) from failed
+
+    def _put_record(self, record: Record, now: datetime) -> Write:
+        is_absent = Attr("idempotencyKey").not_exists()
+        is_expired = Attr("expiresAt").lte(int(now.timestamp()))
+        return self._records.put_if(record_to_item(record), is_absent | is_expired)
+
+    def find_record(self, key: str, now: datetime) -> Record | None:
+        """Return the idempotency record of `key` that is not expired `now`."""
+        item = self._records.find(record_key(key))
+        record = record_from_item(item) if item is not None else None
+        return record if record and record.expires_at_seconds > int(now.timestamp()) else None
+
+    def change(self, before: Payment, change: Change, outgoing: Sequence[Write] = ()) -> None:
+        """Replace `before` by the changed payment, with its event, its totals and `outgoing`.
+
+        Raises StaleVersion when the stored payment is no longer `before`.
+        """
+        try:
+            self._payments.transact(
+                change.event.id,
+                self._replace(before, change.payment),
+                self._payments.put_if_absent(event_to_item(change.event)),
+                *(self._add(total, before.id) for total in totals_moved(before, change.payment)),
+                *outgoing,
+            )
+        except ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise
+            raise StaleVersion(payment_from_item(failed.items[0])) from failed
+
+    def create_refund(self, before: Payment, change: Change, record: Record, now: datetime) -> None:
+        """Write a new refund with its idempotency record, and reserve its amount.
+
+        Raises RecordExists as `create` does, before anything else; or StaleVersion.
+        """
+        assert change.refund is not None
+        try:
+            self._payments.transact(
+                change.event.id,
+                self._put_record(record, now),
+                self._replace(before, change.payment, reserves=change.refund),
+                self._payments.put_if_absent(refund_to_item(change.refund)),
+                self._payments.put_if_absent(event_to_item(change.event)),
+            )
+        except ConditionFailed as failed:
+            existing, current, *_ = failed.items
+            if existing is not None:
+                raise RecordExists(record_from_item(existing)) from failed
+            if current is not None:
+                raise StaleVersion(payment_from_item(current)) from failed
+            raise
+
+    def settle_refund(
+        self, before: Payment, refund: Refund, change: Change, outgoing: Sequence[Write] = ()
+    ) -> None:
+        """Replace `before` and its processing `refund` by their new states.
+
+        Raises RefundSettled when another worker was faster, or StaleVersion.
+        """
+        assert change.refund is not None
+        old = refund_to_item(refund)
+        settled = self._payments.replace_request(
+            old, refund_to_item(change.refund), unchanged(old, "status")
+        )
+        try:
+            self._payments.transact(
+                change.event.id,
+                self._replace(before, change.payment),
+                settled,
+                self._payments.put_if_absent(event_to_item(change.event)),
+                *outgoing,
+            )
+        except ConditionFailed as failed:
+            current, current_refund, *_ = failed.items
+            if current_refund is not None:
+                raise RefundSettled(refund.id) from failed
+            if current is not None:
+                raise StaleVersion(payment_from_item(current)) from failed
+            raise
+
+    def _replace(self, before: Payment, after: Payment, reserves: Refund | None = None) -> Write:
+        old = payment_to_item(before)
+        condition = unchanged(old, *_READ_FIELDS)
+        if reserves is not None:
+            condition &= Attr("refundable").gte(reserves.amount)
+        return self._payments.replace_request(old, payment_to_item(after), condition)
+
+    def _add(self, total: Total, payment_id: str) -> Write:
+        return self._payments.update_request(
+            total_key(total, payment_id), add={"count": total.count, "volume": total.volume}
+        )
+
+    def mark_submitted(self, payment_id: str, now: datetime) -> Payment | None:
+        """Mark a processing payment as submitted, the first time `now`, and return it.
+
+        A payment that is no longer processing is returned unchanged. One write, no read before it.
+        """
+        request = self._payments.update_request(
+            payment_key(payment_id),
+            Attr("status").eq(Status.PROCESSING.value),
+            set_if_absent={"submittedAt": rfc3339(now)},
+        )
+        try:
+            return payment_from_item(self._payments.write(request))
+        except ConditionFailed as failed:
+            (item,) = failed.items
+            return payment_from_item(item) if item is not None else None
+
+    def find(self, payment_id: str) -> Payment | None:
+        """Return the payment, as of the last write."""
+        item = self._find(payment_id, payment_key(payment_id))
+        return payment_from_item(item) if item is not None else None
+
+    def find_refund(self, payment_id: str, refund_id: str) -> Refund | None:
+        """Return the refund, as of the last write."""
+        item = self._find(payment_id, refund_key(payment_id, refund_id))
+        return refund_from_item(item) if item is not None else None
+
+    def _find(self, payment_id: str, key: Item) -> Item | None:
+        # Other text may be longer than DynamoDB allows a key to be.
+        return self._payments.find(key) if PAYMENT_ID.fullmatch(payment_id) else None
+
+    def find_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
+        """Return payments by id, at most 100 (DynamoDB's limit), as of the last write."""
+        keys = [payment_key(payment_id) for payment_id in payment_ids]
+        return {item["id"]: payment_from_item(item) for item in self._payments.find_many(keys)}
+
+    def refunds(self, payment_id: str) -> list[Refund] | None:
+        """Return all refunds of a payment, oldest first; None if there is no such payment."""
+        # The payment's row sorts right before its refunds: it tells "no refunds" from "no payment".
+        items = self._of_payment(payment_id, "PAYMENT", "REFUND$")
+        refunds = [refund_from_item(item) for item in items if item["SK"] != "PAYMENT"]
+        return sorted(refunds, key=sort_key) if items else None
+
+    def events(self, payment_id: str) -> list[Event]:
+        """Return all events of a payment, oldest first. Every payment has at least one."""
+        return [event_from_item(item) for item in self._of_payment(payment_id, "EVENT#", "EVENT$")]
+
+    def _of_payment(self, payment_id: str, lower: str, upper: str) -> list[Item]:
+        if not PAYMENT_ID.fullmatch(payment_id):
+            return []
+        return self._payments.query(KeyRange(payment_partition(payment_id), lower, upper))
+
+    def by_status(self, status: Status, lower: str, upper: str, limit: int) -> list[Payment]:
+        """Return payments of one status as the index has them, newest first."""
+        keys = KeyRange(status, lower, upper)
+        items = self._payments.query(keys, BY_STATUS, limit=limit, newest_first=True)
+        return [payment_from_item(item) for item in items]
+
+    def all(self, lower: str, upper: str, limit: int) -> list[PaymentEntry]:
+        """Return payments of every status, newest first."""
+        keys = KeyRange(LISTING, lower, upper)
+        items = self._payments.query(keys, ALL, limit=limit, newest_first=True)
+        return [payment_entry(item) for item in items]
+
+    def processing(self, lower: str, upper: str, limit: int) -> list[PaymentEntry]:
+        """Return payments that are processing, oldest first, even if one cannot be read."""
+        keys = KeyRange(Status.PROCESSING, lower, upper)
+        items = self._payments.query(keys, BY_STATUS, limit=limit)
+        return [payment_entry(item) for item in items]
+
+    def processing_refunds(self, lower: str, upper: str, limit: int) -> list[RefundEntry]:
+        """Return refunds that are processing, oldest first, even if one cannot be read."""
+        keys = KeyRange(stored_refund_status(RefundStatus.PROCESSING), lower, upper)
+        items = self._payments.query(keys, BY_STATUS, limit=limit)
+        return [refund_entry(item) for item in items]
+
+    def count_processing(self, lower: str, upper: str) -> int:
+        """Count the payments that are processing, as the index has them, up to `MAX_COUNTED`."""
+        return self._payments.count(
+            KeyRange(Status.PROCESSING, lower, upper), BY_STATUS, MAX_COUNTED
+        )
+
+    def totals(self, first: date, last: date) -> list[Total]:
+        """Return the totals of a range of days, as of the last write, shard by shard.
+
+        One query for each shard, however many days.
+        """
+        lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}$"
+        with ThreadPoolExecutor(max_workers=TOTALS_SHARDS) as pool:
+            shards = pool.map(
+                lambda shard: self._payments.query(KeyRange(totals_partition(shard), lower, upper)),
+                range(TOTALS_SHARDS),
+            )
+            return [total_from_item(item) for items in shards for item in items]
+
+    def check(self) -> None:
+        """Read once from each table. Raises Unavailable if that fails, whatever the reason."""
+        self._payments.check(payment_key("HEALTH"))
+        self._records.check(record_key("HEALTH"))

@@ -1,0 +1,96 @@
+"""Totals of settled payments, by day, currency, type and status.
+
+Guarantee: the totals are exact, since each is written in the transaction that settles its payment;
+amounts of two currencies are never added. Processing payments are counted from an index, which lags
+a write by a moment, and the count is labelled approximate.
+"""
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from chalicelib.aws.pagination import from_moment, to_moment
+from chalicelib.errors import FieldError, ValidationFailed
+from chalicelib.payments.commands import ReadStats
+from chalicelib.payments.models import Total
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.schema import Schema
+from chalicelib.values import Day
+
+MAX_DAYS: Final = 92
+"""A quarter."""
+
+_DEFAULT_DAYS: Final = 30
+
+
+class Approximate(Schema):
+    """A count from an index, which lags a write by a moment."""
+
+    count: int
+    approximate: Literal[True] = True
+
+
+class Stats(Schema):
+    """Totals of the payments created from one UTC day to another, both included."""
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True)
+
+    from_: Day = Field(serialization_alias="from")
+    to: Day
+    timezone: Literal["UTC"] = "UTC"
+    rows: list[Total] = Field(description="by day, currency, type and status; none is empty")
+    processing: Approximate = Field(description="of the same days, and in no row")
+
+
+def read(repository: PaymentRepository, query: ReadStats, now: datetime) -> Stats:
+    """Return the totals of a range of days. Raises ValidationFailed or Unavailable."""
+    first, last = days_of(query, now)
+    return Stats(
+        from_=first,
+        to=last,
+        rows=_add_up(repository.totals(first, last)),
+        processing=Approximate(count=repository.count_processing(*_created(first, last))),
+    )
+
+
+def days_of(query: ReadStats, now: datetime) -> tuple[date, date]:
+    """Return the first and the last day of the range. Raises ValidationFailed."""
+    last = query.to or max(now.astimezone(UTC).date(), query.from_ or date.min)
+    try:
+        first = query.from_ or last - timedelta(days=_DEFAULT_DAYS - 1)
+    except OverflowError:
+        first = date.min
+    if last < first:
+        raise ValidationFailed([FieldError("to", "must not be earlier than from")])
+    if (last - first).days >= MAX_DAYS:
+        raise ValidationFailed(
+            [FieldError("from", f"ask for at most {MAX_DAYS} days, both ends included")]
+        )
+    return first, last
+
+
+def _created(first: date, last: date) -> tuple[str, str]:
+    return (
+        from_moment(datetime.combine(first, time.min, UTC)),
+        to_moment(datetime.combine(last, time.max, UTC)),
+    )
+
+
+def _add_up(shards: list[Total]) -> list[Total]:
+    """Return one row for each day, currency, type and status that has a payment."""
+    sums: defaultdict[tuple[date, str, str, str], tuple[int, Decimal]]
+    sums = defaultdict(lambda: (0, Decimal(0)))
+    for row in shards:
+        key = (row.day, row.currency, row.type, row.status)
+        count, volume = sums[key]
+        sums[key] = (count + row.count, volume + row.volume)
+    return [
+        Total(
+            day=day, currency=currency, type=payment_type, status=status, count=count, volume=volume
+        )
+        for (day, currency, payment_type, status), (count, volume) in sorted(sums.items())
+        if count
+    ]

@@ -1,0 +1,91 @@
+"""Values that every capability shares: ids, money and timestamps. Pure.
+
+Guarantee: money is a `Decimal` with the decimals of its currency (ISO 4217), and a timestamp is
+written in one fixed width, so that text sorts as time.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from pydantic import PlainSerializer, WithJsonSchema
+from ulid import ULID
+
+SYSTEM: Final = "system"
+"""The actor of changes that PayFlow makes by itself."""
+
+ULID_PATTERN: Final = "[0-9A-HJKMNP-TV-Z]{26}"
+PAYMENT_ID: Final = re.compile(f"PAY-{ULID_PATTERN}")
+REFUND_ID: Final = re.compile(f"REF-{ULID_PATTERN}")
+ENDPOINT_ID: Final = re.compile(f"EP-{ULID_PATTERN}")
+DELIVERY_ID: Final = re.compile(
+    f"DLV-(?P<payment>{ULID_PATTERN})?(?P<event>{ULID_PATTERN})(?P<endpoint>{ULID_PATTERN})"
+)
+API_KEY_ID: Final = re.compile(r"KEY-[0-9A-F]{20}")
+
+MAX_AMOUNT: Final = Decimal(1_000_000)
+
+
+class Currency(StrEnum):
+    """The currencies that PayFlow moves, by their ISO 4217 codes."""
+
+    CAD = "CAD"
+    USD = "USD"
+
+
+_DECIMALS: Final[Mapping[Currency, int]] = MappingProxyType({Currency.CAD: 2, Currency.USD: 2})
+"""From ISO 4217. A test compares them with the published table, which is slow to load."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return `moment` in UTC with six decimals and `Z` (RFC 3339), always of one width."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def with_decimals(value: Decimal, currency: Currency) -> Decimal:
+    """Round `value` to the decimals of `currency` (ISO 4217), and write all of them."""
+    return value.quantize(Decimal(1).scaleb(-_DECIMALS[currency]))
+
+
+def exact_amount(value: Decimal, currency: Currency) -> Decimal:
+    """Return `value` with the decimals of `currency`, provided that no digit is rounded away.
+
+    Raises ValueError, with a sentence for the caller.
+    """
+    check_bounds(value)
+    written = with_decimals(value, currency)
+    if written != value:
+        raise ValueError(f"must have at most {_DECIMALS[currency]} decimal places in {currency}")
+    return written
+
+
+def check_bounds(value: Decimal) -> None:
+    """Raise ValueError unless 0 < `value` ≤ `MAX_AMOUNT`, whatever the currency."""
+    if not value.is_finite() or value > MAX_AMOUNT:
+        raise ValueError(f"must be at most {MAX_AMOUNT}")
+    if value <= 0:
+        raise ValueError("must be greater than 0")
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """Return `prefix-` and a ULID: time-ordered to the millisecond, 80 random bits, upper case."""
+    return f"{prefix}-{ULID.from_datetime(now)}"
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-22T21:57:01.120000Z"]}
+    ),
+]
+Day = Annotated[
+    date,
+    PlainSerializer(date.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-22"]}),
+]
+Amount = Annotated[Decimal, WithJsonSchema({"type": "number", "examples": [1250.75]})]

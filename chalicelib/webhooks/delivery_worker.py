@@ -1,0 +1,174 @@
+"""The delivery worker: leases what is due, sends it, and records the result.
+
+Guarantee: each delivery is sent at least once, and continues until it is delivered or fails
+visibly, whatever happens to its messages and workers. A message may be processed at any time and
+any number of times; only an attempt that is due is made:
+
+    message ──▶ lease ──▶ endpoint as it is now ──▶ POST ──▶ record ──▶ message for the next
+                 │           └── disabled or deleted: failed     │      attempt, if SQS can delay
+                 │                                               │      it so long; or the sweeper
+                 └── not due: nothing         410, or five days of failures only: disabled
+
+The lease is longer than a worker may run. If a worker is killed, the next attempt is made only
+once the killed one cannot be in progress any more.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Protocol
+
+from chalicelib.aws.dynamodb import StaleVersion
+from chalicelib.aws.sqs import MAX_DELAY, Queue
+from chalicelib.errors import NotFound
+from chalicelib.messages import Deliver, enqueue
+from chalicelib.telemetry import count, log
+from chalicelib.values import new_id
+from chalicelib.webhooks import retry_schedule, signing
+from chalicelib.webhooks.http_client import MAX_RESPONSE_BYTES, PostResult
+from chalicelib.webhooks.models import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    DisabledReason,
+    Endpoint,
+    FailureReason,
+)
+from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
+
+
+class Post(Protocol):
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        """POST, and return the result by a deadline."""
+
+
+@dataclass(frozen=True)
+class DeliveryWorker:
+    """The delivery worker of one stage."""
+
+    stage: str
+    repository: WebhookRepository
+    queue: Queue
+    post: Post
+    clock: Callable[[], datetime]
+    lease: timedelta
+    """Longer than a worker may run."""
+    jitter: Callable[[], float] = random.random
+
+    def deliver(self, delivery_id: str) -> None:
+        """Make the attempt that is due, if one is. Raises Conflict or Unavailable: call again."""
+        began = self.clock()
+        leased = self.repository.lease(delivery_id, began, began + self.lease)
+        if leased is None:
+            return
+        endpoint = self._endpoint(leased)
+        reason = _reason_not_to_send(leased, endpoint)
+        if reason is not None or endpoint is None:
+            self._record(leased, leased.not_sent(reason or FailureReason.ENDPOINT_DELETED))
+            return
+        result = self._post(leased, endpoint)
+        attempt = attempted(began, result)
+        if result.is_delivered:
+            self._record(leased, leased.delivered(attempt))
+            self.repository.note_success(endpoint)
+        elif result.is_gone:
+            self._record(leased, leased.failed(attempt, FailureReason.GONE))
+            self._disable(endpoint, DisabledReason.GONE)
+        else:
+            self._reschedule(leased, endpoint, attempt, result.retry_after_seconds)
+
+    def _endpoint(self, delivery: Delivery) -> Endpoint | None:
+        try:
+            return self.repository.get(delivery.endpoint_id)
+        except NotFound:
+            return None
+
+    def _post(self, delivery: Delivery, endpoint: Endpoint) -> PostResult:
+        body = delivery.payload.encode()
+        now = self.clock()
+        headers = signing.headers(delivery.event_id, now, body, endpoint.secrets(now))
+        return self.post(endpoint.url, body, headers)
+
+    def _reschedule(
+        self, leased: Delivery, endpoint: Endpoint, attempt: Attempt, retry_after: int | None
+    ) -> None:
+        now = self.clock()
+        after = leased.reschedule(
+            attempt,
+            now,
+            jitter=self.jitter(),
+            retry_after=None if retry_after is None else timedelta(seconds=retry_after),
+        )
+        self._record(leased, after)
+        if after.next_attempt_at is not None:
+            self._enqueue(after.id, after.next_attempt_at - now)
+        if endpoint.failing_since is None:
+            try:
+                endpoint = self.repository.note_failure(endpoint, now)
+            except NotFound:  # deleted meanwhile
+                return
+        if retry_schedule.should_disable(endpoint.failing_since, now):
+            self._disable(endpoint, DisabledReason.FAILING)
+
+    def _record(self, leased: Delivery, after: Delivery) -> None:
+        try:
+            self.repository.record(leased, after)
+        except LeaseLost:
+            # It took longer than its lease: the worker that holds it now continues.
+            log("lease_lost", delivery_id=leased.id)
+            return
+        made = len(after.attempts) - after.attempts_before
+        log("delivery_tried", delivery_id=after.id, status=after.status, attempts=made)
+        if after.status is DeliveryStatus.FAILED:
+            count(self.stage, DeliveriesFailed=1)
+
+    def _enqueue(self, delivery_id: str, delay: timedelta) -> None:
+        """Retries due within 15 minutes are enqueued with a delay; the sweeper finds the others."""
+        if delay <= MAX_DELAY:
+            delay_seconds = ceil(delay.total_seconds())
+            enqueue(
+                self.queue, [Deliver(delivery_id)], stage=self.stage, delay_seconds=delay_seconds
+            )
+
+    def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
+        """Disable the endpoint. No-op if it is already disabled."""
+        now = self.clock()
+        try:
+            self.repository.disable(endpoint, endpoint.disabled(reason, now), new_id("EVT", now))
+        except (StaleVersion, NotFound):
+            return
+        log("endpoint_disabled", endpoint_id=endpoint.id, reason=reason)
+        count(self.stage, EndpointsDisabled=1)
+
+
+def attempted(at: datetime, result: PostResult) -> Attempt:
+    """Return what is stored of an attempt."""
+    return Attempt(
+        at=at,
+        status=result.status,
+        latency_ms=result.latency_ms,
+        response=printable(result.response),
+        error=result.error,
+        detail=result.detail,
+    )
+
+
+def printable(text: str) -> str:
+    """Return `text` as it is stored and shown: no control characters, at most 2 KiB."""
+    clean = "".join(
+        one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text
+    )
+    return clean.encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore")
+
+
+def _reason_not_to_send(leased: Delivery, endpoint: Endpoint | None) -> FailureReason | None:
+    if endpoint is None:
+        return FailureReason.ENDPOINT_DELETED
+    if not endpoint.enabled:
+        return FailureReason.ENDPOINT_DISABLED
+    # The schedule ends it sooner, unless its workers were killed again and again.
+    if len(leased.attempts) - leased.attempts_before > retry_schedule.MAX_ATTEMPTS:
+        return FailureReason.EXHAUSTED
+    return None

@@ -1,0 +1,331 @@
+"""One POST to a merchant's server, which may be slow, broken or hostile.
+
+Guarantee: `post` returns by its deadline, whatever the server does. The deadline covers everything
+from the name look-up to the last byte of the answer; each wait gets what is left of it. The
+addresses that are checked are those that are connected to: a name is resolved once and connected to
+by number, while TLS still verifies the name. At most 2 KiB of the answer's body are kept and 64 KiB
+are read. Redirects are not followed, and no proxy is used. It raises only for bugs. Threads may
+share one client.
+"""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import certifi
+import h11
+
+from chalicelib.webhooks import retry_schedule, url_policy
+from chalicelib.webhooks.url_policy import Target, UrlRefused
+
+DEADLINE_SECONDS: Final = 15.0
+MAX_RESPONSE_BYTES: Final = 2048
+USER_AGENT: Final = "PayFlow-Webhooks/1"
+
+_MAX_READ_BYTES: Final = 64 * 1024
+_MAX_HEADER_BYTES: Final = 16 * 1024
+_READ_BYTES: Final = 4096
+_MAX_ADDRESSES: Final = 8
+_MAX_DIGITS: Final = 10
+
+
+class PostError(StrEnum):
+    """Why there is no answer, or no complete one."""
+
+    URL_REFUSED = "url_refused"
+    ADDRESS_REFUSED = "address_refused"
+    DNS = "dns"
+    CONNECTION = "connection"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    """The answer is not HTTP/1.1, is cut short or is too long."""
+
+
+@dataclass(frozen=True)
+class PostResult:
+    """The result of one POST."""
+
+    status: int | None
+    """Status code, if one was received. Ignore it when `error` is set."""
+    latency_ms: int
+    response: str
+    """The beginning of the body."""
+    retry_after_seconds: int | None
+    error: PostError | None
+    detail: str | None
+    """A short explanation of the error, for the merchant's operators."""
+
+    @property
+    def is_delivered(self) -> bool:
+        return self.error is None and self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_gone(self) -> bool:
+        """Return whether the merchant asked for no more webhooks at this URL."""
+        return self.error is None and self.status == 410
+
+
+class Address(NamedTuple):
+    """An address as getaddrinfo returns it."""
+
+    family: int
+    place: tuple[Any, ...]
+
+
+class _AddressRefused(Exception):
+    """One of a name's addresses is not public."""
+
+
+class _AnswerTooLong(Exception):
+    """The answer has more bytes than are read."""
+
+
+class _Deadline:
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds left, more than 0. Raises TimeoutError."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+class _Stream:
+    """A connection whose every wait ends by the deadline.
+
+    A socket's timeout applies to each call of `send` and `recv`, encrypted or not, so it is set
+    again before each.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._unread = _MAX_READ_BYTES
+
+    def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            self._sock.settimeout(self._deadline.left())
+            rest = rest[self._sock.send(rest) :]
+
+    def receive(self) -> bytes:
+        if self._unread <= 0:
+            raise _AnswerTooLong
+        self._sock.settimeout(self._deadline.left())
+        data = self._sock.recv(_READ_BYTES)
+        self._unread -= len(data)
+        return data
+
+
+@dataclass
+class _Received:
+    """The answer so far. It is kept when the rest does not arrive."""
+
+    status: int | None = None
+    retry_after_seconds: int | None = None
+    body: bytearray = field(default_factory=bytearray)
+
+
+def resolve(host: str, port: int) -> list[Address]:
+    """Resolve a host name with the system's resolver. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [Address(family, place) for family, _, _, _, place in found]
+
+
+def connect(address: Address, timeout_seconds: float) -> socket.socket:
+    """Open a connection. Raises OSError."""
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_seconds)
+        sock.connect(address.place)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def trust() -> ssl.SSLContext:
+    """Trust Mozilla's certificate authorities, as pinned, and not the machine's."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class HttpClient:
+    """Posts webhooks. Create one and keep it: loading the certificate authorities takes time."""
+
+    allows_private: bool = False
+    """For the local stack: any address, any port, and HTTP."""
+    deadline_seconds: float = DEADLINE_SECONDS
+    trust: ssl.SSLContext = field(default_factory=trust)
+    resolve: Callable[[str, int], Sequence[Address]] = resolve
+    connect: Callable[[Address, float], socket.socket] = connect
+    clock: Callable[[], datetime] = _now
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        """POST `body`, which is JSON, with `headers` besides those that HTTP needs."""
+        started = time.monotonic()
+        received = _Received()
+        error, detail = self._outcome(url, body, headers, received)
+        return PostResult(
+            status=received.status,
+            latency_ms=round((time.monotonic() - started) * 1000),
+            response=bytes(received.body[:MAX_RESPONSE_BYTES]).decode(errors="replace"),
+            retry_after_seconds=received.retry_after_seconds,
+            error=error,
+            detail=detail,
+        )
+
+    def _outcome(
+        self, url: str, body: bytes, headers: Mapping[str, str], received: _Received
+    ) -> tuple[PostError | None, str | None]:
+        """Return the error, if there is one.
+
+        The order matters: most of these exceptions are subclasses of OSError.
+        """
+        try:
+            target = url_policy.parse(url, allows_private=self.allows_private)
+            self._exchange(target, body, headers, received)
+        except UrlRefused as refused:
+            return PostError.URL_REFUSED, str(refused)
+        except _AddressRefused:
+            return PostError.ADDRESS_REFUSED, "the host has an address that is not public"
+        except TimeoutError:
+            return PostError.TIMEOUT, f"no complete answer within {self.deadline_seconds:g} s"
+        except (socket.gaierror, UnicodeError):
+            return PostError.DNS, "the host's name could not be resolved"
+        except ssl.SSLCertVerificationError as unproven:
+            return PostError.TLS, unproven.verify_message
+        except ssl.SSLError as failed:
+            return PostError.TLS, failed.reason
+        except OSError as failed:
+            return PostError.CONNECTION, failed.strerror or str(failed)
+        except (h11.RemoteProtocolError, _AnswerTooLong):
+            return PostError.PROTOCOL, "the answer is not HTTP/1.1, is cut short or is too long"
+        return None, None
+
+    def _exchange(
+        self, target: Target, body: bytes, headers: Mapping[str, str], received: _Received
+    ) -> None:
+        deadline = _Deadline(self.deadline_seconds)
+        addresses = self._checked(_within(deadline, lambda: self.resolve(target.host, target.port)))
+        sock = self._connected(addresses, deadline)
+        try:
+            if target.is_tls:
+                sock.settimeout(deadline.left())  # wrapping is the handshake, all of it
+                sock = self.trust.wrap_socket(sock, server_hostname=target.host)
+            stream = _Stream(sock, deadline)
+            protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)
+            stream.send(_request(protocol, target, body, headers))
+            self._receive(stream, protocol, received)
+        finally:
+            sock.close()
+
+    def _checked(self, addresses: Sequence[Address]) -> Sequence[Address]:
+        """Raise _AddressRefused if any address is not public: mixing them is an attack."""
+        if not self.allows_private and not all(
+            url_policy.is_public(address.place[0]) for address in addresses
+        ):
+            raise _AddressRefused
+        return addresses[:_MAX_ADDRESSES]
+
+    def _connected(self, addresses: Sequence[Address], deadline: _Deadline) -> socket.socket:
+        """Connect to the first address that answers, sharing the time left. Raises OSError."""
+        failure = OSError("the host has no address")
+        for position, address in enumerate(addresses):
+            share = deadline.left() / (len(addresses) - position)
+            try:
+                return self.connect(address, share)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def _receive(self, stream: _Stream, protocol: h11.Connection, received: _Received) -> None:
+        """Read until the answer ends, or until enough of its body has arrived."""
+        while len(received.body) < MAX_RESPONSE_BYTES:
+            event = protocol.next_event()
+            if event is h11.NEED_DATA:
+                data = stream.receive()
+                if not data and received.status is None:
+                    raise ConnectionError("the server closed the connection without an answer")
+                protocol.receive_data(data)
+            elif isinstance(event, h11.Response):
+                received.status = event.status_code
+                received.retry_after_seconds = _retry_after_seconds(event.headers, self.clock())
+            elif isinstance(event, h11.Data):
+                received.body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                return
+
+
+def _within(deadline: _Deadline, look_up: Callable[[], Sequence[Address]]) -> Sequence[Address]:
+    """Return what `look_up` returns, or raise what it raises, or TimeoutError.
+
+    The system's resolver takes no timeout, so it runs in a thread that may outlive the deadline.
+    """
+    answer: Future[Sequence[Address]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(look_up())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    return answer.result(deadline.left())
+
+
+def _request(
+    protocol: h11.Connection, target: Target, body: bytes, headers: Mapping[str, str]
+) -> bytes:
+    """Return the bytes of the request."""
+    request = h11.Request(
+        method="POST",
+        target=target.resource,
+        headers=[
+            ("Host", target.authority),
+            ("User-Agent", USER_AGENT),
+            ("Accept", "*/*"),
+            ("Connection", "close"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            *headers.items(),
+        ],
+    )
+    events = (request, h11.Data(data=body), h11.EndOfMessage())
+    return b"".join(protocol.send(event) or b"" for event in events)
+
+
+def _retry_after_seconds(headers: Any, now: datetime) -> int | None:
+    """Read the first Retry-After header, in seconds or as a date (RFC 9110, 10.2.3).
+
+    Returns at most what the schedule honours; None if there is none, or for any other text.
+    """
+    text = next((value for name, value in headers if name == b"retry-after"), b"").decode("latin-1")
+    longest = int(retry_schedule.MAX_RETRY_AFTER.total_seconds())
+    if text.isascii() and text.isdigit():
+        return min(int(text[:_MAX_DIGITS]), longest)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    # HTTP dates are UTC.
+    until = moment.replace(tzinfo=moment.tzinfo or UTC) - now
+    return max(0, min(round(until.total_seconds()), longest))

@@ -1,0 +1,194 @@
+"""Webhook endpoints and deliveries as DynamoDB items of the payments table: keys and codecs.
+
+endpoint         ENDPOINTS         / ENDPOINT#<endpoint id>
+endpoint count   ENDPOINTS         / COUNT
+endpoint event   ENDPOINT#<id>     / EVENT#<event id>
+delivery         PAY#<payment id>  / DELIVERY#<event id>#<endpoint id>
+                 or ENDPOINT#<id>, for an event of the endpoint itself
+"""
+
+import zlib
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from chalicelib.aws.dynamodb import Index, Item, drop_none
+from chalicelib.values import SYSTEM, rfc3339
+from chalicelib.webhooks.models import (
+    Attempt,
+    Delivery,
+    DeliveryKey,
+    DeliveryStatus,
+    DisabledReason,
+    Endpoint,
+    EndpointEvent,
+    OldSecret,
+    delivery_key,
+)
+
+BY_ENDPOINT: Final = Index("endpoint-deliveryAt-index", "endpointId", "deliveryAt")
+DUE: Final = Index("due-index", "due", "dueAt")
+DUE_SHARDS: Final = 8
+"""Partitions of the due index, so that deliveries seldom wait for each other."""
+ENDPOINTS: Final = "ENDPOINTS"
+COUNT_KEY: Final = {"PK": ENDPOINTS, "SK": "COUNT"}
+
+
+class DeliveryEntry(NamedTuple):
+    """A delivery as an index names it."""
+
+    delivery_id: str
+    sort_key: str
+
+
+def endpoint_key(endpoint_id: str) -> Item:
+    return {"PK": ENDPOINTS, "SK": f"ENDPOINT#{endpoint_id}"}
+
+
+def endpoint_to_item(endpoint: Endpoint) -> Item:
+    item: dict[str, Any] = endpoint_key(endpoint.id) | {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "events": [event.value for event in endpoint.events],
+        "isEnabled": endpoint.enabled,
+        "createdAt": rfc3339(endpoint.created_at),
+        "updatedAt": rfc3339(endpoint.updated_at),
+        "disabledAt": endpoint.disabled_at and rfc3339(endpoint.disabled_at),
+        "disabledReason": endpoint.disabled_reason,
+        "failingSince": endpoint.failing_since and rfc3339(endpoint.failing_since),
+        "secret": endpoint.secret,
+        "oldSecrets": [
+            {"secret": old.secret, "until": rfc3339(old.until)} for old in endpoint.old_secrets
+        ],
+    }
+    return drop_none(item)
+
+
+def endpoint_from_item(item: Item) -> Endpoint:
+    reason = item.get("disabledReason")
+    return Endpoint(
+        id=item["id"],
+        url=item["url"],
+        description=item.get("description"),
+        events=item["events"],
+        enabled=item["isEnabled"],
+        created_at=item["createdAt"],
+        updated_at=item["updatedAt"],
+        disabled_at=item.get("disabledAt"),
+        disabled_reason=reason and DisabledReason(reason),
+        failing_since=item.get("failingSince"),
+        secret=item["secret"],
+        old_secrets=tuple(
+            OldSecret(old["secret"], datetime.fromisoformat(old["until"]))
+            for old in item["oldSecrets"]
+        ),
+    )
+
+
+def disabled_event_item(endpoint: Endpoint, event_id: str) -> Item:
+    """Return the event that an endpoint was disabled."""
+    assert endpoint.disabled_at is not None
+    return {
+        "PK": _endpoint_partition(endpoint.id),
+        "SK": f"EVENT#{event_id}",
+        "id": event_id,
+        "type": EndpointEvent.DISABLED,
+        "endpointId": endpoint.id,
+        "createdAt": rfc3339(endpoint.disabled_at),
+        "actor": SYSTEM,
+        "data": {"reason": endpoint.disabled_reason, "url": endpoint.url},
+    }
+
+
+def delivery_item_key(key: DeliveryKey) -> Item:
+    owner = f"PAY#{key.payment_id}" if key.payment_id else _endpoint_partition(key.endpoint_id)
+    return {"PK": owner, "SK": f"DELIVERY#{key.event_id}#{key.endpoint_id}"}
+
+
+def delivery_to_item(delivery: Delivery) -> Item:
+    key = delivery_key(delivery.id)
+    assert key is not None
+    due = delivery.next_attempt_at
+    item = delivery_item_key(key) | {
+        "endpointId": delivery.endpoint_id,
+        "deliveryAt": delivery_at(delivery),
+        "type": delivery.event_type,
+        # `state`, because whatever has a `status` is in the lists of payments.
+        "state": delivery.status,
+        "reason": delivery.failure_reason,
+        "due": None if due is None else due_shard(delivery.id),
+        "dueAt": None if due is None else due_at(key, due),
+        "attempts": [attempt_to_item(attempt) for attempt in delivery.attempts],
+        "attemptsBefore": delivery.attempts_before or None,
+        "payload": delivery.payload,
+    }
+    return drop_none(item)
+
+
+def delivery_from_item(item: Item) -> Delivery:
+    key = _stored_key(item)
+    return Delivery(
+        id=key.delivery_id,
+        endpoint_id=key.endpoint_id,
+        payment_id=key.payment_id,
+        event_id=key.event_id,
+        event_type=item["type"],
+        status=DeliveryStatus(item["state"]),
+        failure_reason=item.get("reason"),
+        created_at=item["deliveryAt"].partition("#")[0],
+        next_attempt_at=item["dueAt"].partition("#")[0] if "dueAt" in item else None,
+        attempts=[_attempt_from_item(attempt) for attempt in item["attempts"]],
+        payload=item["payload"],
+        attempts_before=item.get("attemptsBefore", 0),
+    )
+
+
+def delivery_entry(item: Item, index: Index) -> DeliveryEntry:
+    return DeliveryEntry(_stored_key(item).delivery_id, item[index.range])
+
+
+def attempt_to_item(attempt: Attempt) -> Item:
+    item = {
+        "at": rfc3339(attempt.at),
+        "status": attempt.status,
+        "latencyMs": attempt.latency_ms,
+        "response": attempt.response,
+        "error": attempt.error,
+        "detail": attempt.detail,
+    }
+    return drop_none(item)
+
+
+def _attempt_from_item(item: Item) -> Attempt:
+    return Attempt(
+        at=item["at"],
+        status=item.get("status"),
+        latency_ms=item.get("latencyMs"),
+        response=item.get("response"),
+        error=item.get("error"),
+        detail=item.get("detail"),
+    )
+
+
+def delivery_at(delivery: Delivery) -> str:
+    """Return the sort key: unique within its endpoint, of one width, and in time order as text."""
+    return f"{rfc3339(delivery.created_at)}#{delivery.event_id}"
+
+
+def due_at(key: DeliveryKey, moment: datetime) -> str:
+    """Return a sort key of the due index; the random ends of the ids make it unique."""
+    return f"{rfc3339(moment)}#{key.event_id[-8:]}{key.endpoint_id[-8:]}"
+
+
+def due_shard(delivery_id: str) -> str:
+    return str(zlib.crc32(delivery_id.encode()) % DUE_SHARDS)
+
+
+def _endpoint_partition(endpoint_id: str) -> str:
+    return f"ENDPOINT#{endpoint_id}"
+
+
+def _stored_key(item: Item) -> DeliveryKey:
+    kind, _, owner = item["PK"].partition("#")
+    _, event_id, endpoint_id = item["SK"].split("#")
+    return DeliveryKey(owner if kind == "PAY" else None, event_id, endpoint_id)

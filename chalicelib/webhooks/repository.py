@@ -1,0 +1,271 @@
+"""Webhook endpoints and deliveries in DynamoDB.
+
+Guarantee: there are never more than `MAX_ENDPOINTS` endpoints, however many are added at once: each
+is counted in the transaction that adds it. One worker at a time holds the lease of a delivery, and
+never before the delivery is due; what a worker writes holds only while its lease does. What one
+transaction writes, all of it or nothing:
+
+    add        count    below the maximum, plus one       delete    endpoint  exists; it is deleted
+               endpoint absent                                      count     minus one
+    disable    endpoint enabled, with the URL that we read; still failing, if that is the reason
+               event    absent
+
+A lease is the attribute `dueAt`:
+
+    due ──▶ lease: dueAt has come ──▶ dueAt = until ──▶ send ──▶ record: dueAt is still `until`
+                                          └── if the worker dies here, it is due again at `until`
+
+While a delivery is pending it is in the due index; its entry there is unique and in time order.
+Raises Conflict and Unavailable as `aws.dynamodb` does.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from chalicelib.aws.dynamodb import (
+    ConditionFailed,
+    KeyRange,
+    StaleVersion,
+    Table,
+    Write,
+    exists,
+    unchanged,
+)
+from chalicelib.aws.pagination import to_moment
+from chalicelib.errors import EndpointLimitReached, NotFound
+from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
+from chalicelib.webhooks.items import (
+    BY_ENDPOINT,
+    COUNT_KEY,
+    DUE,
+    ENDPOINTS,
+    DeliveryEntry,
+    attempt_to_item,
+    delivery_entry,
+    delivery_from_item,
+    delivery_item_key,
+    delivery_to_item,
+    disabled_event_item,
+    due_at,
+    endpoint_from_item,
+    endpoint_key,
+    endpoint_to_item,
+)
+from chalicelib.webhooks.models import (
+    MAX_ENDPOINTS,
+    Attempt,
+    Delivery,
+    DisabledReason,
+    Endpoint,
+    delivery_key,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MAX_OF_PAYMENT: Final = 50
+
+
+class LeaseLost(Exception):
+    """Another worker holds the lease of the delivery, or it was replayed or completed."""
+
+
+class WebhookRepository:
+    """The webhook endpoints and deliveries of one stage."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", *, payments_table: str) -> None:
+        self._table = Table(dynamodb, payments_table)
+
+    def add(self, endpoint: Endpoint) -> None:
+        """Store a new endpoint. Raises EndpointLimitReached."""
+        may_add = Attr("endpoints").not_exists() | Attr("endpoints").lt(MAX_ENDPOINTS)
+        try:
+            self._table.transact(
+                endpoint.id,
+                self._table.update_request(COUNT_KEY, may_add, add={"endpoints": 1}),
+                self._table.put_if_absent(endpoint_to_item(endpoint)),
+            )
+        except ConditionFailed as failed:
+            raise EndpointLimitReached(
+                f"There are already {MAX_ENDPOINTS} webhook endpoints; delete one first."
+            ) from failed
+
+    def delete(self, endpoint_id: str, token: str) -> None:
+        """Delete the endpoint. Raises NotFound."""
+        _check_id(endpoint_id)
+        one_less = self._table.update_request(
+            COUNT_KEY, Attr("endpoints").gt(0), add={"endpoints": -1}
+        )
+        try:
+            self._table.transact(
+                token, self._table.delete_request(endpoint_key(endpoint_id), exists()), one_less
+            )
+        except ConditionFailed as failed:
+            raise _endpoint_not_found() from failed
+
+    def all(self) -> list[Endpoint]:
+        """Return all endpoints, oldest first, as of the last write."""
+        items = self._table.query(KeyRange(ENDPOINTS, "ENDPOINT#", "ENDPOINT$"))
+        return [endpoint_from_item(item) for item in items]
+
+    def get(self, endpoint_id: str) -> Endpoint:
+        """Return the endpoint, as of the last write. Raises NotFound."""
+        _check_id(endpoint_id)
+        item = self._table.find(endpoint_key(endpoint_id))
+        if item is None:
+            raise _endpoint_not_found()
+        return endpoint_from_item(item)
+
+    def change(self, before: Endpoint, after: Endpoint) -> None:
+        """Write what differs.
+
+        Raises StaleVersion if the secret changed since it was read, or NotFound.
+        """
+        old, new = endpoint_to_item(before), endpoint_to_item(after)
+        if old == new:
+            return
+        try:
+            self._table.write(self._table.replace_request(old, new, unchanged(old, "secret")))
+        except ConditionFailed as failed:
+            raise _stale(failed) from failed
+
+    def disable(self, before: Endpoint, after: Endpoint, event_id: str) -> None:
+        """Disable the endpoint and write the event of it.
+
+        Raises NotFound, or StaleVersion if the endpoint is already disabled, has another URL, or,
+        where failures are the reason, has had a success.
+        """
+        old = endpoint_to_item(before)
+        read = ["isEnabled", "url"]
+        if after.disabled_reason is DisabledReason.FAILING:
+            read.append("failingSince")
+        try:
+            self._table.transact(
+                event_id,
+                self._table.replace_request(old, endpoint_to_item(after), unchanged(old, *read)),
+                self._table.put_if_absent(disabled_event_item(after, event_id)),
+            )
+        except ConditionFailed as failed:
+            raise _stale(failed) from failed
+
+    def note_failure(self, endpoint: Endpoint, now: datetime) -> Endpoint:
+        """Mark the endpoint as failing since `now`, or since before, and return it.
+
+        Raises NotFound.
+        """
+        request = self._table.update_request(
+            endpoint_key(endpoint.id), exists(), set_if_absent={"failingSince": rfc3339(now)}
+        )
+        try:
+            return endpoint_from_item(self._table.write(request))
+        except ConditionFailed as failed:
+            raise _endpoint_not_found() from failed
+
+    def note_success(self, endpoint: Endpoint) -> None:
+        """Reset the failures that were read; later ones stay."""
+        if endpoint.failing_since is None:  # nearly always, and then it costs nothing
+            return
+        was_read = Attr("failingSince").eq(rfc3339(endpoint.failing_since))
+        request = self._table.update_request(
+            endpoint_key(endpoint.id), was_read, remove=["failingSince"]
+        )
+        try:
+            self._table.write(request)
+        except ConditionFailed:
+            return
+
+    def put_delivery(self, delivery: Delivery) -> Write:
+        """Return the write of a new delivery, for the transaction of the change it tells of."""
+        return self._table.put_if_absent(delivery_to_item(delivery))
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        """Store a delivery that belongs to no change of a payment."""
+        self._table.write(self.put_delivery(delivery))
+
+    def lease(self, delivery_id: str, now: datetime, until: datetime) -> Delivery | None:
+        """Begin an attempt and hold the delivery until then.
+
+        Returns None if it is not due: done, leased by another worker, unknown, or too early.
+        """
+        key = delivery_key(delivery_id)
+        if key is None:
+            return None
+        request = self._table.update_request(
+            delivery_item_key(key),
+            Attr("dueAt").lte(to_moment(now)),
+            set_={"dueAt": due_at(key, until)},
+            append={"attempts": [attempt_to_item(Attempt(at=now))]},
+        )
+        try:
+            return delivery_from_item(self._table.write(request))
+        except ConditionFailed:
+            return None
+
+    def record(self, leased: Delivery, after: Delivery) -> None:
+        """Write the result of an attempt. Raises LeaseLost when the lease has ended."""
+        self._replace(leased, after, "dueAt")
+
+    def replay(self, before: Delivery, after: Delivery) -> None:
+        """Make a delivery due again. Raises LeaseLost when it changed since it was read."""
+        self._replace(before, after, "dueAt", "state")
+
+    def _replace(self, before: Delivery, after: Delivery, *read: str) -> None:
+        old = delivery_to_item(before)
+        condition: ConditionBase = unchanged(old, *read)
+        try:
+            self._table.write(self._table.replace_request(old, delivery_to_item(after), condition))
+        except ConditionFailed as failed:
+            raise LeaseLost(before.id) from failed
+
+    def get_delivery(self, delivery_id: str) -> Delivery:
+        """Return the delivery, as of the last write. Raises NotFound."""
+        key = delivery_key(delivery_id)
+        item = self._table.find(delivery_item_key(key)) if key is not None else None
+        if item is None:
+            raise NotFound("There is no delivery with this id.")
+        return delivery_from_item(item)
+
+    def find_deliveries(self, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
+        """Return deliveries by id, at most 100, as of the last write."""
+        keys = [key for key in map(delivery_key, delivery_ids) if key is not None]
+        items = self._table.find_many([delivery_item_key(key) for key in keys])
+        return {delivery.id: delivery for delivery in map(delivery_from_item, items)}
+
+    def of_payment(self, payment_id: str) -> list[Delivery]:
+        """Return the newest deliveries of a payment, newest first, as of the last write."""
+        if not PAYMENT_ID.fullmatch(payment_id):
+            return []
+        keys = KeyRange(f"PAY#{payment_id}", "DELIVERY#", "DELIVERY$")
+        items = self._table.query(keys, limit=MAX_OF_PAYMENT, newest_first=True)
+        return [delivery_from_item(item) for item in items]
+
+    def of_endpoint(
+        self, endpoint_id: str, lower: str, upper: str, limit: int, *, newest_first: bool
+    ) -> list[DeliveryEntry]:
+        """Return deliveries to an endpoint as the index has them."""
+        keys = KeyRange(endpoint_id, lower, upper)
+        items = self._table.query(keys, BY_ENDPOINT, limit=limit, newest_first=newest_first)
+        return [delivery_entry(item, BY_ENDPOINT) for item in items]
+
+    def due(self, shard: int, lower: str, upper: str, limit: int) -> list[DeliveryEntry]:
+        """Return due deliveries, the longest due first, even if one cannot be read."""
+        items = self._table.query(KeyRange(str(shard), lower, upper), DUE, limit=limit)
+        return [delivery_entry(item, DUE) for item in items]
+
+
+def _check_id(endpoint_id: str) -> None:
+    """Raise NotFound for other text, which may be longer than DynamoDB allows a key to be."""
+    if not ENDPOINT_ID.fullmatch(endpoint_id):
+        raise _endpoint_not_found()
+
+
+def _stale(failed: ConditionFailed) -> StaleVersion[Endpoint] | NotFound:
+    item = failed.items[0]
+    return _endpoint_not_found() if item is None else StaleVersion(endpoint_from_item(item))
+
+
+def _endpoint_not_found() -> NotFound:
+    return NotFound("There is no webhook endpoint with this id.")

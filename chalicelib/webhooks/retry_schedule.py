@@ -1,0 +1,52 @@
+"""When a delivery is retried, and when an endpoint is disabled. Pure.
+
+Guarantee: ten attempts over 75.6 hours; none sooner than the merchant asked for, and no merchant
+can postpone one for more than a day at a time.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+DELAYS: Final = (
+    timedelta(0),
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+"""The delay before each attempt, the first included."""
+
+MAX_ATTEMPTS: Final = len(DELAYS)
+MAX_RETRY_AFTER: Final = timedelta(hours=24)
+DISABLE_AFTER: Final = timedelta(days=5)
+_JITTER: Final = 0.1
+
+
+def delay_after(
+    attempts: int, *, jitter: float, retry_after: timedelta | None = None
+) -> timedelta | None:
+    """Return how long to wait after `attempts` have failed; None after the last.
+
+    `jitter`, from 0 to 1, moves the delay by a tenth either way, so that deliveries that failed
+    together are not retried together.
+    """
+    if attempts >= MAX_ATTEMPTS:
+        return None
+    delay = DELAYS[attempts] * (1 - _JITTER + 2 * _JITTER * jitter)
+    if retry_after is None:
+        return delay
+    # Only ever later: asked sooner, a busy merchant would have to refuse again.
+    return max(delay, min(retry_after, MAX_RETRY_AFTER) * (1 + _JITTER * jitter))
+
+
+def should_disable(failing_since: datetime | None, now: datetime) -> bool:
+    """Return whether every attempt of the last five days failed.
+
+    `failing_since` is the endpoint's first failure since its last success, or None.
+    """
+    return failing_since is not None and now - failing_since >= DISABLE_AFTER

@@ -1,0 +1,265 @@
+"""Webhook endpoints, and what is shown of their deliveries.
+
+Guarantee: at most ten endpoints, each at a URL that was checked, with a secret that is shown when
+it is created or rotated and never again. A replay sends the same event under the same id. A change
+of an endpoint is in force for the very next attempt.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chalicelib.aws.dynamodb import EARLIEST, LATEST, retry_on_conflict
+from chalicelib.aws.pagination import from_moment, just_after, just_before, read_page
+from chalicelib.aws.sqs import Queue
+from chalicelib.errors import Conflict, EndpointDisabled, FieldError, ValidationFailed
+from chalicelib.messages import Deliver, enqueue
+from chalicelib.payments.service import Payments
+from chalicelib.schema import Schema
+from chalicelib.values import new_id
+from chalicelib.webhooks import signing, url_policy
+from chalicelib.webhooks.commands import (
+    CreateEndpoint,
+    ListDeliveries,
+    ReplayFailed,
+    UpdateEndpoint,
+)
+from chalicelib.webhooks.items import delivery_at
+from chalicelib.webhooks.models import (
+    Delivery,
+    DeliveryKey,
+    DeliveryList,
+    DeliveryPage,
+    DeliveryStatus,
+    DisabledReason,
+    Endpoint,
+    EndpointEvent,
+    EndpointList,
+    NewEndpoint,
+    Replayed,
+    Subscription,
+)
+from chalicelib.webhooks.outbox import payload_of
+from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
+
+MAX_REPLAYED: Final = 100
+_MAX_EXAMINED: Final = 1000
+_PAGE: Final = 100
+_TRIES: Final = 5
+
+
+class _DeliveryFilters(Schema):
+    """What a cursor of deliveries belongs to."""
+
+    endpoint_id: str
+    status: DeliveryStatus | None
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """The webhook endpoints of one stage."""
+
+    stage: str
+    payments: Payments
+    repository: WebhookRepository
+    queue: Queue
+    allows_private: bool
+    clock: Callable[[], datetime]
+
+    def create(self, command: CreateEndpoint) -> NewEndpoint:
+        """Create an endpoint.
+
+        Raises ValidationFailed, EndpointLimitReached, Conflict or Unavailable.
+        """
+        now = self.clock()
+        endpoint = NewEndpoint(
+            id=new_id("EP", now),
+            url=self._checked_url(command.url),
+            description=command.description,
+            events=normalized(command.events),
+            enabled=True,
+            created_at=now,
+            updated_at=now,
+            disabled_at=None,
+            disabled_reason=None,
+            failing_since=None,
+            secret=signing.new_secret(),
+            old_secrets=(),
+        )
+        self.repository.add(endpoint)
+        return endpoint
+
+    def all(self) -> EndpointList:
+        """Return all endpoints, oldest first. Raises Unavailable."""
+        return EndpointList(webhook_endpoints=self.repository.all())
+
+    def get(self, endpoint_id: str) -> Endpoint:
+        """Return the endpoint. Raises NotFound or Unavailable."""
+        return self.repository.get(endpoint_id)
+
+    def update(self, endpoint_id: str, command: UpdateEndpoint) -> Endpoint:
+        """Change the fields that the command has, and keep the others.
+
+        Raises NotFound, ValidationFailed, Conflict or Unavailable.
+        """
+        fields = {
+            name: value
+            for name, value in command.model_dump(exclude_unset=True).items()
+            if value is not None or name == "description"
+        }
+        enabled = fields.pop("enabled", None)
+        if "url" in fields:
+            fields["url"] = self._checked_url(fields["url"])
+        if "events" in fields:
+            fields["events"] = normalized(fields["events"])
+
+        def change(before: Endpoint) -> Endpoint:
+            now = self.clock()
+            after = before.model_copy(update=fields | {"updated_at": now})
+            if enabled is None or enabled is before.enabled:
+                return after
+            if enabled:
+                return after.enabled_again()
+            return after.disabled(DisabledReason.REQUESTED, now)
+
+        return self._change(endpoint_id, change)
+
+    def rotate(self, endpoint_id: str) -> NewEndpoint:
+        """Give the endpoint a new secret; the old one also signs for 24 hours.
+
+        Raises NotFound, Conflict or Unavailable.
+        """
+        secret = signing.new_secret()
+        after = self._change(endpoint_id, lambda before: before.rotated(secret, self.clock()))
+        return NewEndpoint.model_validate(dict(after))
+
+    def delete(self, endpoint_id: str) -> None:
+        """Delete the endpoint; its pending deliveries fail. Raises NotFound or Unavailable."""
+        self.repository.delete(endpoint_id, new_id("DEL", self.clock()))
+
+    def test(self, endpoint_id: str) -> Delivery:
+        """Send a test event. Raises NotFound, EndpointDisabled or Unavailable."""
+        endpoint = self._enabled(endpoint_id)
+        now = self.clock()
+        key = DeliveryKey(None, new_id("EVT", now), endpoint.id)
+        payload = payload_of(EndpointEvent.TEST, now, endpoint)
+        delivery = Delivery.of(key, EndpointEvent.TEST, payload, now)
+        self.repository.add_delivery(delivery)
+        self._enqueue([delivery])
+        return delivery
+
+    def deliveries_of_payment(self, payment_id: str) -> DeliveryList:
+        """Return the newest deliveries of a payment. Raises NotFound or Unavailable."""
+        self.payments.get(payment_id)
+        return DeliveryList(deliveries=self.repository.of_payment(payment_id))
+
+    def deliveries(self, endpoint_id: str, query: ListDeliveries) -> DeliveryPage:
+        """Return one page of deliveries. Raises NotFound, InvalidCursor or Unavailable."""
+        self.repository.get(endpoint_id)
+
+        def read(last: str | None, size: int) -> list[tuple[str, Delivery | None]]:
+            upper = LATEST if last is None else just_before(last)
+            entries = self.repository.of_endpoint(
+                endpoint_id, EARLIEST, upper, size, newest_first=True
+            )
+            # The last row of a full read only tells that there are more.
+            wanted = entries if len(entries) < size else entries[:-1]
+            found = self.repository.find_deliveries([entry.delivery_id for entry in wanted])
+            return [(entry.sort_key, found.get(entry.delivery_id)) for entry in entries]
+
+        deliveries, cursor = read_page(
+            read,
+            lambda delivery: query.status in {None, delivery.status},
+            query,
+            _DeliveryFilters(endpoint_id=endpoint_id, status=query.status),
+            is_filtered=query.status is not None,
+        )
+        return DeliveryPage(deliveries=deliveries, next_cursor=cursor, count=len(deliveries))
+
+    def replay(self, delivery_id: str) -> Delivery:
+        """Make a delivery due at once, with ten new attempts.
+
+        Raises NotFound, EndpointDisabled, Unavailable, or Conflict during an attempt.
+        """
+        before = self.repository.get_delivery(delivery_id)
+        self._enabled(before.endpoint_id)
+        after = before.replayed(self.clock())
+        try:
+            self.repository.replay(before, after)
+        except LeaseLost:
+            raise Conflict("An attempt has just begun; wait for its result.") from None
+        self._enqueue([after])
+        return after
+
+    def replay_failed(self, endpoint_id: str, command: ReplayFailed) -> Replayed:
+        """Replay failed deliveries of the events since a moment, oldest first, up to a limit.
+
+        Raises NotFound, EndpointDisabled or Unavailable.
+        """
+        self._enabled(endpoint_id)
+        replayed: list[Delivery] = []
+        next_since: datetime | None = None
+        for examined, delivery in enumerate(self._since(endpoint_id, from_moment(command.since))):
+            if examined == _MAX_EXAMINED or len(replayed) == MAX_REPLAYED:
+                next_since = delivery.created_at
+                break
+            if delivery.status is not DeliveryStatus.FAILED:
+                continue
+            again = delivery.replayed(self.clock())
+            try:
+                self.repository.replay(delivery, again)
+            except LeaseLost:  # another request has replayed it
+                continue
+            replayed.append(again)
+        self._enqueue(replayed)
+        return Replayed(
+            replayed=len(replayed), has_more=next_since is not None, next_since=next_since
+        )
+
+    def _since(self, endpoint_id: str, lower: str) -> Iterator[Delivery]:
+        """Yield the deliveries to an endpoint from `lower` on, oldest first."""
+        while True:
+            entries = self.repository.of_endpoint(
+                endpoint_id, lower, LATEST, _PAGE, newest_first=False
+            )
+            found = self.repository.find_deliveries([entry.delivery_id for entry in entries])
+            yield from sorted(found.values(), key=delivery_at)
+            if len(entries) < _PAGE:
+                return
+            lower = just_after(entries[-1].sort_key)
+
+    def _enqueue(self, deliveries: list[Delivery]) -> None:
+        enqueue(self.queue, [Deliver(delivery.id) for delivery in deliveries], stage=self.stage)
+
+    def _enabled(self, endpoint_id: str) -> Endpoint:
+        endpoint = self.repository.get(endpoint_id)
+        if not endpoint.enabled:
+            raise EndpointDisabled("Enable the endpoint first; until then it receives nothing.")
+        return endpoint
+
+    def _change(self, endpoint_id: str, change_of: Callable[[Endpoint], Endpoint]) -> Endpoint:
+        """Apply `change_of` to the current endpoint, retrying on concurrent updates."""
+
+        def attempt(before: Endpoint) -> Endpoint:
+            after = change_of(before)
+            self.repository.change(before, after)
+            return after
+
+        return retry_on_conflict(self.repository.get(endpoint_id), attempt, tries=_TRIES)
+
+    def _checked_url(self, url: str) -> str:
+        """Return the URL in normal form. Raises ValidationFailed."""
+        try:
+            return url_policy.parse(url, allows_private=self.allows_private).url
+        except url_policy.UrlRefused as refused:
+            raise ValidationFailed(
+                [FieldError("url", sentence) for sentence in refused.sentences]
+            ) from refused
+
+
+def normalized(events: list[Subscription]) -> list[Subscription]:
+    """Return the events once each, in a fixed order; `*` includes all others."""
+    if Subscription.EVERYTHING in events:
+        return [Subscription.EVERYTHING]
+    return [event for event in Subscription if event in events]

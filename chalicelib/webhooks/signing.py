@@ -1,0 +1,40 @@
+"""Signatures of webhooks, by Standard Webhooks 1.0.
+
+Guarantee: the headers verify with any library of that standard, for every secret that is given.
+They are made from the bytes that are sent, and are valid for five minutes around their time.
+"""
+
+import base64
+import secrets as randomness
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from standardwebhooks import Webhook
+
+_PREFIX: Final = "whsec_"
+_SECRET_BYTES: Final = 32  # the standard asks for 24 to 64
+
+
+def new_secret() -> str:
+    """Return a new secret, as a merchant is shown it."""
+    random = randomness.token_bytes(_SECRET_BYTES)
+    return _PREFIX + base64.b64encode(random).decode()
+
+
+def headers(webhook_id: str, at: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
+    """Return the three headers, with one signature for each secret.
+
+    While a secret is being rotated, pass both, the new one first. `at` is the time of sending, not
+    of the event: each attempt is signed again, with the same id.
+    """
+    if at.tzinfo is None or not secrets:
+        raise ValueError("a signature needs a time with a zone, and at least one secret")
+    moment = at.astimezone(UTC)  # the library ignores the zone and takes the digits for UTC
+    text = body.decode()
+    signatures = [Webhook(secret).sign(webhook_id, moment, text) for secret in secrets]
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }

@@ -1,0 +1,261 @@
+"""Random lifecycles of payments, with every invariant checked after every step.
+
+They run in one thread on DynamoDB Local (moto would take ten times as long). Messages are kept
+instead of sent, so that any of them is processed at any time, again, in any order, or never. The
+expected result of a step is derived from the rows as they were after the step before.
+PAYFLOW_TEST_LIVES=200 runs 200 lifecycles of fifty steps each, instead of eight.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from chalicelib.errors import PayFlowError
+from chalicelib.messages import Deliver, SettlePayment, SettleRefund
+from chalicelib.payments import stats
+from chalicelib.payments.commands import CreatePayment, CreateRefund, ReadStats, SimulateReturn
+from chalicelib.payments.models import FailureCode, Refund, Status
+from chalicelib.payments.simulator import SimulatedOutage
+from chalicelib.webhooks.commands import CreateEndpoint
+from chalicelib.webhooks.http_client import PostResult
+from tests.conftest import (
+    START,
+    Clock,
+    command,
+    delivery_worker_on,
+    new_repository,
+    outbox_of,
+    payments_on,
+    queue_of,
+    refund_command,
+    refunds_beside,
+    webhooks_beside,
+)
+from tests.invariants import (
+    Life,
+    broken,
+    not_failed,
+    read,
+    recounted,
+    scan,
+    steps,
+    under_way,
+    untold,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CHOICES = st.integers(0, 10**6)
+"""Chooses one of any number of things, by the remainder."""
+OUTCOMES = st.sampled_from(
+    ["completed", "completed", None, "pending", "error", f"failed:{FailureCode.ACCOUNT_CLOSED}"]
+)
+
+
+class Lifecycles(RuleBasedStateMachine):
+    """The payments of one company, and everything that can happen to them."""
+
+    def __init__(self, dynamodb: "DynamoDBClient") -> None:
+        super().__init__()
+        self.dynamodb = dynamodb
+        self.clock = Clock()
+        self.repository = new_repository(dynamodb)
+        self.payments = payments_on(self.repository, self.clock)
+        self.refunds = refunds_beside(self.payments)
+        self.created: list[tuple[CreatePayment, str]] = []
+        self.refunded: list[tuple[str, CreateRefund, str]] = []
+        self.known: Mapping[str, Life] = {}
+        """Payments by id, as they were after the last step."""
+        outbox = outbox_of(self.payments)
+        self.settlements = queue_of(self.payments)
+        self.deliveries = queue_of(outbox)
+        webhooks_beside(self.payments).create(
+            CreateEndpoint(url="https://merchant.example/webhooks")
+        )
+        self.worker = delivery_worker_on(outbox.repository, outbox.queue, self.clock, self.receive)
+        self.answer = 200
+        self.received: set[str] = set()
+        """The ids of the webhooks that the merchant has accepted."""
+
+    def receive(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:  # noqa: ARG002
+        assert headers["webhook-id"] not in self.received, "this webhook was delivered before"
+        if self.answer == 200:
+            self.received.add(headers["webhook-id"])
+        return PostResult(self.answer, 12, "", None, None, None)
+
+    def any_payment(self, choice: int) -> Life:
+        return self.known[sorted(self.known)[choice % len(self.known)]]
+
+    @initialize(cents=st.integers(1, 1000), refund_outcome=OUTCOMES)
+    def create_the_first(self, cents: int, refund_outcome: str | None) -> None:
+        self.create(cents, ("eft", "CAD"), "completed", refund_outcome)
+
+    @rule(
+        cents=st.integers(1, 1000),
+        kind=st.sampled_from([("eft", "CAD"), ("ach", "USD"), ("wire", "CAD"), ("ach", "CAD")]),
+        outcome=OUTCOMES,
+        refund_outcome=OUTCOMES,
+    )
+    @precondition(lambda self: len(self.created) < 6)
+    def create(
+        self, cents: int, kind: Any, outcome: str | None, refund_outcome: str | None
+    ) -> None:
+        simulations = {"simulate": outcome, "simulate_refund": refund_outcome}
+        request = command(
+            amount=str(Decimal(cents).scaleb(-2)),
+            type=kind[0],
+            currency=kind[1],
+            metadata={name: value for name, value in simulations.items() if value},
+        )
+        self.created.append((request, self.payments.create(request, actor="test").body))
+
+    @rule(choice=CHOICES)
+    def create_again(self, choice: int) -> None:
+        request, body = self.created[choice % len(self.created)]
+        again = self.payments.create(request, actor="test")
+        assert (again.body, again.replayed) == (body, True)
+
+    @rule(choice=CHOICES)
+    def process_any_message(self, choice: int) -> None:
+        messages = self.settlements.messages
+        message = messages[choice % len(messages)]
+        with suppress(SimulatedOutage):
+            if isinstance(message, SettlePayment):
+                self.payments.settle(message.payment_id)
+            elif isinstance(message, SettleRefund):
+                self.refunds.settle(message.payment_id, message.refund_id)
+
+    @rule(choice=CHOICES, answer=st.sampled_from([200, 200, 503]))
+    def deliver_any_webhook(self, choice: int, answer: int) -> None:
+        messages = self.deliveries.messages
+        if messages:
+            message = messages[choice % len(messages)]
+            assert isinstance(message, Deliver)
+            self.answer = answer
+            self.worker.deliver(message.delivery_id)
+
+    @rule(choice=CHOICES)
+    def cancel(self, choice: int) -> None:
+        payment = self.any_payment(choice).payment
+        is_early = payment.status is Status.PROCESSING and payment.submitted_at is None
+        refusal = refusal_of(lambda: self.payments.cancel(payment.id, actor="test"))
+        assert refusal == (None if is_early else "payment_not_cancelable")
+
+    @rule(choice=CHOICES, cents=st.none() | st.integers(1, 1001))
+    def refund(self, choice: int, cents: int | None) -> None:
+        life = self.any_payment(choice)
+        payment, refunds = life.payment, life.refunds
+        amount = None if cents is None else Decimal(cents).scaleb(-2)
+        left = payment.amount - not_failed(refunds)
+        expected = None
+        if payment.status is not Status.COMPLETED or (amount is None and not left):
+            expected = "payment_not_refundable"
+        elif amount is not None and amount > left:
+            expected = "refund_exceeds_payment"
+        request = refund_command(amount=amount)
+        assert refusal_of(lambda: self.create_refund(payment.id, request)) == expected
+
+    def create_refund(self, payment_id: str, request: CreateRefund) -> None:
+        created = self.refunds.create(payment_id, request, actor="test")
+        self.refunded.append((payment_id, request, created.body))
+
+    @rule(choice=CHOICES)
+    @precondition(lambda self: self.refunded)
+    def refund_again(self, choice: int) -> None:
+        payment_id, request, body = self.refunded[choice % len(self.refunded)]
+        again = self.refunds.create(payment_id, request, actor="test")
+        assert (again.body, again.replayed) == (body, True)
+
+    @rule(choice=CHOICES)
+    def record_return(self, choice: int) -> None:
+        life = self.any_payment(choice)
+        payment, refunds = life.payment, life.refunds
+        expected = None
+        if payment.type == "wire" or payment.status is not Status.COMPLETED:
+            expected = "payment_not_returnable"
+        elif under_way(refunds):
+            expected = "conflict"
+        elif not_failed(refunds) == payment.amount:
+            expected = "payment_not_returnable"
+        refusal = refusal_of(
+            lambda: self.payments.record_return(payment.id, SimulateReturn(), actor="test")
+        )
+        assert refusal == expected
+
+    @rule(hours=st.integers(1, 3))
+    @precondition(lambda self: self.clock.now.date() == START.date())
+    def wait(self, hours: int) -> None:
+        """Wait into the next day, at most: totals are by day, and no key gets a day old."""
+        self.clock.advance(hours=hours)
+
+    @invariant()
+    def every_invariant_holds(self) -> None:
+        books = read(
+            scan(self.dynamodb, self.repository._payments.name),
+            scan(self.dynamodb, self.repository._records.name),
+        )
+        assert not broken(books)
+        assert not untold(books, self.received)
+        assert len(books.lives) == len(self.created)
+        for payment_id, life in self.known.items():
+            assert not list(steps(life, books.lives[payment_id]))
+        self.known = books.lives
+
+    def teardown(self) -> None:
+        """Check that the services return what the rows hold."""
+        days = {"from": START.date().isoformat(), "to": self.clock.now.date().isoformat()}
+        totals = stats.read(self.repository, ReadStats.model_validate(days), self.clock.now)
+        assert totals.rows == recounted([life.payment for life in self.known.values()])
+        for life in self.known.values():
+            payment_id = life.payment.id
+            assert self.payments.get(payment_id) == life.payment
+            assert refunds_by_id(self.repository.refunds(payment_id)) == life.refunds
+            assert self.repository.events(payment_id) == life.story
+
+
+def refunds_by_id(refunds: list[Refund] | None) -> dict[str, Refund]:
+    assert refunds is not None
+    return {refund.id: refund for refund in refunds}
+
+
+def refusal_of(action: Callable[[], Any]) -> str | None:
+    try:
+        action()
+    except PayFlowError as error:
+        return error.code
+    return None
+
+
+@pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True)
+def test_every_invariant_holds_whatever_happens_in_whatever_order(engine: "DynamoDBClient") -> None:
+    class OnThisEngine(Lifecycles):
+        def __init__(self) -> None:
+            super().__init__(engine)
+
+    run_state_machine_as_test(
+        OnThisEngine,
+        settings=settings(
+            max_examples=int(os.environ.get("PAYFLOW_TEST_LIVES", "8")),
+            stateful_step_count=50,
+            derandomize=True,  # the same lifecycles in every run
+            database=None,
+            phases=[Phase.generate],  # shrinking takes minutes, and fifty steps are readable
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

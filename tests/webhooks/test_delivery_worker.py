@@ -1,0 +1,309 @@
+"""Attempts: when they are made, how they end, and when an endpoint is disabled."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from chalicelib.aws.dynamodb import encode
+from chalicelib.errors import NotFound
+from chalicelib.messages import Deliver
+from chalicelib.webhooks import retry_schedule
+from chalicelib.webhooks.commands import UpdateEndpoint
+from chalicelib.webhooks.delivery_worker import printable
+from chalicelib.webhooks.http_client import PostError, PostResult
+from chalicelib.webhooks.items import delivery_to_item
+from chalicelib.webhooks.models import Delivery, DeliveryStatus, DisabledReason, FailureReason
+from sizing.meter import size_bytes
+from tests.conftest import Clock
+from tests.webhooks.conftest import BUSY, GONE, OK, UNKNOWN, Gateway, one_engine
+
+SILENT = PostResult(None, 15_000, "", None, PostError.TIMEOUT, "no complete answer within 15 s")
+
+
+def test_delivery_is_sent_once_however_often_its_message_arrives(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    for _ in range(3):
+        after = gateway.deliver(delivery)
+    ((url, body, headers),) = gateway.merchant.received
+    assert (url, body) == (endpoint.url, delivery.payload.encode())
+    assert headers["webhook-id"] == delivery.event_id
+    assert (after.status, after.next_attempt_at) == (DeliveryStatus.DELIVERED, None)
+    (attempt,) = after.attempts
+    assert (attempt.status, attempt.latency_ms, attempt.response) == (200, 12, "ok")
+
+
+@one_engine
+def test_webhook_is_signed_with_both_secrets_during_a_rotation(gateway: Gateway) -> None:
+    created = gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    after = gateway.webhooks.rotate(created.id)
+    gateway.deliver(delivery)
+    assert len(gateway.merchant.received[0][2]["webhook-signature"].split()) == 2
+    assert {created.secret, after.secret} == set(
+        gateway.repository.get(created.id).secrets(gateway.clock.now)
+    )
+
+
+@one_engine
+def test_delivery_fails_after_ten_attempts_on_the_schedule(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    gateway.merchant.answer = BUSY
+    for attempt in range(10):
+        if attempt:
+            gateway.clock.now = due(gateway, delivery) - timedelta(microseconds=10)
+            gateway.deliver(delivery)
+            assert len(gateway.merchant.received) == attempt, "before its time"
+        after = gateway.deliver_when_due(delivery)
+        monkeypatch.setattr("standardwebhooks.webhooks.datetime", FrozenDatetime(gateway.clock))
+        _, body, headers = gateway.merchant.received[-1]
+        Webhook(endpoint.secret).verify(body, dict(headers))
+    moments = [attempt.at for attempt in after.attempts]
+    waits = [late - early for early, late in itertools.pairwise(moments)]
+    for wait, delay in zip(waits, retry_schedule.DELAYS[1:], strict=True):
+        assert abs(wait - delay) < timedelta(seconds=1)
+    assert (after.status, after.failure_reason) == (DeliveryStatus.FAILED, FailureReason.EXHAUSTED)
+    assert set(gateway.merchant.webhook_ids) == {delivery.event_id}
+    assert gateway.deliver(delivery) == after, "no message restarts it"
+    assert len(gateway.merchant.received) == 10
+
+
+class FrozenDatetime:
+    """Stands in for `datetime` in the standard's library: `now` is the test's moment."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self, tz: Any = None) -> Any:
+        return self._clock.now.astimezone(tz)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(type(self._clock.now), name)
+
+
+def due(gateway: Gateway, delivery: Delivery) -> datetime:
+    moment = gateway.repository.get_delivery(delivery.id).next_attempt_at
+    assert moment is not None
+    return moment
+
+
+@one_engine
+def test_early_retries_are_enqueued_and_late_ones_left_to_the_sweeper(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    gateway.merchant.answer = SILENT
+    for _ in range(4):
+        gateway.deliver_when_due(delivery)
+    assert gateway.queue.delays_seconds == [5, 300], "the next are due in 30 minutes and 2 hours"
+    gateway.queue.messages.clear()
+    gateway.clock.now = due(gateway, delivery) + timedelta(seconds=59)
+    assert gateway.sweeper.sweep(gateway.clock.now).enqueued == 0
+    gateway.clock.advance(seconds=2)
+    assert gateway.sweeper.sweep(gateway.clock.now).enqueued == 1
+    assert gateway.queue.messages == [Deliver(delivery.id)]
+
+
+@one_engine
+def test_retry_after_is_honoured(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    gateway.merchant.answer = replace(BUSY, retry_after_seconds=3600)
+    after = gateway.deliver(delivery)
+    assert after.next_attempt_at is not None
+    assert after.next_attempt_at - gateway.clock.now > timedelta(minutes=59)
+
+
+def test_410_disables_the_endpoint_and_fails_its_pending_deliveries(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoint = gateway.create_endpoint()
+    first, second = gateway.new_delivery(), gateway.new_delivery()
+    gateway.merchant.answer = GONE
+    assert gateway.deliver(first).failure_reason is FailureReason.GONE
+    off = gateway.repository.get(endpoint.id)
+    assert (off.enabled, off.disabled_reason) == (False, DisabledReason.GONE)
+    after = gateway.deliver(second)
+    assert (after.failure_reason, after.attempts) == (FailureReason.ENDPOINT_DISABLED, [])
+    assert len(gateway.merchant.received) == 1
+    assert gateway.repository.of_payment(gateway.settled_payment().id) == [], (
+        "a disabled endpoint gets no new deliveries"
+    )
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["EndpointsDisabled"] for line in lines if "EndpointsDisabled" in line] == [1]
+    (event,) = gateway.events_of(endpoint)
+    assert (event["type"], event["data"]["reason"]) == ("endpoint.disabled", "gone")
+
+
+@one_engine
+def test_five_days_of_failures_only_disable_an_endpoint(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    gateway.merchant.answer = SILENT
+    gateway.deliver(gateway.new_delivery())
+    began = gateway.repository.get(endpoint.id).failing_since
+    gateway.clock.advance(days=4, hours=23)
+    gateway.deliver(gateway.new_delivery())
+    assert gateway.repository.get(endpoint.id).enabled
+    assert gateway.repository.get(endpoint.id).failing_since == began
+    gateway.clock.advance(hours=1)
+    gateway.deliver(gateway.new_delivery())
+    assert gateway.repository.get(endpoint.id).disabled_reason is DisabledReason.FAILING
+
+
+@one_engine
+def test_one_success_restarts_the_five_days(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    gateway.merchant.answer = SILENT
+    gateway.deliver(gateway.new_delivery())
+    gateway.clock.advance(days=4)
+    gateway.merchant.answer = OK
+    gateway.deliver(gateway.new_delivery())
+    assert gateway.repository.get(endpoint.id).failing_since is None
+    gateway.merchant.answer = SILENT
+    gateway.clock.advance(days=4)
+    gateway.deliver(gateway.new_delivery())
+    assert gateway.repository.get(endpoint.id).enabled
+
+
+def test_failure_of_an_endpoint_deleted_meanwhile_leaves_no_row(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+
+    def delete_and_refuse(url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        gateway.webhooks.delete(endpoint.id)
+        return BUSY
+
+    replace(gateway.worker, post=delete_and_refuse).deliver(delivery.id)
+    assert gateway.repository.all() == []
+    with pytest.raises(NotFound):
+        gateway.repository.note_failure(endpoint, gateway.clock())
+    assert gateway.repository.all() == []
+
+
+def test_410_from_an_old_url_keeps_the_endpoint_at_its_new_url_enabled(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+
+    def move_away(url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        gateway.webhooks.update(endpoint.id, UpdateEndpoint(url="https://new.example/hooks"))
+        return GONE
+
+    replace(gateway.worker, post=move_away).deliver(delivery.id)
+    assert gateway.repository.get(endpoint.id).enabled
+
+
+@one_engine
+def test_endpoint_enabled_again_receives_its_pending_deliveries(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    gateway.merchant.answer = BUSY
+    gateway.deliver(delivery)
+    for enabled in (False, True):
+        gateway.webhooks.update(endpoint.id, UpdateEndpoint(enabled=enabled))
+    gateway.merchant.answer = OK
+    assert gateway.deliver_when_due(delivery).status is DeliveryStatus.DELIVERED
+
+
+def test_pending_delivery_to_a_deleted_endpoint_fails(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    gateway.webhooks.delete(endpoint.id)
+    assert gateway.deliver(delivery).failure_reason is FailureReason.ENDPOINT_DELETED
+    assert gateway.merchant.received == []
+
+
+@pytest.mark.parametrize("delivery_id", ["DLV-" + UNKNOWN * 2, "DLV-" + UNKNOWN * 3])
+def test_message_of_an_unknown_delivery_leaves_no_row(gateway: Gateway, delivery_id: str) -> None:
+    gateway.worker.deliver(delivery_id)
+    with pytest.raises(NotFound):
+        gateway.repository.get_delivery(delivery_id)
+
+
+def test_another_worker_delivers_once_a_killed_workers_lease_ends(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    began = gateway.clock()
+    assert gateway.repository.lease(delivery.id, began, began + gateway.worker.lease)
+    gateway.clock.advance(seconds=74)
+    gateway.deliver(delivery)
+    assert gateway.merchant.received == [], "the first worker may still be sending"
+    gateway.clock.advance(seconds=61)
+    assert gateway.sweeper.sweep(gateway.clock.now).enqueued == 1
+    after = gateway.deliver(delivery)
+    assert [attempt.is_known for attempt in after.attempts] == [False, True]
+    assert after.status is DeliveryStatus.DELIVERED
+
+
+@one_engine
+def test_worker_that_outlives_its_lease_overwrites_nothing(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+
+    def too_slow(url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        gateway.clock.advance(minutes=10)
+        gateway.deliver(delivery)
+        return BUSY
+
+    replace(gateway.worker, post=too_slow).deliver(delivery.id)
+    after = gateway.repository.get_delivery(delivery.id)
+    assert after.status is DeliveryStatus.DELIVERED
+    assert after.next_attempt_at is None
+
+
+@one_engine
+def test_delivery_that_kills_its_workers_fails_after_ten_attempts(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    for _ in range(retry_schedule.MAX_ATTEMPTS):
+        began = gateway.clock()
+        assert gateway.repository.lease(delivery.id, began, began + gateway.worker.lease)
+        gateway.clock.advance(hours=1)
+    after = gateway.deliver(delivery)
+    assert (after.failure_reason, len(after.attempts)) == (FailureReason.EXHAUSTED, 10)
+    assert gateway.merchant.received == []
+
+
+@one_engine
+def test_delivery_stays_small_whatever_merchants_answer(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    gateway.merchant.answer = PostResult(500, 9, "é\x00" * 2048, None, None, None)
+    for _ in range(2):
+        while delivery.status is DeliveryStatus.PENDING:
+            delivery = gateway.deliver_when_due(delivery)
+        if gateway.repository.get(delivery.endpoint_id).enabled:
+            delivery = gateway.webhooks.replay(delivery.id)
+    while delivery.status is DeliveryStatus.PENDING:
+        delivery = gateway.deliver_when_due(delivery)
+    assert len(delivery.attempts) <= 20
+    assert size_bytes(encode(delivery_to_item(delivery))) < 60_000
+
+
+def test_recent_success_outweighs_an_older_attempt_that_fails_late(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    first, last = gateway.new_delivery(), gateway.new_delivery()
+    gateway.merchant.answer = BUSY
+    gateway.deliver(first)
+    gateway.clock.advance(days=5)
+
+    def slow(url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        gateway.merchant.answer = OK
+        gateway.deliver(first)  # by another worker, while this one waits for its answer
+        return BUSY
+
+    replace(gateway.worker, post=slow).deliver(last.id)
+    after = gateway.repository.get(endpoint.id)
+    assert (after.enabled, after.failing_since) == (True, None)
+
+
+def test_answer_is_stored_without_control_characters_and_cut_to_2_kib() -> None:
+    assert printable("a\x00b\tc\n") == "a\N{REPLACEMENT CHARACTER}b\tc\n"
+    assert len(printable("é" * 3000).encode()) == 2048

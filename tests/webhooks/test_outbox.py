@@ -1,0 +1,185 @@
+"""Which deliveries a change of a payment has, and when their messages are enqueued."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from chalicelib import exact_json
+from chalicelib.aws.dynamodb import StaleVersion, Table
+from chalicelib.errors import Unavailable
+from chalicelib.messages import Deliver, decode
+from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.models import Payment
+from chalicelib.webhooks.commands import UpdateEndpoint
+from chalicelib.webhooks.items import delivery_to_item
+from chalicelib.webhooks.outbox import CACHE
+from tests.conftest import command, refund_command
+from tests.webhooks.conftest import Gateway, one_engine
+
+
+def test_outcome_has_a_delivery_for_each_subscribed_endpoint(gateway: Gateway) -> None:
+    everything = gateway.create_endpoint()
+    failures = gateway.create_endpoint(events=["payment.failed"])
+    off = gateway.create_endpoint()
+    gateway.webhooks.update(off.id, UpdateEndpoint(enabled=False))
+    completed, failed = gateway.settled_payment(), gateway.settled_payment("failed:account_closed")
+    (delivery,) = gateway.repository.of_payment(completed.id)
+    assert (delivery.endpoint_id, delivery.event_type) == (everything.id, "payment.completed")
+    receivers = {one.endpoint_id for one in gateway.repository.of_payment(failed.id)}
+    assert receivers == {everything.id, failures.id}
+    assert Deliver(delivery.id) in gateway.queue.messages
+
+
+def test_payload_is_what_get_shows_at_that_moment(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    payment = gateway.settled_payment(simulate_refund="completed")
+    created = gateway.refunds.create(payment.id, refund_command(amount="2.50"), actor="test")
+    gateway.refunds.settle(payment.id, created.resource_id)
+    refunded, completed = gateway.repository.of_payment(payment.id)
+    shown_then = exact_json.dumps(payment.model_dump())
+    events = {event.id: event for event in gateway.payments.repository.events(payment.id)}
+    timestamp = events[completed.event_id].model_dump()["created_at"]
+    assert completed.payload == (
+        f'{{"type":"payment.completed","timestamp":"{timestamp}","data":{shown_then}}}'
+    )
+    assert '"amount":12.50' in completed.payload
+    refund = gateway.payments.repository.find_refund(payment.id, created.resource_id)
+    assert refund is not None
+    assert json.loads(refunded.payload)["data"] == json.loads(exact_json.dumps(refund.model_dump()))
+
+
+@one_engine
+def test_created_event_has_no_delivery(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    payment = gateway.settled_payment("pending")
+    assert gateway.repository.of_payment(payment.id) == []
+
+
+@one_engine
+def test_cancel_and_return_have_deliveries(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    returned = gateway.settled_payment()
+    gateway.payments.record_return(returned.id, SimulateReturn(), actor="test")
+    assert [one.event_type for one in gateway.repository.of_payment(returned.id)] == [
+        "payment.returned",
+        "payment.completed",
+    ]
+    payment_id = gateway.payments.create(command(), actor="test").resource_id
+    gateway.payments.cancel(payment_id, actor="test")
+    (delivery,) = gateway.repository.of_payment(payment_id)
+    assert delivery.event_type == "payment.canceled"
+
+
+@one_engine
+def test_payment_created_after_an_endpoint_reaches_it_despite_the_cache(gateway: Gateway) -> None:
+    gateway.settled_payment()  # now the cache holds that there are no endpoints
+    gateway.create_endpoint()
+    assert len(gateway.repository.of_payment(gateway.settled_payment().id)) == 1
+
+
+def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    payment_id = gateway.payments.create(command(), actor="test").resource_id
+    submitted = gateway.payments.repository.mark_submitted(payment_id, gateway.clock())
+    assert submitted is not None
+    change = submitted.complete(gateway.clock(), actor="system")
+    again = submitted.complete(gateway.clock(), actor="system")
+    for one in (change, again):
+        outgoing = gateway.payments.outbox.prepare(one, created=submitted.created_at)
+        with suppress(StaleVersion):
+            gateway.payments.repository.change(submitted, one, outgoing.writes)
+    (delivery,) = gateway.repository.of_payment(payment_id)
+    assert delivery.event_id == change.event.id
+
+
+@one_engine
+def test_endpoints_are_cached_for_seconds_and_no_longer(gateway: Gateway) -> None:
+    created = [gateway.payments.create(command(), actor="test").resource_id for _ in range(3)]
+    gateway.payments.settle(created[0])  # now the cache holds that there are no endpoints
+    gateway.create_endpoint()
+    gateway.payments.settle(created[1])
+    gateway.clock.advance(seconds=CACHE.total_seconds())
+    gateway.payments.settle(created[2])
+    assert [len(gateway.repository.of_payment(payment_id)) for payment_id in created] == [0, 0, 1]
+
+
+@one_engine
+def test_delivery_is_enqueued_only_after_it_is_committed(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.create_endpoint()
+    found: list[str] = []
+
+    def look_up(body: str, **_: Any) -> None:
+        message = decode(body)
+        assert isinstance(message, Deliver)
+        found.append(gateway.repository.get_delivery(message.delivery_id).event_type)
+
+    monkeypatch.setattr(gateway.queue, "send", look_up)
+    payment = gateway.settled_payment(simulate_refund="completed")
+    created = gateway.refunds.create(payment.id, refund_command(amount="1"), actor="test")
+    gateway.refunds.settle(payment.id, created.resource_id)
+    gateway.payments.record_return(payment.id, SimulateReturn(), actor="test")
+    canceled = gateway.payments.create(command(), actor="test").resource_id
+    gateway.payments.cancel(canceled, actor="test")
+    assert found == [
+        "payment.completed",
+        "refund.completed",
+        "payment.returned",
+        "payment.canceled",
+    ]
+
+
+@one_engine
+def test_only_the_worker_that_commits_enqueues_its_deliveries(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.create_endpoint()
+    request = command(metadata={"simulate": "completed"})
+    payment_id = gateway.payments.create(request, actor="test").resource_id
+    settle = type(gateway.payments.processor).settle
+
+    def settle_after_another(processor: Any, payment: Payment) -> Any:
+        monkeypatch.undo()
+        gateway.payments.settle(payment.id)
+        return settle(processor, payment)
+
+    monkeypatch.setattr(type(gateway.payments.processor), "settle", settle_after_another)
+    gateway.payments.settle(payment_id)
+    (delivery,) = gateway.repository.of_payment(payment_id)
+    assert gateway.queue.messages == [Deliver(delivery.id)]
+
+
+@one_engine
+def test_outcome_that_was_not_committed_enqueues_nothing(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.create_endpoint()
+    payment = gateway.settled_payment()
+    refund = gateway.refunds.create(payment.id, refund_command(amount="1"), actor="test")
+    processing, unwanted = (
+        gateway.payments.create(command(), actor="test").resource_id for _ in "12"
+    )
+    gateway.queue.messages.clear()
+
+    def out_of_reach(*_: Any) -> None:
+        raise Unavailable("DynamoDB is out of reach; try again.")
+
+    monkeypatch.setattr(Table, "transact", out_of_reach)
+    with pytest.raises(Unavailable):
+        gateway.payments.settle(processing)
+    with pytest.raises(Unavailable):
+        gateway.payments.cancel(unwanted, actor="test")
+    with pytest.raises(Unavailable):
+        gateway.refunds.settle(payment.id, refund.resource_id)
+    assert gateway.queue.messages == []
+
+
+@one_engine
+def test_delivery_item_is_in_no_index_of_payments(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    item = delivery_to_item(gateway.new_delivery())
+    assert "status" not in item
+    assert "createdAt" not in item

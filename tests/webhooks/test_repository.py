@@ -1,0 +1,62 @@
+"""Concurrent writes to endpoints and deliveries."""
+
+import pytest
+
+from chalicelib.aws.dynamodb import StaleVersion
+from chalicelib.values import new_id
+from chalicelib.webhooks.models import DeliveryStatus, DisabledReason, FailureReason
+from chalicelib.webhooks.repository import LeaseLost
+from tests.webhooks.conftest import Gateway
+
+
+def test_first_of_concurrent_failures_starts_the_five_days(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    first = gateway.repository.note_failure(endpoint, gateway.clock())
+    gateway.repository.note_failure(endpoint, gateway.clock())
+    assert first.failing_since is not None
+    assert gateway.repository.get(endpoint.id).failing_since == first.failing_since
+
+
+def test_success_keeps_a_failure_noted_after_it_was_read(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    seen = gateway.repository.note_failure(endpoint, gateway.clock())
+    gateway.repository.note_success(seen)
+    later = gateway.repository.note_failure(endpoint, gateway.clock())
+    gateway.repository.note_success(seen)
+    assert gateway.repository.get(endpoint.id).failing_since == later.failing_since
+
+
+def test_concurrent_disables_of_an_endpoint_write_one_event(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    now = gateway.clock()
+    off = endpoint.disabled(DisabledReason.GONE, now)
+    gateway.repository.disable(endpoint, off, new_id("EVT", now))
+    with pytest.raises(StaleVersion):
+        gateway.repository.disable(endpoint, off, new_id("EVT", now))
+    assert len(gateway.events_of(endpoint)) == 1
+
+
+def test_replay_cannot_take_a_delivery_that_was_leased_since_it_was_read(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    seen = gateway.new_delivery()
+    began = gateway.clock()
+    leased = gateway.repository.lease(seen.id, began, began + gateway.worker.lease)
+    with pytest.raises(LeaseLost):
+        gateway.repository.replay(seen, seen.replayed(gateway.clock()))
+    assert gateway.repository.get_delivery(seen.id) == leased
+
+
+def test_replay_cannot_undo_an_outcome_recorded_since_it_was_read(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    delivery = gateway.new_delivery()
+    began = gateway.clock()
+    leased = gateway.repository.lease(delivery.id, began, began + gateway.worker.lease)
+    assert leased is not None
+    failed = leased.not_sent(FailureReason.ENDPOINT_DISABLED)
+    gateway.repository.record(leased, failed)
+    gateway.webhooks.replay(delivery.id)
+    delivered = gateway.deliver(delivery)
+    assert delivered.status is DeliveryStatus.DELIVERED
+    with pytest.raises(LeaseLost):  # neither is due, so only the state differs
+        gateway.repository.replay(failed, failed.replayed(gateway.clock()))
+    assert gateway.repository.get_delivery(delivery.id) == delivered
