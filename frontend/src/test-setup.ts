@@ -1,6 +1,8 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
+
+configure({ asyncUtilTimeout: 60_000 }); // on a busy machine a second is short
 
 // jsdom has the element and not these two of its methods.
 HTMLDialogElement.prototype.showModal = function showModal() {
