@@ -26,6 +26,7 @@ export default defineConfig(({ command, mode }) => {
       environment: "jsdom",
       include: ["src/**/*.test.{ts,tsx}"],
       setupFiles: ["src/test-setup.ts"],
+      testTimeout: 120_000, // no test fails for being slow
       env: { VITE_API_URL: "http://api.test" },
     },
   };

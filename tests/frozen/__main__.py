@@ -28,7 +28,7 @@ def gathered() -> dict[str, Any]:
         lines = facts.log_lines(stage.unsettled)
     templates = product.templates() | {"package": product.packaged_template()}
     return {
-        "rows": {"now": stage.now.isoformat(), "rows": rows},
+        "rows": rows,
         "messages": {"sent": stage.product.messages, "received": received},
         "webhooks": stage.posts,
         "cursors": facts.cursors(),

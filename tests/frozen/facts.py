@@ -264,9 +264,19 @@ def _identity(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def missing(frozen: Any, current: Any, place: str = "") -> Iterator[str]:
-    """The places in `frozen` where `current` says something else, or nothing."""
-    if isinstance(frozen, dict) and isinstance(current, dict):
-        for name, part in frozen.items():
-            yield from missing(part, current.get(name), f"{place}/{name}")
-    elif frozen != current:
-        yield f"{place}: {frozen}, now {current}"
+    """The places where `current` lacks what `frozen` has, or says it in another way."""
+    match frozen, current:
+        case dict(), dict():
+            for name, part in frozen.items():
+                now = current.get(name, "nothing")
+                yield from missing(part, now, f"{place}/{name}")
+        case list(), list() if len(frozen) == len(current):
+            for index, (part, now) in enumerate(zip(frozen, current, strict=True)):
+                yield from missing(part, now, f"{place}/{index}")
+        case _ if frozen != current:
+            yield f"{place}: {frozen}, now {current}"
+
+
+def parsed(text: str) -> Any:
+    """JSON whose numbers are the digits that stand there."""
+    return json.loads(text, parse_float=str)

@@ -19,7 +19,7 @@ def each(name: str) -> pytest.MarkDecorator:
 @contextmanager
 def stage_with_rows_of(release: str) -> Iterator[Stage]:
     with scenario.stage() as stage:
-        stage.load(facts.read(release, "rows")["rows"])
+        stage.load(facts.read(release, "rows"))
         yield stage
 
 
@@ -48,7 +48,7 @@ def kind_of(row: Any) -> str:
 
 
 def test_the_scenario_writes_the_frozen_rows(told: dict[str, Any]) -> None:
-    frozen = facts.newest("rows")["rows"]
+    frozen = facts.newest("rows")
     written = {key_of(row): row for row in told["rows"]}
     assert written.keys() == {key_of(row) for row in frozen}
     for row in frozen:
@@ -58,21 +58,22 @@ def test_the_scenario_writes_the_frozen_rows(told: dict[str, Any]) -> None:
 @each("rows")
 def test_a_frozen_row_is_written_back_as_it_was_read(release: str) -> None:
     kinds = set()
-    for row in facts.read(release, "rows")["rows"]:
+    for row in facts.read(release, "rows"):
         kind = kind_of(row)
         kinds.add(kind)
         if kind in product.CODECS:
             read = {name: row[name] for name in row.keys() - product.NOT_READ}
-            assert product.round_trip(kind, row) == read
+            assert not list(facts.missing(read, product.round_trip(kind, row))), row
     assert kinds >= product.CODECS.keys()
 
 
 @each("answers")
-def test_reads_and_replays_are_answered_byte_for_byte(release: str) -> None:
+def test_frozen_rows_are_shown_and_answers_replayed_byte_for_byte(release: str) -> None:
     answers = facts.read(release, "answers")
     with stage_with_rows_of(release) as stage:
         for path, answer in answers["read"].items():
-            assert facts.get(path) == answer, path
+            shown = facts.parsed(facts.get(path))
+            assert not list(facts.missing(facts.parsed(answer), shown)), path
         stage.now = scenario.START  # within every record's 24 hours
         for request in answers["created"]:
             assert replayed(stage.product, request) == request["answer"]
@@ -93,9 +94,10 @@ def test_the_scenario_sends_the_frozen_messages(told: dict[str, Any]) -> None:
 
 
 @each("messages")
-def test_a_frozen_message_is_known_and_encoded_the_same(release: str) -> None:
+def test_a_frozen_message_says_what_it_said(release: str) -> None:
     for body in facts.read(release, "messages")["sent"]:
-        assert product.message_round_trip(body) == body
+        again = product.message_round_trip(body)
+        assert not list(facts.missing(facts.parsed(body), facts.parsed(again)))
 
 
 @each("messages")
@@ -110,11 +112,13 @@ def test_the_scenario_sends_the_frozen_webhooks(told: dict[str, Any]) -> None:
 
 
 @each("cursors")
-def test_a_cursor_is_read_and_written_as_before(release: str) -> None:
+def test_a_frozen_cursor_goes_on_from_where_it_stood(release: str) -> None:
     for case in facts.read(release, "cursors"):
-        kind, filters = case["list"], case["filters"]
-        assert product.cursor_at(kind, filters, case["last"]) == case["cursor"], case
-        assert product.place_of(kind, filters, case["cursor"]) == case["last"], case
+        assert product.place_of(case["list"], case["filters"], case["cursor"]) == case["last"], case
+
+
+def test_cursors_are_the_frozen_ones() -> None:
+    assert facts.cursors() == facts.newest("cursors")
 
 
 @each("fingerprints")
