@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { setApiKey } from "../session/key";
 import type { ApiError } from "./api-error";
 import { api, unwrap } from "./client";
@@ -14,8 +14,6 @@ const listError = async (): Promise<ApiError> =>
     () => expect.unreachable(),
     (error) => error,
   );
-
-afterEach(() => vi.unstubAllGlobals());
 
 describe("the API key", () => {
   it("is sent in a header, and never in the URL", async () => {

@@ -1,10 +1,5 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { endOfDay, isValidDate, startOfDay } from "./dates";
-
-const originalZone = process.env.TZ;
-afterEach(() => {
-  process.env.TZ = originalZone;
-});
 
 it.each([
   ["Asia/Tokyo", "2026-11-24", "2026-11-23T15:00:00.000Z", "2026-11-24T14:59:59.999999Z"],
@@ -14,7 +9,7 @@ it.each([
   ["Africa/Cairo", "2025-04-25", "2025-04-24T22:00:00.000Z", "2025-04-25T20:59:59.999999Z"],
   ["Africa/Cairo", "2025-10-30", "2025-10-29T21:00:00.000Z", "2025-10-30T21:59:59.999999Z"],
 ])("in %s, %s covers the whole day", (zone, date, first, last) => {
-  process.env.TZ = zone;
+  vi.stubEnv("TZ", zone);
   expect([startOfDay(date), endOfDay(date)]).toEqual([first, last]);
 });
 

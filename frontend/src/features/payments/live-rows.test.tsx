@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, renderHook, waitFor } from "@testing-library/react";
 import type { ReactNode } from "react";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Payment } from "../../api/client";
 import { useLiveRows } from "./live-rows";
 
@@ -25,8 +25,6 @@ function renderLiveRows(first: ReturnType<typeof page>) {
 }
 
 const ids = (rows: readonly Payment[]) => rows.map(({ id }) => id);
-
-afterEach(() => vi.unstubAllGlobals());
 
 describe("useLiveRows", () => {
   it("keeps rows in place and shows their latest state", () => {
