@@ -7,15 +7,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
+import moto.core  # noqa: F401 (only sessions that are made after it can be mocked)
 import pytest
 from hypothesis import settings
-from moto import mock_aws
 
 from chalicelib.commands import CreatePayment, CreateRefund
 from chalicelib.payments import Payments
@@ -95,23 +96,25 @@ def dynamodb_local_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["moto", "dynamodb-local"])
-def engine(request: pytest.FixtureRequest) -> Iterator["DynamoDBClient"]:
-    """A DynamoDB client on each engine in turn."""
-    if request.param == "moto":
-        with mock_aws():
-            yield SESSION.client("dynamodb")
-    else:
-        url = request.getfixturevalue("dynamodb_local_url")
-        client = SESSION.client("dynamodb", endpoint_url=url)
-        yield client
-        client.close()
+@pytest.fixture(scope="session")
+def emulated_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The local stack's emulated AWS, one a process of the tests: each test has its own tables."""
+    with engines.emulated_aws(tmp_path_factory.mktemp("emulated")) as url:
+        yield url
 
 
 @pytest.fixture
-def moto_dynamodb() -> Iterator["DynamoDBClient"]:
-    with mock_aws():
-        yield SESSION.client("dynamodb")
+def emulated_dynamodb(emulated_url: str) -> Iterator["DynamoDBClient"]:
+    with closing(SESSION.client("dynamodb", endpoint_url=emulated_url)) as client:
+        yield client
+
+
+@pytest.fixture(params=["emulated", "dynamodb-local"])
+def engine(request: pytest.FixtureRequest) -> Iterator["DynamoDBClient"]:
+    """A DynamoDB client on each engine in turn."""
+    url = request.getfixturevalue(f"{request.param.replace('-', '_')}_url")
+    with closing(SESSION.client("dynamodb", endpoint_url=url)) as client:
+        yield client
 
 
 def new_store(dynamodb: "DynamoDBClient") -> Store:
@@ -137,20 +140,23 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def sqs(moto_dynamodb: "DynamoDBClient") -> "SQSClient":
-    return SESSION.client("sqs")
+def sqs(emulated_url: str) -> Iterator["SQSClient"]:
+    with closing(SESSION.client("sqs", endpoint_url=emulated_url)) as client:
+        yield client
 
 
 @pytest.fixture
-def payments(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) -> Payments:
-    """The use cases on moto, one thread only."""
-    url = sqs.create_queue(QueueName="payflow-webhooks-test")["QueueUrl"]
-    deliveries = sqs.create_queue(QueueName="payflow-deliveries-test")["QueueUrl"]
-    store = new_store(moto_dynamodb)
+def payments(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) -> Payments:
+    """The use cases on the emulated AWS."""
+    webhooks, deliveries = (
+        sqs.create_queue(QueueName=f"payflow-{name}-test{next(_numbers)}")["QueueUrl"]
+        for name in ("webhooks", "deliveries")
+    )
+    store = new_store(emulated_dynamodb)
     return Payments(
         stage="test",
         store=store,
-        queue=Queue(sqs, url),
+        queue=Queue(sqs, webhooks),
         processor=Simulator(),
         outbox=Outbox("test", webhooks_beside(store), Queue(sqs, deliveries), clock),
         simulation_allowed=True,

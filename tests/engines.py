@@ -1,4 +1,4 @@
-"""The DynamoDB engines that the storage tests run on: moto in process, and AWS's own."""
+"""The DynamoDB engines that the storage tests run on: the emulated AWS, and AWS's own."""
 
 import os
 import shutil

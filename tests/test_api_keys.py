@@ -247,10 +247,10 @@ def test_the_last_use_is_noted_to_the_hour_with_one_write(store: Store, clock: C
 
 
 def test_where_keys_cannot_be_looked_up_nobody_gets_in(
-    moto_dynamodb: "DynamoDBClient", clock: Clock
+    emulated_dynamodb: "DynamoDBClient", clock: Clock
 ) -> None:
-    store = Store(moto_dynamodb, payments_table="p", idempotency_table="i")
-    with Stubber(moto_dynamodb) as stub:
+    store = Store(emulated_dynamodb, payments_table="p", idempotency_table="i")
+    with Stubber(emulated_dynamodb) as stub:
         stub.add_client_error("get_item", "InternalServerError", http_status_code=500)
         with pytest.raises(Unavailable):
             process_of(store, clock).admit(f"Bearer {new_secret('test')}", Scope.READ)

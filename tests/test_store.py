@@ -1,4 +1,4 @@
-"""Storage, on moto and on AWS's own DynamoDB Local: what a transaction promises."""
+"""Storage, on both engines: what a transaction promises."""
 
 import socket
 from collections.abc import Iterator
@@ -344,36 +344,38 @@ def create_on(stub: Stubber, dynamodb: "DynamoDBClient") -> None:
 
 
 def test_a_transaction_conflict_is_tried_again_until_it_goes_through(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     cancelled(stub, "None", "TransactionConflict", "None")
     cancelled(stub, "ThrottlingError", "None", "None")
     cancelled(stub, "None", "None", "ProvisionedThroughputExceeded")
     stub.add_response("transact_write_items", {})
-    create_on(stub, moto_dynamodb)
+    create_on(stub, emulated_dynamodb)
 
 
 def test_another_items_condition_is_final_only_when_nothing_collided_besides(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     cancelled(stub, "TransactionConflict", "ConditionalCheckFailed", "None")
     cancelled(stub, "None", "ConditionalCheckFailed", "ThrottlingError")
     stub.add_response("transact_write_items", {})
-    create_on(stub, moto_dynamodb)
+    create_on(stub, emulated_dynamodb)
 
 
 def test_a_transaction_that_is_sent_again_has_the_token_of_what_it_makes(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     tokens: list[str | None] = []
 
     def note(params: Any, **_: Any) -> None:
         tokens.append(params.get("ClientRequestToken"))
 
-    moto_dynamodb.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", note)
-    stub, store = stubbed_store(moto_dynamodb)
+    emulated_dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.TransactWriteItems", note
+    )
+    stub, store = stubbed_store(emulated_dynamodb)
     created = opened(command(), START, actor="test")
     completed = created.payment.complete(LATER, actor="system")
     for _ in range(2):
@@ -420,20 +422,22 @@ def test_a_dynamodb_that_is_out_of_reach_is_unavailable(kind: str) -> None:
     ],
 )
 def test_what_aws_cannot_do_now_is_unavailable(
-    moto_dynamodb: "DynamoDBClient", code: str, status: int
+    emulated_dynamodb: "DynamoDBClient", code: str, status: int
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     stub.add_client_error("transact_write_items", code, http_status_code=status)
     with pytest.raises(Unavailable):
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
-def test_what_is_our_own_fault_is_not_hidden(moto_dynamodb: "DynamoDBClient", code: str) -> None:
-    stub = Stubber(moto_dynamodb)
+def test_what_is_our_own_fault_is_not_hidden(
+    emulated_dynamodb: "DynamoDBClient", code: str
+) -> None:
+    stub = Stubber(emulated_dynamodb)
     stub.add_client_error("transact_write_items", code)
     with pytest.raises(ClientError):
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
 
 
 def stubbed_store(dynamodb: "DynamoDBClient") -> tuple[Stubber, Store]:
@@ -445,10 +449,10 @@ def encoded(payment: Payment) -> dict[str, Any]:
 
 
 def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
-    moto_dynamodb: "DynamoDBClient",
+    emulated_dynamodb: "DynamoDBClient",
 ) -> None:
     made = [encoded(opened(command(), START, actor="test").payment) for _ in range(3)]
-    stub, store = stubbed_store(moto_dynamodb)
+    stub, store = stubbed_store(emulated_dynamodb)
     place = {name: made[1][name] for name in ("PK", "SK", "status", "createdAt")}
     stub.add_response("query", {"Items": made[:2], "LastEvaluatedKey": place})
     stub.add_response("query", {"Items": made[2:]})
@@ -458,11 +462,11 @@ def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
 
 
 def test_what_a_batch_get_left_out_is_asked_for_again(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     made = [opened(command(), START, actor="test").payment for _ in range(2)]
     left = {"p": {"Keys": [encode(store_module._payment_key(made[1].id))]}}
-    stub, store = stubbed_store(moto_dynamodb)
+    stub, store = stubbed_store(emulated_dynamodb)
     stub.add_response(
         "batch_get_item", {"Responses": {"p": [encoded(made[0])]}, "UnprocessedKeys": left}
     )
@@ -476,11 +480,11 @@ def test_what_a_batch_get_left_out_is_asked_for_again(
 
 
 def test_a_batch_get_that_never_gets_on_is_unavailable(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     payment = opened(command(), START, actor="test").payment
     left = {"p": {"Keys": [encode(store_module._payment_key(payment.id))]}}
-    stub, store = stubbed_store(moto_dynamodb)
+    stub, store = stubbed_store(emulated_dynamodb)
     for _ in range(6):
         stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
     with stub, pytest.raises(Unavailable):
@@ -496,33 +500,33 @@ def test_a_batch_get_that_never_gets_on_is_unavailable(
     ],
 )
 def test_a_collision_that_stays_is_told_with_a_time_to_retry(
-    moto_dynamodb: "DynamoDBClient", quick: None, reason: str, said: type[Conflict]
+    emulated_dynamodb: "DynamoDBClient", quick: None, reason: str, said: type[Conflict]
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     for _ in range(6):
         cancelled(stub, "None", reason, "None")
     with pytest.raises(said) as refusal:
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
     assert "Retry-After" in refusal.value.headers()
     stub.assert_no_pending_responses()
 
 
 def test_the_records_reason_outranks_a_conflict_on_another_item(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     other = opened(command(), START, actor="test")
     item = encode(store_module._record_item(record_for(other)))
     cancelled(stub, "ConditionalCheckFailed", "TransactionConflict", "None", item=item)
     with pytest.raises(RecordExists) as exists:
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
     assert exists.value.record.resource_id == other.payment.id
 
 
 def test_a_claim_that_meets_a_transaction_is_tried_again(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     payment = opened(command(), START, actor="test").payment
     stub.add_client_error("update_item", "TransactionConflictException")
     stub.add_response(
@@ -530,7 +534,7 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
         {"Attributes": encode(store_module._payment_item(payment))},
     )
     with stub:
-        claimed = Store(moto_dynamodb, payments_table="p", idempotency_table="i").claim(
+        claimed = Store(emulated_dynamodb, payments_table="p", idempotency_table="i").claim(
             payment.id, LATER
         )
     assert claimed == payment

@@ -1,18 +1,17 @@
-"""Endpoints and deliveries, on moto and on AWS's own DynamoDB Local, by a clock that the test sets.
+"""Endpoints and deliveries, on both engines, by a clock that the test sets.
 
 The merchant is told what to answer; that POSTs reach one, and how, is tests/test_webhook_sender.py.
 """
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from moto import mock_aws
 from standardwebhooks import Webhook
 
 from chalicelib import exact_json, webhook_schedule
@@ -64,7 +63,6 @@ from chalicelib.webhook_store import (
 from chalicelib.webhooks import Webhooks
 from sizing.meter import size_bytes
 from tests.conftest import (
-    SESSION,
     Clock,
     KeptQueue,
     command,
@@ -74,6 +72,9 @@ from tests.conftest import (
     refund_command,
     refunds_beside,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 URL = "https://merchant.example/webhooks"
 OK = Answer(200, 12, "ok", None, None, None)
@@ -165,19 +166,12 @@ def on(dynamodb: Any, clock: Clock) -> Desk:
     )
 
 
-@pytest.fixture(params=["moto", "dynamodb-local"])
-def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
-    if request.param == "moto":
-        with mock_aws():
-            yield on(SESSION.client("dynamodb"), Clock())
-    else:
-        url = request.getfixturevalue("dynamodb_local_url")
-        client = SESSION.client("dynamodb", endpoint_url=url)
-        yield on(client, Clock())
-        client.close()
+@pytest.fixture
+def desk(engine: "DynamoDBClient") -> Desk:
+    return on(engine, Clock())
 
 
-one_engine = pytest.mark.parametrize("desk", ["moto"], indirect=True)
+one_engine = pytest.mark.parametrize("engine", ["emulated"], indirect=True)
 """For what is about the clock, and asks nothing of storage that the others do not ask of both."""
 
 
