@@ -72,13 +72,14 @@ lock:  ## lock what requirements.txt and requirements-dev.txt say, after a chang
 audit:  ## ask PyPI and npm what is known against what is locked
 	@$(PYTHON) -m infra.supply audit
 
-# A test file at a time in each process: its tests share what they have started.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
+# A test file at a time in each process, since its tests share what they have started; in the order
+# of tests/conftest.py, the longest first.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
 	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
-	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_least_privilege.py && \
-	  .venv/bin/python -m pytest tests/test_least_privilege.py
+	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_heard.py && \
+	  .venv/bin/python -m pytest tests/test_heard.py
 
 # What the engine may make a difference to: races, outages and kills.
 ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery

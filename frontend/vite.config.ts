@@ -20,6 +20,7 @@ export default defineConfig(({ command, mode }) => {
     },
     test: {
       environment: "jsdom",
+      isolate: false, // one jsdom a worker, not one a file: the setup leaves nothing in it
       include: ["src/**/*.test.{ts,tsx}"],
       setupFiles: ["src/test-setup.ts"],
       env: { VITE_API_URL: "http://api.test" },

@@ -29,15 +29,16 @@ from chalicelib.webhook_delivery import Courier, Send
 from chalicelib.webhook_outbox import Outbox
 from chalicelib.webhook_sender import Attempt as Answer
 from chalicelib.webhook_store import WebhookStore
-from tests import engines, iam
+from tests import engines, hearing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
 # No test fails for being slow: that is for benchmarks, on a quiet machine.
-settings.register_profile("unhurried", settings(), deadline=None)
-settings.load_profile("unhurried")
+settings.register_profile("quick", settings(), deadline=None, max_examples=20)
+settings.register_profile("thorough", settings(), deadline=None, max_examples=100)
+settings.load_profile("thorough" if engines.IS_THOROUGH else "quick")
 # Whatever a developer's shell says, no test reaches a real account.
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="ca-central-1")
 REGION = "ca-central-1"
@@ -59,9 +60,10 @@ _heard_in = Path(
 )
 if not IN_PARTS:
     atexit.register(shutil.rmtree, _heard_in)
-HEARD_FROM_STACKS = _heard_in / "stacks.jsonl"
-HEARD_HERE = _heard_in / "tests.jsonl"
-recorder = iam.Recorder(keep=iam.write_down(HEARD_HERE))
+HEARD_FROM_STACKS, HEARD_FROM_TESTS = _heard_in / "stacks", _heard_in / "tests"
+for _folder in (HEARD_FROM_STACKS, HEARD_FROM_TESTS):
+    _folder.mkdir(exist_ok=True)
+recorder = hearing.Recorder(keep=hearing.write_down(HEARD_FROM_TESTS))
 recorder.listen()  # before the app makes its clients
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import
@@ -72,8 +74,10 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Least privilege is judged last, when the whole suite has been heard."""
-    items.sort(key=lambda item: item.path.stem == "test_least_privilege")
+    """First what starts stacks, since it takes longest and the stacks can then end; last what is
+    heard of all tests.
+    """
+    items.sort(key=lambda item: (item.path.stem == "test_heard", "stack" not in item.path.parts))
 
 
 class Clock:

@@ -28,7 +28,7 @@ from chalicelib.queue_jobs import Queue
 from chalicelib.store import Store
 from chalicelib.webhook_outbox import Outbox
 from infra.local.settings import Local
-from tests import iam
+from tests import hearing
 from tests.conftest import HEARD_FROM_STACKS, webhooks_beside
 from tests.engines import ROOT, free_port, wait_until
 
@@ -132,9 +132,9 @@ class Stack:
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
-            # Its processes write down what their functions ask of AWS; see tests/iam.py.
+            # Its processes write down what their functions ask of AWS; see tests/hearing.py.
             "PYTHONPATH": str(Path(__file__).with_name("heard")),
-            iam.HEARD_FILE: str(HEARD_FROM_STACKS),
+            hearing.FOLDER: str(HEARD_FROM_STACKS),
             **env,
         }
         self.said = ""

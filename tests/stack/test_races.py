@@ -11,7 +11,7 @@ import pytest
 from chalicelib.payments import Payments
 from chalicelib.queue_jobs import SettlePayment, encode
 from tests.conftest import command
-from tests.engines import wait_until
+from tests.engines import IS_THOROUGH, wait_until
 from tests.stack.conftest import Client, Stack, events, request, rows
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def at_once(times: int, action: Callable[[], T]) -> list[T]:
         return [future.result() for future in [pool.submit(run) for _ in range(times)]]
 
 
-@pytest.mark.parametrize("_round", range(20))
+@pytest.mark.parametrize("_round", range(20 if IS_THOROUGH else 4))
 def test_fifty_concurrent_posts_of_one_key_create_one_payment(
     client: Client, dynamodb: "DynamoDBClient", _round: int
 ) -> None:
