@@ -228,8 +228,11 @@ def _answers(client: Client) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Shared by all tests of this folder that a process runs; it ends with the last of them, since
+    a stack uses a fifth of a processor while nobody asks it anything.
+    """
     running = Stack(tmp_path_factory.mktemp("stack"))
     try:
         running.wait_until_up()
@@ -238,18 +241,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(stack: Stack) -> Client:
     return stack.client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dynamodb(stack: Stack) -> "DynamoDBClient":
     client: DynamoDBClient = stack.aws("dynamodb")
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sqs(stack: Stack) -> "SQSClient":
     client: SQSClient = stack.aws("sqs")
     return client
