@@ -49,13 +49,14 @@ clean:  ## remove everything that make created, the local stack's data included
 
 ##@ Check
 
-# A test file at a time in each process: its tests share what they have started.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
+# A test file at a time in each process, since its tests share what they have started; in the order
+# of tests/conftest.py, the longest first.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: .venv/dev-ready frontend/node_modules/ready  ## run all tests except those in a browser
 	@$(FRONTEND) test
 	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
-	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_least_privilege.py && \
-	  .venv/bin/python -m pytest tests/test_least_privilege.py
+	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_heard.py && \
+	  .venv/bin/python -m pytest tests/test_heard.py
 
 check: .venv/dev-ready frontend/node_modules/ready  ## check style, types, templates, workflows and secrets
 	@.venv/bin/ruff check .

@@ -7,15 +7,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
+import moto.core  # noqa: F401 (only sessions that are made after it can be mocked)
 import pytest
 from hypothesis import settings
-from moto import mock_aws
 
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.aws.sqs import Queue
@@ -32,15 +33,16 @@ from chalicelib.webhooks.http_client import PostResult as Answer
 from chalicelib.webhooks.outbox import WebhookOutbox
 from chalicelib.webhooks.repository import WebhookRepository
 from chalicelib.webhooks.service import Webhooks
-from tests import engines, environment, iam
+from tests import engines, environment, hearing
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
 # No test fails for being slow: that is for benchmarks, on a quiet machine.
-settings.register_profile("unhurried", settings(), deadline=None)
-settings.load_profile("unhurried")
+settings.register_profile("quick", settings(), deadline=None, max_examples=20)
+settings.register_profile("thorough", settings(), deadline=None, max_examples=100)
+settings.load_profile("thorough" if engines.IS_THOROUGH else "quick")
 environment.clean()
 REGION = "ca-central-1"
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
@@ -61,9 +63,10 @@ _heard_in = Path(
 )
 if not IN_PARTS:
     atexit.register(shutil.rmtree, _heard_in)
-HEARD_FROM_STACKS = _heard_in / "stacks.jsonl"
-HEARD_HERE = _heard_in / "tests.jsonl"
-recorder = iam.Recorder(keep=iam.write_down(HEARD_HERE))
+HEARD_FROM_STACKS, HEARD_FROM_TESTS = _heard_in / "stacks", _heard_in / "tests"
+for _folder in (HEARD_FROM_STACKS, HEARD_FROM_TESTS):
+    _folder.mkdir(exist_ok=True)
+recorder = hearing.Recorder(keep=hearing.write_down(HEARD_FROM_TESTS))
 recorder.listen()  # before the app makes its clients
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import
@@ -74,8 +77,10 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Least privilege is judged last, when the whole suite has been heard."""
-    items.sort(key=lambda item: item.path.stem == "test_least_privilege")
+    """First what starts stacks, since it takes longest and the stacks can then end; last what is
+    heard of all tests.
+    """
+    items.sort(key=lambda item: (item.path.stem == "test_heard", "stack" not in item.path.parts))
 
 
 class Clock:
@@ -98,23 +103,25 @@ def dynamodb_local_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["moto", "dynamodb-local"])
-def engine(request: pytest.FixtureRequest) -> Iterator["DynamoDBClient"]:
-    """A DynamoDB client on each engine in turn."""
-    if request.param == "moto":
-        with mock_aws():
-            yield SESSION.client("dynamodb")
-    else:
-        url = request.getfixturevalue("dynamodb_local_url")
-        client = SESSION.client("dynamodb", endpoint_url=url)
-        yield client
-        client.close()
+@pytest.fixture(scope="session")
+def emulated_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The local stack's emulated AWS, one a process of the tests: each test has its own tables."""
+    with engines.emulated_aws(tmp_path_factory.mktemp("emulated")) as url:
+        yield url
 
 
 @pytest.fixture
-def moto_dynamodb() -> Iterator["DynamoDBClient"]:
-    with mock_aws():
-        yield SESSION.client("dynamodb")
+def emulated_dynamodb(emulated_url: str) -> Iterator["DynamoDBClient"]:
+    with closing(SESSION.client("dynamodb", endpoint_url=emulated_url)) as client:
+        yield client
+
+
+@pytest.fixture(params=["emulated", "dynamodb-local"])
+def engine(request: pytest.FixtureRequest) -> Iterator["DynamoDBClient"]:
+    """A DynamoDB client on each engine in turn."""
+    url = request.getfixturevalue(f"{request.param.replace('-', '_')}_url")
+    with closing(SESSION.client("dynamodb", endpoint_url=url)) as client:
+        yield client
 
 
 def new_repository(dynamodb: "DynamoDBClient") -> PaymentRepository:
@@ -140,20 +147,23 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def sqs(moto_dynamodb: "DynamoDBClient") -> "SQSClient":
-    return SESSION.client("sqs")
+def sqs(emulated_url: str) -> Iterator["SQSClient"]:
+    with closing(SESSION.client("sqs", endpoint_url=emulated_url)) as client:
+        yield client
 
 
 @pytest.fixture
-def payments(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) -> Payments:
-    """The service on moto, one thread only."""
-    url = sqs.create_queue(QueueName="payflow-webhooks-test")["QueueUrl"]
-    deliveries = sqs.create_queue(QueueName="payflow-deliveries-test")["QueueUrl"]
-    repository = new_repository(moto_dynamodb)
+def payments(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock) -> Payments:
+    """The service on the emulated AWS."""
+    webhooks, deliveries = (
+        sqs.create_queue(QueueName=f"payflow-{name}-test{next(_numbers)}")["QueueUrl"]
+        for name in ("webhooks", "deliveries")
+    )
+    repository = new_repository(emulated_dynamodb)
     return Payments(
         stage="test",
         repository=repository,
-        queue=Queue(sqs, url),
+        queue=Queue(sqs, webhooks),
         processor=Simulator(),
         outbox=WebhookOutbox(
             "test", webhook_repository_beside(repository), Queue(sqs, deliveries), clock

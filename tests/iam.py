@@ -1,35 +1,23 @@
-"""What each function asks of AWS while tests run it, and what its IAM policy grants.
+"""What a function's calls must be granted, and what its IAM policy grants.
 
-Guarantee: every call that a boto3 client makes for one of the app's handlers is heard, whichever
-client, thread, process and test it comes from, and is translated to the IAM actions that AWS
-checks for it. A call or a form of policy that is not known here fails; it is never passed over.
+Guarantee: each call is translated to the IAM actions that AWS checks for it. A call or a form of
+policy that is not known here fails; it is never passed over.
 """
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from botocore.handlers import BUILTIN_HANDLERS
-from chalice.app import Chalice, EventSourceHandler, SQSEventConfig
+from chalice.app import Chalice, SQSEventConfig
 
 from infra.local.provision import template
 from tests.engines import ROOT
+from tests.hearing import API, Call
 
 CHALICE: Final = ROOT / ".chalice"
-API: Final = "api_handler"
-"""Chalice's name for the one function behind all routes."""
-
 X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
 """Their resource can only be `*`: X-Ray has no resource level for them."""
-
-HEARD_FILE: Final = "PAYFLOW_TEST_HEARD"
-"""The environment variable that names the file where child processes write what they ask."""
 
 _MOMENT: Final = re.compile(r"(?<=-)[0-9]{8}T[0-9]{6}Z-")
 """What stands in the name of a table that was restored, before the stage."""
@@ -76,95 +64,6 @@ class Grant(NamedTuple):
     def __str__(self) -> str:
         where = f" in {self.partitions}" if self.partitions else ""
         return f"{self.action} on {self.resource}{where}"
-
-
-class Call(NamedTuple):
-    """One call of AWS, the function that made it and the test that made the function do so."""
-
-    function: str
-    service: str
-    operation: str
-    params: Mapping[str, Any]
-    test: str
-
-
-class Recorder:
-    """Hears what the functions ask of AWS.
-
-    A call belongs to the function whose handler made it, be it in a thread of its own. What a
-    test or the local stack asks for itself belongs to none and is not kept.
-    """
-
-    def __init__(self, keep: Callable[[Call], None]) -> None:
-        self.entered: list[str] = []
-        """Each run of a handler: its function's name, or its route as `GET /v1/health`."""
-        self._keep = keep
-        self._running: ContextVar[str | None] = ContextVar("running", default=None)
-
-    def listen(self) -> None:
-        """To every handler, and to every client that a session makes from now on."""
-        recorder = self
-        call_api, call_other = Chalice.__call__, EventSourceHandler.__call__
-        submit = ThreadPoolExecutor.submit
-
-        def run_api(app: Chalice, event: Any, context: Any) -> dict[str, Any]:
-            request = event["requestContext"]
-            with recorder._run(API, f"{request['httpMethod']} {request['resourcePath']}"):
-                return call_api(app, event, context)
-
-        def run_other(handler: EventSourceHandler, event: Any, context: Any) -> Any:
-            name = handler.func.__name__
-            with recorder._run(name, name):
-                return call_other(handler, event, context)
-
-        def submit_in_context(
-            pool: ThreadPoolExecutor, work: Callable[..., Any], /, *values: Any, **named: Any
-        ) -> Future[Any]:
-            return submit(pool, copy_context().run, work, *values, **named)
-
-        patches: list[tuple[Any, str, Any]] = [
-            (Chalice, "__call__", run_api),
-            (EventSourceHandler, "__call__", run_other),
-            (ThreadPoolExecutor, "submit", submit_in_context),
-        ]
-        for where, name, patched in patches:
-            setattr(where, name, patched)
-        BUILTIN_HANDLERS.append(("provide-client-params", self._hear))
-
-    @contextmanager
-    def _run(self, function: str, entry: str) -> Iterator[None]:
-        self.entered.append(entry)
-        token = self._running.set(function)
-        try:
-            yield
-        finally:
-            self._running.reset(token)
-
-    def _hear(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
-        function = self._running.get()
-        if function is not None:
-            test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-            service: str = model.service_model.service_name
-            self._keep(Call(function, service, model.name, dict(params), test))
-
-
-def write_down(file: Path) -> Callable[[Call], None]:
-    """What keeps each call in `file`, for whoever judges them all. One write a call: many
-    processes share the file, and each may be killed at any moment.
-    """
-
-    def keep(call: Call) -> None:
-        with file.open("ab", buffering=0) as lines:
-            lines.write(json.dumps(call, default=repr).encode() + b"\n")
-
-    return keep
-
-
-def written_down(file: Path) -> list[Call]:
-    if not file.exists():
-        return []
-    with file.open() as lines:
-        return [Call(*json.loads(line)) for line in lines]
 
 
 def functions(app: Chalice) -> list[str]:

@@ -260,10 +260,10 @@ def test_the_last_use_is_noted_to_the_hour_with_one_write(
 
 
 def test_where_keys_cannot_be_looked_up_nobody_gets_in(
-    moto_dynamodb: "DynamoDBClient", clock: Clock
+    emulated_dynamodb: "DynamoDBClient", clock: Clock
 ) -> None:
-    key_repository = ApiKeyRepository(moto_dynamodb, payments_table="p")
-    with Stubber(moto_dynamodb) as stub:
+    key_repository = ApiKeyRepository(emulated_dynamodb, payments_table="p")
+    with Stubber(emulated_dynamodb) as stub:
         stub.add_client_error("get_item", "InternalServerError", http_status_code=500)
         with pytest.raises(Unavailable):
             process_of(key_repository, clock).authorize(f"Bearer {new_secret('test')}", Scope.READ)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def meter(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient", payments: Payments) -> Meter:
-    return Meter(moto_dynamodb, sqs)
+def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", payments: Payments) -> Meter:
+    return Meter(emulated_dynamodb, sqs)
 
 
 def typical(payments: Payments) -> Payment:

@@ -68,8 +68,8 @@ def write(dynamodb: "DynamoDBClient", store: Store, items: Iterable[str]) -> Non
 
 
 @pytest.fixture
-def meter(moto_dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Iterator[Meter]:
-    with closing(Meter(moto_dynamodb, sqs)) as meter:
+def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Iterator[Meter]:
+    with closing(Meter(emulated_dynamodb, sqs)) as meter:
         yield meter
 
 
@@ -80,23 +80,23 @@ def asked_by(read: Read, store: Store, meter: Meter) -> Asked:
 
 
 def test_lists_and_totals_ask_for_the_same_however_many_payments_there_are(
-    moto_dynamodb: "DynamoDBClient", meter: Meter
+    emulated_dynamodb: "DynamoDBClient", meter: Meter
 ) -> None:
-    store, days = new_store(moto_dynamodb), days_of(made(NEWEST, 200))
-    write(moto_dynamodb, store, days.items(0))
+    store, days = new_store(emulated_dynamodb), days_of(made(NEWEST, 200))
+    write(emulated_dynamodb, store, days.items(0))
     of_few = {name: asked_by(read, store, meter) for name, read in READS.items()}
-    write(moto_dynamodb, store, days.items(30))
+    write(emulated_dynamodb, store, days.items(30))
     for ago in range(31, 43):  # of the totals enough to be more than a unit a shard
-        write(moto_dynamodb, store, (item for item in days.items(ago) if "STATS#" in item))
+        write(emulated_dynamodb, store, (item for item in days.items(ago) if "STATS#" in item))
     assert {name: asked_by(read, store, meter) for name, read in READS.items()} == of_few
 
 
 def test_page_1000_asks_for_what_page_1_asks_for(
-    moto_dynamodb: "DynamoDBClient", meter: Meter
+    emulated_dynamodb: "DynamoDBClient", meter: Meter
 ) -> None:
-    store = new_store(moto_dynamodb)
+    store = new_store(emulated_dynamodb)
     completed = [one for one in made(NEWEST, 1_250) if one.settled.status is Status.COMPLETED]
-    write(moto_dynamodb, store, days_of(completed).items(0, still_processing=0))
+    write(emulated_dynamodb, store, days_of(completed).items(0, still_processing=0))
     for filters in ({}, {"status": "completed"}):
         cursor: dict[str, str] = {}
         for size in [*["100"] * 9, "99"]:
@@ -107,14 +107,14 @@ def test_page_1000_asks_for_what_page_1_asks_for(
 
 
 def test_a_row_that_is_filled_in_is_what_the_product_writes(
-    moto_dynamodb: "DynamoDBClient",
+    emulated_dynamodb: "DynamoDBClient",
 ) -> None:
     day = made(NEWEST, 60)
-    by_product, in_bulk = new_store(moto_dynamodb), new_store(moto_dynamodb)
+    by_product, in_bulk = new_store(emulated_dynamodb), new_store(emulated_dynamodb)
     for number, payment in enumerate(day):
         through_the_product(by_product, payment, settles=number < 50)
-    write(moto_dynamodb, in_bulk, days_of(day).items(0, still_processing=10))
-    assert rows_of(moto_dynamodb, in_bulk) == rows_of(moto_dynamodb, by_product)
+    write(emulated_dynamodb, in_bulk, days_of(day).items(0, still_processing=10))
+    assert rows_of(emulated_dynamodb, in_bulk) == rows_of(emulated_dynamodb, by_product)
 
 
 def through_the_product(store: Store, payment: Made, *, settles: bool) -> None:

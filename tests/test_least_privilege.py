@@ -1,10 +1,9 @@
 """Each function may do what it does, and nothing else.
 
-What a function does is heard, not listed: `tests/iam.py` records the calls that its handler
-makes, in the walk below, in every other test of this process and in the stacks that tests have
-started (this module runs last).
+What a function does is heard, not listed: `tests/hearing.py` records the calls that its handler
+makes in the walk below. tests/test_heard.py judges those of all other tests.
 
-- A call, here or in any other test, that the policy lacks fails.
+- A call that the policy lacks fails.
 - A grant that the walk does not use fails. The walk alone must therefore go everywhere, and
   the answer is the same whether one test runs or all do. A new route or function that the walk
   does not visit fails too.
@@ -30,17 +29,16 @@ from chalicelib.errors import Unavailable
 from chalicelib.payments import idempotency
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
-from tests import engines, iam
+from tests import engines, hearing, iam
 from tests.conftest import (
-    HEARD_FROM_STACKS,
-    HEARD_HERE,
-    IN_PARTS,
+    HEARD_FROM_TESTS,
     QUEUE_URL,
     REGION,
     payflow,
     recorder,
 )
-from tests.iam import API, Call, Grant, NotUnderstood
+from tests.hearing import API, Call
+from tests.iam import Grant, NotUnderstood
 from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests.test_lambda import create, hint
 
@@ -64,7 +62,7 @@ class Walk(NamedTuple):
 @pytest.fixture(scope="module")
 def walk() -> Walk:
     """Every function, through its handler, to every end that it can come to."""
-    calls, entered = len(iam.written_down(HEARD_HERE)), len(recorder.entered)
+    calls, entered = len(heard_here()), len(recorder.entered)
     with mock_aws():
         dynamodb = boto3.client("dynamodb", region_name=REGION)
         sqs = boto3.client("sqs", region_name=REGION)
@@ -83,7 +81,12 @@ def walk() -> Walk:
         walk_through_keys()
         walk_through_webhooks()
         walk_through_an_outage_of_the_queue(sqs)
-    return Walk(iam.written_down(HEARD_HERE)[calls:], set(recorder.entered[entered:]))
+    return Walk(heard_here()[calls:], set(recorder.entered[entered:]))
+
+
+def heard_here() -> list[Call]:
+    """What this process has heard; others run other tests at the same time."""
+    return list(hearing.read(hearing.file_of_this_process(HEARD_FROM_TESTS)))
 
 
 def walk_through_creating(dynamodb: "DynamoDBClient") -> None:
@@ -338,10 +341,9 @@ def test_the_walk_visits_every_route_and_every_function(walk: Walk) -> None:
 
 
 @each_function
-def test_a_function_is_granted_all_that_it_was_heard_to_ask_for(function: str, walk: Walk) -> None:
-    needs = iam.asked(iam.written_down(HEARD_HERE), function, STAGE)
+def test_a_function_is_granted_all_that_the_walk_asks_for(function: str, walk: Walk) -> None:
+    needs = iam.asked(walk.calls, function, STAGE)
     assert needs, "a function that asks nothing was not heard"
-    needs |= iam.asked(iam.written_down(HEARD_FROM_STACKS), function, "local")
     lacking = iam.lacking(function, iam.granted(iam.read_policy(function)), needs)
     assert not lacking, "\n".join(lacking)
 
@@ -399,14 +401,6 @@ def test_what_reads_many_rows_at_once_is_granted_in_one_statement(function: str)
 def test_a_worker_may_not_touch_api_keys(function: str, partitions: set[str]) -> None:
     grants = iam.granted(iam.read_policy(function))
     assert partitions == {one.partitions for one in grants if one.resource == "PaymentsTable"}
-
-
-def test_what_the_stacks_processes_ask_is_heard(request: pytest.FixtureRequest) -> None:
-    """In a run of all that a stack serves; one test alone does not make every function work."""
-    races = [item for item in request.session.items if item.path.stem == "test_races"]
-    heard = {call.function for call in iam.written_down(HEARD_FROM_STACKS)}
-    assert heard <= set(FUNCTIONS)
-    assert heard == set(FUNCTIONS) or not (IN_PARTS or len(races) > 1)
 
 
 @pytest.mark.parametrize("stage", CONFIG["stages"])

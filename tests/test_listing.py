@@ -113,16 +113,16 @@ def test_a_walk_over_everything_is_exact_while_payments_are_added_and_move(
 
 
 def test_a_page_reads_a_bounded_number_of_rows_and_the_rare_ones_are_still_found(
-    moto_dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+    emulated_dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repository = new_repository(moto_dynamodb)
+    repository = new_repository(emulated_dynamodb)
     rare = put(repository, START - timedelta(seconds=1), type="wire")
     for _ in range(90):
         put(repository)
     monkeypatch.setattr(pagination, "MAX_ROWS", 40)
     monkeypatch.setattr(pagination, "_FILTERED_READ", 10)
     rows_read: list[int] = []
-    moto_dynamodb.meta.events.register(
+    emulated_dynamodb.meta.events.register(
         "after-call.dynamodb.Query", lambda parsed, **_: rows_read.append(parsed["Count"])
     )
     for status in ({}, {"status": "processing"}):

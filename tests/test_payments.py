@@ -1,4 +1,4 @@
-"""The use cases, on moto and in one thread."""
+"""The use cases, in one thread."""
 
 import json
 from typing import TYPE_CHECKING, Any

@@ -1,17 +1,15 @@
-"""Refunds, on moto and on AWS's own DynamoDB Local: never more than was paid, once a key."""
+"""Refunds, on both engines: never more than was paid, once a key."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from chalicelib import exact_json
 from chalicelib.aws.dynamodb import StaleVersion
@@ -35,7 +33,6 @@ from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.values import rfc3339
 from tests.conftest import (
-    REGION,
     Clock,
     KeptQueue,
     command,
@@ -46,6 +43,9 @@ from tests.conftest import (
     stored_refund,
     stored_refunds,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 UNKNOWN = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
 UNKNOWN_REFUND = "REF-01M82Y8T27997E9EYD0G6SK6MT"
@@ -82,30 +82,15 @@ def on(store: PaymentRepository, clock: Callable[[], datetime]) -> Desk:
     return Desk(payments, refunds_beside(payments), payments.queue)
 
 
-@pytest.fixture(scope="module", params=["moto", "dynamodb-local"])
-def opened_desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
-    """One for the whole module: every test makes payments of its own."""
-    if request.param == "moto":
-        with mock_aws():
-            yield on(new_repository(boto3.client("dynamodb", region_name=REGION)), Clock())
-    else:
-        yield on(real_store(request.getfixturevalue("dynamodb_local_url")), Clock())
-
-
 @pytest.fixture
-def desk(opened_desk: Desk) -> Desk:
-    opened_desk.queue.messages.clear()
-    return opened_desk
+def desk(engine: "DynamoDBClient") -> Desk:
+    return on(new_repository(engine), Clock())
 
 
 @pytest.fixture
 def clock(desk: Desk) -> Clock:
     assert isinstance(desk.payments.clock, Clock)
     return desk.payments.clock
-
-
-def real_store(url: str) -> PaymentRepository:
-    return new_repository(boto3.client("dynamodb", region_name=REGION, endpoint_url=url))
 
 
 def left(desk: Desk, payment: Payment) -> tuple[str, str, int]:
@@ -508,9 +493,9 @@ def seqs(desk: Desk, payment: Payment) -> list[int]:
 
 
 @pytest.fixture
-def real(dynamodb_local_url: str) -> Desk:
-    """Under threads, on AWS's own engine: moto is not safe there."""
-    return on(real_store(dynamodb_local_url), lambda: datetime.now(UTC))
+def real(engine: "DynamoDBClient") -> Desk:
+    """By the machine's clock, since the threads of a test share it."""
+    return on(new_repository(engine), lambda: datetime.now(UTC))
 
 
 def outcomes(times: int, action: Callable[[], Any]) -> Counter[str]:

@@ -1,10 +1,12 @@
 """A restore: what AWS is asked for, what is set up again, and what is refused."""
 
 from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from moto import mock_aws
 from botocore.stub import Stubber
 
 from infra.local import provision
@@ -12,7 +14,7 @@ from infra.ops import restore as module
 from infra.ops.restore import RestoreError, moment, restore, tables_at
 from infra.ops.stages import Tables
 from tests import engines
-from tests.conftest import REGION
+from tests.conftest import REGION, SESSION
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,12 +27,14 @@ RESTORED = Tables(
 
 
 @pytest.fixture
-def dynamodb(moto_dynamodb: "DynamoDBClient") -> "DynamoDBClient":
+def dynamodb() -> Iterator["DynamoDBClient"]:
     """With a stage's tables, whose TTL is on."""
-    engines.create_tables(moto_dynamodb, "test")
-    for table in provision.tables("test"):
-        provision.enable_ttl(moto_dynamodb, table)
-    return moto_dynamodb
+    with mock_aws():
+        client = SESSION.client("dynamodb")
+        engines.create_tables(client, "test")
+        for table in provision.tables("test"):
+            provision.switch_on_ttl(client, table)
+        yield client
 
 
 def test_both_tables_are_asked_for_of_one_moment(dynamodb: "DynamoDBClient") -> None:

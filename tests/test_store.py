@@ -1,4 +1,4 @@
-"""Storage, on moto and on AWS's own DynamoDB Local: what a transaction promises."""
+"""Storage, on both engines: what a transaction promises."""
 
 import socket
 from collections.abc import Iterator
@@ -377,36 +377,36 @@ def create_on(stub: Stubber, dynamodb: "DynamoDBClient") -> None:
 
 
 def test_a_transaction_conflict_is_tried_again_until_it_goes_through(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     cancelled(stub, "None", "TransactionConflict", "None")
     cancelled(stub, "ThrottlingError", "None", "None")
     cancelled(stub, "None", "None", "ProvisionedThroughputExceeded")
     stub.add_response("transact_write_items", {})
-    create_on(stub, moto_dynamodb)
+    create_on(stub, emulated_dynamodb)
 
 
 def test_another_items_condition_is_final_only_when_nothing_collided_besides(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     cancelled(stub, "TransactionConflict", "ConditionalCheckFailed", "None")
     cancelled(stub, "None", "ConditionalCheckFailed", "ThrottlingError")
     stub.add_response("transact_write_items", {})
-    create_on(stub, moto_dynamodb)
+    create_on(stub, emulated_dynamodb)
 
 
 def test_a_transaction_that_is_sent_again_has_the_token_of_what_it_makes(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     tokens: list[str | None] = []
 
     def note(params: Any, **_: Any) -> None:
         tokens.append(params.get("ClientRequestToken"))
 
-    moto_dynamodb.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", note)
-    stub, repository = stubbed_repository(moto_dynamodb)
+    emulated_dynamodb.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", note)
+    stub, repository = stubbed_repository(emulated_dynamodb)
     created = new_payment(command(), START, actor="test")
     completed = created.payment.complete(LATER, actor="system")
     for _ in range(2):
@@ -453,20 +453,20 @@ def test_a_dynamodb_that_is_out_of_reach_is_unavailable(kind: str) -> None:
     ],
 )
 def test_what_aws_cannot_do_now_is_unavailable(
-    moto_dynamodb: "DynamoDBClient", code: str, status: int
+    emulated_dynamodb: "DynamoDBClient", code: str, status: int
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     stub.add_client_error("transact_write_items", code, http_status_code=status)
     with pytest.raises(Unavailable):
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
-def test_what_is_our_own_fault_is_not_hidden(moto_dynamodb: "DynamoDBClient", code: str) -> None:
-    stub = Stubber(moto_dynamodb)
+def test_what_is_our_own_fault_is_not_hidden(emulated_dynamodb: "DynamoDBClient", code: str) -> None:
+    stub = Stubber(emulated_dynamodb)
     stub.add_client_error("transact_write_items", code)
     with pytest.raises(ClientError):
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
 
 
 def stubbed_repository(dynamodb: "DynamoDBClient") -> tuple[Stubber, PaymentRepository]:
@@ -478,10 +478,10 @@ def encoded(payment: Payment) -> dict[str, Any]:
 
 
 def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
-    moto_dynamodb: "DynamoDBClient",
+    emulated_dynamodb: "DynamoDBClient",
 ) -> None:
     made = [encoded(new_payment(command(), START, actor="test").payment) for _ in range(3)]
-    stub, repository = stubbed_repository(moto_dynamodb)
+    stub, repository = stubbed_repository(emulated_dynamodb)
     place = {name: made[1][name] for name in ("PK", "SK", "status", "createdAt")}
     stub.add_response("query", {"Items": made[:2], "LastEvaluatedKey": place})
     stub.add_response("query", {"Items": made[2:]})
@@ -491,11 +491,11 @@ def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
 
 
 def test_what_a_batch_get_left_out_is_asked_for_again(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     made = [new_payment(command(), START, actor="test").payment for _ in range(2)]
     left = {"p": {"Keys": [encode(payment_items.payment_key(made[1].id))]}}
-    stub, repository = stubbed_repository(moto_dynamodb)
+    stub, repository = stubbed_repository(emulated_dynamodb)
     stub.add_response(
         "batch_get_item", {"Responses": {"p": [encoded(made[0])]}, "UnprocessedKeys": left}
     )
@@ -509,11 +509,11 @@ def test_what_a_batch_get_left_out_is_asked_for_again(
 
 
 def test_a_batch_get_that_never_gets_on_is_unavailable(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     payment = new_payment(command(), START, actor="test").payment
     left = {"p": {"Keys": [encode(payment_items.payment_key(payment.id))]}}
-    stub, repository = stubbed_repository(moto_dynamodb)
+    stub, repository = stubbed_repository(emulated_dynamodb)
     for _ in range(6):
         stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
     with stub, pytest.raises(Unavailable):
@@ -529,33 +529,33 @@ def test_a_batch_get_that_never_gets_on_is_unavailable(
     ],
 )
 def test_a_collision_that_stays_is_told_with_a_time_to_retry(
-    moto_dynamodb: "DynamoDBClient", quick: None, reason: str, said: type[Conflict]
+    emulated_dynamodb: "DynamoDBClient", quick: None, reason: str, said: type[Conflict]
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     for _ in range(6):
         cancelled(stub, "None", reason, "None")
     with pytest.raises(said) as refusal:
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
     assert "Retry-After" in refusal.value.headers()
     stub.assert_no_pending_responses()
 
 
 def test_the_records_reason_outranks_a_conflict_on_another_item(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     other = new_payment(command(), START, actor="test")
     item = encode(payment_items.record_to_item(record_for(other)))
     cancelled(stub, "ConditionalCheckFailed", "TransactionConflict", "None", item=item)
     with pytest.raises(RecordExists) as exists:
-        create_on(stub, moto_dynamodb)
+        create_on(stub, emulated_dynamodb)
     assert exists.value.record.resource_id == other.payment.id
 
 
 def test_a_claim_that_meets_a_transaction_is_tried_again(
-    moto_dynamodb: "DynamoDBClient", quick: None
+    emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    stub = Stubber(moto_dynamodb)
+    stub = Stubber(emulated_dynamodb)
     payment = new_payment(command(), START, actor="test").payment
     stub.add_client_error("update_item", "TransactionConflictException")
     stub.add_response(
@@ -563,7 +563,7 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
         {"Attributes": encode(payment_items.payment_to_item(payment))},
     )
     with stub:
-        repository = PaymentRepository(moto_dynamodb, payments_table="p", idempotency_table="i")
+        repository = PaymentRepository(emulated_dynamodb, payments_table="p", idempotency_table="i")
         assert repository.mark_submitted(payment.id, LATER) == payment
 
 

@@ -62,8 +62,8 @@ def bank(tmp_path: Path, bank_url: str) -> Any:
 
 
 @pytest.fixture
-def payments(moto_dynamodb: "DynamoDBClient", clock: Clock, bank: Any) -> Payments:
-    return replace(payments_on(new_repository(moto_dynamodb), clock), processor=bank)
+def payments(emulated_dynamodb: "DynamoDBClient", clock: Clock, bank: Any) -> Payments:
+    return replace(payments_on(new_repository(emulated_dynamodb), clock), processor=bank)
 
 
 def created(payments: Payments, amount: str) -> str:

@@ -28,7 +28,7 @@ from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import Simulator
 from chalicelib.webhooks.outbox import WebhookOutbox
 from infra.local.settings import Local
-from tests import iam
+from tests import hearing
 from tests.conftest import HEARD_FROM_STACKS, webhook_repository_beside
 from tests.engines import ROOT, free_port, wait_until
 
@@ -133,9 +133,9 @@ class Stack:
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
-            # Its processes write down what their functions ask of AWS; see tests/iam.py.
+            # Its processes write down what their functions ask of AWS; see tests/hearing.py.
             "PYTHONPATH": str(Path(__file__).with_name("heard")),
-            iam.HEARD_FILE: str(HEARD_FROM_STACKS),
+            hearing.FOLDER: str(HEARD_FROM_STACKS),
             **env,
         }
         self.said = ""
@@ -229,8 +229,11 @@ def _answers(client: Client) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Shared by all tests of this folder that a process runs; it ends with the last of them, since
+    a stack uses a fifth of a processor while nobody asks it anything.
+    """
     running = Stack(tmp_path_factory.mktemp("stack"))
     try:
         running.wait_until_up()
@@ -239,18 +242,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(stack: Stack) -> Client:
     return stack.client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dynamodb(stack: Stack) -> "DynamoDBClient":
     client: DynamoDBClient = stack.aws("dynamodb")
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sqs(stack: Stack) -> "SQSClient":
     client: SQSClient = stack.aws("sqs")
     return client

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from infra.local.settings import SetupError, from_environment
 from tests.engines import ROOT, accepts, free_port, wait_until
 from tests.stack.conftest import A_DEVELOPERS_OWN, Client, Stack, request
 
@@ -54,56 +55,50 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_data_survives_a_stop_and_a_start_and_no_process_is_left(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    first = Stack(tmp_path)
-    first.wait_until_up()
-    payment = first.client.settled(first.client.post(request()).json["id"])
-    processes = first.descendants()
-    names = {"emulator", "server", "worker", "webhook_receiver"}
-    if first.local.dynamodb_port is not None:
-        names.add("dynamodb_local")
-    assert set(first.children()) == {f"infra.local.{name}" for name in names}
-    assert first.stop(number) == 0
-    assert not any_alive(processes)
-    assert not any(accepts(port) for port in first.ports)
-
-    second = Stack(tmp_path)
-    try:
-        second.wait_until_up()
-        assert second.client.payment(payment["id"]) == payment
-    finally:
-        second.stop()
-
+def test_data_survives_every_end_until_a_reset_and_no_process_is_left(tmp_path: Path) -> None:
+    """Three ends that lose nothing, and a fourth in which the emulated AWS is killed."""
+    kept: list[Any] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        stack = started(tmp_path)
+        kept = [*still_there(kept, stack), new_payment(stack)]
+        processes = stack.descendants()
+        assert stack.stop(number) == (-number if number == signal.SIGKILL else 0)
+        if number == signal.SIGKILL:  # which gives the supervisor no time to wait for them
+            wait_until(lambda gone=processes: not any_alive(gone), "every process has ended")
+        assert not any_alive(processes)
+        assert not any(accepts(port) for port in stack.ports)
+    last = started(tmp_path)
+    still_there(kept, last)
+    assert_ends_with_its_emulator(last)
     assert run(tmp_path, "reset").returncode == 0
-    third = Stack(tmp_path)
+    empty = started(tmp_path)
     try:
-        third.wait_until_up()
-        assert third.client.get("/v1/payments").json["payments"] == []
+        assert empty.client.get("/v1/payments").json["payments"] == []
     finally:
-        third.stop()
+        empty.stop()
 
 
-def test_a_supervisor_that_is_killed_leaves_no_process_and_loses_no_data(tmp_path: Path) -> None:
-    stack = Stack(tmp_path)
+def started(state: Path) -> Stack:
+    stack = Stack(state)
     stack.wait_until_up()
-    payment_id = stack.client.post(request()).json["id"]
-    processes = stack.descendants()
-    assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
-    wait_until(lambda: not any_alive(processes), "every process has ended")
-    again = Stack(tmp_path)
-    try:
-        again.wait_until_up()
-        assert again.client.payment(payment_id)
-    finally:
-        again.stop()
+    names = {"emulator", "server", "worker", "webhook_receiver"}
+    if stack.local.dynamodb_port is not None:
+        names.add("dynamodb_local")
+    assert set(stack.children()) == {f"infra.local.{name}" for name in names}
+    return stack
 
 
-def test_a_dead_emulator_is_a_sentence_and_ends_the_rest(tmp_path: Path) -> None:
-    stack = Stack(tmp_path)
-    stack.wait_until_up()
+def new_payment(stack: Stack) -> Any:
+    return stack.client.settled(stack.client.post(request()).json["id"])
+
+
+def still_there(payments: list[Any], stack: Stack) -> list[Any]:
+    assert [stack.client.payment(payment["id"]) for payment in payments] == payments
+    return payments
+
+
+def assert_ends_with_its_emulator(stack: Stack) -> None:
+    """With a sentence that says so."""
     processes = stack.descendants()
     stack.children()["infra.local.emulator"].kill()
     wait_until(lambda: stack.process.poll() is not None, "the supervisor has ended")
@@ -122,25 +117,30 @@ def test_a_taken_port_is_a_sentence_that_names_its_variable(tmp_path: Path, vari
         assert_sentence(run(tmp_path, **{variable: str(port)}), str(port), variable, "make run")
 
 
+def test_a_setting_that_means_nothing_is_a_sentence(tmp_path: Path) -> None:
+    assert_sentence(run(tmp_path, PAYFLOW_API_PORT="x"), "PAYFLOW_API_PORT", "port number")
+
+
 @pytest.mark.parametrize("port", ["x", "0", "65536", "-1", "٣"])
-def test_a_port_that_is_none_is_a_sentence(tmp_path: Path, port: str) -> None:
-    assert_sentence(run(tmp_path, PAYFLOW_API_PORT=port), "PAYFLOW_API_PORT", "port number")
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("PAYFLOW_API_PORT", port)
+    with pytest.raises(SetupError, match=r"PAYFLOW_API_PORT.*port number"):
+        from_environment()
 
 
 @pytest.mark.parametrize("seconds", ["x", "0", "-1", "3601"])
-def test_a_sweep_unit_that_is_none_is_a_sentence(tmp_path: Path, seconds: str) -> None:
-    ended = run(tmp_path, PAYFLOW_SWEEP_UNIT_SECONDS=seconds)
-    assert_sentence(ended, "PAYFLOW_SWEEP_UNIT_SECONDS", "seconds, 1 to 3600")
+def test_a_sweep_unit_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, seconds: str
+) -> None:
+    monkeypatch.setenv("PAYFLOW_SWEEP_UNIT_SECONDS", seconds)
+    with pytest.raises(SetupError, match=r"PAYFLOW_SWEEP_UNIT_SECONDS.*seconds, 1 to 3600"):
+        from_environment()
 
 
 def test_an_emulator_that_dies_while_the_stack_starts_is_a_sentence(tmp_path: Path) -> None:
     stack = Stack(tmp_path)
     wait_until(lambda: "infra.local.emulator" in stack.children(), "the emulator is there")
-    stack.children()["infra.local.emulator"].kill()
-    wait_until(lambda: stack.process.poll() is not None, "the supervisor has ended")
-    assert stack.stop() == 1
-    assert "The emulated AWS has stopped (exit code -9)" in stack.said
-    assert "Traceback" not in stack.said
+    assert_ends_with_its_emulator(stack)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -134,5 +134,5 @@ def gateway(engine: "DynamoDBClient", clock: Clock) -> Gateway:
     return gateway_on(engine, clock)
 
 
-one_engine = pytest.mark.parametrize("engine", ["moto"], indirect=True)
+one_engine = pytest.mark.parametrize("engine", ["emulated"], indirect=True)
 """For rules of the clock, whose storage other tests try on both engines."""

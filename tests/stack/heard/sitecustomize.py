@@ -9,6 +9,6 @@ from pathlib import Path
 
 if sys.orig_argv[-1] in {"infra.local.server", "infra.local.worker"}:
     sys.path.insert(0, str(Path.cwd()))
-    from tests import iam
+    from tests import hearing
 
-    iam.Recorder(keep=iam.write_down(Path(os.environ[iam.HEARD_FILE]))).listen()
+    hearing.Recorder(keep=hearing.write_down(Path(os.environ[hearing.FOLDER]))).listen()

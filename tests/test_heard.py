@@ -1,0 +1,38 @@
+"""What all tests together made the functions ask of AWS is granted.
+
+It runs last: `make test` has other processes run the tests, and write down what they hear.
+"""
+
+import pytest
+
+from tests import iam
+from tests.conftest import HEARD_FROM_STACKS, HEARD_FROM_TESTS, IN_PARTS
+from tests.hearing import Call, written_down
+from tests.test_least_privilege import FUNCTIONS, STAGE, each_function
+
+Heard = dict[str, list[Call]]
+"""By stage."""
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    folders = {STAGE: HEARD_FROM_TESTS, "local": HEARD_FROM_STACKS}
+    return {stage: list(written_down(folder)) for stage, folder in folders.items()}
+
+
+def test_every_function_is_heard_by_tests_and_in_stacks(heard: Heard) -> None:
+    """In a run of all tests; some alone do not make every function work."""
+    for calls in heard.values():
+        functions = {call.function for call in calls}
+        assert functions <= set(FUNCTIONS)
+        assert functions == set(FUNCTIONS) or not IN_PARTS
+
+
+@each_function
+def test_a_function_is_granted_all_that_it_was_heard_to_ask_for(
+    function: str, heard: Heard
+) -> None:
+    grants = iam.granted(iam.read_policy(function))
+    for stage, calls in heard.items():
+        lacking = iam.lacking(function, grants, iam.asked(calls, function, stage))
+        assert not lacking, "\n".join(lacking)
