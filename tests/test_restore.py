@@ -1,13 +1,13 @@
 """A restore: what AWS is asked for, what is set up again, and what is refused."""
 
-from datetime import UTC, datetime
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from botocore.stub import Stubber
+from moto import mock_aws
 
 from infra.local import provision
 from infra.ops import restore as module
@@ -33,7 +33,7 @@ def dynamodb() -> Iterator["DynamoDBClient"]:
         client = SESSION.client("dynamodb")
         engines.create_tables(client, "test")
         for table in provision.tables("test"):
-            provision.switch_on_ttl(client, table)
+            provision.enable_ttl(client, table)
         yield client
 
 

@@ -405,7 +405,9 @@ def test_a_transaction_that_is_sent_again_has_the_token_of_what_it_makes(
     def note(params: Any, **_: Any) -> None:
         tokens.append(params.get("ClientRequestToken"))
 
-    emulated_dynamodb.meta.events.register("provide-client-params.dynamodb.TransactWriteItems", note)
+    emulated_dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.TransactWriteItems", note
+    )
     stub, repository = stubbed_repository(emulated_dynamodb)
     created = new_payment(command(), START, actor="test")
     completed = created.payment.complete(LATER, actor="system")
@@ -462,7 +464,9 @@ def test_what_aws_cannot_do_now_is_unavailable(
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
-def test_what_is_our_own_fault_is_not_hidden(emulated_dynamodb: "DynamoDBClient", code: str) -> None:
+def test_what_is_our_own_fault_is_not_hidden(
+    emulated_dynamodb: "DynamoDBClient", code: str
+) -> None:
     stub = Stubber(emulated_dynamodb)
     stub.add_client_error("transact_write_items", code)
     with pytest.raises(ClientError):

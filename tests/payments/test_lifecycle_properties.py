@@ -1,7 +1,8 @@
 """Random lifecycles of payments, with every invariant checked after every step.
 
-They run in one thread on DynamoDB Local. Messages are kept instead of sent, so that any of them is processed at any time, again, in any order, or never. The
-expected result of a step is derived from the rows as they were after the step before.
+They run in one thread on DynamoDB Local. Messages are kept instead of sent, so that any of them is
+processed at any time, again, in any order, or never. The expected result of a step is derived from
+the rows as they were after the step before.
 PAYFLOW_TEST_LIVES=200 runs 200 lifecycles of fifty steps each, instead of a few.
 """
 
