@@ -39,7 +39,7 @@ def age(text: str) -> timedelta:
     """Parse an age such as 90s, 15m, 6h or 5d."""
     parts = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if parts is None:
-        raise ArgumentTypeError(f"{text!r} is no age such as 90s, 15m, 6h or 5d")
+        raise ArgumentTypeError(f"{text!r} is not an age like 90s, 15m, 6h or 5d")
     return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
