@@ -1,7 +1,7 @@
 # PayFlow's commands. `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test test-dynamodb-local fuzz crash model mutants e2e screenshots load bench cold-start budgets growth types costs scaling check format clean
+.PHONY: help run seed reset hint redrive restore switch key package bootstrap deploy chalice-deploy lock audit test coverage test-dynamodb-local fuzz crash model mutants e2e screenshots load bench cold-start budgets growth types costs scaling check format clean
 SHELL := /bin/sh
 
 # The first Python on this machine that is new enough; infra/install.py says so if none is.
@@ -78,8 +78,11 @@ SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reord
 test: .venv/ready frontend/node_modules/ready  ## run all tests but the browser's
 	@$(FRONTEND) test
 	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
-	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_heard.py && \
+	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(COVERAGE) --ignore=tests/test_heard.py && \
 	  .venv/bin/python -m pytest tests/test_heard.py
+
+coverage: COVERAGE := --cov --cov-report=term --cov-report=html
+coverage: test  ## run all tests, and see which branches of app.py and chalicelib they take
 
 # What the engine may make a difference to: races, outages and kills.
 ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
@@ -157,5 +160,5 @@ format: .venv/ready frontend/node_modules/ready  ## format the code and mend wha
 	@$(FRONTEND) format
 
 clean:  ## remove everything that make made, the local stack's data included
-	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools
+	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .tools .coverage* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

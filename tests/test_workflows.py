@@ -110,7 +110,7 @@ def test_the_checks_are_what_their_name_says(workflow: str) -> None:
     assert [step["run"] for step in checks["steps"] if "run" in step] == [".ci/run"]
     commands = (ROOT / ".ci" / "run").read_text().splitlines()
     made = [" ".join(line.split()[:2]) for line in commands if line.startswith("make ")]
-    assert made[:2] == ["make check", "make test"]
+    assert made[:2] == ["make check", "make coverage"]
     assert "make e2e" in made
     assert checks["name"] == ", ".join(made)
 
