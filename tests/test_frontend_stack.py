@@ -11,7 +11,7 @@ import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from infra.bootstrap import TEMPLATE
-from tests import iam
+from tests import hearing, iam
 from tests.conftest import payflow
 from tests.policies import Context, Rights, Template, rights_of, trusts
 from tests.test_least_privilege import FUNCTIONS
@@ -479,7 +479,7 @@ def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
     names["DeliveriesQueue"] = QUEUE.replace("webhooks", "deliveries")
     names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
     within = Rights(boundary)
-    suffix = "" if function == iam.API else f"-{function}"
+    suffix = "" if function == hearing.API else f"-{function}"
     from_inside: Context = {"lambda:SourceFunctionArn": FUNCTION + suffix}
     lambdas_own = iam.of_the_service(payflow.app, function, payflow.settings.stage)
     for grant in iam.granted(iam.read_policy(function)):
