@@ -1,7 +1,7 @@
 # PayFlow's commands. A newcomer needs only `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset clean test check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy chalice-deploy key requeue redrive restore switch
+.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy chalice-deploy key requeue redrive restore switch
 SHELL := /bin/sh
 
 # The first installed Python that is new enough; infra/local/install.py reports if none is.
@@ -44,7 +44,7 @@ reset: .venv/ready  ## empty the stopped local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
 clean:  ## remove everything that make created, the local stack's data included
-	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tools
+	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tools .coverage htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Check
@@ -55,8 +55,11 @@ SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reord
 test: .venv/dev-ready frontend/node_modules/ready  ## run all tests except those in a browser
 	@$(FRONTEND) test
 	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
-	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) --ignore=tests/test_heard.py && \
+	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(COVERAGE) --ignore=tests/test_heard.py && \
 	  .venv/bin/python -m pytest tests/test_heard.py
+
+coverage: COVERAGE := --cov --cov-report=term --cov-report=html
+coverage: test  ## run all tests, and show which branches of app.py and chalicelib they cover
 
 check: .venv/dev-ready frontend/node_modules/ready  ## check style, types, templates, workflows and secrets
 	@.venv/bin/ruff check .

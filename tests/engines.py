@@ -38,11 +38,11 @@ def dynamodb_local() -> Iterator[str]:
         engine.command(port, None), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: accepts(port), f"DynamoDB Local listens on {port}", seconds=60)
+        wait_until(lambda: accepts(port), f"DynamoDB Local listens on {port}")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def emulated_aws(folder: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()  # and not killed: it ends the Lambdas that it runs
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 def node_packages() -> Path:
@@ -100,10 +100,12 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Any, what: str, *, seconds: float = 30) -> Any:
+def wait_until(condition: Any, what: str, *, seconds: float = 180) -> Any:
     """The first true answer of `condition`; fails the test when there is none in time.
 
-    The longer it takes, the seldomer it is asked for: what answers needs the processor too.
+    The longer it takes, the seldomer it is asked for: what answers needs the processor too. The
+    limit is for what never comes. On a busy machine all may take ten times as long, and what the
+    sweeper misses it looks for again after twice the time.
     """
     began = time.monotonic()
     while not (answer := condition()):

@@ -29,7 +29,7 @@ class Patient:
         self.items = {payment.id: items.payment_to_item(payment) for payment in made}
         self.asked: list[str] = []
         self._all_here = {
-            operation: Barrier(BATCH_SIZE, timeout=10)
+            operation: Barrier(BATCH_SIZE, timeout=60)
             for operation in ("UpdateItem", "TransactWriteItems")
         }
 

@@ -76,7 +76,7 @@ class Client:
     def request(
         self, method: str, path: str, body: bytes | str | None = None, **headers: str
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             raw = body.encode() if isinstance(body, str) else body
@@ -105,7 +105,7 @@ class Client:
             payment = self.payment(payment_id)
             return None if payment["status"] == "processing" else payment
 
-        return wait_until(final, f"{payment_id} is settled", seconds=60)
+        return wait_until(final, f"{payment_id} is settled")
 
 
 class Stack:
@@ -160,7 +160,6 @@ class Stack:
         wait_until(
             lambda: "Ctrl-C stops it" in self.said or self.process.poll() is not None,
             "the stack is up",
-            seconds=60,
         )
         assert self.process.poll() is None, self.said
 
@@ -169,7 +168,7 @@ class Stack:
         if self.process.poll() is None:
             self.process.send_signal(number)
         code = self.process.wait(60)
-        self._listener.join(10)
+        self._listener.join(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

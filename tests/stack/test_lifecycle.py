@@ -33,7 +33,7 @@ def run(state: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess
         check=False,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
     )
 
 
@@ -173,7 +173,7 @@ def operate(stack: Stack, *command: str, **env: str) -> subprocess.CompletedProc
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -270,4 +270,4 @@ def _use_chalice_local(stack: Stack, folder: Path) -> None:
         assert stack.client.settled(created.json["id"])["status"] in {"completed", "failed"}
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)

@@ -82,7 +82,7 @@ def settled_refunds(client: Client, payment_id: str) -> Any:
         refunds = client.get(f"/v1/payments/{payment_id}/refunds").json["refunds"]
         return refunds if all(one["status"] != "processing" for one in refunds) else None
 
-    return wait_until(all_settled, "the refunds are settled", seconds=60)
+    return wait_until(all_settled, "the refunds are settled")
 
 
 def test_a_refund_ends_once_however_often_and_in_what_order_its_messages_come(
@@ -100,7 +100,7 @@ def test_a_refund_ends_once_however_often_and_in_what_order_its_messages_come(
             ],
         )
     refunds = settled_refunds(client, payment_id)
-    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty", seconds=60)
+    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
     assert settled_refunds(client, payment_id) == refunds
     told = Counter(event["type"] for event in story(client, payment_id))
     ends = Counter(f"refund.{one['status']}" for one in refunds)

@@ -21,7 +21,7 @@ from tests.test_store import record_for
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-CALLERS_PATIENCE_SECONDS = 3
+CALLERS_PATIENCE_SECONDS = 10
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def test_of_ten_messages_with_one_poisoned_nine_go_through_and_one_dies_after_th
         lambda: dead_letter(sqs, encode(SettlePayment(poison))), "it is dead", seconds=60
     )
     assert int(dead["Attributes"]["ApproximateReceiveCount"]) == 4, "three tries, and this look"
-    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty", seconds=60)
+    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
     assert [hint for hint in hints if dead_letter(sqs, hint)] == [encode(SettlePayment(poison))]
     assert client.payment(poison)["status"] == "processing"
 
@@ -157,8 +157,8 @@ def test_messages_that_name_no_payment_leave_no_row_and_only_the_unknown_type_is
     bodies = [encode(SettlePayment(unknown_payment)), "not json", "[]", unknown_type]
     for body in bodies:
         sqs.send_message(QueueUrl=stack.local.queue_url, MessageBody=body)
-    wait_until(lambda: dead_letter(sqs, unknown_type), "it is in the dead letter queue", seconds=60)
-    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty", seconds=60)
+    wait_until(lambda: dead_letter(sqs, unknown_type), "it is in the dead letter queue")
+    wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
     assert rows(dynamodb, unknown_payment) == {}
     assert [body for body in bodies if dead_letter(sqs, body)] == [unknown_type]
     assert client.get("/v1/health?deep=1").status == 200

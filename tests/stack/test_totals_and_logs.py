@@ -62,7 +62,7 @@ def test_the_totals_are_a_recount_of_everything_that_this_stack_has_seen(
         found = recount(client)
         return found if found == before == totals(client) else None
 
-    found = wait_until(agree, "the totals are the recount", seconds=60)
+    found = wait_until(agree, "the totals are the recount")
     assert len(found) > 4
 
 
