@@ -1,92 +1,77 @@
-"""Who may import whom, and who owns which dependency."""
+"""Who owns which dependency. The layers are contracts of import-linter, in pyproject.toml."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted((ROOT / "chalicelib").glob("*.py"))
-# Each module may import those of its own layer or of a later one.
-LAYERS = [
-    {"openapi"},
-    {"api"},
-    {"payments", "refunds", "sweeper", "listing", "stats", "api_keys"}
-    | {"webhooks", "webhook_delivery"},
-    {"webhook_outbox"},
-    {"store", "webhook_store", "queue_jobs", "request_log"},
-    {"tables"},
-    {"idempotency", "processor", "aws", "commands", "webhook_sender", "webhook_signature"},
-    {"webhook_model"},
-    {"model", "exact_json", "webhook_url", "webhook_schedule"},
-    {"errors", "schema"},
-]
-LEAVES = {"config", "telemetry"}
+from tests.engines import ROOT
+
+SHIPPED = [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 OWNERS = {
-    "botocore": {"aws", "tables", "queue_jobs"},
-    "chalice": {"api", "openapi"},
+    "boto3": {"aws.clients", "aws.dynamodb"}
+    | {f"{capability}.repository" for capability in ("api_keys", "payments", "webhooks")},
+    "botocore": {"aws.clients", "aws.dynamodb", "aws.sqs"},
+    "chalice": {"app", "api.openapi", "api.routing"},
     "os": {"config"},
     "simplejson": {"exact_json", "telemetry"},
-    "ulid": {"model"},
-    "socket": {"webhook_sender"},
-    "ssl": {"webhook_sender"},
-    "h11": {"webhook_sender"},
-    "certifi": {"webhook_sender"},
-    "ipaddress": {"webhook_url"},
-    "standardwebhooks": {"webhook_signature"},
+    "ulid": {"values"},
+    "socket": {"webhooks.http_client"},
+    "ssl": {"webhooks.http_client"},
+    "h11": {"webhooks.http_client"},
+    "certifi": {"webhooks.http_client"},
+    "ipaddress": {"webhooks.url_policy"},
+    "standardwebhooks": {"webhooks.signing"},
 }
+MAX_LINES_OF_A_FUNCTION = 60
+
+
+def module(path: Path) -> str:
+    """The dotted name, within chalicelib."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("chalicelib.")
 
 
 def imports(path: Path) -> set[str]:
-    """Dotted names of all that a module imports."""
+    """The packages that a module imports."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-def siblings(path: Path) -> set[str]:
-    own = {module.stem for module in MODULES}
-    return {
-        name.split(".")[1]
-        for name in imports(path)
-        if name.startswith("chalicelib.") and name.split(".")[1] in own
-    }
-
-
-def layer(module: str) -> int:
-    return next(depth for depth, modules in enumerate(LAYERS) if module in modules)
-
-
-def test_every_module_has_its_layer() -> None:
-    placed = set().union(*LAYERS, LEAVES, {"__init__"})
-    assert placed == {module.stem for module in MODULES}
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_imports_point_one_way(path: Path) -> None:
-    if path.stem in LEAVES | {"__init__"}:
-        assert siblings(path) == set()
-        return
-    for other in siblings(path) - LEAVES:
-        assert layer(path.stem) <= layer(other), f"{path.stem} imports {other}"
-        assert path.stem not in siblings(path.with_stem(other)), f"{path.stem} and {other} circle"
+    return {name.partition(".")[0] for name in names}
 
 
 @pytest.mark.parametrize("dependency", OWNERS)
-def test_a_dependency_has_its_owners_and_no_others(dependency: str) -> None:
-    users = {
-        path.stem
-        for path in MODULES
-        if any(name.split(".")[0] == dependency for name in imports(path))
-    }
+def test_dependency_is_imported_by_its_owners_only(dependency: str) -> None:
+    users = {module(path) for path in SHIPPED if dependency in imports(path)}
     assert users == OWNERS[dependency]
 
 
-def test_nothing_that_ships_scans_a_table() -> None:
-    for path in [*MODULES, ROOT / "app.py"]:
-        assert ".scan(" not in path.read_text()
+def test_repositories_import_only_conditions_of_boto3() -> None:
+    for path in SHIPPED:
+        if path.name == "repository.py":
+            lines = [line for line in path.read_text().splitlines() if "boto3" in line]
+            from_boto3 = [line for line in lines if line.startswith("from boto3")]
+            assert all("boto3.dynamodb.conditions" in line for line in from_boto3)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=module)
+def test_requests_for_dynamodb_are_built_in_one_module(path: Path) -> None:
+    words = (
+        "TableName",
+        "UpdateExpression",
+        "ConditionExpression",
+        "ExpressionAttribute",
+        ".scan(",
+    )
+    found = {word for word in words if word in path.read_text()}
+    assert found <= (set(words[:-1]) if module(path) == "aws.dynamodb" else set())
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=module)
+def test_function_is_at_most_sixty_lines_long(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= MAX_LINES_OF_A_FUNCTION, node.name
