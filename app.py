@@ -11,7 +11,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import VERSION, config
+from chalicelib import VERSION, config, errors
 from chalicelib.api import openapi, routing
 from chalicelib.api.health import CheckHealth, Health
 from chalicelib.api.request_log import Logs, ReadLogs
@@ -20,21 +20,6 @@ from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKeyList, NewApiKey, Scope
 from chalicelib.aws.sqs import BATCH_SIZE
 from chalicelib.bootstrap import Services, now
-from chalicelib.errors import (
-    Conflict,
-    EndpointDisabled,
-    EndpointLimitReached,
-    Forbidden,
-    IdempotencyKeyReused,
-    InvalidCursor,
-    NotFound,
-    PaymentNotCancelable,
-    PaymentNotRefundable,
-    PaymentNotReturnable,
-    RefundExceedsPayment,
-    Unauthenticated,
-    Unavailable,
-)
 from chalicelib.messages import (
     Deliver,
     Handlers,
@@ -83,7 +68,7 @@ route = functools.partial(app.route, content_types=["*/*"])
     Success(201, "the payment, processing", Payment, headers=("Location",)),
     Success(200, "the stored answer to this key", Payment, headers=("Idempotent-Replayed",)),
     scope=Scope.WRITE,
-    errors=(Conflict, IdempotencyKeyReused, Unavailable),
+    errors=(errors.Conflict, errors.IdempotencyKeyReused, errors.Unavailable),
     body=CreatePayment,
 )
 def create_payment(call: Call[CreatePayment]) -> Answer:
@@ -97,7 +82,7 @@ def create_payment(call: Call[CreatePayment]) -> Answer:
     "List payments, newest first",
     Success(200, "one page", Page),
     scope=Scope.READ,
-    errors=(InvalidCursor, Unavailable),
+    errors=(errors.InvalidCursor, errors.Unavailable),
     query=ListPayments,
 )
 def list_payments(call: Call[ListPayments]) -> Page:
@@ -109,7 +94,7 @@ def list_payments(call: Call[ListPayments]) -> Page:
     "Get a payment",
     Success(200, "the payment", Payment),
     scope=Scope.READ,
-    errors=(NotFound, Unavailable),
+    errors=(errors.NotFound, errors.Unavailable),
 )
 def get_payment(call: Call[Any]) -> Payment:
     return services.payments.get(call.path["payment_id"])
@@ -120,7 +105,7 @@ def get_payment(call: Call[Any]) -> Payment:
     "Cancel a payment that is not with its processor yet",
     Success(200, "the canceled payment", Payment),
     scope=Scope.WRITE,
-    errors=(NotFound, PaymentNotCancelable, Conflict, Unavailable),
+    errors=(errors.NotFound, errors.PaymentNotCancelable, errors.Conflict, errors.Unavailable),
 )
 def cancel_payment(call: Call[Any]) -> Payment:
     return services.payments.cancel(call.path["payment_id"], actor=call.actor)
@@ -133,12 +118,12 @@ def cancel_payment(call: Call[Any]) -> Payment:
     Success(200, "the stored answer to this key", Refund, headers=("Idempotent-Replayed",)),
     scope=Scope.WRITE,
     errors=(
-        NotFound,
-        PaymentNotRefundable,
-        RefundExceedsPayment,
-        IdempotencyKeyReused,
-        Conflict,
-        Unavailable,
+        errors.NotFound,
+        errors.PaymentNotRefundable,
+        errors.RefundExceedsPayment,
+        errors.IdempotencyKeyReused,
+        errors.Conflict,
+        errors.Unavailable,
     ),
     body=CreateRefund,
 )
@@ -153,7 +138,7 @@ def create_refund(call: Call[CreateRefund]) -> Answer:
     "List the refunds of a payment, oldest first",
     Success(200, "all refunds", RefundList),
     scope=Scope.READ,
-    errors=(NotFound, Unavailable),
+    errors=(errors.NotFound, errors.Unavailable),
 )
 def list_refunds(call: Call[Any]) -> RefundList:
     return services.refunds.all(call.path["payment_id"])
@@ -164,7 +149,7 @@ def list_refunds(call: Call[Any]) -> RefundList:
     "List the events of a payment, oldest first",
     Success(200, "all events", EventList),
     scope=Scope.READ,
-    errors=(NotFound, Unavailable),
+    errors=(errors.NotFound, errors.Unavailable),
 )
 def list_events(call: Call[Any]) -> EventList:
     return services.payments.events(call.path["payment_id"])
@@ -177,7 +162,7 @@ if settings.simulation_allowed:
         "Simulate a bank's late return of a completed payment, where simulation is allowed",
         Success(200, "the returned payment", Payment),
         scope=Scope.WRITE,
-        errors=(NotFound, PaymentNotReturnable, Conflict, Unavailable),
+        errors=(errors.NotFound, errors.PaymentNotReturnable, errors.Conflict, errors.Unavailable),
         body=SimulateReturn,
     )
     def simulate_return(call: Call[SimulateReturn]) -> Payment:
@@ -190,7 +175,7 @@ if settings.simulation_allowed:
     "List the webhook deliveries of a payment, newest first",
     Success(200, "the newest 50", DeliveryList),
     scope=Scope.READ,
-    errors=(NotFound, Unavailable),
+    errors=(errors.NotFound, errors.Unavailable),
 )
 def list_payment_deliveries(call: Call[Any]) -> DeliveryList:
     return services.webhooks.deliveries_of_payment(call.path["payment_id"])
@@ -201,7 +186,7 @@ def list_payment_deliveries(call: Call[Any]) -> DeliveryList:
     "Create a webhook endpoint",
     Success(201, "the endpoint, with its secret, which is shown only this once", NewEndpoint),
     scope=Scope.ADMIN,
-    errors=(EndpointLimitReached, Conflict, Unavailable),
+    errors=(errors.EndpointLimitReached, errors.Conflict, errors.Unavailable),
     body=CreateEndpoint,
 )
 def create_webhook_endpoint(call: Call[CreateEndpoint]) -> NewEndpoint:
@@ -223,7 +208,7 @@ def list_webhook_endpoints(_: Call[Any]) -> EndpointList:
     "Get a webhook endpoint",
     Success(200, "the endpoint", Endpoint),
     scope=Scope.ADMIN,
-    errors=(NotFound,),
+    errors=(errors.NotFound,),
 )
 def get_webhook_endpoint(call: Call[Any]) -> Endpoint:
     return services.webhooks.get(call.path["endpoint_id"])
@@ -234,7 +219,7 @@ def get_webhook_endpoint(call: Call[Any]) -> Endpoint:
     "Change a webhook endpoint",
     Success(200, "the changed endpoint", Endpoint),
     scope=Scope.ADMIN,
-    errors=(NotFound, Conflict),
+    errors=(errors.NotFound, errors.Conflict),
     body=UpdateEndpoint,
 )
 def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Endpoint:
@@ -246,7 +231,7 @@ def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Endpoint:
     "Delete a webhook endpoint",
     Success(204, "Endpoint deleted", None),
     scope=Scope.ADMIN,
-    errors=(NotFound, Conflict),
+    errors=(errors.NotFound, errors.Conflict),
 )
 def delete_webhook_endpoint(call: Call[Any]) -> None:
     services.webhooks.delete(call.path["endpoint_id"])
@@ -257,7 +242,7 @@ def delete_webhook_endpoint(call: Call[Any]) -> None:
     "Give a webhook endpoint a new secret; the old one also signs for 24 hours",
     Success(200, "the endpoint, with its new secret, which is shown only this once", NewEndpoint),
     scope=Scope.ADMIN,
-    errors=(NotFound, Conflict),
+    errors=(errors.NotFound, errors.Conflict),
 )
 def rotate_webhook_secret(call: Call[Any]) -> NewEndpoint:
     return services.webhooks.rotate(call.path["endpoint_id"])
@@ -268,7 +253,7 @@ def rotate_webhook_secret(call: Call[Any]) -> NewEndpoint:
     "Send a test event to a webhook endpoint",
     Success(201, "the pending delivery", Delivery),
     scope=Scope.ADMIN,
-    errors=(NotFound, EndpointDisabled),
+    errors=(errors.NotFound, errors.EndpointDisabled),
 )
 def test_webhook_endpoint(call: Call[Any]) -> Delivery:
     return services.webhooks.test(call.path["endpoint_id"])
@@ -279,7 +264,7 @@ def test_webhook_endpoint(call: Call[Any]) -> Delivery:
     "List the deliveries to a webhook endpoint, newest first",
     Success(200, "one page", DeliveryPage),
     scope=Scope.READ,
-    errors=(NotFound, InvalidCursor, Unavailable),
+    errors=(errors.NotFound, errors.InvalidCursor, errors.Unavailable),
     query=ListDeliveries,
 )
 def list_webhook_deliveries(call: Call[ListDeliveries]) -> DeliveryPage:
@@ -291,7 +276,7 @@ def list_webhook_deliveries(call: Call[ListDeliveries]) -> DeliveryPage:
     "Replay the failed deliveries of a webhook endpoint, oldest first",
     Success(200, "how many are due again, at most 100 for each call", Replayed),
     scope=Scope.WRITE,
-    errors=(NotFound, EndpointDisabled, Conflict),
+    errors=(errors.NotFound, errors.EndpointDisabled, errors.Conflict),
     body=ReplayFailed,
 )
 def replay_failed_deliveries(call: Call[ReplayFailed]) -> Replayed:
@@ -303,7 +288,7 @@ def replay_failed_deliveries(call: Call[ReplayFailed]) -> Replayed:
     "Replay a delivery at once, under the same webhook-id",
     Success(200, "the pending delivery", Delivery),
     scope=Scope.WRITE,
-    errors=(NotFound, EndpointDisabled, Conflict),
+    errors=(errors.NotFound, errors.EndpointDisabled, errors.Conflict),
 )
 def replay_delivery(call: Call[Any]) -> Delivery:
     return services.webhooks.replay(call.path["delivery_id"])
@@ -336,7 +321,7 @@ def read_logs(call: Call[ReadLogs]) -> Logs:
     "Create an API key",
     Success(201, "the key, which is shown only this once", NewApiKey),
     scope=Scope.ADMIN,
-    errors=(Unavailable,),
+    errors=(errors.Unavailable,),
     body=CreateApiKey,
 )
 def create_api_key(call: Call[CreateApiKey]) -> NewApiKey:
@@ -356,7 +341,7 @@ def list_api_keys(_: Call[Any]) -> ApiKeyList:
     "Replace an API key",
     Success(201, "the new key, which is shown only this once", NewApiKey),
     scope=Scope.ADMIN,
-    errors=(NotFound, Conflict),
+    errors=(errors.NotFound, errors.Conflict),
     body=RollApiKey,
 )
 def roll_api_key(call: Call[RollApiKey]) -> NewApiKey:
@@ -368,7 +353,7 @@ def roll_api_key(call: Call[RollApiKey]) -> NewApiKey:
     "Revoke an API key",
     Success(204, "Key revoked; it stops working within a minute", None),
     scope=Scope.ADMIN,
-    errors=(NotFound,),
+    errors=(errors.NotFound,),
 )
 def revoke_api_key(call: Call[Any]) -> None:
     services.api_keys.revoke(call.path["key_id"])
@@ -379,7 +364,7 @@ def revoke_api_key(call: Call[Any]) -> None:
     "Check the health of the service",
     Success(200, "the service answers", Health),
     scope=None,
-    errors=(Unauthenticated, Forbidden, Unavailable),
+    errors=(errors.Unauthenticated, errors.Forbidden, errors.Unavailable),
     query=CheckHealth,
 )
 def check_health(call: Call[CheckHealth]) -> Health:

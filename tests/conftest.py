@@ -16,7 +16,7 @@ from unittest.mock import patch
 import boto3
 import moto.core  # noqa: F401 (only sessions that are made after it can be mocked)
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.aws.sqs import Queue
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 # No test fails for being slow: that is for benchmarks, on a quiet machine.
-settings.register_profile("quick", settings(), deadline=None, max_examples=20)
-settings.register_profile("thorough", settings(), deadline=None, max_examples=100)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", unhurried, max_examples=20)
+settings.register_profile("thorough", unhurried, max_examples=100)
 settings.load_profile("thorough" if engines.IS_THOROUGH else "quick")
 environment.clean()
 REGION = "ca-central-1"

@@ -146,10 +146,11 @@ def _partitions(request: Mapping[str, Any]) -> str:
     if "IndexName" in request:
         return ""
     if "KeyConditionExpression" in request:
-        asked_for = re.match(r"PK = (:\w+)\b", request["KeyConditionExpression"])
-        if asked_for is None:
+        asked_for = re.match(r"(#?\w+) = (:\w+)\b", request["KeyConditionExpression"])
+        names = request.get("ExpressionAttributeNames", {})
+        if asked_for is None or names.get(asked_for[1], asked_for[1]) != "PK":
             raise NotUnderstood(f"the key condition {request['KeyConditionExpression']}")
-        key = request["ExpressionAttributeValues"][asked_for[1]]
+        key = request["ExpressionAttributeValues"][asked_for[2]]
     else:
         key = (request.get("Key") or request.get("Item") or {}).get("PK", {"S": ""})
     kind, hash_sign, _ = key["S"].partition("#")

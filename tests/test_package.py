@@ -104,7 +104,7 @@ def test_the_zip_has_our_sources_as_they_are(contents: dict[str, bytes]) -> None
     ours = {name for name in contents if name == "app.py" or name.startswith("chalicelib/")}
     assert ours == {
         "app.py",
-        *(f"chalicelib/{path.name}" for path in Path("chalicelib").glob("*.py")),
+        *(str(path) for path in Path("chalicelib").rglob("*.py")),
     }
     for name in ours:
         assert contents[name] == (ROOT / name).read_bytes()

@@ -9,30 +9,18 @@ from chalice.app import Chalice
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from chalicelib import VERSION
+from chalicelib import VERSION, errors
 from chalicelib.api.routing import Operation, Success, required_fields
-from chalicelib.errors import (
-    BodyTooLarge,
-    Forbidden,
-    IdempotencyKeyMismatch,
-    Internal,
-    MalformedJson,
-    PayFlowError,
-    Unauthenticated,
-    Unavailable,
-    UnsupportedMediaType,
-    ValidationFailed,
-)
 from chalicelib.schema import Schema
 
 Json = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{model}"
 _BODY_ERRORS: Final = (
-    MalformedJson,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    ValidationFailed,
+    errors.MalformedJson,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.ValidationFailed,
 )
 _KEY_HEADER: Final = {
     "name": "Idempotency-Key",
@@ -188,26 +176,26 @@ def _answer(answer: Success) -> Json:
     return {"description": answer.description, "headers": headers, **content}
 
 
-def _errors(operation: Operation) -> Iterator[type[PayFlowError]]:
+def _errors(operation: Operation) -> Iterator[type[errors.PayFlowError]]:
     if operation.scope is not None:
-        yield from (Unauthenticated, Forbidden, Unavailable)
+        yield from (errors.Unauthenticated, errors.Forbidden, errors.Unavailable)
     if operation.body is not None:
         yield from _BODY_ERRORS
         if _takes_key(operation):
-            yield IdempotencyKeyMismatch
+            yield errors.IdempotencyKeyMismatch
     elif operation.query is not None:
-        yield ValidationFailed
+        yield errors.ValidationFailed
     yield from operation.errors
-    yield Internal
+    yield errors.Internal
 
 
 def _takes_key(operation: Operation) -> bool:
     return operation.body is not None and "idempotency_key" in operation.body.model_fields
 
 
-def _problems(errors: Iterator[type[PayFlowError]]) -> Json:
-    by_status: dict[int, list[type[PayFlowError]]] = {}
-    for error in errors:
+def _problems(kinds: Iterator[type[errors.PayFlowError]]) -> Json:
+    by_status: dict[int, list[type[errors.PayFlowError]]] = {}
+    for error in kinds:
         by_status.setdefault(error.status, []).append(error)
     return {
         str(status): _problem(list(dict.fromkeys(by_status[status])))
@@ -215,17 +203,17 @@ def _problems(errors: Iterator[type[PayFlowError]]) -> Json:
     }
 
 
-def _problem(errors: list[type[PayFlowError]]) -> Json:
-    codes = [error.code for error in errors]
+def _problem(kinds: list[type[errors.PayFlowError]]) -> Json:
+    codes = [error.code for error in kinds]
     names = ["X-Request-Id"]
-    if any(error.retry_after_seconds for error in errors):
+    if any(error.retry_after_seconds for error in kinds):
         names.append("Retry-After")
     schema = {
         "allOf": [{"$ref": _REF.format(model="Problem")}],
         "properties": {"code": {"enum": codes}},
     }
     return {
-        "description": "; ".join(f"`{error.code}`: {error.title}" for error in errors),
+        "description": "; ".join(f"`{error.code}`: {error.title}" for error in kinds),
         "headers": {name: _HEADERS[name] for name in names},
         "content": {"application/problem+json": {"schema": schema}},
     }

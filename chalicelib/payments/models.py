@@ -299,12 +299,7 @@ class RefundState(Schema):
 
     @classmethod
     def of(cls, refund: Refund) -> "RefundState":
-        return cls(
-            id=refund.id,
-            amount=refund.amount,
-            status=refund.status,
-            failure_code=refund.failure_code,
-        )
+        return cls.model_validate(refund, from_attributes=True)
 
 
 class EventData(Schema):

@@ -42,34 +42,8 @@ from chalicelib.aws.dynamodb import (
     Write,
     unchanged,
 )
+from chalicelib.payments import items
 from chalicelib.payments.idempotency import Record
-from chalicelib.payments.items import (
-    ALL,
-    BY_STATUS,
-    LISTING,
-    TOTALS_SHARDS,
-    PaymentEntry,
-    RefundEntry,
-    event_from_item,
-    event_to_item,
-    payment_entry,
-    payment_from_item,
-    payment_key,
-    payment_partition,
-    payment_to_item,
-    record_from_item,
-    record_key,
-    record_to_item,
-    refund_entry,
-    refund_from_item,
-    refund_key,
-    refund_to_item,
-    sort_key,
-    stored_refund_status,
-    total_from_item,
-    total_key,
-    totals_partition,
-)
 from chalicelib.payments.models import (
     Change,
     Event,
@@ -124,23 +98,23 @@ class PaymentRepository:
             self._payments.transact(
                 change.payment.id,
                 self._put_record(record, now),
-                self._payments.put_if_absent(payment_to_item(change.payment)),
-                self._payments.put_if_absent(event_to_item(change.event)),
+                self._payments.put_if_absent(items.payment_to_item(change.payment)),
+                self._payments.put_if_absent(items.event_to_item(change.event)),
             )
         except ConditionFailed as failed:
             if failed.items[0] is None:
                 raise
-            raise RecordExists(record_from_item(failed.items[0])) from failed
+            raise RecordExists(items.record_from_item(failed.items[0])) from failed
 
     def _put_record(self, record: Record, now: datetime) -> Write:
         is_absent = Attr("idempotencyKey").not_exists()
         is_expired = Attr("expiresAt").lte(int(now.timestamp()))
-        return self._records.put_if(record_to_item(record), is_absent | is_expired)
+        return self._records.put_if(items.record_to_item(record), is_absent | is_expired)
 
     def find_record(self, key: str, now: datetime) -> Record | None:
         """Return the idempotency record of `key` that is not expired `now`."""
-        item = self._records.find(record_key(key))
-        record = record_from_item(item) if item is not None else None
+        item = self._records.find(items.record_key(key))
+        record = items.record_from_item(item) if item is not None else None
         return record if record and record.expires_at_seconds > int(now.timestamp()) else None
 
     def change(self, before: Payment, change: Change, outgoing: Sequence[Write] = ()) -> None:
@@ -152,14 +126,14 @@ class PaymentRepository:
             self._payments.transact(
                 change.event.id,
                 self._replace(before, change.payment),
-                self._payments.put_if_absent(event_to_item(change.event)),
+                self._payments.put_if_absent(items.event_to_item(change.event)),
                 *(self._add(total, before.id) for total in totals_moved(before, change.payment)),
                 *outgoing,
             )
         except ConditionFailed as failed:
             if failed.items[0] is None:
                 raise
-            raise StaleVersion(payment_from_item(failed.items[0])) from failed
+            raise StaleVersion(items.payment_from_item(failed.items[0])) from failed
 
     def create_refund(self, before: Payment, change: Change, record: Record, now: datetime) -> None:
         """Write a new refund with its idempotency record, and reserve its amount.
@@ -172,15 +146,15 @@ class PaymentRepository:
                 change.event.id,
                 self._put_record(record, now),
                 self._replace(before, change.payment, reserves=change.refund),
-                self._payments.put_if_absent(refund_to_item(change.refund)),
-                self._payments.put_if_absent(event_to_item(change.event)),
+                self._payments.put_if_absent(items.refund_to_item(change.refund)),
+                self._payments.put_if_absent(items.event_to_item(change.event)),
             )
         except ConditionFailed as failed:
             existing, current, *_ = failed.items
             if existing is not None:
-                raise RecordExists(record_from_item(existing)) from failed
+                raise RecordExists(items.record_from_item(existing)) from failed
             if current is not None:
-                raise StaleVersion(payment_from_item(current)) from failed
+                raise StaleVersion(items.payment_from_item(current)) from failed
             raise
 
     def settle_refund(
@@ -191,16 +165,16 @@ class PaymentRepository:
         Raises RefundSettled when another worker was faster, or StaleVersion.
         """
         assert change.refund is not None
-        old = refund_to_item(refund)
+        old = items.refund_to_item(refund)
         settled = self._payments.replace_request(
-            old, refund_to_item(change.refund), unchanged(old, "status")
+            old, items.refund_to_item(change.refund), unchanged(old, "status")
         )
         try:
             self._payments.transact(
                 change.event.id,
                 self._replace(before, change.payment),
                 settled,
-                self._payments.put_if_absent(event_to_item(change.event)),
+                self._payments.put_if_absent(items.event_to_item(change.event)),
                 *outgoing,
             )
         except ConditionFailed as failed:
@@ -208,19 +182,19 @@ class PaymentRepository:
             if current_refund is not None:
                 raise RefundSettled(refund.id) from failed
             if current is not None:
-                raise StaleVersion(payment_from_item(current)) from failed
+                raise StaleVersion(items.payment_from_item(current)) from failed
             raise
 
     def _replace(self, before: Payment, after: Payment, reserves: Refund | None = None) -> Write:
-        old = payment_to_item(before)
+        old = items.payment_to_item(before)
         condition = unchanged(old, *_READ_FIELDS)
         if reserves is not None:
             condition &= Attr("refundable").gte(reserves.amount)
-        return self._payments.replace_request(old, payment_to_item(after), condition)
+        return self._payments.replace_request(old, items.payment_to_item(after), condition)
 
     def _add(self, total: Total, payment_id: str) -> Write:
         return self._payments.update_request(
-            total_key(total, payment_id), add={"count": total.count, "volume": total.volume}
+            items.total_key(total, payment_id), add={"count": total.count, "volume": total.volume}
         )
 
     def mark_submitted(self, payment_id: str, now: datetime) -> Payment | None:
@@ -229,25 +203,25 @@ class PaymentRepository:
         A payment that is no longer processing is returned unchanged. One write, no read before it.
         """
         request = self._payments.update_request(
-            payment_key(payment_id),
+            items.payment_key(payment_id),
             Attr("status").eq(Status.PROCESSING.value),
             set_if_absent={"submittedAt": rfc3339(now)},
         )
         try:
-            return payment_from_item(self._payments.write(request))
+            return items.payment_from_item(self._payments.write(request))
         except ConditionFailed as failed:
             (item,) = failed.items
-            return payment_from_item(item) if item is not None else None
+            return items.payment_from_item(item) if item is not None else None
 
     def find(self, payment_id: str) -> Payment | None:
         """Return the payment, as of the last write."""
-        item = self._find(payment_id, payment_key(payment_id))
-        return payment_from_item(item) if item is not None else None
+        item = self._find(payment_id, items.payment_key(payment_id))
+        return items.payment_from_item(item) if item is not None else None
 
     def find_refund(self, payment_id: str, refund_id: str) -> Refund | None:
         """Return the refund, as of the last write."""
-        item = self._find(payment_id, refund_key(payment_id, refund_id))
-        return refund_from_item(item) if item is not None else None
+        item = self._find(payment_id, items.refund_key(payment_id, refund_id))
+        return items.refund_from_item(item) if item is not None else None
 
     def _find(self, payment_id: str, key: Item) -> Item | None:
         # Other text may be longer than DynamoDB allows a key to be.
@@ -255,53 +229,57 @@ class PaymentRepository:
 
     def find_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
         """Return payments by id, at most 100 (DynamoDB's limit), as of the last write."""
-        keys = [payment_key(payment_id) for payment_id in payment_ids]
-        return {item["id"]: payment_from_item(item) for item in self._payments.find_many(keys)}
+        keys = [items.payment_key(payment_id) for payment_id in payment_ids]
+        return {
+            item["id"]: items.payment_from_item(item) for item in self._payments.find_many(keys)
+        }
 
     def refunds(self, payment_id: str) -> list[Refund] | None:
         """Return all refunds of a payment, oldest first; None if there is no such payment."""
         # The payment's row sorts right before its refunds: it tells "no refunds" from "no payment".
-        items = self._of_payment(payment_id, "PAYMENT", "REFUND$")
-        refunds = [refund_from_item(item) for item in items if item["SK"] != "PAYMENT"]
-        return sorted(refunds, key=sort_key) if items else None
+        found = self._of_payment(payment_id, "PAYMENT", "REFUND$")
+        refunds = [items.refund_from_item(item) for item in found if item["SK"] != "PAYMENT"]
+        return sorted(refunds, key=items.sort_key) if found else None
 
     def events(self, payment_id: str) -> list[Event]:
         """Return all events of a payment, oldest first. Every payment has at least one."""
-        return [event_from_item(item) for item in self._of_payment(payment_id, "EVENT#", "EVENT$")]
+        return [
+            items.event_from_item(item) for item in self._of_payment(payment_id, "EVENT#", "EVENT$")
+        ]
 
     def _of_payment(self, payment_id: str, lower: str, upper: str) -> list[Item]:
         if not PAYMENT_ID.fullmatch(payment_id):
             return []
-        return self._payments.query(KeyRange(payment_partition(payment_id), lower, upper))
+        return self._payments.query(KeyRange(items.payment_partition(payment_id), lower, upper))
 
     def by_status(self, status: Status, lower: str, upper: str, limit: int) -> list[Payment]:
         """Return payments of one status as the index has them, newest first."""
         keys = KeyRange(status, lower, upper)
-        items = self._payments.query(keys, BY_STATUS, limit=limit, newest_first=True)
-        return [payment_from_item(item) for item in items]
+        found = self._payments.query(keys, items.BY_STATUS, limit=limit, newest_first=True)
+        return [items.payment_from_item(item) for item in found]
 
-    def all(self, lower: str, upper: str, limit: int) -> list[PaymentEntry]:
+    def all(self, lower: str, upper: str, limit: int) -> list[items.PaymentEntry]:
         """Return payments of every status, newest first."""
-        keys = KeyRange(LISTING, lower, upper)
-        items = self._payments.query(keys, ALL, limit=limit, newest_first=True)
-        return [payment_entry(item) for item in items]
+        keys = KeyRange(items.LISTING, lower, upper)
+        found = self._payments.query(keys, items.ALL, limit=limit, newest_first=True)
+        return [items.payment_entry(item) for item in found]
 
-    def processing(self, lower: str, upper: str, limit: int) -> list[PaymentEntry]:
+    def processing(self, lower: str, upper: str, limit: int) -> list[items.PaymentEntry]:
         """Return payments that are processing, oldest first, even if one cannot be read."""
         keys = KeyRange(Status.PROCESSING, lower, upper)
-        items = self._payments.query(keys, BY_STATUS, limit=limit)
-        return [payment_entry(item) for item in items]
+        found = self._payments.query(keys, items.BY_STATUS, limit=limit)
+        return [items.payment_entry(item) for item in found]
 
-    def processing_refunds(self, lower: str, upper: str, limit: int) -> list[RefundEntry]:
+    def processing_refunds(self, lower: str, upper: str, limit: int) -> list[items.RefundEntry]:
         """Return refunds that are processing, oldest first, even if one cannot be read."""
-        keys = KeyRange(stored_refund_status(RefundStatus.PROCESSING), lower, upper)
-        items = self._payments.query(keys, BY_STATUS, limit=limit)
-        return [refund_entry(item) for item in items]
+        keys = KeyRange(items.stored_refund_status(RefundStatus.PROCESSING), lower, upper)
+        found = self._payments.query(keys, items.BY_STATUS, limit=limit)
+        return [items.refund_entry(item) for item in found]
 
     def count_processing(self, lower: str, upper: str) -> int:
         """Count the payments that are processing, as the index has them, up to `MAX_COUNTED`."""
         return self._payments.count(
-            KeyRange(Status.PROCESSING, lower, upper), BY_STATUS, MAX_COUNTED
+            KeyRange(Status.PROCESSING, lower, upper), items.BY_STATUS, MAX_COUNTED
         )
 
     def totals(self, first: date, last: date) -> list[Total]:
@@ -310,14 +288,16 @@ class PaymentRepository:
         One query for each shard, however many days.
         """
         lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}$"
-        with ThreadPoolExecutor(max_workers=TOTALS_SHARDS) as pool:
+        with ThreadPoolExecutor(max_workers=items.TOTALS_SHARDS) as pool:
             shards = pool.map(
-                lambda shard: self._payments.query(KeyRange(totals_partition(shard), lower, upper)),
-                range(TOTALS_SHARDS),
+                lambda shard: self._payments.query(
+                    KeyRange(items.totals_partition(shard), lower, upper)
+                ),
+                range(items.TOTALS_SHARDS),
             )
-            return [total_from_item(item) for items in shards for item in items]
+            return [items.total_from_item(item) for shard in shards for item in shard]
 
     def check(self) -> None:
         """Read once from each table. Raises Unavailable if that fails, whatever the reason."""
-        self._payments.check(payment_key("HEALTH"))
-        self._records.check(record_key("HEALTH"))
+        self._payments.check(items.payment_key("HEALTH"))
+        self._records.check(items.record_key("HEALTH"))

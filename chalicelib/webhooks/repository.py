@@ -37,23 +37,7 @@ from chalicelib.aws.dynamodb import (
 from chalicelib.aws.pagination import to_moment
 from chalicelib.errors import EndpointLimitReached, NotFound
 from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
-from chalicelib.webhooks.items import (
-    BY_ENDPOINT,
-    COUNT_KEY,
-    DUE,
-    ENDPOINTS,
-    DeliveryEntry,
-    attempt_to_item,
-    delivery_entry,
-    delivery_from_item,
-    delivery_item_key,
-    delivery_to_item,
-    disabled_event_item,
-    due_at,
-    endpoint_from_item,
-    endpoint_key,
-    endpoint_to_item,
-)
+from chalicelib.webhooks import items
 from chalicelib.webhooks.models import (
     MAX_ENDPOINTS,
     Attempt,
@@ -85,8 +69,8 @@ class WebhookRepository:
         try:
             self._table.transact(
                 endpoint.id,
-                self._table.update_request(COUNT_KEY, may_add, add={"endpoints": 1}),
-                self._table.put_if_absent(endpoint_to_item(endpoint)),
+                self._table.update_request(items.COUNT_KEY, may_add, add={"endpoints": 1}),
+                self._table.put_if_absent(items.endpoint_to_item(endpoint)),
             )
         except ConditionFailed as failed:
             raise EndpointLimitReached(
@@ -97,34 +81,36 @@ class WebhookRepository:
         """Delete the endpoint. Raises NotFound."""
         _check_id(endpoint_id)
         one_less = self._table.update_request(
-            COUNT_KEY, Attr("endpoints").gt(0), add={"endpoints": -1}
+            items.COUNT_KEY, Attr("endpoints").gt(0), add={"endpoints": -1}
         )
         try:
             self._table.transact(
-                token, self._table.delete_request(endpoint_key(endpoint_id), exists()), one_less
+                token,
+                self._table.delete_request(items.endpoint_key(endpoint_id), exists()),
+                one_less,
             )
         except ConditionFailed as failed:
             raise _endpoint_not_found() from failed
 
     def all(self) -> list[Endpoint]:
         """Return all endpoints, oldest first, as of the last write."""
-        items = self._table.query(KeyRange(ENDPOINTS, "ENDPOINT#", "ENDPOINT$"))
-        return [endpoint_from_item(item) for item in items]
+        found = self._table.query(KeyRange(items.ENDPOINTS, "ENDPOINT#", "ENDPOINT$"))
+        return [items.endpoint_from_item(item) for item in found]
 
     def get(self, endpoint_id: str) -> Endpoint:
         """Return the endpoint, as of the last write. Raises NotFound."""
         _check_id(endpoint_id)
-        item = self._table.find(endpoint_key(endpoint_id))
+        item = self._table.find(items.endpoint_key(endpoint_id))
         if item is None:
             raise _endpoint_not_found()
-        return endpoint_from_item(item)
+        return items.endpoint_from_item(item)
 
     def change(self, before: Endpoint, after: Endpoint) -> None:
         """Write what differs.
 
         Raises StaleVersion if the secret changed since it was read, or NotFound.
         """
-        old, new = endpoint_to_item(before), endpoint_to_item(after)
+        old, new = items.endpoint_to_item(before), items.endpoint_to_item(after)
         if old == new:
             return
         try:
@@ -138,15 +124,17 @@ class WebhookRepository:
         Raises NotFound, or StaleVersion if the endpoint is already disabled, has another URL, or,
         where failures are the reason, has had a success.
         """
-        old = endpoint_to_item(before)
+        old = items.endpoint_to_item(before)
         read = ["isEnabled", "url"]
         if after.disabled_reason is DisabledReason.FAILING:
             read.append("failingSince")
         try:
             self._table.transact(
                 event_id,
-                self._table.replace_request(old, endpoint_to_item(after), unchanged(old, *read)),
-                self._table.put_if_absent(disabled_event_item(after, event_id)),
+                self._table.replace_request(
+                    old, items.endpoint_to_item(after), unchanged(old, *read)
+                ),
+                self._table.put_if_absent(items.disabled_event_item(after, event_id)),
             )
         except ConditionFailed as failed:
             raise _stale(failed) from failed
@@ -157,10 +145,10 @@ class WebhookRepository:
         Raises NotFound.
         """
         request = self._table.update_request(
-            endpoint_key(endpoint.id), exists(), set_if_absent={"failingSince": rfc3339(now)}
+            items.endpoint_key(endpoint.id), exists(), set_if_absent={"failingSince": rfc3339(now)}
         )
         try:
-            return endpoint_from_item(self._table.write(request))
+            return items.endpoint_from_item(self._table.write(request))
         except ConditionFailed as failed:
             raise _endpoint_not_found() from failed
 
@@ -170,7 +158,7 @@ class WebhookRepository:
             return
         was_read = Attr("failingSince").eq(rfc3339(endpoint.failing_since))
         request = self._table.update_request(
-            endpoint_key(endpoint.id), was_read, remove=["failingSince"]
+            items.endpoint_key(endpoint.id), was_read, remove=["failingSince"]
         )
         try:
             self._table.write(request)
@@ -179,7 +167,7 @@ class WebhookRepository:
 
     def put_delivery(self, delivery: Delivery) -> Write:
         """Return the write of a new delivery, for the transaction of the change it tells of."""
-        return self._table.put_if_absent(delivery_to_item(delivery))
+        return self._table.put_if_absent(items.delivery_to_item(delivery))
 
     def add_delivery(self, delivery: Delivery) -> None:
         """Store a delivery that belongs to no change of a payment."""
@@ -194,13 +182,13 @@ class WebhookRepository:
         if key is None:
             return None
         request = self._table.update_request(
-            delivery_item_key(key),
+            items.delivery_item_key(key),
             Attr("dueAt").lte(to_moment(now)),
-            set_={"dueAt": due_at(key, until)},
-            append={"attempts": [attempt_to_item(Attempt(at=now))]},
+            set_={"dueAt": items.due_at(key, until)},
+            append={"attempts": [items.attempt_to_item(Attempt(at=now))]},
         )
         try:
-            return delivery_from_item(self._table.write(request))
+            return items.delivery_from_item(self._table.write(request))
         except ConditionFailed:
             return None
 
@@ -213,47 +201,49 @@ class WebhookRepository:
         self._replace(before, after, "dueAt", "state")
 
     def _replace(self, before: Delivery, after: Delivery, *read: str) -> None:
-        old = delivery_to_item(before)
+        old = items.delivery_to_item(before)
         condition: ConditionBase = unchanged(old, *read)
         try:
-            self._table.write(self._table.replace_request(old, delivery_to_item(after), condition))
+            self._table.write(
+                self._table.replace_request(old, items.delivery_to_item(after), condition)
+            )
         except ConditionFailed as failed:
             raise LeaseLost(before.id) from failed
 
     def get_delivery(self, delivery_id: str) -> Delivery:
         """Return the delivery, as of the last write. Raises NotFound."""
         key = delivery_key(delivery_id)
-        item = self._table.find(delivery_item_key(key)) if key is not None else None
+        item = self._table.find(items.delivery_item_key(key)) if key is not None else None
         if item is None:
             raise NotFound("There is no delivery with this id.")
-        return delivery_from_item(item)
+        return items.delivery_from_item(item)
 
     def find_deliveries(self, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
         """Return deliveries by id, at most 100, as of the last write."""
         keys = [key for key in map(delivery_key, delivery_ids) if key is not None]
-        items = self._table.find_many([delivery_item_key(key) for key in keys])
-        return {delivery.id: delivery for delivery in map(delivery_from_item, items)}
+        found = self._table.find_many([items.delivery_item_key(key) for key in keys])
+        return {delivery.id: delivery for delivery in map(items.delivery_from_item, found)}
 
     def of_payment(self, payment_id: str) -> list[Delivery]:
         """Return the newest deliveries of a payment, newest first, as of the last write."""
         if not PAYMENT_ID.fullmatch(payment_id):
             return []
         keys = KeyRange(f"PAY#{payment_id}", "DELIVERY#", "DELIVERY$")
-        items = self._table.query(keys, limit=MAX_OF_PAYMENT, newest_first=True)
-        return [delivery_from_item(item) for item in items]
+        found = self._table.query(keys, limit=MAX_OF_PAYMENT, newest_first=True)
+        return [items.delivery_from_item(item) for item in found]
 
     def of_endpoint(
         self, endpoint_id: str, lower: str, upper: str, limit: int, *, newest_first: bool
-    ) -> list[DeliveryEntry]:
+    ) -> list[items.DeliveryEntry]:
         """Return deliveries to an endpoint as the index has them."""
         keys = KeyRange(endpoint_id, lower, upper)
-        items = self._table.query(keys, BY_ENDPOINT, limit=limit, newest_first=newest_first)
-        return [delivery_entry(item, BY_ENDPOINT) for item in items]
+        found = self._table.query(keys, items.BY_ENDPOINT, limit=limit, newest_first=newest_first)
+        return [items.delivery_entry(item, items.BY_ENDPOINT) for item in found]
 
-    def due(self, shard: int, lower: str, upper: str, limit: int) -> list[DeliveryEntry]:
+    def due(self, shard: int, lower: str, upper: str, limit: int) -> list[items.DeliveryEntry]:
         """Return due deliveries, the longest due first, even if one cannot be read."""
-        items = self._table.query(KeyRange(str(shard), lower, upper), DUE, limit=limit)
-        return [delivery_entry(item, DUE) for item in items]
+        found = self._table.query(KeyRange(str(shard), lower, upper), items.DUE, limit=limit)
+        return [items.delivery_entry(item, items.DUE) for item in found]
 
 
 def _check_id(endpoint_id: str) -> None:
@@ -264,7 +254,7 @@ def _check_id(endpoint_id: str) -> None:
 
 def _stale(failed: ConditionFailed) -> StaleVersion[Endpoint] | NotFound:
     item = failed.items[0]
-    return _endpoint_not_found() if item is None else StaleVersion(endpoint_from_item(item))
+    return _endpoint_not_found() if item is None else StaleVersion(items.endpoint_from_item(item))
 
 
 def _endpoint_not_found() -> NotFound:
