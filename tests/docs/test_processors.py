@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.model import Status
-from chalicelib.payments import Payments
-from tests.conftest import Clock, command, new_store, payments_on, refund_command, refunds_beside
+from chalicelib.payments.models import Payment, Status
+from chalicelib.payments.service import Payments
+from tests.conftest import Clock, command, new_repository, payments_on, refund_command, refunds_beside
 from tests.docs.pages import blocks
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def bank(tmp_path: Path, bank_url: str) -> Any:
 
 @pytest.fixture
 def payments(moto_dynamodb: "DynamoDBClient", clock: Clock, bank: Any) -> Payments:
-    return replace(payments_on(new_store(moto_dynamodb), clock), processor=bank)
+    return replace(payments_on(new_repository(moto_dynamodb), clock), processor=bank)
 
 
 def created(payments: Payments, amount: str) -> str:
-    return payments.create(command(amount=amount), actor="me").payment_id
+    return payments.create(command(amount=amount), actor="me").resource_id
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_payment_ends_as_the_bank_decides(
 ) -> None:
     payment_id = created(payments, amount)
     payments.settle(payment_id)
-    payment = payments.store.get(payment_id)
+    payment = payments.get(payment_id)
     assert (payment.status, payment.failure_code) == (status, failure_code)
 
 
@@ -84,7 +84,7 @@ def test_pending_payment_completes_when_asked_again(payments: Payments) -> None:
     payment_id = created(payments, "12.02")
     payments.settle(payment_id)
     payments.settle(payment_id)
-    assert payments.store.get(payment_id).status is Status.COMPLETED
+    assert payments.get(payment_id).status is Status.COMPLETED
 
 
 def test_bank_is_asked_under_the_payments_id(payments: Payments, fake_bank: ModuleType) -> None:
@@ -104,7 +104,7 @@ def test_unknown_outcome_raises_and_stays_processing(payments: Payments, bank: A
     with pytest.raises(Exception, match="no answer"):
         nobody.settle(unreachable)
     for payment_id in (broken, unreachable):
-        assert payments.store.get(payment_id).status is Status.PROCESSING
+        assert payments.get(payment_id).status is Status.PROCESSING
 
 
 def test_refund_is_paid_out_under_its_own_id(payments: Payments, fake_bank: ModuleType) -> None:
@@ -112,7 +112,7 @@ def test_refund_is_paid_out_under_its_own_id(payments: Payments, fake_bank: Modu
     payments.settle(payment_id)
     refunds = refunds_beside(payments)
     refund = refunds.create(payment_id, refund_command(amount="2.50"), actor="me")
-    refunds.settle(payment_id, refund.refund_id)
-    assert fake_bank.calls == [payment_id, refund.refund_id]
-    (settled,) = payments.store.refunds(payment_id)
+    refunds.settle(payment_id, refund.resource_id)
+    assert fake_bank.calls == [payment_id, refund.resource_id]
+    (settled,) = payments.repository.refunds(payment_id) or []
     assert settled.status == "completed"
