@@ -1,11 +1,18 @@
-"""What `make help` and the README say of the commands is what the Makefile has."""
+"""`make help` and the documentation name the commands that the Makefile has."""
 
 import re
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+import pytest
+
+from tests.docs.pages import ROOT, pages
+
 PHONY = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+NAMED = re.compile(
+    r"(?:^ *\$ (?:[A-Z_]+=\S+ )*|`(?:[A-Z_]+=\S+ )*)make\s([a-z0-9-]+)", re.MULTILINE
+)
+HISTORY = ROOT / "CHANGELOG.md"
 
 
 def targets() -> set[str]:
@@ -20,7 +27,6 @@ def test_help_shows_every_command_in_four_groups() -> None:
     assert groups == ["Run", "Check", "Deploy", "Operate"]
 
 
-def test_the_readme_names_no_command_that_there_is_not() -> None:
-    code = r"(?:^\$ (?:[A-Z_]+=\S+ )*|`(?:[A-Z_]+=\S+ )*)make\s([a-z0-9-]+)"
-    named = set(re.findall(code, (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert {"run", "seed", "bootstrap"} <= named <= targets()
+@pytest.mark.parametrize("page", sorted({*pages()} - {HISTORY}), ids=lambda page: page.name)
+def test_page_names_no_command_that_does_not_exist(page: Path) -> None:
+    assert set(NAMED.findall(page.read_text())) <= targets()
