@@ -23,7 +23,7 @@ from chalicelib import stats
 from sizing.meter import Asked, Meter
 from tests import invariants
 from tests.conftest import START, new_store
-from tests.test_store import record_for
+from tests.payments.test_repository import record_for
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -30,6 +30,7 @@ from chalicelib.payments import idempotency
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
 from tests import engines, hearing, iam
+from tests.api.test_app import create, hint
 from tests.conftest import (
     HEARD_FROM_TESTS,
     QUEUE_URL,
@@ -40,7 +41,6 @@ from tests.conftest import (
 from tests.hearing import API, Call
 from tests.iam import Grant, NotUnderstood
 from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
-from tests.test_lambda import create, hint
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,7 +12,7 @@ from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper, age_windows, stuck_before
 from tests.conftest import START, Clock, KeptQueue, refund_command
-from tests.test_payments import hints, made
+from tests.payments.test_service import hints, made
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -42,7 +42,7 @@ UNFORETOLD: Final = [
         r"metadata\.simulate(_refund)?: .*",
         "(merchant|name): must not be blank",
         "name: must not be .*",
-        "url: .*",  # every sentence of tests/test_webhook_url.py
+        "url: .*",  # every sentence of tests/webhooks/test_url_policy.py
     )
 ]
 """What may be refused though it fits the schema: by `field: message`, and nothing else."""

@@ -15,8 +15,8 @@ from chalicelib.payments.service import Payments, new_payment
 from tests.conftest import command
 from tests.engines import free_port, wait_until
 from tests.iam import NO_SUCH_QUEUE
+from tests.payments.test_repository import record_for
 from tests.stack.conftest import Client, Stack, events, now, request
-from tests.test_store import record_for
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -31,9 +31,9 @@ from infra.ops.restore import moment, restore
 from infra.ops.stages import api_key_repository_of, tables_of
 from infra.ops.switch import switch
 from tests.engines import emulated_aws, wait_until
+from tests.infra.test_frontend_stack import SUBJECT
 from tests.lambda_events import api_event, sqs_event, with_key
 from tests.stack.conftest import JSON, Client, request
-from tests.test_frontend_stack import SUBJECT
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from chalicelib.payments.service import Payments, new_payment
 from chalicelib.validation import validated
 from tests.conftest import START, command
 from tests.invariants import recounted
-from tests.test_store import put
+from tests.payments.test_repository import put
 
 DAY = START.date()
 

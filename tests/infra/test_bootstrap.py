@@ -14,7 +14,7 @@ from moto import mock_aws
 from infra.deploy import bootstrap, publish
 from infra.deploy.package import PackageError
 from infra.deploy.stacks import DeployError
-from tests.test_frontend_stack import SUBJECT
+from tests.infra.test_frontend_stack import SUBJECT
 
 BACKEND = {
     "EndpointURL": "https://a1b2.execute-api.ca-central-1.amazonaws.com/api/",

@@ -20,7 +20,7 @@ from chalicelib.payments.repository import PaymentRepository
 from chalicelib.validation import validated
 from chalicelib.values import rfc3339
 from tests.conftest import START, new_repository, stored
-from tests.test_store import put
+from tests.payments.test_repository import put
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
