@@ -11,7 +11,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import VERSION, config, errors
+from chalicelib import VERSION, config, errors, messages
 from chalicelib.api import openapi, routing
 from chalicelib.api.health import CheckHealth, Health
 from chalicelib.api.request_log import Logs, ReadLogs
@@ -20,13 +20,6 @@ from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKeyList, NewApiKey, Scope
 from chalicelib.aws.sqs import BATCH_SIZE
 from chalicelib.bootstrap import Services, now
-from chalicelib.messages import (
-    Deliver,
-    Handlers,
-    SettlePayment,
-    SettleRefund,
-    process_batch,
-)
 from chalicelib.payments.commands import (
     CreatePayment,
     CreateRefund,
@@ -389,8 +382,11 @@ def describe_api(_: Call[Any]) -> openapi.Document:
 @app.on_sqs_message(queue=settings.webhook_queue, batch_size=BATCH_SIZE, name="webhook_processor")
 def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     payments, refunds = services.payments, services.refunds
-    handlers: Handlers = {SettlePayment: payments.settle, SettleRefund: refunds.settle}
-    return process_batch(event.to_dict(), handlers)
+    handlers: messages.Handlers = {
+        messages.SettlePayment: payments.settle,
+        messages.SettleRefund: refunds.settle,
+    }
+    return messages.process_batch(event.to_dict(), handlers)
 
 
 # Ten batches of ten at once: slow merchants may take no more of the account's concurrency.
@@ -401,7 +397,9 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     name="delivery_worker",
 )
 def delivery_worker(event: SQSEvent) -> dict[str, Any]:
-    return process_batch(event.to_dict(), {Deliver: services.delivery_worker.deliver})
+    return messages.process_batch(
+        event.to_dict(), {messages.Deliver: services.delivery_worker.deliver}
+    )
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")

@@ -4,11 +4,11 @@ What few processes need is also imported when it is first used: a process that w
 requests reads no log yet, and sends no webhook ever.
 """
 
+import functools
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chalicelib.api.request_log import RequestLog
 from chalicelib.api_keys.repository import ApiKeyRepository
@@ -42,19 +42,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Lazy(Generic[Built]):
-    """An attribute that is built on first use, and once, even if threads race for it."""
+class _Lazy(functools.cached_property[Built]):
+    """A service that is built on first use, and once, even if threads race for it."""
 
-    def __init__(self, build: Callable[[Any], Built]) -> None:
-        self._build = build
-
-    def __get__(self, services: "Services", owner: type["Services"]) -> Built:
-        attributes, name = vars(services), self._build.__name__
+    def __get__(self, services: Any, owner: Any = None) -> Built:  # type: ignore[override]
         with _BUILDING:
-            if name not in attributes:  # from then on Python finds it before it asks here
-                attributes[name] = self._build(services)
-        built: Built = attributes[name]
-        return built
+            built: Built = super().__get__(services, owner)
+            return built
 
 
 @dataclass(frozen=True)
@@ -118,15 +112,7 @@ class Services:
 
     @_Lazy
     def refunds(self) -> Refunds:
-        return Refunds(
-            stage=self.settings.stage,
-            payments=self.payments,
-            repository=self.payment_repository,
-            queue=self.payments_queue,
-            processor=Simulator(),
-            outbox=self.outbox,
-            clock=now,
-        )
+        return Refunds(self.payments)
 
     @_Lazy
     def webhooks(self) -> Webhooks:

@@ -181,15 +181,7 @@ def refunds(payments: Payments) -> Refunds:
 
 def refunds_beside(payments: Payments) -> Refunds:
     """The refunds of the same stage."""
-    return Refunds(
-        stage=payments.stage,
-        payments=payments,
-        repository=payments.repository,
-        queue=payments.queue,
-        processor=payments.processor,
-        outbox=payments.outbox,
-        clock=payments.clock,
-    )
+    return Refunds(payments)
 
 
 def stored(repository: PaymentRepository, payment_id: str) -> Payment:

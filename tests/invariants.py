@@ -197,7 +197,9 @@ def _last_event(event: Event, life: Life) -> Broken:
         yield f"{payment.amount_refunded} refunded, its last event says {last.amount_refunded}"
     if last.refund is not None:
         refund = life.refunds.get(last.refund.id)
-        if refund is None or last.refund != RefundState.of(refund):
+        if refund is None or last.refund != RefundState.model_validate(
+            refund, from_attributes=True
+        ):
             yield f"its last event says {last.refund} of {refund}"
 
 

@@ -16,18 +16,8 @@ from urllib.parse import unquote
 
 from chalice.app import Chalice, CORSConfig, MultiDict, Request, Response
 
-from chalicelib import exact_json
+from chalicelib import errors, exact_json
 from chalicelib.api_keys.models import Scope
-from chalicelib.errors import (
-    BodyTooLarge,
-    FieldError,
-    IdempotencyKeyMismatch,
-    Internal,
-    MalformedJson,
-    PayFlowError,
-    UnsupportedMediaType,
-    ValidationFailed,
-)
 from chalicelib.schema import Schema
 from chalicelib.telemetry import log, log_exception
 from chalicelib.validation import Command, validated
@@ -111,7 +101,7 @@ class Operation:
     scope: Scope | None
     """The scope that a key needs; None for a public route."""
     successes: tuple[Success, ...]
-    errors: tuple[type[PayFlowError], ...]
+    errors: tuple[type[errors.PayFlowError], ...]
     """The errors of the view itself; the checks before it add theirs."""
     query: type[Schema] | None = None
     body: type[Schema] | None = None
@@ -130,7 +120,7 @@ class Api:
         summary: str,
         *successes: Success,
         scope: Scope | None,
-        errors: tuple[type[PayFlowError], ...] = (),
+        errors: tuple[type[errors.PayFlowError], ...] = (),
         query: type[Schema] | None = None,
         body: type[Schema] | None = None,
     ) -> Callable[[View], Callable[..., Response]]:
@@ -168,11 +158,13 @@ class Api:
             url_path = request.context.get("path", "")
             result = view(Call(command, path, url_path, key or SYSTEM, authorize))
             answer = _answer(result, operation, path)
-        except PayFlowError as error:
+        except errors.PayFlowError as error:
             answer = problem(error, request_id)
         except Exception as error:  # a bug: the log gets the details, the client none
             log_exception("bug", error, request_id=request_id)
-            answer = problem(Internal("The request failed; quote its request_id."), request_id)
+            answer = problem(
+                errors.Internal("The request failed; quote its request_id."), request_id
+            )
         log(
             "request",
             method=request.method,
@@ -209,7 +201,7 @@ def _loggable(route: str, path: Mapping[str, str]) -> str:
     )
 
 
-def problem(error: PayFlowError, request_id: str) -> Answer:
+def problem(error: errors.PayFlowError, request_id: str) -> Answer:
     """Return the problem document of `error`."""
     headers = {"Content-Type": "application/problem+json", **error.headers()}
     return Answer(error.status, exact_json.dumps(error.problem(request_id)), headers)
@@ -255,15 +247,15 @@ def _json_object(request: Request, *, may_be_empty: bool) -> dict[str, Any]:
     if may_be_empty and not body:
         return {}
     if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"Send at most {MAX_BODY_BYTES} bytes; the body has {len(body)}.")
+        raise errors.BodyTooLarge(f"Send at most {MAX_BODY_BYTES} bytes; the body has {len(body)}.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise UnsupportedMediaType("Send the header Content-Type: application/json.")
+        raise errors.UnsupportedMediaType("Send the header Content-Type: application/json.")
     if not body.strip():
-        raise MalformedJson("The body is empty; send a JSON object.")
+        raise errors.MalformedJson("The body is empty; send a JSON object.")
     value = exact_json.loads(body)
     if not isinstance(value, dict):
-        raise ValidationFailed([FieldError("body", "must be a JSON object")])
+        raise errors.ValidationFailed([errors.FieldError("body", "must be a JSON object")])
     return value
 
 
@@ -272,7 +264,7 @@ def _with_header_key(fields: dict[str, Any], request: Request) -> dict[str, Any]
     if header is None:
         return fields
     if "idempotency_key" in fields and fields["idempotency_key"] != header:
-        raise IdempotencyKeyMismatch(
+        raise errors.IdempotencyKeyMismatch(
             "Send the key in the Idempotency-Key header or in the body, or the same key in both."
         )
     return fields | {"idempotency_key": header}
@@ -284,6 +276,6 @@ def _query(request: Request) -> dict[str, str]:
     for name in parameters:
         values = parameters.getlist(name)
         if len(values) > 1:
-            raise ValidationFailed([FieldError(name[:100], "must be sent once")])
+            raise errors.ValidationFailed([errors.FieldError(name[:100], "must be sent once")])
         fields[name] = values[0]
     return fields

@@ -6,16 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
+from chalicelib import validation
 from chalicelib.api_keys.models import Scope
 from chalicelib.schema import Schema
-from chalicelib.validation import (
-    ONE_LINE,
-    check_not_blank,
-    check_one_line,
-    moment,
-    moment_schema,
-    whole_json_number,
-)
 from chalicelib.values import SYSTEM
 
 _SECRET = re.compile("pf_[a-z0-9]+_[0-9a-f]{16}|whsec_[a-z0-9+/]{16}", re.IGNORECASE)
@@ -40,17 +33,21 @@ class CreateApiKey(Schema):
             min_length=1,
             max_length=100,
             description="the actor in events and logs",
-            json_schema_extra=ONE_LINE,
+            json_schema_extra=validation.ONE_LINE,
         ),
-        AfterValidator(check_one_line),
-        AfterValidator(check_not_blank),
+        AfterValidator(validation.check_one_line),
+        AfterValidator(validation.check_not_blank),
         AfterValidator(_check_not_reserved),
     ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
     expires_at: Annotated[
         datetime | None,
-        BeforeValidator(lambda value: None if value is None else moment(value, end_of_day=True)),
-        moment_schema("a date (to its end, UTC) or an RFC 3339 time; null or left out: never"),
+        BeforeValidator(
+            lambda value: None if value is None else validation.moment(value, end_of_day=True)
+        ),
+        validation.moment_schema(
+            "a date (to its end, UTC) or an RFC 3339 time; null or left out: never"
+        ),
     ] = None
 
 
@@ -59,4 +56,6 @@ class RollApiKey(Schema):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    overlap_hours: Annotated[int, Field(ge=0, le=168), BeforeValidator(whole_json_number)] = 24
+    overlap_hours: Annotated[
+        int, Field(ge=0, le=168), BeforeValidator(validation.whole_json_number)
+    ] = 24

@@ -17,18 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from chalicelib import errors
 from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
 from chalicelib.api_keys.repository import ApiKeyRepository, KeyEnded
-from chalicelib.errors import (
-    Conflict,
-    FieldError,
-    Forbidden,
-    NotFound,
-    Unauthenticated,
-    Unavailable,
-    ValidationFailed,
-)
 from chalicelib.telemetry import log
 
 CACHE: Final = timedelta(seconds=30)
@@ -62,14 +54,16 @@ class ApiKeys:
             return None
         key = self._authenticate(authorization)
         if not key.may(scope):
-            raise Forbidden(f"Use a key with the scope {scope}.")
+            raise errors.Forbidden(f"Use a key with the scope {scope}.")
         return key.name
 
     def create(self, command: CreateApiKey) -> NewApiKey:
         """Create a key. Raises ValidationFailed, Conflict or Unavailable."""
         now = self.clock()
         if command.expires_at is not None and command.expires_at <= now:
-            raise ValidationFailed([FieldError("expires_at", "must be in the future")])
+            raise errors.ValidationFailed(
+                [errors.FieldError("expires_at", "must be in the future")]
+            )
         new = self._new_key(command.name, command.scopes, command.expires_at, now)
         self.repository.add(new)
         return new
@@ -92,7 +86,7 @@ class ApiKeys:
                 raise KeyEnded
             self.repository.replace(old, min(end, old.expires_at or end), new)
         except KeyEnded:
-            raise Conflict(
+            raise errors.Conflict(
                 "The key is revoked, has expired or was rolled before; create a new one."
             ) from None
         self._cache.pop(old.digest, None)
@@ -107,14 +101,14 @@ class ApiKeys:
     def _get(self, key_id: str) -> ApiKey:
         key = self.repository.find(key_id)
         if key is None:
-            raise NotFound("There is no API key with this id.")
+            raise errors.NotFound("There is no API key with this id.")
         return key
 
     def _authenticate(self, authorization: str | None) -> ApiKey:
         if authorization is None:
-            raise Unauthenticated("Send the header Authorization: Bearer <API key>.")
+            raise errors.Unauthenticated("Send the header Authorization: Bearer <API key>.")
         # One text for every kind of invalid key: it tells nobody which keys exist.
-        invalid = Unauthenticated("The API key is not valid.")
+        invalid = errors.Unauthenticated("The API key is not valid.")
         bearer = _BEARER.fullmatch(authorization.strip())
         if bearer is None or not _is_well_formed(bearer[1], self.stage):
             raise invalid
@@ -146,7 +140,7 @@ class ApiKeys:
             return
         try:
             self.repository.note_use(key, hour)
-        except (Conflict, Unavailable) as error:
+        except (errors.Conflict, errors.Unavailable) as error:
             log("key_use_not_noted", key=key.name, reason=error.detail)
 
     def _new_key(

@@ -13,24 +13,10 @@ from pydantic import (
     field_validator,
 )
 
+from chalicelib import validation
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.payments.models import RETURN_CODES, PaymentType, Status
 from chalicelib.schema import Schema
-from chalicelib.validation import (
-    ONE_LINE,
-    Cursor,
-    IdempotencyKey,
-    RequestedAmount,
-    Text,
-    check_not_blank,
-    check_one_line,
-    day,
-    day_schema,
-    moment,
-    moment_schema,
-    pattern,
-    whole_number,
-)
 from chalicelib.values import Currency, check_bounds, exact_amount
 
 MAX_METADATA_BYTES: Final = 2048
@@ -45,8 +31,10 @@ def _check_size(metadata: dict[str, str]) -> dict[str, str]:
 
 Metadata = Annotated[
     dict[
-        Annotated[str, Field(min_length=1, max_length=40), AfterValidator(check_one_line)],
-        Text,
+        Annotated[
+            str, Field(min_length=1, max_length=40), AfterValidator(validation.check_one_line)
+        ],
+        validation.Text,
     ],
     Field(max_length=20),
     AfterValidator(_check_size),
@@ -64,19 +52,19 @@ class CreatePayment(Schema):
             min_length=1,
             max_length=255,
             examples=["Northern Lights Coffee"],
-            json_schema_extra=ONE_LINE,
+            json_schema_extra=validation.ONE_LINE,
         ),
-        AfterValidator(check_one_line),
-        AfterValidator(check_not_blank),
+        AfterValidator(validation.check_one_line),
+        AfterValidator(validation.check_not_blank),
     ]
     currency: Currency
-    amount: RequestedAmount
+    amount: validation.RequestedAmount
     type: PaymentType
-    idempotency_key: IdempotencyKey = Field(
+    idempotency_key: validation.IdempotencyKey = Field(
         description="8 to 128 printable ASCII characters; here or in the Idempotency-Key header",
         examples=["order-10023-attempt-1"],
     )
-    description: Text | None = None
+    description: validation.Text | None = None
     metadata: Metadata = Field(
         default_factory=dict,
         description="at most 20 pairs and 2 KiB in all; `simulate` sets the simulated outcome of "
@@ -98,11 +86,11 @@ class CreateRefund(Schema):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    amount: RequestedAmount | None = Field(
+    amount: validation.RequestedAmount | None = Field(
         default=None, description="at most the rest of the payment, in its currency"
     )
-    reason: Text | None = None
-    idempotency_key: IdempotencyKey = Field(
+    reason: validation.Text | None = None
+    idempotency_key: validation.IdempotencyKey = Field(
         description="8 to 128 printable ASCII characters; here or in the Idempotency-Key header",
         examples=["refund-of-order-10023"],
     )
@@ -135,7 +123,7 @@ class SimulateReturn(Schema):
         Field(
             max_length=3,
             description="ACH: R01 to R29; EFT: 900 to 999",
-            json_schema_extra=pattern(
+            json_schema_extra=validation.pattern(
                 "^(" + "|".join(codes.pattern.pattern for codes in RETURN_CODES.values()) + ")$"
             ),
         ),
@@ -152,16 +140,18 @@ class ListPayments(Schema):
     currency: Currency | None = None
     created_from: Annotated[
         datetime | None,
-        BeforeValidator(lambda value: moment(value, end_of_day=False)),
-        moment_schema("a date or an RFC 3339 time, inclusive"),
+        BeforeValidator(lambda value: validation.moment(value, end_of_day=False)),
+        validation.moment_schema("a date or an RFC 3339 time, inclusive"),
     ] = None
     created_to: Annotated[
         datetime | None,
-        BeforeValidator(lambda value: moment(value, end_of_day=True)),
-        moment_schema("a date (to the end of that UTC day) or an RFC 3339 time, inclusive"),
+        BeforeValidator(lambda value: validation.moment(value, end_of_day=True)),
+        validation.moment_schema(
+            "a date (to the end of that UTC validation.day) or an RFC 3339 time, inclusive"
+        ),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole_number)] = 20
-    cursor: Cursor = None
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 20
+    cursor: validation.Cursor = None
 
     @field_validator("created_to")
     @classmethod
@@ -179,10 +169,12 @@ class ReadStats(Schema):
 
     from_: Annotated[
         date | None,
-        BeforeValidator(day),
+        BeforeValidator(validation.day),
         Field(alias="from"),
-        day_schema("the first UTC day; by default 30 days in all"),
+        validation.day_schema("the first UTC validation.day; by default 30 days in all"),
     ] = None
     to: Annotated[
-        date | None, BeforeValidator(day), day_schema("the last UTC day; by default today")
+        date | None,
+        BeforeValidator(validation.day),
+        validation.day_schema("the last UTC validation.day; by default today"),
     ] = None

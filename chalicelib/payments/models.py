@@ -25,14 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ConfigDict, Field
 
-from chalicelib import exact_json
-from chalicelib.errors import (
-    Conflict,
-    PaymentNotCancelable,
-    PaymentNotRefundable,
-    PaymentNotReturnable,
-    RefundExceedsPayment,
-)
+from chalicelib import errors, exact_json
 from chalicelib.schema import Schema
 from chalicelib.values import (
     PAYMENT_ID,
@@ -168,9 +161,9 @@ class Payment(Schema):
     def cancel(self, now: datetime, *, actor: str) -> "Change":
         """Stop the payment. Raises PaymentNotCancelable once the money may have moved."""
         if self.status is not Status.PROCESSING:
-            raise PaymentNotCancelable(f"The payment is already {self.status}.")
+            raise errors.PaymentNotCancelable(f"The payment is already {self.status}.")
         if self.submitted_at is not None:
-            raise PaymentNotCancelable(
+            raise errors.PaymentNotCancelable(
                 "The payment is with its processor; the money may have moved."
             )
         return self._change_status(Status.CANCELED, now, actor)
@@ -182,11 +175,15 @@ class Payment(Schema):
         nobody knows that part.
         """
         if self.status is not Status.COMPLETED:
-            raise PaymentNotReturnable(f"The payment is {self.status}, not completed.")
+            raise errors.PaymentNotReturnable(f"The payment is {self.status}, not completed.")
         if self.refunds_processing:
-            raise Conflict("A refund of this payment is processing; try again once it is settled.")
+            raise errors.Conflict(
+                "A refund of this payment is processing; try again once it is settled."
+            )
         if not self.refundable:
-            raise PaymentNotReturnable("The payment is fully refunded; nothing is left to return.")
+            raise errors.PaymentNotReturnable(
+                "The payment is fully refunded; nothing is left to return."
+            )
         nothing = with_decimals(Decimal(0), self.currency)
         return self._change_status(
             Status.RETURNED, now, actor, failure_code=code, refundable=nothing
@@ -198,16 +195,18 @@ class Payment(Schema):
         Raises PaymentNotRefundable or RefundExceedsPayment.
         """
         if self.status is not Status.COMPLETED:
-            raise PaymentNotRefundable(f"The payment is {self.status}, not completed.")
+            raise errors.PaymentNotRefundable(f"The payment is {self.status}, not completed.")
         if refund.amount > self.refundable:
-            raise RefundExceedsPayment(
+            raise errors.RefundExceedsPayment(
                 f"At most {self.refundable} {self.currency} of this payment can be refunded, "
                 f"not {refund.amount}."
             )
         if not refund.amount:
-            raise PaymentNotRefundable("Nothing is left to refund.")
+            raise errors.PaymentNotRefundable("Nothing is left to refund.")
         if self.version >= MAX_VERSION:
-            raise PaymentNotRefundable("The payment has had too many refunds to take another.")
+            raise errors.PaymentNotRefundable(
+                "The payment has had too many refunds to take another."
+            )
         return self._change(
             EventType.REFUND_CREATED,
             now,
@@ -297,10 +296,6 @@ class RefundState(Schema):
     status: RefundStatus
     failure_code: str | None = None
 
-    @classmethod
-    def of(cls, refund: Refund) -> "RefundState":
-        return cls.model_validate(refund, from_attributes=True)
-
 
 class EventData(Schema):
     """The state after an event. A field that does not apply is left out, and never null."""
@@ -350,7 +345,7 @@ class Event(Schema):
                 status=payment.status,
                 failure_code=payment.failure_code,
                 amount_refunded=payment.amount_refunded if shows_refunded else None,
-                refund=RefundState.of(refund) if refund is not None else None,
+                refund=refund and RefundState.model_validate(refund, from_attributes=True),
             ),
         )
 

@@ -12,22 +12,19 @@ which is committed before its message is sent, found by the sweeper, and settled
 A refund is not marked as submitted before the processor is asked, since nothing can cancel it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from chalicelib.aws.dynamodb import retry_on_conflict
-from chalicelib.aws.sqs import Queue
 from chalicelib.errors import PaymentNotRefundable, RefundExceedsPayment
 from chalicelib.messages import SettleRefund, enqueue
 from chalicelib.payments import idempotency
 from chalicelib.payments.commands import CreateRefund
 from chalicelib.payments.idempotency import Created, Record
 from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus, Status
-from chalicelib.payments.outbox import Outbox
-from chalicelib.payments.processor import Completed, Failed, Pending, Processor
-from chalicelib.payments.repository import PaymentRepository, RecordExists, RefundSettled
+from chalicelib.payments.processor import Completed, Failed, Pending
+from chalicelib.payments.repository import RecordExists, RefundSettled
 from chalicelib.payments.service import MAX_TRIES, Payments, not_found
 from chalicelib.telemetry import log
 from chalicelib.values import SYSTEM, new_id
@@ -37,15 +34,9 @@ _CREATE: Final = "create_refund"
 
 @dataclass(frozen=True)
 class Refunds:
-    """The refunds of one stage."""
+    """The refunds of one stage, with what its payments work with."""
 
-    stage: str
     payments: Payments
-    repository: PaymentRepository
-    queue: Queue
-    processor: Processor
-    outbox: Outbox
-    clock: Callable[[], datetime]
 
     def create(self, payment_id: str, command: CreateRefund, *, actor: str) -> Created:
         """Commit a new refund, then enqueue its message.
@@ -55,17 +46,21 @@ class Refunds:
         """
         payment = self.payments.get(payment_id)
         command = command.in_currency(payment.currency)
-        refund_id = new_id("REF", self.clock())
+        refund_id = new_id("REF", self.payments.clock())
         created = retry_on_conflict(
             payment, lambda latest: self._commit(latest, command, refund_id, actor), tries=MAX_TRIES
         )
         if not created.replayed:
-            enqueue(self.queue, [SettleRefund(payment_id, created.resource_id)], stage=self.stage)
+            enqueue(
+                self.payments.queue,
+                [SettleRefund(payment_id, created.resource_id)],
+                stage=self.payments.stage,
+            )
         return created
 
     def all(self, payment_id: str) -> RefundList:
         """Return all refunds of a payment, oldest first. Raises NotFound or Unavailable."""
-        refunds = self.repository.refunds(payment_id)
+        refunds = self.payments.repository.refunds(payment_id)
         if refunds is None:
             raise not_found()
         return RefundList(refunds=refunds)
@@ -75,7 +70,7 @@ class Refunds:
 
         Raises what the processor raises, Conflict or Unavailable: call again then.
         """
-        refund = self.repository.find_refund(payment_id, refund_id)
+        refund = self.payments.repository.find_refund(payment_id, refund_id)
         if refund is None:
             # It is committed before its message is sent: a retry would not find it either.
             log("message_dropped", refund_id=refund_id, reason="there is no such refund")
@@ -83,7 +78,7 @@ class Refunds:
         if refund.status is not RefundStatus.PROCESSING:
             return
         payment = self.payments.get(payment_id)
-        outcome = self.processor.refund(refund, payment)
+        outcome = self.payments.processor.refund(refund, payment)
         if isinstance(outcome, Pending):
             return
         try:
@@ -97,7 +92,7 @@ class Refunds:
     def _commit(
         self, payment: Payment, command: CreateRefund, refund_id: str, actor: str
     ) -> Created:
-        now = self.clock()
+        now = self.payments.clock()
         key = idempotency.record_key(_CREATE, payment.id, command.idempotency_key)
         fingerprint = idempotency.fingerprint(command)
         refund = new_refund(payment, command, refund_id, now)
@@ -105,7 +100,7 @@ class Refunds:
             change = payment.refund(refund, now, actor=actor)
         except (PaymentNotRefundable, RefundExceedsPayment):
             # An earlier request with this key may be the reason; then its answer stands.
-            existing = self.repository.find_record(key, now)
+            existing = self.payments.repository.find_record(key, now)
             if existing is None:
                 raise
             return existing.answer(refund_id, fingerprint)
@@ -117,7 +112,7 @@ class Refunds:
             expires_at_seconds=idempotency.expiry_seconds(now),
         )
         try:
-            self.repository.create_refund(payment, change, record, now)
+            self.payments.repository.create_refund(payment, change, record, now)
         except RecordExists as exists:
             return exists.record.answer(refund_id, fingerprint)
         return Created(record.response, refund_id, replayed=False)
@@ -126,15 +121,15 @@ class Refunds:
         if payment.status is not Status.COMPLETED:
             # Returned since the refund was read; a return waits until no refund is processing.
             raise RefundSettled(refund.id)
-        now = self.clock()
+        now = self.payments.clock()
         match outcome:
             case Completed():
                 change = payment.complete_refund(refund, now, actor=SYSTEM)
             case Failed(code):
                 change = payment.fail_refund(refund, code, now, actor=SYSTEM)
-        outgoing = self.outbox.prepare(change, created=refund.created_at)
-        self.repository.settle_refund(payment, refund, change, outgoing.writes)
-        self.outbox.enqueue(outgoing)
+        outgoing = self.payments.outbox.prepare(change, created=refund.created_at)
+        self.payments.repository.settle_refund(payment, refund, change, outgoing.writes)
+        self.payments.outbox.enqueue(outgoing)
         return change
 
 

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Protocol
 
 from chalicelib.aws.dynamodb import StaleVersion
 from chalicelib.aws.sqs import MAX_DELAY, Queue
@@ -38,10 +37,8 @@ from chalicelib.webhooks.models import (
 )
 from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
 
-
-class Post(Protocol):
-    def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
-        """POST, and return the result by a deadline."""
+Post = Callable[[str, bytes, Mapping[str, str]], PostResult]
+"""Posts a body with headers to a URL, and returns the result by a deadline."""
 
 
 @dataclass(frozen=True)

@@ -163,10 +163,6 @@ def trust() -> ssl.SSLContext:
     return context
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class HttpClient:
     """Posts webhooks. Create one and keep it: loading the certificate authorities takes time."""
@@ -177,7 +173,7 @@ class HttpClient:
     trust: ssl.SSLContext = field(default_factory=trust)
     resolve: Callable[[str, int], Sequence[Address]] = resolve
     connect: Callable[[Address, float], socket.socket] = connect
-    clock: Callable[[], datetime] = _now
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
         """POST `body`, which is JSON, with `headers` besides those that HTTP needs."""

@@ -157,10 +157,6 @@ class Attempt(Schema):
     )
     detail: str | None = Field(default=None, description="a short explanation of the error")
 
-    @property
-    def is_known(self) -> bool:
-        return self.latency_ms is not None
-
 
 class DeliveryKey(NamedTuple):
     """The payment, event and endpoint of a delivery.
@@ -251,7 +247,7 @@ class Delivery(Schema):
 
     def replayed(self, now: datetime) -> "Delivery":
         """Return it due at once, with ten new attempts. Raises Conflict during an attempt."""
-        is_in_progress = bool(self.attempts) and not self.attempts[-1].is_known
+        is_in_progress = bool(self.attempts) and self.attempts[-1].latency_ms is None
         if is_in_progress and self.next_attempt_at is not None and now < self.next_attempt_at:
             raise Conflict("An attempt is in progress; wait for its result.")
         kept = self.attempts[-_KEPT_ON_REPLAY:]

@@ -18,13 +18,7 @@ from chalicelib.messages import Deliver, enqueue
 from chalicelib.payments.service import Payments
 from chalicelib.schema import Schema
 from chalicelib.values import new_id
-from chalicelib.webhooks import signing, url_policy
-from chalicelib.webhooks.commands import (
-    CreateEndpoint,
-    ListDeliveries,
-    ReplayFailed,
-    UpdateEndpoint,
-)
+from chalicelib.webhooks import commands, signing, url_policy
 from chalicelib.webhooks.items import delivery_at
 from chalicelib.webhooks.models import (
     Delivery,
@@ -67,7 +61,7 @@ class Webhooks:
     allows_private: bool
     clock: Callable[[], datetime]
 
-    def create(self, command: CreateEndpoint) -> NewEndpoint:
+    def create(self, command: commands.CreateEndpoint) -> NewEndpoint:
         """Create an endpoint.
 
         Raises ValidationFailed, EndpointLimitReached, Conflict or Unavailable.
@@ -98,7 +92,7 @@ class Webhooks:
         """Return the endpoint. Raises NotFound or Unavailable."""
         return self.repository.get(endpoint_id)
 
-    def update(self, endpoint_id: str, command: UpdateEndpoint) -> Endpoint:
+    def update(self, endpoint_id: str, command: commands.UpdateEndpoint) -> Endpoint:
         """Change the fields that the command has, and keep the others.
 
         Raises NotFound, ValidationFailed, Conflict or Unavailable.
@@ -154,7 +148,7 @@ class Webhooks:
         self.payments.get(payment_id)
         return DeliveryList(deliveries=self.repository.of_payment(payment_id))
 
-    def deliveries(self, endpoint_id: str, query: ListDeliveries) -> DeliveryPage:
+    def deliveries(self, endpoint_id: str, query: commands.ListDeliveries) -> DeliveryPage:
         """Return one page of deliveries. Raises NotFound, InvalidCursor or Unavailable."""
         self.repository.get(endpoint_id)
 
@@ -192,7 +186,7 @@ class Webhooks:
         self._enqueue([after])
         return after
 
-    def replay_failed(self, endpoint_id: str, command: ReplayFailed) -> Replayed:
+    def replay_failed(self, endpoint_id: str, command: commands.ReplayFailed) -> Replayed:
         """Replay failed deliveries of the events since a moment, oldest first, up to a limit.
 
         Raises NotFound, EndpointDisabled or Unavailable.

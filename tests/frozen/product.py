@@ -181,7 +181,7 @@ class Product:
             "clock": self.clock,
         }
         self.payments = Payments(**shared, simulation_allowed=True)
-        self.refunds = Refunds(**shared, payments=self.payments)
+        self.refunds = Refunds(self.payments)
         self.webhooks = Webhooks(
             "test",
             self.payments,

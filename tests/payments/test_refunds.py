@@ -432,7 +432,7 @@ def test_the_processor_is_not_asked_again_about_a_refund_that_is_settled(
     def ask(*_: Any) -> Any:
         pytest.fail("the money may move again")
 
-    monkeypatch.setattr(type(desk.refunds.processor), "refund", ask)
+    monkeypatch.setattr(type(desk.payments.processor), "refund", ask)
     desk.refunds.settle(payment.id, refund.id)
 
 
@@ -537,4 +537,4 @@ def test_ten_refunds_of_one_payment_are_settled_at_once_each_once(real: Desk) ->
     assert outcomes(20, lambda: real.refunds.settle(payment.id, next(again))) == {"done": 20}
     assert left(real, payment) == ("100.00", "0.00", 0)
     assert seqs(real, payment) == list(range(1, 23))
-    assert Completed() == real.refunds.processor.refund(wanted(payment, "1"), payment)
+    assert Completed() == real.payments.processor.refund(wanted(payment, "1"), payment)

@@ -21,7 +21,7 @@ def test_delivery_id_says_where_the_delivery_is_stored() -> None:
 
 def test_attempt_without_a_result_shows_only_when_it_began() -> None:
     attempt = Attempt(at=START)
-    assert not attempt.is_known
+    assert attempt.latency_ms is None
     assert [value for value in attempt.model_dump().values() if value is not None] == [
         attempt.model_dump()["at"]
     ]
