@@ -98,7 +98,7 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Any, what: str, *, seconds: float = 30) -> Any:
+def wait_until(condition: Any, what: str, *, seconds: float = 120) -> Any:
     """The first true answer of `condition`; fails the test when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):

@@ -248,7 +248,7 @@ def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_lett
         "the other nine are done",
     )
     assert deployed.status(poison) == "processing"
-    assert waiting("payflow-webhooks-dev") == 0
+    wait_until(lambda: waiting("payflow-webhooks-dev") == 0, "nothing of the batch is left")
     assert waiting("payflow-webhooks-dlq-dev") == 1
 
 
