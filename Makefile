@@ -92,11 +92,9 @@ screenshots: .venv/ready frontend/node_modules/ready  ## take pictures of every 
 
 # What the engine may make a difference to: races, outages and kills.
 ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
-test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the stack's and the browser's tests on AWS's DynamoDB Local
+test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the stack's tests on AWS's DynamoDB Local
 	@PAYFLOW_TEST_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
-	@PAYFLOW_DYNAMODB=dynamodb-local .venv/bin/python -m infra.checks.browser \
-	  npm run --silent --prefix frontend e2e -- payments refunds webhooks
 
 fuzz: .venv/dev-ready  ## test the API with generated requests: SEED=1 EXAMPLES=10
 	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
