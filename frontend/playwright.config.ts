@@ -6,7 +6,9 @@ const executablePath = process.env.PAYFLOW_BROWSER;
 export default defineConfig({
   testDir: "e2e",
   testIgnore: "screenshots.spec.ts",
-  timeout: 30_000,
+  // Generous, because axe and the stacks share the processors with everything else.
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
   workers: 2,
   fullyParallel: true,
   forbidOnly: true,

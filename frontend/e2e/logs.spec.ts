@@ -5,7 +5,7 @@ test("a logged request links to its payment", async ({ page }) => {
   const { id } = await createPayment({ merchant: "Logged" });
   await page.goto(`${site()}/logs`);
   const link = page.getByRole("link", { name: new RegExp(id) }).first();
-  await expect(link).toBeVisible({ timeout: 20_000 });
+  await expect(link).toBeVisible();
   await link.click();
   await expect(page).toHaveURL(`${site()}/payments/${id}`);
 });
@@ -18,9 +18,7 @@ test("the status and path filters are kept in the URL", async ({ page }) => {
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/status=4xx/);
   await expect(page).toHaveURL(/path=PAY-LOGGED404/);
-  await expect(page.getByText("/v1/payments/PAY-LOGGED404").first()).toBeVisible({
-    timeout: 20_000,
-  });
+  await expect(page.getByText("/v1/payments/PAY-LOGGED404").first()).toBeVisible();
   await page.reload();
   await expect(page.getByRole("cell", { name: "404", exact: true }).first()).toBeVisible();
   await page.getByLabel("Path contains").fill("/v1/nothing-is-here");
@@ -30,7 +28,7 @@ test("the status and path filters are kept in the URL", async ({ page }) => {
 
 test("pausing the log stops its polling until it is resumed", async ({ page }) => {
   await page.goto(`${site()}/logs`);
-  await expect(page.getByRole("row").nth(1)).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByRole("row").nth(1)).toBeVisible();
   await page.getByRole("button", { name: "Pause" }).click();
   let requests = 0;
   page.on("request", (request) => {

@@ -24,13 +24,13 @@ test("a new payment is followed until it settles", async ({ page }) => {
   await expect(status(page, "Processing")).toBeVisible();
   // The id decides how a slow payment ends: 15 % fail.
   const settled = status(page, "Completed").or(status(page, "Failed"));
-  await expect(settled).toBeVisible({ timeout: 20_000 });
+  await expect(settled).toBeVisible();
 });
 
 test("a failed payment explains why", async ({ page }) => {
   await fillForm(page, { merchant: "Poor payer", simulate: "failed:insufficient_funds" });
   await submitButton(page).click();
-  await expect(page.getByText("insufficient funds")).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByText("insufficient funds")).toBeVisible();
 });
 
 test("a form that is submitted twice creates one payment", async ({ page }) => {
@@ -134,7 +134,7 @@ test("new payments are announced without moving any row", async ({ page }) => {
   const before = await first.textContent();
   const { id } = await createPayment({ merchant: "Newcomer" });
   const announcement = page.getByRole("button", { name: /new payments?$/ });
-  await expect(announcement).toBeVisible({ timeout: 15_000 });
+  await expect(announcement).toBeVisible();
   expect((await first.textContent())?.slice(0, 8)).toBe(before?.slice(0, 8));
   await announcement.click();
   await expect(page.getByRole("row").filter({ hasText: id })).toBeVisible();
@@ -143,7 +143,7 @@ test("new payments are announced without moving any row", async ({ page }) => {
 test("the filtered list is exported as CSV", async ({ page }) => {
   const { id } = await createPayment({ merchant: "=HYPERLINK(1)", amount: "1250.75" });
   await page.goto(`${site()}/payments?type=eft&status=completed`);
-  await expect(page.getByRole("row").filter({ hasText: id })).toBeVisible({ timeout: 15_000 });
+  await expect(page.getByRole("row").filter({ hasText: id })).toBeVisible();
   const download = page.waitForEvent("download");
   await page.getByRole("button", { name: "Export CSV" }).click();
   const stream = await (await download).createReadStream();
@@ -156,7 +156,7 @@ test("the list survives an unreachable API and recovers", async ({ page }) => {
   await page.goto(`${site()}/payments`);
   await expect(page.getByRole("row").nth(1)).toBeVisible();
   await page.route(`${api()}/**`, (route) => route.abort());
-  await expect(page.getByRole("alert")).toContainText("Can't reach the API", { timeout: 20_000 });
+  await expect(page.getByRole("alert")).toContainText("Can't reach the API");
   await expect(page.getByRole("row").nth(1)).toBeVisible();
   await page.unroute(`${api()}/**`);
   await page.getByRole("button", { name: "Try again" }).click();

@@ -58,8 +58,9 @@ async function refundedPayment(): Promise<string> {
 }
 
 async function waitUntilLoaded(page: Page) {
-  await page.waitForLoadState("networkidle");
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible(); // not "Connecting…"
   await expect(page.getByText(/^Loading/)).toHaveCount(0);
+  await page.waitForLoadState("networkidle");
 }
 
 test("every page, in both sizes and themes", async ({ browser }) => {

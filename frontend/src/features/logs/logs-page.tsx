@@ -109,7 +109,7 @@ function LogFilters({ search }: { search: LogsSearch }) {
   );
 }
 
-const HEADER_CELL = "px-3 py-2.5 text-left text-xs font-medium text-muted";
+const HEADER_CELL = "px-3 py-2.5 text-left text-xs font-medium whitespace-nowrap text-muted";
 
 function LogTable({ logs }: { logs: readonly LoggedRequest[] }) {
   return (

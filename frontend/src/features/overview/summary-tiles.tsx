@@ -10,10 +10,10 @@ export function SummaryTiles({ stats }: { stats: components["schemas"]["Stats"] 
   const { settled, successRate, volume } = summarize(stats.rows);
   return (
     <dl className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
-      <Tile name="Settled" note="Completed, failed, canceled or returned">
+      <Tile name="Settled" note="Payments with a final outcome">
         {settled.toLocaleString()}
       </Tile>
-      <Tile name="Success rate" note="Completed, excluding canceled payments">
+      <Tile name="Success rate" note="Excludes canceled payments">
         {formatRate(successRate)}
       </Tile>
       <Tile name="Completed volume" note="By currency">

@@ -115,7 +115,7 @@ export function ReplayFailedDialog({ endpoint, onClose }: DialogProps) {
       submitLabel="Replay deliveries"
     >
       <p className="text-sm">
-        Sends every failed delivery since this date again. The webhook-id stays the same, so your
+        Resends every failed delivery since this date. The webhook-id stays the same, so your
         endpoint can detect duplicates.
       </p>
       <Field label="Since">
