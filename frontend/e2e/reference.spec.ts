@@ -33,7 +33,10 @@ async function runExamples(page: Page, isWanted: (command: string) => boolean = 
   await expect(examples.first()).toContainText("curl");
   for (const example of (await examples.allTextContents()).filter(isWanted)) {
     // Send nothing outside this machine.
-    const command = example.replaceAll("https://example.com", process.env.PAYFLOW_E2E_RECEIVER ?? "");
+    const command = example.replaceAll(
+      "https://example.com",
+      process.env.PAYFLOW_E2E_RECEIVER ?? "",
+    );
     const env = { ...process.env, PAYFLOW_KEY: process.env.PAYFLOW_E2E_KEY };
     const output = execFileSync("sh", ["-c", `${command} -w '\\n%{http_code}'`], {
       env,
