@@ -127,10 +127,10 @@ types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's type
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
 
-costs: .venv/ready  ## write docs/costs.md: what a million payments cost, from recorded calls
+costs: .venv/ready  ## write docs/reports/costs.md: what a million payments cost, from recorded calls
 	@.venv/bin/python -m sizing.costs
 
-scaling: .venv/ready  ## write docs/scaling.md and its plots: where the tables saturate
+scaling: .venv/ready  ## write docs/reports/scaling.md and its plots: where the tables saturate
 	@.venv/bin/python -m sizing.scaling
 
 cold-start: .venv/ready  ## time new processes to their first answer, beside a floor: ROUNDS=25

@@ -1,7 +1,7 @@
 """Measures the API's flows and the processor's against their floor, on DynamoDB Local and the
 emulator's SQS.
 
-    make bench [SECONDS=3] [REPORT=docs/bench.md]
+    make bench [SECONDS=3] [REPORT=docs/reports/bench.md]
 
 Exits with 1 where a goal is missed.
 """

@@ -193,7 +193,7 @@ def too_much(measured: Measured) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.cold_start")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
-    parser.add_argument("--report", type=Path, help="a page to write, such as docs/cold-start.md")
+    parser.add_argument("--report", type=Path, help="a page to write")
     chosen = parser.parse_args()
     try:
         measured = measure(chosen.rounds)

@@ -1,4 +1,4 @@
-"""What `make cold-start` shows: on the screen, and as docs/cold-start.md."""
+"""What `make cold-start` shows: on the screen, and as docs/reports/cold-start.md."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ _ABOUT: Final = """
 # Cold start
 
 How long a new process takes to its first answer. `make cold-start` measures it, and writes this
-page too where it is given `REPORT=docs/cold-start.md`.
+page too where it is given `REPORT=docs/reports/cold-start.md`.
 
 The package is built as it ships but for the machine that measures, unpacked, and started in a bare
 interpreter that has boto3 and nothing else, as Lambda's has. Timed is the whole process: from its

@@ -187,9 +187,9 @@ _ABOUT: Final = """
 # Growth
 
 What reading costs at a thousand payments in the table, at a hundred thousand, and at a million;
-`make growth REPORT=docs/growth.md` makes this page again. The goal: nothing within the API is more
-than a fifth dearer than at the smallest size, and page 1,000 of a list costs what page 1 costs. The
-numbers are of one run: read the ratios, not the milliseconds.
+`make growth REPORT=docs/reports/growth.md` makes this page. The goal: nothing within the API is
+more than a fifth dearer than at the smallest size, and page 1,000 of a list costs what page 1
+costs. The numbers are of one run: read the ratios, not the milliseconds.
 
 AWS's DynamoDB Local, in memory, holds a deployment of each size at the same time. A request is made
 of all of them one after the other, in an order that is shuffled every time, through the handler as

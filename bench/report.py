@@ -18,9 +18,9 @@ _A_WAIT_MORE_OR_LESS: Final = 0.5
 _ABOUT: Final = """
 # Where the time goes
 
-By `make bench REPORT=docs/bench.md`, on {cores} cores ({machine}), which the handlers share with
-AWS's DynamoDB Local (in memory) and the emulated AWS's queue. The figures are this machine's; what
-counts is the ratio.
+By `make bench REPORT=docs/reports/bench.md`, on {cores} cores ({machine}), which the handlers
+share with AWS's DynamoDB Local (in memory) and the emulated AWS's queue. The figures are this
+machine's; what counts is the ratio.
 
 The **floor** of a flow is its calls alone, made again with other ids by the same clients of the
 same process, in turns with the flow: create is one transaction of three items and one send; replay

@@ -1,4 +1,4 @@
-"""Writes docs/costs.md: `make costs`. Numbers are computed; the words around them are here."""
+"""Writes docs/reports/costs.md: `make costs`."""
 
 import sys
 from collections import Counter
@@ -13,7 +13,7 @@ from sizing.page import page as paged
 from sizing.recorded import record
 from sizing.units import writes_explained
 
-PAGE: Final = ROOT / "docs" / "costs.md"
+PAGE: Final = ROOT / "docs" / "reports" / "costs.md"
 _FULL_BATCHES_A_SECOND: Final = 100
 """The API's throttle: as fast as a stage is let go."""
 _SIZES: Final = (10_000, 100_000, MILLION, 10 * MILLION, 100 * MILLION)

@@ -1,7 +1,7 @@
 """Simulates partitions second by second: what they take, refuse, and put off.
 
 Seeded, so that it says the same each time. What is AWS's is documented on the pages that
-docs/scaling.md names; what is assumed has its reason beside it.
+docs/reports/scaling.md names; what is assumed has its reason beside it.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Writes docs/scaling.md and its plots: `make scaling`. What a payment writes where is recorded."""
+"""Writes docs/reports/scaling.md and its plots: `make scaling`."""
 
 import sys
 from pathlib import Path
@@ -38,7 +38,7 @@ from sizing.partitions import (
 )
 from sizing.recorded import record
 
-PAGE: Final = ROOT / "docs" / "scaling.md"
+PAGE: Final = ROOT / "docs" / "reports" / "scaling.md"
 PLOTS: Final = "scaling"
 """The folder of the plots, beside the page."""
 

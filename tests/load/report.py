@@ -1,4 +1,4 @@
-"""What a run comes to, as Markdown: for a terminal, and for docs/load.md."""
+"""What a run comes to, as Markdown: for a terminal, and for docs/reports/load.md."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from tests.load.ledger import Operation, Outcome
 ABOUT: Final = """\
 # Load
 
-What `make load` measured and checked; `make load REPORT=docs/load.md` makes this page again. The
+What `make load` measured and checked; `make load REPORT=docs/reports/load.md` makes this page. The
 numbers are of one run, on a machine that had other work to do as well: read the shape, not the
 milliseconds. That every promise is kept does not depend on the machine.
 
