@@ -28,9 +28,9 @@ from chalicelib.model import Scope
 from chalicelib.store import Store
 from infra import package
 from infra.dist import ZIP
+from infra.local.lambda_events import REGION, api_event, with_key
 from infra.package import PackageError
 from sizing.flows import BODY
-from tests.lambda_events import REGION, api_event, with_key
 
 MOST_TIMES_THE_FLOOR: Final = 1.3
 MOST_ZIP_BYTES: Final = 5 * 1024 * 1024

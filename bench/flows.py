@@ -18,8 +18,8 @@ from bench.recording import Call, Recorder
 from chalicelib import store
 from chalicelib.model import new_id
 from chalicelib.queue_jobs import SettlePayment, encode
+from infra.local.lambda_events import api_event, sqs_event
 from sizing.flows import BODY
-from tests.lambda_events import api_event, sqs_event
 
 Run = Callable[[], object]
 

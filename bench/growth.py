@@ -29,10 +29,10 @@ from bench.growth_report import LAST_PAGE, Cost, Filled, Measured
 from chalicelib.store import BY_STATUS, EVERYTHING
 from chalicelib.tables import encode
 from infra.local import provision
+from infra.local.lambda_events import api_event
 from infra.local.settings import HOST
 from sizing.meter import Meter
 from tests.engines import dynamodb_local
-from tests.lambda_events import api_event
 
 SIZES: Final = (1_000, 100_000, 1_000_000)
 PAGE: Final = 20

@@ -30,6 +30,7 @@ from chalicelib import idempotency
 from chalicelib.errors import Unavailable
 from chalicelib.model import Payment
 from chalicelib.webhook_sender import Attempt as Answer
+from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines, iam
 from tests.conftest import (
     HEARD_FROM_STACKS,
@@ -41,7 +42,6 @@ from tests.conftest import (
     recorder,
 )
 from tests.iam import API, Call, Grant, NotUnderstood
-from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests.test_lambda import create, hint
 
 if TYPE_CHECKING:

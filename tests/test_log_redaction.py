@@ -24,9 +24,9 @@ from chalicelib.model import Scope
 from chalicelib.telemetry import log, log_exception
 from chalicelib.webhook_sender import Attempt as Answer
 from chalicelib.webhook_signature import new_secret as new_webhook_secret
+from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines
 from tests.conftest import SESSION, payflow
-from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
 
 WORD = "Kumquat"
 """In everything that a caller says; no text of ours has it."""

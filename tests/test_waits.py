@@ -14,8 +14,8 @@ from chalicelib.payments import opened
 from chalicelib.queue_jobs import BATCH_SIZE, SettlePayment
 from chalicelib.queue_jobs import encode as job_body
 from chalicelib.tables import encode
+from infra.local.lambda_events import sqs_event
 from tests.conftest import START, command, payflow
-from tests.lambda_events import sqs_event
 
 OK = SimpleNamespace(status_code=200)
 

@@ -21,13 +21,13 @@ from chalicelib.model import RefundStatus, Status, rfc3339
 from chalicelib.processor import SIMULATE, SIMULATE_REFUND
 from chalicelib.store import BY_STATUS
 from infra.local.event_source import EventSource
+from infra.local.lambda_events import api_event, scheduled_event
 from tests import engines, invariants
 from tests.crash import merchant
 from tests.crash.faults import DEADLY, SLOW, STOPPING, Fault, Plan
 from tests.crash.invocation import Conductor, Outcome
 from tests.crash.merchant import Request, Wish
 from tests.crash.verdict import unanswered, verdict
-from tests.lambda_events import api_event, scheduled_event
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -26,12 +26,12 @@ from infra import bootstrap, deploy, dist, package, site, smoke
 from infra.hint import hint
 from infra.key import make_key
 from infra.local import provision
+from infra.local.lambda_events import api_event, sqs_event, with_key
 from infra.restore import moment, restore
 from infra.stacks import DeployError, Stack
 from infra.stage import store_of, tables_of
 from infra.switch import switch
 from tests.engines import emulated_aws, wait_until
-from tests.lambda_events import api_event, sqs_event, with_key
 from tests.stack.conftest import JSON, Client, request
 from tests.test_frontend_stack import SUBJECT
 
