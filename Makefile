@@ -113,29 +113,29 @@ load: .venv/ready  ## offer mixed traffic until latency bends, then check every 
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
 	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
 
-bench: .venv/ready  ## time each flow against a floor of its calls alone: SECONDS=3
-	@.venv/bin/python -m bench $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report '$(REPORT)')
+bench: .venv/ready  ## time each flow against a floor of its calls alone: SECONDS=3 REPORT=1
+	@.venv/bin/python -m bench flows $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report)
 
 budgets: .venv/ready frontend/node_modules/ready  ## hold the dashboard's first load and the stack's start to their budgets
-	@.venv/bin/python -m bench.budgets
+	@.venv/bin/python -m bench budgets
 
-growth: .venv/ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=…
-	@.venv/bin/python -m bench.growth $(if $(SIZES),--sizes '$(SIZES)') \
-	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report '$(REPORT)')
+growth: .venv/ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=1
+	@.venv/bin/python -m bench growth $(if $(SIZES),--sizes '$(SIZES)') \
+	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report)
 
 types: .venv/ready frontend/node_modules/ready  ## generate the dashboard's types from the API
 	@.venv/bin/python -m infra.openapi > frontend/openapi.json
 	@$(FRONTEND) types
 
 costs: .venv/ready  ## write docs/reports/costs.md: what a million payments cost, from recorded calls
-	@.venv/bin/python -m sizing.costs
+	@.venv/bin/python -m bench costs
 
-scaling: .venv/ready  ## write docs/reports/scaling.md and its plots: where the tables saturate
-	@.venv/bin/python -m sizing.scaling
+scaling: .venv/ready  ## write docs/reports/scaling.md: where the tables saturate
+	@.venv/bin/python -m bench scaling
 
-cold-start: .venv/ready  ## time new processes to their first answer, beside a floor: ROUNDS=25
-	@.venv/bin/python -m bench.cold_start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
-	  $(if $(REPORT),--report '$(REPORT)')
+cold-start: .venv/ready  ## time new processes to their first answer, beside a floor: ROUNDS=25 REPORT=1
+	@.venv/bin/python -m bench cold-start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	  $(if $(REPORT),--report)
 
 check: .venv/ready frontend/node_modules/ready  ## lint, formatting, types, templates, workflows and secrets
 	@.venv/bin/ruff check .

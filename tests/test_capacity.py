@@ -1,6 +1,6 @@
 """What each operation asks of AWS: its calls, and what they cost by AWS's own formula.
 
-The units are computed from the requests as recorded, for items up to 1 KB (sizing/meter.py).
+The units are computed from the requests as recorded, for items up to 1 KB (bench/meter.py).
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from chalicelib.tables import encode
 from chalicelib.webhook_model import Endpoint
 from chalicelib.webhook_store import DUE_SHARDS, delivery_item
 from chalicelib.webhooks import Webhooks
-from sizing.meter import Meter, size_bytes
+from bench.meter import Meter, size_bytes
 from tests.conftest import Clock, command, courier_on, refund_command
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ from chalicelib.webhook_store import (
     delivery_item,
 )
 from chalicelib.webhooks import Webhooks
-from sizing.meter import size_bytes
+from bench.meter import size_bytes
 from tests.conftest import (
     SESSION,
     Clock,

@@ -18,7 +18,7 @@ import boto3
 import pytest
 import yaml
 
-from bench.spawned import RUNTIMES_OWN
+from bench.cold_start import RUNTIMES_OWN
 from chalicelib.api_keys import ApiKeys, new_secret
 from chalicelib.commands import CreateApiKey
 from chalicelib.model import Scope
