@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.meter import Meter, size_bytes
 from chalicelib import stats
 from chalicelib import store as store_module
 from chalicelib.commands import CreateEndpoint, ListPayments, ReadStats
@@ -20,7 +21,6 @@ from chalicelib.tables import encode
 from chalicelib.webhook_model import Endpoint
 from chalicelib.webhook_store import DUE_SHARDS, delivery_item
 from chalicelib.webhooks import Webhooks
-from bench.meter import Meter, size_bytes
 from tests.conftest import Clock, command, courier_on, refund_command
 
 if TYPE_CHECKING:

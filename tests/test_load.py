@@ -1,6 +1,5 @@
 """The load tool: it offers on schedule whatever is served, and sees what is wrong at the end."""
 
-import asyncio
 import json
 import socket
 import threading
@@ -20,10 +19,10 @@ from chalicelib.payments import Payments
 from chalicelib.queue_jobs import Deliver, SettlePayment, encode
 from chalicelib.webhooks import Webhooks
 from tests.conftest import START, Clock
+from tests.http_client import Reply
 from tests.invariants import Books, event_of, read, scan
 from tests.load import promises, report
-from tests.load.connections import Answer, Connections
-from tests.load.generator import Generator, Sample, Step, percentile
+from tests.load.generator import Generator, Sample, Step
 from tests.load.ledger import Ledger, Operation, Outcome, Request
 from tests.load.promises import Found, Said
 from tests.load.traffic import MIXED, Traffic
@@ -59,32 +58,21 @@ def an_api(is_open: threading.Event) -> Iterator[int]:
         yield port
 
 
-async def offered(port: int, ledger: Ledger, is_open: threading.Event) -> tuple[Step, int]:
-    connections = Connections(port, most=1)
-    generator = Generator(traffic(), ledger, connections, lambda: 0)
-    try:
-        step = await generator.offer(CREATES, MANY, seconds=60, patience_seconds=0.2, creates=20)
+def test_unanswered_requests_delay_nothing_and_are_sent_again() -> None:
+    ledger, is_open = Ledger(), threading.Event()
+    with (
+        an_api(is_open) as port,
+        Generator(traffic(), ledger, port, lambda: 0, connections=1) as generator,
+    ):
+        step = generator.offer(CREATES, MANY, seconds=60, patience_seconds=0.2, creates=20)
         is_open.set()
-        return step, await generator.make_good()
-    finally:
-        connections.close()
-
-
-def test_what_is_not_answered_holds_up_nothing_that_is_due_after_it() -> None:
-    ledger, is_open = Ledger(), threading.Event()
-    with an_api(is_open) as port:
-        step, _ = asyncio.run(offered(port, ledger, is_open))
+        again = generator.insist()
     assert len(step.samples) == 20
-    assert step.outcomes[Outcome.UNANSWERED] >= 1
-    assert step.outcomes[Outcome.UNANSWERED] + step.outcomes[Outcome.NOT_SENT] == 20
+    unanswered = step.outcomes[Outcome.UNANSWERED]
+    assert unanswered >= 1
+    assert unanswered + step.outcomes[Outcome.NOT_SENT] == 20
     assert step.latencies() == []
-
-
-def test_what_was_sent_and_not_answered_is_sent_again_and_what_was_not_sent_is_not() -> None:
-    ledger, is_open = Ledger(), threading.Event()
-    with an_api(is_open) as port:
-        step, again = asyncio.run(offered(port, ledger, is_open))
-    assert again == step.outcomes[Outcome.UNANSWERED] == len(ledger.effects)
+    assert again == unanswered == len(ledger.effects), "what was not sent is not sent again"
     for effect in ledger.effects.values():
         assert (effect.sent, effect.made) == (2, 1)
     assert ledger.wrong == []
@@ -96,8 +84,8 @@ def test_the_same_seed_asks_for_the_same() -> None:
         assert first.next(MIXED) == second.next(MIXED)
 
 
-def problem(status: int, code: str, **headers: str) -> Answer:
-    return Answer(status, headers, json.dumps({"code": code}).encode())
+def problem(status: int, code: str, **headers: str) -> Reply:
+    return Reply(status, headers, json.dumps({"code": code}).encode())
 
 
 GET = Request(Operation.GET, "GET", "/v1/payments/PAY-1", frozenset({"200"}))
@@ -106,17 +94,17 @@ GET = Request(Operation.GET, "GET", "/v1/payments/PAY-1", frozenset({"200"}))
 @pytest.mark.parametrize(
     ("answer", "outcome", "is_wrong"),
     [
-        (Answer(200, {}, b'{"id": "PAY-1", "status": "failed"}'), Outcome.SERVED, False),
-        (problem(409, "conflict", **{"retry-after": "1"}), Outcome.CONFLICT, False),
-        (problem(429, "rate_limited", **{"retry-after": "1"}), Outcome.LIMITED, False),
-        (problem(503, "unavailable", **{"retry-after": "2"}), Outcome.UNAVAILABLE, False),
+        (Reply(200, {}, b'{"id": "PAY-1", "status": "failed"}'), Outcome.SERVED, False),
+        (problem(409, "conflict", **{"Retry-After": "1"}), Outcome.CONFLICT, False),
+        (problem(429, "rate_limited", **{"Retry-After": "1"}), Outcome.LIMITED, False),
+        (problem(503, "unavailable", **{"Retry-After": "2"}), Outcome.UNAVAILABLE, False),
         (problem(503, "unavailable"), Outcome.UNAVAILABLE, True),
         (problem(500, "internal"), Outcome.WRONG, True),
         (problem(404, "not_found"), Outcome.WRONG, True),
         (problem(409, "payment_not_cancelable"), Outcome.WRONG, True),
     ],
 )
-def test_busy_is_told_apart_from_wrong(answer: Answer, outcome: Outcome, is_wrong: bool) -> None:
+def test_busy_is_told_apart_from_wrong(answer: Reply, outcome: Outcome, is_wrong: bool) -> None:
     ledger = Ledger()
     assert ledger.answered(GET, answer) is outcome
     assert bool(ledger.wrong) is is_wrong
@@ -125,21 +113,21 @@ def test_busy_is_told_apart_from_wrong(answer: Answer, outcome: Outcome, is_wron
 def step(rate: float, *latencies: float, given_up: int = 0) -> Step:
     samples = [Sample(Operation.GET, Outcome.SERVED, one) for one in latencies]
     samples += [Sample(Operation.GET, Outcome.NOT_SENT, 10)] * given_up
-    return Step(rate, seconds=1, samples=samples, depths=[0])
+    return Step(rate, seconds=1, samples=samples, queued=0)
 
 
 def test_the_knee_is_where_waiting_is_five_times_as_long_or_not_all_is_served() -> None:
     first, slow = step(10, *[0.1] * 20), step(30, *[0.6] * 20)
     same, short = step(20, *[0.4] * 20), step(40, *[0.1] * 18, given_up=2)
-    assert report.knee([first, same]) is None
-    assert report.knee([first, same, slow, short]) is slow
-    assert report.knee([first, short, slow]) is short
+    assert report.bend([first, same]) is None
+    assert report.bend([first, same, slow, short]) is slow
+    assert report.bend([first, short, slow]) is short
 
 
 def test_a_percentile_is_what_so_many_do_not_exceed() -> None:
     hundred = [float(one) for one in range(1, 101)]
     shares = (0.5, 0.95, 0.99, 1.0)
-    assert [percentile(hundred, share) for share in shares] == [51, 96, 100, 100]
+    assert [report.percentile(hundred, share) for share in shares] == [51, 96, 100, 100]
 
 
 class Scene:
@@ -157,7 +145,7 @@ class Scene:
         (self.life,) = self.books().lives.values()
         self.id = self.life.payment.id
         self.ledger.sent(self.request)
-        self.ledger.answered(self.request, Answer(201, {}, self.body))
+        self.ledger.answered(self.request, Reply(201, {}, self.body))
 
     def create(self) -> str:
         command = CreatePayment.model_validate(self.request.body)

@@ -15,6 +15,7 @@ import pytest
 from moto import mock_aws
 from standardwebhooks import Webhook
 
+from bench.meter import size_bytes
 from chalicelib import exact_json, webhook_schedule
 from chalicelib.commands import (
     CreateEndpoint,
@@ -62,7 +63,6 @@ from chalicelib.webhook_store import (
     delivery_item,
 )
 from chalicelib.webhooks import Webhooks
-from bench.meter import size_bytes
 from tests.conftest import (
     SESSION,
     Clock,
