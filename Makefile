@@ -111,7 +111,7 @@ screenshots: .venv/ready frontend/node_modules/ready  ## take the pictures of ev
 load: .venv/ready  ## offer mixed traffic until latency bends, then check every promise: SEED=8 RATES=10,50
 	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
-	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report)
+	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(REPORT),--report)
 
 bench: .venv/ready  ## time each flow against a floor of its calls alone: SECONDS=3 REPORT=1
 	@.venv/bin/python -m bench flows $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report)

@@ -15,25 +15,23 @@ import argparse
 import compileall
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, Final, NamedTuple
 
 import boto3
 
 from bench import page
 from bench.aws_double import AwsDouble, aws_double
-from bench.page import table
+from bench.page import percentile, table
 from bench.usage import BODY
 from chalicelib.api_keys import ApiKeys
 from chalicelib.commands import CreateApiKey
@@ -54,9 +52,6 @@ RUNTIMES_OWN: Final = (
 )  # fmt: skip
 """What Lambda's Python has in it besides Python."""
 _STAGE: Final = "dev"
-_IMPORT_ROUNDS: Final = 7
-_IMPORT: Final = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
-_LEAST_MS: Final = 1.0
 _CREATED: Final = BODY | {
     "idempotency_key": "order-10023-attempt-1",
     "metadata": {"order": "10023"},  # the stage does not simulate
@@ -87,14 +82,22 @@ class Task:
     is_compiled: bool
 
     def start(self, script: Path, given: Any) -> Start:
-        """Raises NoAnswer."""
+        """Without this machine's packages (-S), and what lies beside the script (-P).
+
+        Raises NoAnswer.
+        """
         answer, theirs = os.pipe()
         began = time.perf_counter()
         with tempfile.TemporaryFile() as log, os.fdopen(answer, "rb") as pipe:
             process = subprocess.Popen(  # noqa: S603
-                [*_command(script), str(theirs)],
+                [sys.executable, "-S", "-P", str(script), str(theirs)],
                 cwd=self.folder,
-                env=self._environment(),
+                env={
+                    "PYTHONPATH": f"{self.folder}:{self.runtime}",
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "HOME": str(self.folder),  # and so none of this machine's settings
+                    **self.settings,
+                },
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -115,39 +118,6 @@ class Task:
             raise NoAnswer(f"{script.name} ended with {process.returncode}:\n{said}")
         cpu_ms = (used.ru_utime + used.ru_stime) * 1000
         return Start((ended - began) * 1000, cpu_ms, json.loads(whole), said)
-
-    def import_ms(self, script: Path, given: Any) -> dict[str, float]:
-        """By module, its own imports left out: the median of runs that nobody else times."""
-        times: dict[str, list[float]] = {}
-        for _ in range(_IMPORT_ROUNDS):
-            ended = subprocess.run(  # noqa: S603
-                [*_command(script, "-X", "importtime"), "1"],
-                cwd=self.folder,
-                env=self._environment(),
-                input=json.dumps(given),
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            run: Counter[str] = Counter()  # Python names a module twice if it is asked for twice
-            for micros, name in _IMPORT.findall(ended.stderr):
-                run[name] += int(micros)
-            for name, micros in run.items():
-                times.setdefault(name, []).append(micros / 1000)
-        return {name: median(one) for name, one in times.items()}
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "PYTHONPATH": f"{self.folder}:{self.runtime}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "HOME": str(self.folder),  # and so none of this machine's settings
-            **self.settings,
-        }
-
-
-def _command(script: Path, *options: str) -> list[str]:
-    """-S: without this machine's packages; -P: and without what lies beside the script."""
-    return [sys.executable, "-S", "-P", *options, str(script)]
 
 
 def unpacked(archive: Path, folder: Path, settings: Mapping[str, str], *, compiled: bool) -> Task:
@@ -205,18 +175,8 @@ class Case:
         self.start_floor()
 
 
-class Measured(NamedTuple):
-    """All that a run has found."""
-
-    cases: list[Case]
-    zip_bytes: int
-    """Of the zip that ships, which is for another processor than this one's."""
-    imported: dict[str, float]
-    floor_imported: dict[str, float]
-
-
-def measure(rounds: int) -> Measured:
-    """Raises PackageError or NoAnswer."""
+def measure(rounds: int) -> tuple[list[Case], int]:
+    """The cases, and the bytes of the zip that ships. Raises PackageError or NoAnswer."""
     with tempfile.TemporaryDirectory() as temporary, aws_double() as aws:
         folder, settings = Path(temporary), _settings(aws.url)
         package.build(_STAGE, folder / "ships")
@@ -239,13 +199,7 @@ def measure(rounds: int) -> Measured:
                         case.ours.append(case.start_ours())
                     else:
                         case.floor.append(case.start_floor())
-        created = cases[1]
-        return Measured(
-            cases=cases,
-            zip_bytes=(folder / "ships" / ZIP).stat().st_size,
-            imported=created.task.import_ms(OURS, created.event),
-            floor_imported=created.task.import_ms(FLOOR, created.calls),
-        )
+        return cases, (folder / "ships" / ZIP).stat().st_size
 
 
 def _settings(url: str) -> dict[str, str]:
@@ -280,22 +234,21 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--report", action="store_true", help="write docs/reports/cold-start.md")
     options = parser.parse_args(arguments)
     try:
-        measured = measure(options.rounds)
+        cases, zip_bytes = measure(options.rounds)
     except (PackageError, NoAnswer) as error:
         sys.exit(f"Nothing was measured: {error}")
-    blocks = {
-        "starts": f"{options.rounds} starts each, on {page.machine()}:\n\n{_times(measured.cases)}"
-        f"\n\nThe zip that ships has {measured.zip_bytes / 1024**2:.2f} MiB of at most 5.",
-        "imports": _imports(measured),
-    }
-    print("\n\n".join(blocks.values()))
+    found = (
+        f"{options.rounds} starts each, on {page.machine()}:\n\n{_times(cases)}\n\n"
+        f"The zip that ships has {zip_bytes / 1024**2:.2f} MiB of at most 5."
+    )
+    print(found)
     if options.report:
-        page.write(PAGE, blocks)
-    if found := too_much(measured):
-        sys.exit("\n".join(["Too slow or too large.", *found]))
+        page.write(PAGE, {"starts": found})
+    if over := over_budget(cases, zip_bytes):
+        sys.exit("\n".join(["Too slow or too large.", *over]))
 
 
-def too_much(measured: Measured) -> list[str]:
+def over_budget(cases: Sequence[Case], zip_bytes: int) -> list[str]:
     """A sentence for each bound that is exceeded.
 
     Other work on the machine may stretch one of two times and not the other, so a start is too slow
@@ -303,11 +256,11 @@ def too_much(measured: Measured) -> list[str]:
     """
     found = [
         f"{case.name}: {case.ratio:.2f} times the floor is more than {MOST_TIMES_THE_FLOOR}"
-        for case in measured.cases
+        for case in cases
         if min(case.ratio, case.cpu_ratio) > MOST_TIMES_THE_FLOOR
     ]
-    if measured.zip_bytes > MOST_ZIP_BYTES:
-        found.append(f"the zip has {measured.zip_bytes:,} bytes, more than {MOST_ZIP_BYTES:,}")
+    if zip_bytes > MOST_ZIP_BYTES:
+        found.append(f"the zip has {zip_bytes:,} bytes, more than {MOST_ZIP_BYTES:,}")
     return found
 
 
@@ -331,28 +284,4 @@ def _times(cases: Sequence[Case]) -> str:
 def _spread(starts: Sequence[Start]) -> list[str]:
     """p50 and p90."""
     times = [one.wall_ms for one in starts]
-    return [f"{median(times):.0f}", f"{quantiles(times, n=10, method='inclusive')[-1]:.0f}"]
-
-
-def _imports(measured: Measured) -> str:
-    """By package; those that take next to nothing are left to the sum."""
-    ours, floor = _by_package(measured.imported), _by_package(measured.floor_imported)
-    rows = [
-        [name, f"{ms:.1f}", f"{floor[name]:.1f}" if name in floor else "–"]
-        for name, ms in sorted(ours.items(), key=lambda entry: -entry[1])
-        if ms >= _LEAST_MS
-    ]
-    rows.append(["all", *(f"{sum(one.values()):.1f}" for one in (ours, floor))])
-    return table(["package", "app", "floor"], rows)
-
-
-def _by_package(imported: Mapping[str, float]) -> dict[str, float]:
-    packages: dict[str, float] = {}
-    for module, ms in imported.items():
-        name = module.partition(".")[0]
-        if name in {"app", "chalicelib"}:
-            name = "PayFlow"
-        elif name in sys.stdlib_module_names or name.startswith("_"):
-            name = "Python's own"
-        packages[name] = packages.get(name, 0) + ms
-    return packages
+    return [f"{median(times):.0f}", f"{percentile(times, 0.9):.0f}"]

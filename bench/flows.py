@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from itertools import count, repeat
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, Final, NamedTuple
 
 from botocore import xform_name
@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 
 from bench import page
 from bench.ground import ground
-from bench.page import table
+from bench.page import percentile, table
 from bench.usage import BATCH, BODY
 from chalicelib import store
 from chalicelib.model import new_id
@@ -305,7 +305,7 @@ def results(measured: Mapping[str, Measured]) -> str:
     for name, one in measured.items():
         goal = MOST_TIMES_THE_FLOOR.get(name)
         medians = [f"{1000 * median(times):.2f}" for times in (one.ours, one.floor)]
-        tails = [f"{1000 * quantiles(times, n=100)[98]:.1f}" for times in (one.ours, one.floor)]
+        tails = [f"{1000 * percentile(times, 0.99):.1f}" for times in (one.ours, one.floor)]
         ratios = [f"{one.ratio:.2f}", f"≤ {goal}" if goal else ""]
         rows.append([name, *medians, *ratios, *tails, f"{one.waits:.1f}"])
     return table(["", "p50 ms", "floor", "ratio", "goal", "p99 ms", "floor", "waits"], rows)

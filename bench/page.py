@@ -35,6 +35,12 @@ def filled(text: str, blocks: Mapping[str, str]) -> str:
     return text
 
 
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value that so large a `share` of them does not exceed; 0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
 def money(dollars: float) -> str:
     return f"${dollars:,.2f}"
 

@@ -22,7 +22,7 @@ from tests.load import promises, report
 from tests.load.generator import Generator, Step
 from tests.load.ledger import Ledger, Outcome
 from tests.load.promises import Found, Said
-from tests.load.stack import Merchant, Stack, ask, open_merchant, our_own, running
+from tests.load.stack import Merchant, Stack, ask, open_merchant, running
 from tests.load.traffic import BUSINESS, MIXED, Traffic
 
 PATIENCE_SECONDS: Final = 10
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the stack as well
     try:
         with ExitStack() as opened:
-            stack = opened.enter_context(running() if options.running else our_own())
+            stack = opened.enter_context(running())
             folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="payflow-merchant-"))
             merchant = opened.enter_context(open_merchant(Path(folder)))
             run = Load(options, stack, merchant).run()
@@ -93,7 +93,6 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--payments", type=int, default=7200, help="two hours' of one a second")
     parser.add_argument("--within", type=float, default=120, help="so many seconds")
     parser.add_argument("--seed", type=int, default=8)
-    parser.add_argument("--running", action="store_true", help="use the stack that runs")
     parser.add_argument("--report", action="store_true", help="write docs/reports/load.md")
     options = parser.parse_args(arguments)
     options.rates = [float(rate) for rate in options.rates.split(",")]
@@ -109,33 +108,26 @@ class Load:
         self.merchant = merchant
         self.name = uuid.uuid4().hex[:8]
         self.ledger = Ledger()
-        self.key = os.environ.get("PAYFLOW_KEY")
 
     def run(self) -> Run:
-        run, since_ms = Run(), time.time_ns() // 1_000_000
-        api = self.stack.local.api_port
-        endpoints = "/v1/webhook_endpoints"
-        made = ask(api, "POST", endpoints, {"url": self.merchant.url}, self.key)
+        run, api = Run(), self.stack.local.api_port
+        made = ask(api, "POST", "/v1/webhook_endpoints", {"url": self.merchant.url})
         self.merchant.trust(made["secret"])
         traffic = Traffic(self.name, self.options.seed)
-        try:
-            with Generator(traffic, self.ledger, api, self.stack.depth, key=self.key) as generator:
-                self._offer(generator, run)
-                found = self._drain(run, made["id"])
-                _say("checking every promise")
-                found.received = self.merchant.received()
-                run.said = promises.said_in_logs(self.stack, since_ms)
-                run.broken = promises.broken_promises(self.stack, self.ledger, found, run.said)
-                run.broken += self._read_back(generator, found)
-        finally:
-            if not self.stack.is_ours:
-                ask(api, "DELETE", f"{endpoints}/{made['id']}", key=self.key)
-        run.said = promises.said_in_logs(self.stack, since_ms)
+        with Generator(traffic, self.ledger, api, self.stack.depth) as generator:
+            self._offer(generator, run)
+            found = self._drain(run)
+            _say("checking every promise")
+            found.received = self.merchant.received()
+            run.said = promises.said_in_logs(self.stack)
+            run.broken = promises.broken_promises(self.stack, self.ledger, found, run.said)
+            run.broken += self._read_back(generator, found)
+        run.said = promises.said_in_logs(self.stack)
         unit = timedelta(seconds=int(os.environ["PAYFLOW_SWEEP_UNIT_SECONDS"]))
         run.broken += promises.overslept(found, run.said, datetime.now(UTC), unit)
         run.unanswered = len(self.ledger.uncertain())
         run.wrong = [*self.ledger.wrong, *run.said.wrong]
-        if run.wrong and self.stack.is_ours:
+        if run.wrong:
             logs = ROOT / ".payflow" / "load"
             shutil.copytree(self.stack.local.logs, logs, dirs_exist_ok=True)
             _say(f"the stack's logs are kept in {logs}")
@@ -166,7 +158,7 @@ class Load:
         run.sent_again = generator.insist()
         _say(f"{run.sent_again} requests whose answer settled nothing were sent again")
 
-    def _drain(self, run: Run, endpoint_id: str) -> Found:
+    def _drain(self, run: Run) -> Found:
         """What is there once all is settled and delivered."""
         began = time.monotonic()
         deadline = began + DRAIN_SECONDS
@@ -174,7 +166,7 @@ class Load:
             while self.stack.depth() > _NEARLY_DRY and time.monotonic() < deadline:
                 time.sleep(_LOOK_SECONDS)
             seen = time.monotonic()
-            found = promises.look(self.stack, self.name, endpoint_id)
+            found = promises.look(self.stack)
             left = len(unsettled(found.books)) + len(found.pending_deliveries)
             _say(f"after {seen - began:.0f} s {left} are still to be settled or delivered")
             if not left:
@@ -187,9 +179,7 @@ class Load:
         return found
 
     def _read_back(self, generator: Generator, found: Found) -> list[str]:
-        """What the API says of the whole, against the whole. Of a stack of our own."""
-        if not self.stack.is_ours:
-            return []
+        """What the API says of the whole, against the whole."""
         ids, cursor = [], ""
         while cursor is not None:
             listed = generator.read(f"/v1/payments?limit=100{cursor}")

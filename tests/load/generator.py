@@ -21,6 +21,7 @@ from tests.load.ledger import Ledger, Operation, Outcome, Request
 from tests.load.traffic import Traffic
 
 CONNECTIONS: Final = 16
+_HEADERS: Final = {"Content-Type": "application/json"}
 _AGAIN_TIMES: Final = 30
 _AGAIN_SECONDS: Final = 30.0
 _AGAIN_IN_ALL_SECONDS: Final = 120.0
@@ -68,17 +69,12 @@ class Generator:
         ledger: Ledger,
         port: int,
         depth: Callable[[], int],
-        *,
-        key: str | None = None,
         connections: int = CONNECTIONS,
     ) -> None:
-        """`depth` tells how many messages there are; `key` is for a stack that asks for one."""
+        """`depth` tells how many messages there are."""
         self.traffic = traffic
         self.ledger = ledger
         self._depth = depth
-        self._headers = {"Content-Type": "application/json"}
-        if key is not None:
-            self._headers["Authorization"] = f"Bearer {key}"
         self._pool = ThreadPoolExecutor(connections)
         self._port = port
         self._own = threading.local()
@@ -153,7 +149,7 @@ class Generator:
         if connection.sock is not None:
             connection.sock.settimeout(timeout_seconds)
         try:
-            return exchange(connection, method, path, body, self._headers)
+            return exchange(connection, method, path, body, _HEADERS)
         except BaseException:
             connection.close()
             raise

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bench import page
-from bench.page import table
+from bench.page import percentile, table
 from tests.load.generator import CONNECTIONS, Step
 from tests.load.ledger import Operation, Outcome
 
@@ -59,11 +59,6 @@ def _milliseconds(latencies: Sequence[float]) -> list[str]:
     if not latencies:
         return ["–"] * len(_SHARES)
     return [f"{1000 * percentile(latencies, share):,.0f}" for share in _SHARES.values()]
-
-
-def percentile(latencies: Sequence[float], share: float) -> float:
-    """The latency that so large a `share` of them does not exceed; 0 of none."""
-    return latencies[min(len(latencies) - 1, int(share * len(latencies)))] if latencies else 0.0
 
 
 def bend(steps: Sequence[Step]) -> Step | None:

@@ -1,4 +1,4 @@
-"""A local stack of its own, or one that runs; and a merchant that keeps every webhook.
+"""A local stack of its own, and a merchant that keeps every webhook.
 
 This process enters the stack's environment, so that its AWS clients talk to what the stack's do.
 """
@@ -16,9 +16,9 @@ import boto3
 import psutil
 
 from bench.local_stack import local_stack
-from infra.local import lifeline, sink, supervisor
+from infra.local import lifeline, sink
 from infra.local.engines import accepts, free_port, wait_until
-from infra.local.settings import HOST, ROOT, STAGE, Local, SetupError, from_environment
+from infra.local.settings import HOST, ROOT, STAGE, Local, SetupError
 from tests.http_client import send
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ class Stack:
     """What is looked at from outside: tables, queues, logs."""
 
     local: Local
-    is_ours: bool
     dynamodb: "DynamoDBClient"
     sqs: "SQSClient"
     payments_table: str = f"payflow-payments-{STAGE}"
@@ -75,30 +74,16 @@ class Stack:
 
 
 @contextmanager
-def our_own() -> Iterator[Stack]:
-    """Raises SetupError if it does not start."""
-    with local_stack() as local:
-        yield _entered(local, is_ours=True)
-
-
-@contextmanager
 def running() -> Iterator[Stack]:
-    """The one that the environment names. Raises SetupError unless it runs."""
-    local = from_environment()
-    supervisor.check_runs(local)
-    yield _entered(local, is_ours=False)
+    """Until the block ends. Raises SetupError if it does not start."""
+    with local_stack() as local:
+        local.enter_environment()
+        yield Stack(local, boto3.client("dynamodb"), boto3.client("sqs"))
 
 
-def _entered(local: Local, *, is_ours: bool) -> Stack:
-    local.enter_environment()
-    return Stack(local, is_ours, boto3.client("dynamodb"), boto3.client("sqs"))
-
-
-def ask(port: int, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
+def ask(port: int, method: str, path: str, body: Any = None) -> Any:
     """The JSON of an answer, if it has any. Raises SetupError unless it is 2xx."""
     headers = {"Content-Type": "application/json"}
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key}"
     reply = send(port, method, path, None if body is None else json.dumps(body), headers)
     if reply.status >= 300:
         raise SetupError(f"{method} {path}: {reply.status} {reply.body.decode()}")
