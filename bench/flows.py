@@ -1,8 +1,7 @@
-"""`make bench`: times each flow against a floor of its AWS calls alone, in docs/reports/bench.md.
+"""`make bench`: each flow beside a floor, the time in which its AWS calls are under way.
 
-A floor is made of the calls that the flow was heard to make, with other ids, by the same clients.
-Which calls those are is fixed below: one more is an error, and does not raise the floor. Then every
-call is held up, which shows how many calls a flow waits for one after the other.
+Which calls a flow makes is fixed below: one more is an error, and does not raise the floor. Then
+every call is held up, which shows how many calls a flow waits for one after the other.
 """
 
 import argparse
@@ -10,24 +9,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from datetime import UTC, datetime
-from itertools import count, repeat
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
-
-from botocore import xform_name
-from botocore.exceptions import ClientError
 
 from bench import page
 from bench.ground import ground
 from bench.page import percentile, table
 from bench.usage import BATCH, BODY
-from chalicelib import store
-from chalicelib.model import new_id
 from chalicelib.queue_jobs import SettlePayment, encode
 from infra.local.lambda_events import api_event, sqs_event
 
@@ -41,39 +33,53 @@ _A_WAIT_MORE_OR_LESS: Final = 0.5
 """Less than one: a busy machine adds that much, but a call adds one."""
 _WARM_UP_SECONDS: Final = 2.0
 _FILLED: Final = 30
-_CREATE: Final = ["TransactWriteItems", "SendMessage"]
-_SETTLE: Final = ["UpdateItem", "Query", "TransactWriteItems"]
 _PAYMENTS: Final = "/v1/payments"
 Run = Callable[[], object]
 
 
-class Call(NamedTuple):
-    """A call of a client, which can be made again with nothing around it."""
+class Calls:
+    """Times what clients are asked for, and holds it up."""
 
-    make: Callable[..., Any]
-    operation: str
-    request: Any
+    def __init__(self, *clients: Any) -> None:
+        self.made: list[str] = []
+        self.spans: list[tuple[float, float]] = []
+        self.delay_seconds = 0.0
+        for client in clients:
+            client._make_api_call = self._timed(client._make_api_call)
 
-    def again(self) -> Any:
-        return self.make(**self.request)
+    def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(operation: str, request: Any) -> Any:
+            self.made.append(operation)
+            began = time.perf_counter()
+            time.sleep(self.delay_seconds)
+            try:
+                return call(operation, request)
+            finally:
+                self.spans.append((began, time.perf_counter()))
 
-    def with_others(self, names: Mapping[str, str]) -> "Call":
-        """The same of another payment: each text in `names` is replaced wherever it stands."""
-        text = json.dumps(self.request)
-        for old, new in names.items():
-            text = text.replace(old, new)
-        return Call(self.make, self.operation, json.loads(text))
+        return timed
+
+    def clear(self) -> None:
+        self.made, self.spans = [], []
+
+    def under_way_seconds(self) -> float:
+        """In which at least one was."""
+        whole = until = 0.0
+        for began, ended in sorted(self.spans):
+            whole += max(0.0, ended - max(began, until))
+            until = max(until, ended)
+        return whole
 
 
 class Flow(NamedTuple):
-    """Runs of a flow and of its floor, each to be made once; making one ready is not timed."""
-
-    ours: Iterator[Run]
-    floor: Iterator[Run]
+    prepare: Callable[[], Run]
+    """Makes one run ready, which is not timed."""
+    calls: list[str] | None
+    """That one run makes; None where payments may meet on a total, and ask again."""
 
 
 class UnlikeItsFloor(Exception):
-    """A flow made other calls than its floor is made of."""
+    """A flow made other calls than its floor is of."""
 
 
 class Flows:
@@ -82,114 +88,47 @@ class Flows:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._numbers = count()
-        self._pool = ThreadPoolExecutor(max_workers=BATCH)
-        self._calls: list[Call] = []
-        self.delay_seconds = 0.0
-        """By how much each call is held up."""
-        for client in (app.dynamodb, app.sqs):
-            client.meta.events.register("provide-client-params.*.*", self._hear)
-            client.meta.events.register("before-send.*.*", self._hold)
 
     def prepare(self) -> dict[str, Flow]:
         """By name. Fills the tables with what the lists show."""
         settled = [self._created() for _ in range(_FILLED)]
         for start in range(0, _FILLED, BATCH):
             self._process(settled[start : start + BATCH])
+        replayed = self._posted()
+        self._ask(replayed, 201)
         get = api_event("GET", _PAYMENTS + "/{payment_id}", payment_id=settled[-1])
         by_status = api_event("GET", _PAYMENTS)
         by_status["multiValueQueryStringParameters"] = {"status": ["completed"]}
+        settle = ["UpdateItem", "Query", "TransactWriteItems"]
         return {
-            "create": self._create(),
-            "replay": self._replay(),
+            "create": Flow(self._creating, ["TransactWriteItems", "SendMessage"]),
+            "replay": Flow(lambda: lambda: self._ask(replayed, 200), ["TransactWriteItems"]),
             "get": self._read(get, ["GetItem"]),
             "list by status": self._read(by_status, ["Query"]),
             "list all": self._read(api_event("GET", _PAYMENTS), ["Query", "BatchGetItem"]),
-            "process one": self._settle(1),
-            "process ten": self._settle(BATCH),
+            "process one": Flow(self._processing(1), settle),
+            "process ten": Flow(self._processing(BATCH), None),
         }
 
-    def _hear(self, params: Any, model: Any, **event: Any) -> None:
-        service = event["event_name"].split(".")[1]
-        client = self._app.dynamodb if service == "dynamodb" else self._app.sqs
-        self._calls.append(Call(getattr(client, xform_name(model.name)), model.name, params))
+    def _creating(self) -> Run:
+        event = self._posted()
+        return lambda: self._ask(event, 201)
 
-    def _hold(self, **_: Any) -> None:
-        time.sleep(self.delay_seconds)
+    def _read(self, event: dict[str, Any], calls: list[str]) -> Flow:
+        return Flow(lambda: lambda: self._ask(event, 200), calls)
 
-    def _create(self) -> Flow:
-        body = self._body()
-        calls = self._heard(_CREATE, self._asking(_posted(body), 201))
-        key, (payment, event) = body["idempotency_key"], _ids(calls[0])
+    def _processing(self, size: int) -> Callable[[], Run]:
+        def prepare() -> Run:
+            ids = [self._created() for _ in range(size)]
+            return lambda: self._process(ids)
 
-        def floor() -> Iterator[Run]:
-            while True:
-                names = {key: self._key(), payment: _id("PAY"), event: _id("EVT")}
-                yield _again([call.with_others(names) for call in calls])
+        return prepare
 
-        return Flow((self._asking(_posted(self._body()), 201) for _ in repeat(0)), floor())
-
-    def _replay(self) -> Flow:
-        again = _posted(self._body())
-        self._asking(again, 201)()
-        (call,) = self._heard(["TransactWriteItems"], self._asking(again, 200))
-        payment, event = _ids(call)
-
-        def floor() -> Iterator[Run]:
-            while True:
-                names = {payment: _id("PAY"), event: _id("EVT")}
-                yield _refused(call.with_others(names))
-
-        return Flow(repeat(self._asking(again, 200)), floor())
-
-    def _read(self, event: dict[str, Any], operations: list[str]) -> Flow:
-        ask = self._asking(event, 200)
-        return Flow(repeat(ask), repeat(_again(self._heard(operations, ask))))
-
-    def _settle(self, size: int) -> Flow:
-        payment = self._created()
-        claim, endpoints, change = self._heard(_SETTLE, lambda: self._process([payment]))
-        _, event = _ids(change)
-        totals = _totals_of(payment)
-
-        def ours() -> Iterator[Run]:
-            while True:
-                ids = [self._created() for _ in range(size)]
-                yield lambda ids=ids: self._process(ids)  # type: ignore[misc]
-
-        def floor() -> Iterator[Run]:
-            while True:
-                claims, changes = [], []
-                for _ in range(size):
-                    other = self._created()
-                    names = {payment: other, event: _id("EVT"), totals: _totals_of(other)}
-                    claims.append(claim.with_others(names))
-                    changes.append(change.with_others(names))
-                steps = (claims, [endpoints], changes)
-                yield lambda steps=steps: list(map(self._side_by_side, steps))  # type: ignore[misc]
-
-        return Flow(ours(), floor())
-
-    def _side_by_side(self, calls: list[Call]) -> None:
-        if len(calls) == 1:
-            calls[0].again()
-        else:
-            list(self._pool.map(Call.again, calls))
-
-    def _heard(self, operations: list[str], run: Run) -> list[Call]:
-        self._calls.clear()
-        run()
-        if (made := [call.operation for call in self._calls]) != operations:
-            raise UnlikeItsFloor(f"It asked {', '.join(made)}, and not {', '.join(operations)}.")
-        return list(self._calls)
-
-    def _asking(self, event: dict[str, Any], status: int) -> Callable[[], Any]:
-        def ask() -> Any:
-            answer = self._app.app(event, None)
-            if answer["statusCode"] != status:
-                raise AssertionError(answer)
-            return answer
-
-        return ask
+    def _ask(self, event: dict[str, Any], status: int) -> Any:
+        answer = self._app.app(event, None)
+        if answer["statusCode"] != status:
+            raise AssertionError(answer)
+        return answer
 
     def _process(self, payment_ids: list[str]) -> None:
         bodies = [encode(SettlePayment(payment_id)) for payment_id in payment_ids]
@@ -198,48 +137,12 @@ class Flows:
             raise AssertionError(answer)
 
     def _created(self) -> str:
-        payment_id: str = json.loads(self._asking(_posted(self._body()), 201)()["body"])["id"]
+        payment_id: str = json.loads(self._ask(self._posted(), 201)["body"])["id"]
         return payment_id
 
-    def _body(self) -> dict[str, Any]:
-        return BODY | {"idempotency_key": self._key()}
-
-    def _key(self) -> str:
-        return f"order-{next(self._numbers):09}"
-
-
-def _posted(body: dict[str, Any]) -> dict[str, Any]:
-    return api_event("POST", _PAYMENTS, body)
-
-
-def _again(calls: list[Call]) -> Run:
-    return lambda: [call.again() for call in calls]
-
-
-def _refused(call: Call) -> Run:
-    def run() -> None:
-        try:
-            call.again()
-        except ClientError:
-            return
-        raise AssertionError("a replay's transaction went through")
-
-    return run
-
-
-def _ids(transaction: Call) -> tuple[str, str]:
-    """The payment's and the event's, of a transaction that writes both."""
-    puts = [item["Put"]["Item"] for item in transaction.request["TransactItems"] if "Put" in item]
-    event = next(item for item in puts if item.get("SK", {}).get("S", "").startswith("EVENT#"))
-    return event["paymentId"]["S"], event["id"]["S"]
-
-
-def _id(kind: str) -> str:
-    return new_id(kind, datetime.now(UTC))
-
-
-def _totals_of(payment_id: str) -> str:
-    return store._totals_partition(store.totals_shard(payment_id))
+    def _posted(self) -> dict[str, Any]:
+        body = BODY | {"idempotency_key": f"order-{next(self._numbers):09}"}
+        return api_event("POST", _PAYMENTS, body)
 
 
 class Measured(NamedTuple):
@@ -256,11 +159,11 @@ class Measured(NamedTuple):
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench flows", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3, help="for each flow and way")
+    parser.add_argument("--seconds", type=float, default=6, help="for each flow")
     parser.add_argument("--report", action="store_true", help="write docs/reports/bench.md")
     options = parser.parse_args(arguments)
     with ground() as app, Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        measured = measure(Flows(app), options.seconds)
+        measured = measure(app, options.seconds)
     blocks = {"flows": results(measured), "machine": f"Measured on {page.machine()}."}
     print(blocks["flows"])
     if options.report:
@@ -269,35 +172,38 @@ def main(arguments: list[str]) -> None:
         sys.exit("\n".join(reasons))
 
 
-def measure(flows: Flows, seconds: float) -> dict[str, Measured]:
-    prepared = flows.prepare()
-    for flow in prepared.values():  # the JVM compiles what it is often asked
-        _timed(flow, min(seconds, _WARM_UP_SECONDS))
-    quick = {name: _timed(flow, 2 * seconds) for name, flow in prepared.items()}
-    flows.delay_seconds = DELAY_SECONDS
-    slow = {name: _timed(flow, seconds) for name, flow in prepared.items()}
+def measure(app: Any, seconds: float) -> dict[str, Measured]:
+    calls = Calls(app.dynamodb, app.sqs)
+    flows = Flows(app).prepare()
+    for flow in flows.values():  # the JVM compiles what it is often asked
+        _timed(calls, flow, min(seconds, _WARM_UP_SECONDS))
+    quick = {name: _timed(calls, flow, seconds) for name, flow in flows.items()}
+    calls.delay_seconds = DELAY_SECONDS
+    slow = {name: _timed(calls, flow, seconds) for name, flow in flows.items()}
 
-    def later(name: str, which: int) -> float:
-        return median(slow[name][which]) - median(quick[name][which])
+    def later(name: str) -> float:
+        return median(slow[name][0]) - median(quick[name][0])
 
-    a_call = later("get", 1)  # a floor that is a single call
     return {
-        name: Measured(ours, floor, later(name, 0) / a_call)
+        name: Measured(ours, floor, later(name) / later("get"))
         for name, (ours, floor) in quick.items()
     }
 
 
-def _timed(flow: Flow, seconds: float) -> tuple[list[float], list[float]]:
-    """The seconds of each run of the flow and of its floor, which take turns."""
-    took: tuple[list[float], list[float]] = ([], [])
+def _timed(calls: Calls, flow: Flow, seconds: float) -> tuple[list[float], list[float]]:
+    """The seconds of each run, and of its calls. Raises UnlikeItsFloor."""
+    ours, floor = [], []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        for times, runs in zip(took, flow, strict=True):
-            run = next(runs)
-            began = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - began)
-    return took
+        run = flow.prepare()
+        calls.clear()
+        began = time.perf_counter()
+        run()
+        ours.append(time.perf_counter() - began)
+        floor.append(calls.under_way_seconds())
+        if flow.calls is not None and calls.made != flow.calls:
+            raise UnlikeItsFloor(f"It made {calls.made}, and not {flow.calls}.")
+    return ours, floor
 
 
 def results(measured: Mapping[str, Measured]) -> str:
