@@ -105,7 +105,9 @@ GET = Request(Operation.GET, "GET", "/v1/payments/PAY-1", frozenset({"200"}))
         (problem(409, "payment_not_cancelable"), Outcome.WRONG, True),
     ],
 )
-def test_busy_is_told_apart_from_wrong(answer: Reply, outcome: Outcome, is_wrong: bool) -> None:
+def test_busy_answer_is_not_wrong_unless_it_lacks_retry_after(
+    answer: Reply, outcome: Outcome, is_wrong: bool
+) -> None:
     ledger = Ledger()
     assert ledger.answered(GET, answer) is outcome
     assert bool(ledger.wrong) is is_wrong
@@ -117,7 +119,7 @@ def step(rate: float, *latencies: float, given_up: int = 0) -> Step:
     return Step(rate, seconds=1, samples=samples, queued=0)
 
 
-def test_the_knee_is_where_waiting_is_five_times_as_long_or_not_all_is_served() -> None:
+def test_latency_bends_at_five_times_the_wait_or_unserved_requests() -> None:
     first, slow = step(10, *[0.1] * 20), step(30, *[0.6] * 20)
     same, short = step(20, *[0.4] * 20), step(40, *[0.1] * 18, given_up=2)
     assert report.bend([first, same]) is None
@@ -125,7 +127,7 @@ def test_the_knee_is_where_waiting_is_five_times_as_long_or_not_all_is_served() 
     assert report.bend([first, short, slow]) is short
 
 
-def test_a_percentile_is_what_so_many_do_not_exceed() -> None:
+def test_percentile_is_what_so_many_do_not_exceed() -> None:
     hundred = [float(one) for one in range(1, 101)]
     shares = (0.5, 0.95, 0.99, 1.0)
     assert [percentile(hundred, share) for share in shares] == [51, 96, 100, 100]
@@ -167,7 +169,7 @@ def scene(payments: Payments, clock: Clock) -> Scene:
     return Scene(payments, clock)
 
 
-def test_what_was_told_and_is_there_so_is_no_word_worth(scene: Scene) -> None:
+def test_kept_promises_are_not_reported(scene: Scene) -> None:
     assert list(promises.told_otherwise(scene.ledger, scene.books())) == []
     assert list(promises.not_asked_for(scene.ledger, scene.books())) == []
 
@@ -184,13 +186,15 @@ def test_what_was_told_and_is_there_so_is_no_word_worth(scene: Scene) -> None:
         ),
     ],
 )
-def test_what_was_told_otherwise_is_said(scene: Scene, change: Any, said: str) -> None:
+def test_answer_that_differs_from_the_rows_is_reported(
+    scene: Scene, change: Any, said: str
+) -> None:
     change(scene)
     found = list(promises.told_otherwise(scene.ledger, scene.books()))
     assert any(said in sentence for sentence in found), found
 
 
-def test_what_nobody_asked_for_or_was_refused_and_is_there_is_said(scene: Scene) -> None:
+def test_row_that_nobody_asked_for_or_was_refused_is_reported(scene: Scene) -> None:
     books = scene.books()
     (nobody,) = promises.not_asked_for(Ledger(), books)
     assert "nobody asked" in nobody
@@ -205,7 +209,7 @@ def test_what_nobody_asked_for_or_was_refused_and_is_there_is_said(scene: Scene)
     assert "asked for 7.77" in other
 
 
-def test_a_final_state_that_a_client_saw_and_is_gone_is_said(scene: Scene) -> None:
+def test_lost_final_status_is_reported(scene: Scene) -> None:
     scene.ledger.statuses[scene.id] += ["processing", "completed"]
     (sentence,) = promises.seen_otherwise(scene.ledger, scene.books())
     assert "was seen as" in sentence
@@ -213,7 +217,7 @@ def test_a_final_state_that_a_client_saw_and_is_gone_is_said(scene: Scene) -> No
     assert list(promises.seen_otherwise(scene.ledger, scene.books())) == []
 
 
-def test_what_the_merchant_did_not_get_or_got_otherwise_is_said(scene: Scene) -> None:
+def test_missing_or_wrong_webhook_is_reported(scene: Scene) -> None:
     scene.payments.settle(scene.id)
     books = scene.books()
     (row,) = books.lives[scene.id].deliveries
@@ -229,7 +233,7 @@ def test_what_the_merchant_did_not_get_or_got_otherwise_is_said(scene: Scene) ->
     assert "tells of no event" in said(one, one | {"webhook_id": "EVT-other"})
 
 
-def test_dead_letters_of_what_did_not_ask_for_an_error_are_said(scene: Scene) -> None:
+def test_unexpected_dead_letter_is_reported(scene: Scene) -> None:
     def said(body: str, *put_back: str) -> list[str]:
         stack = Mock()
         stack.dead_letters = lambda queue: {"m1": body} if queue == "webhooks" else {}
@@ -251,7 +255,7 @@ def test_dead_letters_of_what_did_not_ask_for_an_error_are_said(scene: Scene) ->
     assert said(encode(SettlePayment(other.id))) == []
 
 
-def test_stats_and_lists_that_are_not_the_books_are_said(scene: Scene) -> None:
+def test_wrong_stats_and_lists_are_reported(scene: Scene) -> None:
     scene.payments.settle(scene.id)
     books = scene.books()
     wanted = ReadStats.model_validate({"from": START.date().isoformat()})
@@ -266,7 +270,7 @@ def test_stats_and_lists_that_are_not_the_books_are_said(scene: Scene) -> None:
     assert len(list(promises.listed_otherwise([], books))) == 1
 
 
-def test_a_trace_in_a_log_is_said_unless_it_was_asked_for(tmp_path: Path) -> None:
+def test_trace_in_a_log_is_reported_unless_asked_for(tmp_path: Path) -> None:
     def logged(module: str, *lines: dict[str, Any] | str) -> Said:
         for name in ("server", "worker"):
             (tmp_path / name).write_text("")
@@ -284,7 +288,7 @@ def test_a_trace_in_a_log_is_said_unless_it_was_asked_for(tmp_path: Path) -> Non
     assert (meant.wrong, meant.hints_resent) == ([], 3)
 
 
-def test_a_sweeper_that_sends_nothing_again_is_said(scene: Scene) -> None:
+def test_idle_sweeper_is_reported(scene: Scene) -> None:
     found, unit = Found(scene.books()), timedelta(seconds=20)
     later = START + timedelta(seconds=90)
     assert len(list(promises.overslept(found, Said(), later, unit))) == 1

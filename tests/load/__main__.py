@@ -42,8 +42,6 @@ class Run:
 
     steps: list[Step] = field(default_factory=list)
     business: Step | None = None
-    cpu_seconds: dict[str, float] = field(default_factory=dict)
-    """What each process used from the first of those payments until all was delivered."""
     sent_again: int = 0
     drained_seconds: float | None = None
     """After the last request; None when it did not drain."""
@@ -143,7 +141,6 @@ class Load:
             run.steps.append(step)
             _say(f"{rate:g} a second: {step.outcomes[Outcome.SERVED]} of {len(step.samples)} "
                  f"served, {step.queued} queued")  # fmt: skip
-        run.cpu_seconds = self.stack.cpu_seconds()
         count, within = self.options.payments, self.options.within
         if count:
             step = generator.offer(
@@ -172,11 +169,8 @@ class Load:
             if not left:
                 run.drained_seconds = seen - began
             if not left or seen > deadline:
-                break
+                return found
             time.sleep(_LOOK_SECONDS)
-        after = self.stack.cpu_seconds()
-        run.cpu_seconds = {name: after[name] - used for name, used in run.cpu_seconds.items()}
-        return found
 
     def _read_back(self, generator: Generator, found: Found) -> list[str]:
         """What the API says of the whole, against the whole."""
@@ -206,7 +200,6 @@ def told(options: argparse.Namespace, run: Run) -> str:
             f"{options.payments:,} payments, as many as one a second makes in "
             f"{options.payments / 3600:.2g} hours, asked for within {options.within:g} s:",
             report.steps_table([run.business]),
-            report.cpu_sentence(run.cpu_seconds, options.payments),
         ]
     drained = (
         f"The backlog was gone {run.drained_seconds:.0f} s after the last request."

@@ -1,7 +1,7 @@
 """What a run comes to, as the tables of docs/reports/load.md."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bench import page
@@ -79,13 +79,3 @@ def bend_sentence(steps: Sequence[Step]) -> str:
     if (step := bend(steps)) is None:
         return f"Latency does not bend ({rule})."
     return f"Latency bends at {step.offered_per_second:g} requests a second ({rule})."
-
-
-def cpu_sentence(used: Mapping[str, float], payments: int) -> str:
-    """Where the time goes, by the stack's processes."""
-    parts = [
-        f"{name} {1000 * seconds / payments:.0f} ms"
-        for name, seconds in sorted(used.items(), key=lambda one: -one[1])
-    ]
-    whole = 1000 * sum(used.values()) / payments
-    return f"A payment took {whole:.0f} ms of a core in all: {', '.join(parts)}."

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-import psutil
 
 from bench.local_stack import local_stack
 from infra.local import lifeline, sink
@@ -50,17 +49,6 @@ class Stack:
             for url in (self.local.queue_url, self.local.deliveries_url)
         ]
         return sum(int(attributes[name]) for attributes in found for name in _DEPTHS)
-
-    def cpu_seconds(self) -> dict[str, float]:
-        """What each process of the stack has used, by the module that it runs."""
-        supervising = psutil.Process(int((self.local.state / "lock").read_text()))
-        used = {}
-        for child in supervising.children():
-            times = child.cpu_times()
-            command = child.cmdline()
-            name = command[-1].rpartition(".")[2] if "-m" in command else "dynamodb-local"
-            used[name] = times.user + times.system
-        return used
 
     def dead_letters(self, queue: str) -> dict[str, str]:
         """The bodies in a dead letter queue, by the messages' ids; they stay there."""
