@@ -90,3 +90,9 @@ def test_a_dependency_has_its_owners_and_no_others(dependency: str) -> None:
 def test_nothing_that_ships_scans_a_table() -> None:
     for path in [*MODULES, ROOT / "app.py"]:
         assert ".scan(" not in path.read_text()
+
+
+@pytest.mark.parametrize("folder", ["bench", "infra", "chalicelib"])
+def test_only_tests_import_tests(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        assert not any(name.split(".")[0] == "tests" for name in imports(path)), path

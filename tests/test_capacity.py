@@ -1,6 +1,6 @@
 """What each operation asks of AWS: its calls, and what they cost by AWS's own formula.
 
-The units are computed from the requests as recorded, for items up to 1 KB (sizing/meter.py).
+The units are computed from the requests as recorded, for items up to 1 KB (bench/meter.py).
 """
 
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from chalicelib.tables import encode
 from chalicelib.webhook_model import Endpoint
 from chalicelib.webhook_store import DUE_SHARDS, delivery_item
 
+from bench.meter import Meter, size_bytes
 from chalicelib import stats
 from chalicelib import store as store_module
 from chalicelib.payments import Payments
 from chalicelib.sweeper import Sweeper
 from chalicelib.webhooks import Webhooks
-from sizing.meter import Meter, size_bytes
 from tests.conftest import Clock, command, courier_on, refund_command
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_settling_claims_for_2_write_units_and_changes_for_8(
     assert asked() == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 8)
 
 
-def test_where_there_is_no_endpoint_a_burst_of_payments_pays_one_read_for_webhooks(
+def test_burst_without_endpoints_pays_one_read_for_webhooks(
     payments: Payments, meter: Meter
 ) -> None:
     burst = [typical(payments) for _ in range(10)]
@@ -103,7 +103,7 @@ def test_where_there_is_no_endpoint_a_burst_of_payments_pays_one_read_for_webhoo
 
 
 @pytest.mark.parametrize("first", ["2026-11-22", "2026-08-23"])
-def test_totals_are_one_read_of_each_shard_and_a_count_however_many_days(
+def test_totals_are_one_read_a_shard_and_a_count_for_any_days(
     payments: Payments, meter: Meter, clock: Clock, first: str
 ) -> None:
     payments.settle(typical(payments).id)
@@ -130,7 +130,7 @@ def test_a_refund_is_read_set_aside_and_sent_for_10_write_units(
     assert asked() == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 10)
 
 
-def test_a_refunds_replay_is_a_read_and_a_transaction_that_fails_or_one_more_read(
+def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
@@ -183,7 +183,7 @@ def completed(payments: Payments) -> Payment:
     return payments.get(payment_id)
 
 
-def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck_of_each_kind_and_for_each_shard(
+def test_quiet_sweep_is_one_query_a_window_kind_and_shard(
     sweeper: Sweeper, meter: Meter, clock: Clock
 ) -> None:
     clock.advance(minutes=2)
@@ -199,7 +199,7 @@ def an_endpoint(payments: Payments) -> Endpoint:
     return webhooks.create(command)
 
 
-def test_with_an_endpoint_an_outcome_writes_4_units_more_and_its_delivery_5(
+def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
     payments: Payments, meter: Meter
 ) -> None:
     an_endpoint(payments)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from infra.local.lambda_events import REGION, api_event
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
-from tests.lambda_events import REGION, api_event
 
 LEFT_OUT = {
     "boto3": "botocore makes the clients",

@@ -29,6 +29,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.payments import idempotency
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
+from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines, hearing, iam
 from tests.conftest import (
     HEARD_FROM_TESTS,
@@ -39,7 +40,6 @@ from tests.conftest import (
 )
 from tests.hearing import API, Call
 from tests.iam import Grant, NotUnderstood
-from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests.test_lambda import create, hint
 
 if TYPE_CHECKING:
