@@ -28,15 +28,15 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 import boto3
-from chalicelib.commands import CreateApiKey
-from chalicelib.model import Scope
-from chalicelib.store import Store
 
 from bench import page
 from bench.aws_double import AwsDouble, aws_double
 from bench.page import percentile, table
 from bench.usage import BODY
-from chalicelib.api_keys import ApiKeys
+from chalicelib.api_keys.commands import CreateApiKey
+from chalicelib.api_keys.models import Scope
+from chalicelib.api_keys.repository import ApiKeyRepository
+from chalicelib.api_keys.service import ApiKeys
 from infra.deploy import package
 from infra.deploy.artifact import ZIP
 from infra.deploy.package import PackageError
@@ -223,9 +223,9 @@ def _new_key(url: str) -> str:
         "dynamodb", REGION, endpoint_url=url,
         aws_access_key_id="test", aws_secret_access_key="test",  # noqa: S106
     )  # fmt: skip
-    store = Store(dynamodb, payments_table="payments", idempotency_table="idempotency")
-    keys = ApiKeys(_STAGE, store, is_required=True, clock=lambda: datetime.now(UTC))
-    return keys.create(CreateApiKey(name="cold start", scopes=[Scope.WRITE])).secret
+    repository = ApiKeyRepository(dynamodb, payments_table="payments")
+    keys = ApiKeys(_STAGE, repository, is_required=True, clock=lambda: datetime.now(UTC))
+    return keys.create(CreateApiKey(name="cold start", scopes=[Scope.WRITE])).key
 
 
 def main(arguments: list[str]) -> None:

@@ -16,12 +16,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from chalicelib.queue_jobs import SettlePayment, encode
-
 from bench import page
 from bench.ground import ground
 from bench.page import percentile, table
 from bench.usage import BATCH, BODY
+from chalicelib.messages import SettlePayment, encode
 from infra.local.lambda_events import api_event, sqs_event
 
 PAGE: Final = "bench"
@@ -174,7 +173,7 @@ def main(arguments: list[str]) -> None:
 
 
 def measure(app: Any, seconds: float) -> dict[str, Measured]:
-    calls = Calls(app.dynamodb, app.sqs)
+    calls = Calls(app.services.dynamodb, app.services.sqs)
     flows = Flows(app).prepare()
     for flow in flows.values():  # the JVM compiles what it is often asked
         _timed(calls, flow, min(seconds, _WARM_UP_SECONDS))

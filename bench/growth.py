@@ -23,16 +23,17 @@ from statistics import median
 from typing import Any, Final
 
 import boto3
-from chalicelib.commands import CreatePayment, validated
-from chalicelib.model import FailureCode, Payment, totals_moved
-from chalicelib.tables import encode
 
 from bench import page
 from bench.ground import NO_QUEUE, app_on
 from bench.page import percentile, table
-from chalicelib import payments as use_cases
-from chalicelib import store
-from infra import seed
+from chalicelib.aws.dynamodb import Item, encode
+from chalicelib.payments.commands import CreatePayment
+from chalicelib.payments.items import payment_to_item, total_key
+from chalicelib.payments.models import FailureCode, Payment, totals_moved
+from chalicelib.payments.service import new_payment
+from chalicelib.validation import validated
+from infra.local import seed
 from infra.local.engines import dynamodb_local
 from infra.local.lambda_events import REGION, api_event
 
@@ -69,38 +70,35 @@ def payments_of(day: date, count: int = A_DAY) -> list[tuple[Payment, Payment]]:
 
 
 def _settled(command: CreatePayment, moment: datetime) -> tuple[Payment, Payment]:
-    payment = use_cases.opened(command, moment, actor="bench").payment
-    claimed_at = moment + timedelta(seconds=random.uniform(0.1, 40))
-    settled_at = claimed_at + timedelta(milliseconds=random.uniform(5, 500))
-    claimed = payment.model_copy(update={"submitted_at": claimed_at})
+    payment = new_payment(command, moment, actor="bench").payment
+    submitted_at = moment + timedelta(seconds=random.uniform(0.1, 40))
+    settled_at = submitted_at + timedelta(milliseconds=random.uniform(5, 500))
+    submitted = payment.model_copy(update={"submitted_at": submitted_at})
     (outcome,) = random.choices(list(_OUTCOMES), list(_OUTCOMES.values()))
     if outcome == "completed":
-        change = claimed.complete(settled_at, actor="system")
+        change = submitted.complete(settled_at, actor="system")
     elif outcome == "failed":
-        change = claimed.fail(FailureCode.INSUFFICIENT_FUNDS, settled_at, actor="system")
+        change = submitted.fail(FailureCode.INSUFFICIENT_FUNDS, settled_at, actor="system")
     else:
         change = payment.cancel(settled_at, actor="bench")
     return payment, change.payment
 
 
-def rows_of(
-    payments: Sequence[tuple[Payment, Payment]], still_processing: int = 0
-) -> list[dict[str, Any]]:
-    """What `Store` would have written of the payments and totals; the last are processing.
+def rows_of(payments: Sequence[tuple[Payment, Payment]], still_processing: int = 0) -> list[Item]:
+    """What the product would have written of payments and totals; the last payments are processing.
 
     Events and idempotency records are left out, since no list and no total reads them.
     """
     settled = len(payments) - still_processing
-    rows = [store._payment_item(opened) for opened, _ in payments[settled:]]
+    rows = [payment_to_item(opened) for opened, _ in payments[settled:]]
     totals: defaultdict[tuple[str, str], tuple[int, Decimal]]
     totals = defaultdict(lambda: (0, Decimal(0)))
     for opened, payment in payments[:settled]:
-        rows.append(store._payment_item(payment))
+        rows.append(payment_to_item(payment))
         (total,) = totals_moved(opened, payment)
-        shard = store._totals_partition(store.totals_shard(payment.id))
-        kind = f"{total.day}#{total.currency}#{total.type}#{total.status}"
-        count, volume = totals[shard, kind]
-        totals[shard, kind] = (count + total.count, volume + total.volume)
+        key = total_key(total, payment.id)
+        count, volume = totals[key["PK"], key["SK"]]
+        totals[key["PK"], key["SK"]] = (count + total.count, volume + total.volume)
     for (shard, kind), (count, volume) in totals.items():
         rows.append({"PK": shard, "SK": kind, "count": count, "volume": volume})
     return rows

@@ -35,7 +35,7 @@ class Timed:
         self._milliseconds = milliseconds
         self._heard: defaultdict[str, list[tuple[int, Any, bytes]]] = defaultdict(list)
         self._answers: dict[str, Iterator[tuple[int, Any, bytes]]] = {}
-        for client in (app.dynamodb, app.sqs):
+        for client in (app.services.dynamodb, app.services.sqs):
             client.meta.events.register("before-send.*.*", self._answer)
             client.meta.events.register("after-call.*.*", self._keep)
 

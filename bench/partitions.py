@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from chalicelib.tables import _ATTEMPTS, _BACKOFF_BASE_SECONDS, _BACKOFF_CAP_SECONDS
+from chalicelib.aws.dynamodb import _ATTEMPTS, _BACKOFF_BASE_SECONDS, _BACKOFF_CAP_SECONDS
 
 WRITE_UNITS: Final = 1000
 READ_UNITS: Final = 3000
@@ -100,7 +100,7 @@ class UnitsHere(NamedTuple):
     """Write units that a payment asks of one status's key, by step."""
 
     create: float
-    claim: float
+    submit: float
     settle: float
 
     @property
@@ -117,30 +117,30 @@ class Shard:
 
     def __init__(self) -> None:
         self.new = self.again = 0.0
-        self.claims = self.claims_again = 0.0
+        self.submits = self.submits_again = 0.0
         self.settles = self.settles_again = 0.0
         self.later: defaultdict[int, float] = defaultdict(float)
 
     def demand(self, units: UnitsHere) -> float:
         return (
             (self.new + self.again) * units.create
-            + (self.claims + self.claims_again) * units.claim
+            + (self.submits + self.submits_again) * units.submit
             + (self.settles + self.settles_again) * units.settle
         )
 
     def step(self, share: float, second: int) -> tuple[float, float]:
         """Take that part; returns what was refused for good, and what was put off."""
         refused = self.again * (1 - share)
-        lost = (self.claims_again + self.settles_again) * (1 - share)
+        lost = (self.submits_again + self.settles_again) * (1 - share)
         created = (self.new + self.again) * share
-        claimed = (self.claims + self.claims_again) * share
+        submitted = (self.submits + self.submits_again) * share
         self.again = self.new * (1 - share)
-        self.claims_again = self.claims * (1 - share)
+        self.submits_again = self.submits * (1 - share)
         self.settles_again = self.settles * (1 - share)
-        # What is put off starts over with its claim, whichever of the two it was.
+        # What is put off starts over with its submission, whichever of the two it was.
         self.later[second + RETURN_SECONDS] += lost
-        self.claims = created + self.later.pop(second, 0.0)
-        self.settles = claimed
+        self.submits = created + self.later.pop(second, 0.0)
+        self.settles = submitted
         return refused, lost
 
 
@@ -151,7 +151,7 @@ class Outcome:
     asked: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     put_off: list[float] = field(default_factory=list)
-    """Claims and settlements that come back with their message, minutes later."""
+    """Submissions and settlements that come back with their message, minutes later."""
 
     @property
     def refused_part(self) -> float:

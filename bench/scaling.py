@@ -5,10 +5,6 @@ What a payment writes where is recorded; the rest is simulated.
 
 from typing import Final, NamedTuple
 
-from chalicelib.store import BY_STATUS, EVERYTHING, TOTALS_SHARDS
-from chalicelib.webhook_model import MAX_ENDPOINTS
-from chalicelib.webhook_store import BY_ENDPOINT, DUE, DUE_SHARDS
-
 from bench import page
 from bench.bill import MILLION, MINUTES_A_MONTH, billed_ms, of_one, prices, templates, timing
 from bench.costs import Flows, payment_in_full_batches
@@ -24,6 +20,9 @@ from bench.partitions import (
     simulated,
 )
 from bench.usage import BATCH, Recorded, record
+from chalicelib.payments.items import ALL, BY_STATUS, TOTALS_SHARDS
+from chalicelib.webhooks.items import BY_ENDPOINT, DUE, DUE_SHARDS
+from chalicelib.webhooks.models import MAX_ENDPOINTS
 
 PAGE: Final = "scaling"
 SHARDS: Final = (1, 4, 16, 64, 256)
@@ -34,7 +33,7 @@ TABLE_QUOTA: Final = 40_000
 HOTTEST_TOTAL: Final = 0.4
 """The part of all payments that are of one currency, type and outcome: assumed."""
 CONNECTIONS: Final = 64
-"""That a process keeps to DynamoDB (chalicelib/aws.py)."""
+"""That a process keeps to DynamoDB (chalicelib/aws/clients.py)."""
 _PAGE_SIZE: Final = 20
 _BILLED_RATES: Final = (100, 300, 1_000, 10_000, 50_000)
 _SPLIT_RATE: Final = 10_000
@@ -81,7 +80,7 @@ def units_of(flows: Flows, names: tuple[str, ...], place: str, key: str = "") ->
 def units_of_processing(flows: Flows) -> UnitsHere:
     create = units_of(flows, ("create",), BY_STATUS.name, "processing")
     settle = units_of(flows, ("settle",), BY_STATUS.name, "processing")
-    return UnitsHere(create, settle / 2, settle / 2)  # its claim, and its leaving
+    return UnitsHere(create, settle / 2, settle / 2)  # its submission, and its leaving
 
 
 def throttle() -> int:
@@ -101,7 +100,7 @@ def limits(flows: Flows) -> list[Limit]:
     found = [
         _writes("list by status: `processing`", processing, "shards of the key"),
         _writes("list by status: `completed`", COMPLETED, "the same shards"),
-        _writes("list of all: its one key", units_of(flows, payment, EVERYTHING.name),
+        _writes("list of all: its one key", units_of(flows, payment, ALL.name),
                 "shards of the key"),
         _writes("payments table, new", rows, "warm throughput, or half an hour a doubling",
                 NEW_TABLE_WRITE_UNITS),
@@ -236,7 +235,7 @@ def _hot_minutes(outcome: Outcome) -> str:
 def _migration(flows: Flows) -> str:
     payment = ("create", "settle")
     now = sum(flows[name].write_units for name in payment)
-    more = sum(units_of(flows, payment, index.name) for index in (BY_STATUS, EVERYTHING))
+    more = sum(units_of(flows, payment, index.name) for index in (BY_STATUS, ALL))
     write, read = (of_one("dynamodb", f"{kind}_units") * MILLION for kind in ("write", "read"))
     # A row that is marked later: itself, its entry in the old index that holds all of it, two new.
     marked = 1 + 1 + 2

@@ -14,20 +14,20 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 from urllib.parse import parse_qs
 
 import boto3
-from chalicelib.model import ApiKey, Scope
-from chalicelib.webhook_sender import Attempt
 from moto import mock_aws
 
 from bench.meter import Load, Meter, Row, indexes, size_bytes
-from chalicelib.api_keys import new_secret
+from chalicelib.api_keys.models import ApiKey, Scope
+from chalicelib.api_keys.service import new_secret
+from chalicelib.messages import Handlers, Message, SettlePayment, SettleRefund
+from chalicelib.webhooks.http_client import PostResult
 from infra.local import provision
 from infra.local.lambda_events import REGION, api_event, scheduled_event, with_key
 
@@ -121,7 +121,7 @@ class Metered:
     """Counts what a run asks of AWS and prints."""
 
     def __init__(self, app: Any) -> None:
-        self._meter = Meter(app.dynamodb, app.sqs)
+        self._meter = Meter(app.services.dynamodb, app.services.sqs)
 
     def __call__(self, _: str, function: str, run: Run) -> tuple[Usage, Any]:
         said = io.StringIO()
@@ -152,11 +152,12 @@ class _Flows:
 
     def __init__(self, app: Any, measure: Any) -> None:
         self._app = app
+        self._services = app.services
         self._measure = measure
         self._found: dict[str, Usage] = {}
         self._numbers = iter(range(10_000_000, 100_000_000))
         self._secret = new_secret(app.settings.stage)
-        provision.create_tables(app.dynamodb, app.settings.stage)
+        provision.create_tables(app.services.dynamodb, app.settings.stage)
         sqs = boto3.client("sqs", region_name=REGION)
         for url in (app.settings.webhook_queue_url, app.settings.deliveries_queue_url):
             sqs.create_queue(QueueName=url.rpartition("/")[2])
@@ -217,15 +218,21 @@ class _Flows:
         return usage, answer["id"]
 
     def _settle(self, name: str, *payment_ids: str) -> Usage:
-        return self._work(name, [self._app.SettlePayment(one) for one in payment_ids])
+        return self._process(name, [SettlePayment(one) for one in payment_ids])
 
-    def _work(self, name: str, jobs: list[Any]) -> Usage:
-        """One batch: its jobs one after the other, since moto has one thread."""
+    def _process(self, name: str, messages: list[Message]) -> Usage:
+        """One batch: its messages one after the other, since moto has one thread."""
+
+        services = self._services
+        handlers: Handlers = {
+            SettlePayment: services.payments.settle,
+            SettleRefund: services.refunds.settle,
+        }
 
         def run() -> None:
-            self._app.outbox._known = None  # every batch reads the endpoints anew
-            for job in jobs:
-                self._app.settle(job)
+            self._services.outbox._snapshot = None  # every batch reads the endpoints anew
+            for message in messages:
+                handlers[type(message)](**vars(message))
 
         return self._note(name, PROCESSOR, run)[0]
 
@@ -235,7 +242,7 @@ class _Flows:
         self._settle("", payment)
         body = {"amount": "2.50", "idempotency_key": "refund-00000001"}
         _, refund = self._ask("refund", "POST", f"{_PAYMENT}/refunds", body, payment_id=payment)
-        self._work("settle refund", [self._app.SettleRefund(payment, refund["id"])])
+        self._process("settle refund", [SettleRefund(payment, refund["id"])])
 
     def _webhook(self) -> str:
         """A payment whose outcome one endpoint is told, by a merchant that answers 200."""
@@ -244,21 +251,20 @@ class _Flows:
         _, payment = self._create("")
         usage = self._settle("settle, one endpoint", payment)
         self._found["endpoint told"] = usage.beyond(self._found["settle"])
-        (delivery,) = self._app.webhook_store.of_payment(payment)
+        (delivery,) = self._services.webhook_repository.of_payment(payment)
         sent: list[int] = []
 
-        def send(_: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
+        def post(_: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
             sent.append(len(body) + _header_bytes(headers))
-            return Attempt(200, 12, "ok", None, None, None)
+            return PostResult(200, 12, "ok", None, None, None)
 
-        with patch.object(self._app, "sender", lambda: SimpleNamespace(send=send)):
-            job = self._app.Deliver(delivery.id)
-            usage, _ = self._note("deliver", DELIVERY_WORKER, lambda: self._app.deliver(job))
+        worker = replace(self._services.delivery_worker, post=post)
+        usage, _ = self._note("deliver", DELIVERY_WORKER, lambda: worker.deliver(delivery.id))
         usage.out_bytes = sent[0]
         return payment
 
     def _stored(self, payment_id: str) -> dict[str, list[int]]:
-        rows: list[Row] = self._app.dynamodb.query(
+        rows: list[Row] = self._services.dynamodb.query(
             TableName=self._app.settings.payments_table,
             KeyConditionExpression="PK = :key",
             ExpressionAttributeValues={":key": {"S": f"PAY#{payment_id}"}},
@@ -276,7 +282,7 @@ class _Flows:
 
     def _record_bytes(self) -> int:
         table = self._app.settings.idempotency_table
-        (item,) = self._app.dynamodb.scan(TableName=table, Limit=1)["Items"]
+        (item,) = self._services.dynamodb.scan(TableName=table, Limit=1)["Items"]
         return size_bytes(item)
 
     def _add_key(self) -> None:
@@ -287,13 +293,13 @@ class _Flows:
             created_at=datetime.now(UTC), last_used_at=None, expires_at=None, revoked_at=None,
             digest=digest,
         )  # fmt: skip
-        self._app.store.add_key(key)
+        self._services.api_keys.repository.add(key)
 
     def _keep_key_known(self) -> None:
         """Only the first request looks the key up, however slow the machine."""
-        remembered, now = self._app.keys._remembered, datetime.now(UTC)
-        for digest, known in remembered.items():
-            remembered[digest] = known._replace(since=now)
+        cache, now = self._services.api_keys._cache, datetime.now(UTC)
+        for digest, known in cache.items():
+            cache[digest] = known._replace(since=now)
 
 
 def _metrics(line: str) -> list[str]:

@@ -24,7 +24,7 @@ RECORD = (
     "import base64, pickle; from bench.usage import record;"
     "print(base64.b64encode(pickle.dumps(record())).decode())"
 )
-ONE_EACH = UnitsHere(create=1, claim=1, settle=1)
+ONE_EACH = UnitsHere(create=1, submit=1, settle=1)
 
 
 @pytest.fixture(scope="module")

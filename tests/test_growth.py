@@ -9,17 +9,18 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from chalicelib.commands import ListPayments, ReadStats, validated
-from chalicelib.listing import list_payments
-from chalicelib.model import Change, Event, EventType, Payment, Status
-from chalicelib.store import Store
-from chalicelib.tables import encode
 
 from bench.growth import payments_of, rows_of, verdict
 from bench.meter import Asked, Meter
-from chalicelib import stats
+from chalicelib.aws.dynamodb import encode
+from chalicelib.payments import stats
+from chalicelib.payments.commands import ListPayments, ReadStats
+from chalicelib.payments.listing import list_payments
+from chalicelib.payments.models import Change, Event, EventType, Payment, Status
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.validation import validated
 from tests import invariants
-from tests.conftest import START, new_store
+from tests.conftest import START, new_repository
 from tests.test_store import record_for
 
 if TYPE_CHECKING:
@@ -28,17 +29,17 @@ if TYPE_CHECKING:
 
 NEWEST = date(2026, 11, 21)
 Row = dict[str, Any]
-Read = Callable[[Store], Any]
+Read = Callable[[PaymentRepository], Any]
 
 
 def listed(**query: str) -> Read:
     wanted = validated(ListPayments, query)
-    return lambda store: list_payments(store, wanted)
+    return lambda repository: list_payments(repository, wanted)
 
 
 def totals_of(first: str) -> Read:
     wanted = validated(ReadStats, {"from": first, "to": "2026-11-21"})
-    return lambda store: stats.read(store, wanted, START)
+    return lambda repository: stats.read(repository, wanted, START)
 
 
 READS = {
@@ -53,10 +54,12 @@ READS = {
 }
 
 
-def write(dynamodb: "DynamoDBClient", store: Store, rows: list[Row]) -> None:
+def write(dynamodb: "DynamoDBClient", repository: PaymentRepository, rows: list[Row]) -> None:
     puts: list[Any] = [{"PutRequest": {"Item": encode(row)}} for row in rows]
     for start in range(0, len(puts), 25):
-        dynamodb.batch_write_item(RequestItems={store._payments.name: puts[start : start + 25]})
+        dynamodb.batch_write_item(
+            RequestItems={repository._payments.name: puts[start : start + 25]}
+        )
 
 
 @pytest.fixture
@@ -65,68 +68,74 @@ def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Iterator[Met
         yield meter
 
 
-def asked_by(read: Read, store: Store, meter: Meter) -> Asked:
+def asked_by(read: Read, repository: PaymentRepository, meter: Meter) -> Asked:
     with meter.running() as asked:
-        read(store)
+        read(repository)
         return asked()
 
 
 def test_lists_and_totals_ask_for_the_same_however_many_payments(
     emulated_dynamodb: "DynamoDBClient", meter: Meter
 ) -> None:
-    store = new_store(emulated_dynamodb)
-    write(emulated_dynamodb, store, rows_of(payments_of(NEWEST, 200), still_processing=40))
-    of_few = {name: asked_by(read, store, meter) for name, read in READS.items()}
+    repository = new_repository(emulated_dynamodb)
+    write(emulated_dynamodb, repository, rows_of(payments_of(NEWEST, 200), still_processing=40))
+    of_few = {name: asked_by(read, repository, meter) for name, read in READS.items()}
     for ago in range(30, 42):
         rows = rows_of(payments_of(NEWEST - timedelta(days=ago), 200))
         # A day's payments, and of the totals enough to be more than a unit a shard.
-        write(emulated_dynamodb, store, [row for row in rows if ago == 30 or "count" in row])
-    assert {name: asked_by(read, store, meter) for name, read in READS.items()} == of_few
+        write(emulated_dynamodb, repository, [row for row in rows if ago == 30 or "count" in row])
+    assert {name: asked_by(read, repository, meter) for name, read in READS.items()} == of_few
 
 
 def test_page_1000_asks_for_what_page_1_asks_for(
     emulated_dynamodb: "DynamoDBClient", meter: Meter
 ) -> None:
-    store = new_store(emulated_dynamodb)
+    repository = new_repository(emulated_dynamodb)
     day = payments_of(NEWEST, 1_250)
     completed = [one for one in day if one[1].status is Status.COMPLETED]
-    write(emulated_dynamodb, store, rows_of(completed))
+    write(emulated_dynamodb, repository, rows_of(completed))
     for filters in ({}, {"status": "completed"}):
         cursor: dict[str, str] = {}
         for size in [*["100"] * 9, "99"]:
-            page = listed(**filters, **cursor, limit=size)(store)
+            page = listed(**filters, **cursor, limit=size)(repository)
             cursor = {"cursor": page.next_cursor}
-        first = asked_by(listed(**filters, limit="1"), store, meter)
-        assert asked_by(listed(**filters, **cursor, limit="1"), store, meter) == first
+        first = asked_by(listed(**filters, limit="1"), repository, meter)
+        assert asked_by(listed(**filters, **cursor, limit="1"), repository, meter) == first
 
 
 def test_rows_filled_in_bulk_are_what_the_product_writes(
     emulated_dynamodb: "DynamoDBClient",
 ) -> None:
     day = payments_of(NEWEST, 60)
-    by_product, in_bulk = new_store(emulated_dynamodb), new_store(emulated_dynamodb)
+    by_product, in_bulk = new_repository(emulated_dynamodb), new_repository(emulated_dynamodb)
     for number, (opened, settled) in enumerate(day):
         through_the_product(by_product, opened, settled if number < 50 else None)
     write(emulated_dynamodb, in_bulk, rows_of(day, still_processing=10))
     assert rows_in(emulated_dynamodb, in_bulk) == rows_in(emulated_dynamodb, by_product)
 
 
-def through_the_product(store: Store, opened: Payment, settled: Payment | None) -> None:
+def through_the_product(
+    repository: PaymentRepository, opened: Payment, settled: Payment | None
+) -> None:
     event = Event.of(opened, EventType.PAYMENT_CREATED, opened.created_at, "test")
     change = Change(opened, event)
-    store.create(change, record_for(change, opened.idempotency_key), opened.created_at)
+    repository.create(change, record_for(change, opened.idempotency_key), opened.created_at)
     if settled is None:
         return
     if settled.submitted_at is not None:
-        opened = store.claim(opened.id, settled.submitted_at)
+        submitted = repository.mark_submitted(opened.id, settled.submitted_at)
+        assert submitted is not None
+        opened = submitted
     outcome = EventType(f"payment.{settled.status}")
     event = Event.of(settled, outcome, settled.updated_at, "test")
-    store.change(opened, Change(settled, event))
+    repository.change(opened, Change(settled, event))
 
 
-def rows_in(dynamodb: "DynamoDBClient", store: Store) -> dict[tuple[str, str], Row]:
+def rows_in(
+    dynamodb: "DynamoDBClient", repository: PaymentRepository
+) -> dict[tuple[str, str], Row]:
     """All of the payments table but the events."""
-    rows = map(dict, invariants.scan(dynamodb, store._payments.name))
+    rows = map(dict, invariants.scan(dynamodb, repository._payments.name))
     return {(row["PK"], row["SK"]): row for row in rows if not row["SK"].startswith("EVENT#")}
 
 
@@ -138,7 +147,7 @@ def test_day_has_every_outcome_and_is_settled_before_it_ends() -> None:
     assert {payment.updated_at.date() for payment in settled} == {NEWEST}
     for payment in settled:
         is_canceled = payment.status is Status.CANCELED
-        assert (payment.submitted_at is None) == is_canceled, "a worker claims it first"
+        assert (payment.submitted_at is None) == is_canceled, "a worker submits it first"
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,13 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from chalicelib.commands import CreateEndpoint, CreatePayment, ReadStats
-from chalicelib.queue_jobs import Deliver, SettlePayment, encode
 
 from bench.page import percentile
-from chalicelib import stats
-from chalicelib.payments import Payments
-from chalicelib.webhooks import Webhooks
-from tests.conftest import START, Clock
+from chalicelib.messages import Deliver, SettlePayment, encode
+from chalicelib.payments.commands import CreatePayment, ReadStats
+from chalicelib.payments.service import Payments
+from chalicelib.webhooks.commands import CreateEndpoint
+from tests.conftest import START, webhooks_beside
 from tests.http_client import Reply
 from tests.invariants import Books, event_of, read, scan
 from tests.load import promises, report
@@ -136,12 +135,9 @@ def test_percentile_is_what_so_many_do_not_exceed() -> None:
 class Scene:
     """One payment that a client asked for, settled and told, and the ledger of that client."""
 
-    def __init__(self, payments: Payments, clock: Clock) -> None:
+    def __init__(self, payments: Payments) -> None:
         self.payments = payments
-        outbox = payments.outbox
-        Webhooks(outbox.store, outbox, allows_private=False, clock=clock).create(
-            CreateEndpoint(url="https://merchant.example/webhooks")
-        )
+        webhooks_beside(payments).create(CreateEndpoint(url="https://merchant.example/webhooks"))
         (self.request,) = traffic().next(CREATES)
         self.ledger = Ledger()
         self.body = self.create().encode()
@@ -155,9 +151,8 @@ class Scene:
         return self.payments.create(command, actor="test").body
 
     def books(self) -> Books:
-        store = self.payments.store
-        dynamodb = store._payments._dynamodb
-        return read(scan(dynamodb, store._payments.name), scan(dynamodb, store._idempotency.name))
+        tables = self.payments.repository._payments, self.payments.repository._records
+        return read(*(scan(table._dynamodb, table.name) for table in tables))
 
     @property
     def effect(self) -> Any:
@@ -165,8 +160,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(payments: Payments, clock: Clock) -> Scene:
-    return Scene(payments, clock)
+def scene(payments: Payments) -> Scene:
+    return Scene(payments)
 
 
 def test_kept_promises_are_not_reported(scene: Scene) -> None:
@@ -259,7 +254,7 @@ def test_wrong_stats_and_lists_are_reported(scene: Scene) -> None:
     scene.payments.settle(scene.id)
     books = scene.books()
     wanted = ReadStats.model_validate({"from": START.date().isoformat()})
-    told = stats.read(scene.payments.store, wanted, START).model_dump(mode="json")
+    told = scene.payments.stats(wanted).model_dump(mode="json")
     for row in told["rows"]:
         row["volume"] = Decimal(row["volume"])
     assert list(promises.stats_otherwise(told, books)) == []
@@ -284,13 +279,13 @@ def test_trace_in_a_log_is_reported_unless_asked_for(tmp_path: Path) -> None:
     assert logged("server", {"kind": "bug", "trace": "Traceback"}).wrong
     assert logged("server", "Exception in thread").wrong
     assert logged("worker", trace | {"error": "KeyError: 1"}).wrong
-    meant = logged("worker", trace | {"error": "SimulatedOutage: …"}, {"HintsResent": 3})
-    assert (meant.wrong, meant.hints_resent) == ([], 3)
+    meant = logged("worker", trace | {"error": "SimulatedOutage: …"}, {"MessagesResent": 3})
+    assert (meant.wrong, meant.messages_resent) == ([], 3)
 
 
 def test_idle_sweeper_is_reported(scene: Scene) -> None:
     found, unit = Found(scene.books()), timedelta(seconds=20)
     later = START + timedelta(seconds=90)
     assert len(list(promises.overslept(found, Said(), later, unit))) == 1
-    assert list(promises.overslept(found, Said(hints_resent=1), later, unit)) == []
+    assert list(promises.overslept(found, Said(messages_resent=1), later, unit)) == []
     assert list(promises.overslept(found, Said(), START, unit)) == []

@@ -1,5 +1,6 @@
 """The local stack's engines, each by itself and in memory: for tests and benchmarks."""
 
+import atexit
 import os
 import socket
 import subprocess
@@ -8,14 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from infra import ROOT
 from infra.local import dynamodb_local as engine
 from infra.local import emulator
 from infra.local.settings import HOST
-
-_held: Final[list[socket.socket]] = []
 
 
 @contextmanager
@@ -66,7 +65,7 @@ def free_port() -> int:
     probe.bind((HOST, 0))
     port: int = probe.getsockname()[1]
     if sys.platform == "linux":
-        _held.append(probe)
+        atexit.register(probe.close)
     else:
         probe.close()
     return port

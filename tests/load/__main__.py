@@ -211,7 +211,8 @@ def told(options: argparse.Namespace, run: Run) -> str:
     parts.append(
         f"{run.sent_again} requests whose answer settled nothing were sent again with their key. "
         f"{drained} {run.payments:,} payments and {run.webhooks:,} webhooks were looked at one by "
-        f"one; the sweeper sent {run.said.hints_resent:,} hints again. In the logs: {seen or '–'}."
+        f"one; the sweeper sent {run.said.messages_resent:,} messages again. "
+        f"In the logs: {seen or '–'}."
     )
     return "\n\n".join([*parts, *_verdict(run)])
 

@@ -13,12 +13,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from chalicelib.processor import SIMULATE, SIMULATE_REFUND
-from chalicelib.queue_jobs import Deliver, SettlePayment, SettleRefund, decode
-from chalicelib.store import Store
-from chalicelib.tables import EARLIEST, LATEST
-
-from chalicelib.sweeper import _walked
+from chalicelib.aws.dynamodb import EARLIEST, LATEST
+from chalicelib.messages import Deliver, SettlePayment, SettleRefund, decode
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND
+from chalicelib.sweeper import _walk
 from tests.invariants import (
     Books,
     Life,
@@ -36,7 +35,7 @@ from tests.load.ledger import Effect, Ledger
 from tests.load.stack import Stack
 
 Broken = Iterator[str]
-_WORKERS_MAY_RETRY: Final = ("Conflict:", "PaymentMoved:", "Unavailable:")
+_WORKERS_MAY_RETRY: Final = ("Conflict:", "StaleVersion:", "Unavailable:")
 _MEANT: Final = "SimulatedOutage:"
 
 
@@ -65,7 +64,7 @@ class Said:
     counts: Counter[str] = field(default_factory=Counter)
     put_back: set[str] = field(default_factory=set)
     """The ids of messages that met an outage or a conflict."""
-    hints_resent: int = 0
+    messages_resent: int = 0
 
 
 def look(stack: Stack) -> Found:
@@ -162,13 +161,13 @@ def told_to_merchants(found: Found) -> Broken:
 
 def unfindable(stack: Stack, books: Books) -> Broken:
     """What is processing is where the sweeper asks for it, and nothing else of ours is."""
-    store = Store(
+    repository = PaymentRepository(
         stack.dynamodb,
         payments_table=stack.payments_table,
         idempotency_table=stack.idempotency_table,
     )
-    payments = {entry.payment_id for entry in _walked(store.processing, EARLIEST, LATEST)}
-    refunds = {entry.refund_id for entry in _walked(store.processing_refunds, EARLIEST, LATEST)}
+    payments = {entry.payment_id for entry in _walk(repository.processing, EARLIEST, LATEST)}
+    refunds = {entry.refund_id for entry in _walk(repository.processing_refunds, EARLIEST, LATEST)}
     statuses: dict[str, str] = {}
     for life in books.lives.values():
         statuses[life.payment.id] = life.payment.status
@@ -180,7 +179,7 @@ def unfindable(stack: Stack, books: Books) -> Broken:
 
 def dead_letters(stack: Stack, books: Books, said: Said) -> Broken:
     """Only what has asked for a processor that breaks has ended there, or met an outage at each
-    try: of that the sweeper has sent another hint.
+    try: for that the sweeper has sent another message.
     """
     for queue in ("webhooks", "deliveries"):
         for message_id, body in stack.dead_letters(queue).items():
@@ -188,7 +187,7 @@ def dead_letters(stack: Stack, books: Books, said: Said) -> Broken:
                 continue
             if message_id not in said.put_back:
                 yield f"dead letter queue of {queue}: {body}"
-            said.counts["dead letters of an outage, settled by another hint"] += 1
+            said.counts["dead letters of an outage, settled by another message"] += 1
 
 
 def _asked_for_an_error(body: str, books: Books) -> bool:
@@ -230,15 +229,15 @@ def listed_otherwise(ids: Sequence[str], books: Books) -> Broken:
 
 
 def overslept(found: Found, said: Said, now: datetime, unit: timedelta) -> Broken:
-    """The sweeper has sent again the hints of what a bank has long left undecided."""
+    """The sweeper has sent messages again for what a bank has long left undecided."""
     long_ago = now - 4 * unit
     waiting = [
         one
         for one in found.books.payments
         if one.status == "processing" and one.created_at < long_ago
     ]
-    if waiting and not said.hints_resent:
-        yield f"{len(waiting)} payments wait for their banks, and the sweeper sent no hint again"
+    if waiting and not said.messages_resent:
+        yield f"{len(waiting)} payments wait for their banks, and the sweeper sent no message again"
 
 
 def said_in_logs(stack: Stack) -> Said:
@@ -247,10 +246,10 @@ def said_in_logs(stack: Stack) -> Said:
     for line in _lines(stack.local.log_of("infra.local.server"), said):
         if "trace" in line or "Traceback" in str(line):
             said.wrong.append(f"the API's log: {line}")
-        elif line.get("kind") == "hint_lost":
-            said.counts["hints lost by the API, found by the sweeper"] += 1
+        elif line.get("kind") == "enqueue_failed":
+            said.counts["messages lost by the API, found by the sweeper"] += 1
     for line in _lines(stack.local.log_of("infra.local.worker"), said):
-        said.hints_resent += line.get("HintsResent", 0)
+        said.messages_resent += line.get("MessagesResent", 0)
         error = str(line.get("error", ""))
         if line.get("kind") in {"poll_failed", "sweep_failed"}:
             said.counts[f"{line['kind']} ({error.split(':')[0]}), tried again"] += 1

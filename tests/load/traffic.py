@@ -2,7 +2,7 @@
 
 Of a hundred requests about a third write. Shops create payments, and poll them until they have an
 outcome; one in ten creates is sent more than once, as buttons are pressed twice and answers are
-lost on the way. Desks look at lists, at one payment's story and, rarely, at the totals; they
+lost on the way. Desks look at lists, at one payment's events and, rarely, at the totals; they
 refund, mostly a part, sometimes too much; they cancel, mostly too late. Some get it wrong.
 
 Most payments are left to the simulator's chance (85 % complete); a few have a bank that never
