@@ -113,27 +113,27 @@ mutants: .venv/dev-ready frontend/node_modules/ready  ## break each safety rule 
 load: .venv/dev-ready  ## raise the load until latency bends, then check every promise: SEED=8 RATES=10,50
 	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
 	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
-	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(RUNNING),--running) $(if $(REPORT),--report '$(REPORT)')
+	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(REPORT),--report)
 
-bench: .venv/dev-ready  ## time each flow against a floor of its calls alone: SECONDS=3
-	@.venv/bin/python -m bench $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report '$(REPORT)')
+bench: .venv/dev-ready  ## time each flow against a floor of its calls alone: SECONDS=3 REPORT=1
+	@.venv/bin/python -m bench flows $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report)
 
 budgets: .venv/dev-ready frontend/node_modules/ready  ## check the dashboard's first load and the stack's start against their budgets
-	@.venv/bin/python -m bench.budgets
+	@.venv/bin/python -m bench budgets
 
-growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=…
-	@.venv/bin/python -m bench.growth $(if $(SIZES),--sizes '$(SIZES)') \
-	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report '$(REPORT)')
+growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=1
+	@.venv/bin/python -m bench growth $(if $(SIZES),--sizes '$(SIZES)') \
+	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report)
 
-cold-start: .venv/dev-ready  ## time new processes to their first answer, beside a floor: ROUNDS=25
-	@.venv/bin/python -m bench.cold_start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
-	  $(if $(REPORT),--report '$(REPORT)')
+cold-start: .venv/dev-ready  ## time new processes to their first answer, beside a floor: ROUNDS=25 REPORT=1
+	@.venv/bin/python -m bench cold-start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
+	  $(if $(REPORT),--report)
 
-costs: .venv/dev-ready  ## write docs/costs.md: what a million payments cost, from recorded calls
-	@.venv/bin/python -m sizing.costs
+costs: .venv/dev-ready  ## write docs/reports/costs.md: what a million payments cost, from recorded calls
+	@.venv/bin/python -m bench costs
 
-scaling: .venv/dev-ready  ## write docs/scaling.md: where the tables saturate
-	@.venv/bin/python -m sizing.scaling
+scaling: .venv/dev-ready  ## write docs/reports/scaling.md: where the tables saturate
+	@.venv/bin/python -m bench scaling
 
 lock:  ## pin all packages, after a change of a requirements file
 	@$(PYTHON) -m infra.checks.lock

@@ -1,1 +1,1 @@
-"""What it costs in time: measured, against a floor, outside the code that ships."""
+"""What PayFlow takes in time and money, measured or computed outside the code that ships."""

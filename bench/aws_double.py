@@ -1,5 +1,5 @@
-"""The least of AWS that a first request needs, on loopback: it answers at once, and writes down
-what it was asked. What it costs is the same for the app and for its floor.
+"""The little of AWS that a first request needs, on loopback: answers at once, and writes down what
+it was asked. It costs the app and its floor the same.
 """
 
 import json
@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 
 from botocore import xform_name
 
-_KEYS: Final = ("PK", "SK", "idempotencyKey")
 _SERVICES: Final = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs"}
 
 
@@ -24,37 +23,28 @@ class Asked(NamedTuple):
 
 
 class AwsDouble(ThreadingHTTPServer):
-    """Keeps what is put, gives it by its key, changes nothing, and takes everything else."""
+    """Gives the item that was put last, changes nothing, and accepts everything else."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: list[Asked] = []
-        self._items: dict[str, Any] = {}
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        self._item: dict[str, Any] = {}
 
     def answer(self, asked: Asked) -> dict[str, Any]:
         self.asked.append(asked)
         match asked.operation:
             case "put_item":
-                item = asked.parameters["Item"]
-                self._items[_place({name: item[name] for name in _KEYS if name in item})] = item
+                self._item = asked.parameters["Item"]
             case "get_item":
-                item = self._items.get(_place(asked.parameters["Key"]))
-                return {} if item is None else {"Item": item}
+                return {"Item": self._item}
             case "update_item":
-                return {"Attributes": self._items[_place(asked.parameters["Key"])]}
+                return {"Attributes": self._item}
             case "send_message":
                 return {"MessageId": "5fea7756-0ea4-451a-a703-a558b933e274"}
         return {}
-
-
-def _place(key: dict[str, Any]) -> str:
-    return json.dumps(key, sort_keys=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 @contextmanager

@@ -1,148 +1,128 @@
-"""The flows that are timed, each beside its floor: the same work, and nothing but its calls.
+"""`make bench`: each flow beside a floor, the time in which its AWS calls are under way.
 
-A floor is made of the calls that the flow was heard to make, with other ids, through the same
-clients. Which those are is fixed below: one more is an error, and does not raise the floor.
+Which calls a flow makes is fixed below: one more is an error, and does not raise the floor. Then
+every call is held up, which shows how many calls a flow waits for one after the other.
 """
 
+import argparse
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from itertools import count, repeat
-from os import getpid
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from itertools import count
+from pathlib import Path
+from statistics import median
 from typing import Any, Final, NamedTuple
 
-from botocore.exceptions import ClientError
+from bench import page
+from bench.ground import ground
+from bench.page import percentile, table
+from bench.usage import BATCH, BODY
+from chalicelib.messages import SettlePayment, encode
+from infra.local.lambda_events import api_event, sqs_event
 
-from bench.recording import Call, Recorder
-from chalicelib import store
-from chalicelib.model import new_id
-from chalicelib.queue_jobs import SettlePayment, encode
-from sizing.flows import BODY
-from tests.lambda_events import api_event, sqs_event
-
+PAGE: Final = "bench"
+DELAY_SECONDS: Final = 0.005
+MOST_TIMES_THE_FLOOR: Final = {
+    "create": 1.3, "get": 1.8, "list by status": 1.8, "list all": 1.8
+}  # fmt: skip
+CREATE_WAITS: Final = 2
+_A_WAIT_MORE_OR_LESS: Final = 0.5
+"""Less than one: a busy machine adds that much, but a call adds one."""
+_WARM_UP_SECONDS: Final = 2.0
+_FILLED: Final = 30
+_PAYMENTS: Final = "/v1/payments"
 Run = Callable[[], object]
 
-BATCH: Final = 10
-_FILLED: Final = 30
-_CREATE: Final = ["TransactWriteItems", "SendMessage"]
-_SETTLE: Final = ["UpdateItem", "Query", "TransactWriteItems"]
-_PAYMENTS: Final = "/v1/payments"
+
+class Calls:
+    """Times what clients are asked for, and holds it up."""
+
+    def __init__(self, *clients: Any) -> None:
+        self.made: list[str] = []
+        self.spans: list[tuple[float, float]] = []
+        self.delay_seconds = 0.0
+        for client in clients:
+            client._make_api_call = self._timed(client._make_api_call)
+
+    def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(operation: str, request: Any) -> Any:
+            self.made.append(operation)
+            began = time.perf_counter()
+            time.sleep(self.delay_seconds)
+            try:
+                return call(operation, request)
+            finally:
+                self.spans.append((began, time.perf_counter()))
+
+        return timed
+
+    def clear(self) -> None:
+        self.made, self.spans = [], []
+
+    def under_way_seconds(self) -> float:
+        """In which at least one was."""
+        whole = until = 0.0
+        for began, ended in sorted(self.spans):
+            whole += max(0.0, ended - max(began, until))
+            until = max(until, ended)
+        return whole
 
 
 class Flow(NamedTuple):
-    """Runs of a flow and of its floor, each to be made once; making one ready is not timed."""
-
-    ours: Iterator[Run]
-    floor: Iterator[Run]
-    goal: float | None
-    """Of the ratio of the medians; None where there is none."""
+    prepare: Callable[[], Run]
+    """Makes one run ready, which is not timed."""
+    calls: list[str] | None
+    """That one run makes; None where payments may meet on a total, and ask again."""
 
 
 class UnlikeItsFloor(Exception):
-    """A flow made other calls than its floor is made of."""
+    """A flow made other calls than its floor is of."""
 
 
 class Flows:
-    """Those of an app that was imported to run on the engines."""
+    """The flows of an app that runs on the engines."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self._numbers = count()
-        self._recorder = Recorder()
-        for client in (app.dynamodb, app.sqs):
-            self._recorder.listen_to(client)
-        self._pool = ThreadPoolExecutor(max_workers=BATCH)
 
     def prepare(self) -> dict[str, Flow]:
-        """By name. Fills the tables with what the lists show, as far as this process is to."""
+        """By name. Fills the tables with what the lists show."""
         settled = [self._created() for _ in range(_FILLED)]
         for start in range(0, _FILLED, BATCH):
             self._process(settled[start : start + BATCH])
+        replayed = self._posted()
+        self._ask(replayed, 201)
         get = api_event("GET", _PAYMENTS + "/{payment_id}", payment_id=settled[-1])
         by_status = api_event("GET", _PAYMENTS)
         by_status["multiValueQueryStringParameters"] = {"status": ["completed"]}
+        settle = ["UpdateItem", "Query", "TransactWriteItems"]
         return {
-            "create": self._create(),
-            "replay": self._replay(),
+            "create": Flow(self._creating, ["TransactWriteItems", "SendMessage"]),
+            "replay": Flow(lambda: lambda: self._ask(replayed, 200), ["TransactWriteItems"]),
             "get": self._read(get, ["GetItem"]),
             "list by status": self._read(by_status, ["Query"]),
             "list all": self._read(api_event("GET", _PAYMENTS), ["Query", "BatchGetItem"]),
-            "process one": self._settle(1),
-            "process ten": self._settle(BATCH),
+            "process one": Flow(self._processing(1), settle),
+            "process ten": Flow(self._processing(BATCH), None),
         }
 
-    def _create(self) -> Flow:
-        body = self._body()
-        calls = self._heard(_CREATE, lambda: self._ask(_posted(body), 201))
-        key, (payment, event) = body["idempotency_key"], _ids(calls[0])
+    def _creating(self) -> Run:
+        event = self._posted()
+        return lambda: self._ask(event, 201)
 
-        def floor() -> Iterator[Run]:
-            while True:
-                names = {key: self._key(), payment: _id("PAY"), event: _id("EVT")}
-                yield _again([call.with_others(names) for call in calls])
+    def _read(self, event: dict[str, Any], calls: list[str]) -> Flow:
+        return Flow(lambda: lambda: self._ask(event, 200), calls)
 
-        return Flow((self._asking(_posted(self._body()), 201) for _ in repeat(0)), floor(), 1.3)
+    def _processing(self, size: int) -> Callable[[], Run]:
+        def prepare() -> Run:
+            ids = [self._created() for _ in range(size)]
+            return lambda: self._process(ids)
 
-    def _replay(self) -> Flow:
-        body = self._body()
-        self._ask(_posted(body), 201)
-        calls = self._heard(["TransactWriteItems"], lambda: self._ask(_posted(body), 200))
-        payment, event = _ids(calls[0])
-
-        def floor() -> Iterator[Run]:
-            while True:
-                names = {payment: _id("PAY"), event: _id("EVT")}
-                yield _refused(calls[0].with_others(names))
-
-        return Flow(repeat(self._asking(_posted(body), 200)), floor(), None)
-
-    def _read(self, event: dict[str, Any], operations: list[str]) -> Flow:
-        calls = self._heard(operations, lambda: self._ask(event, 200))
-        return Flow(repeat(self._asking(event, 200)), repeat(_again(calls)), 1.8)
-
-    def _settle(self, size: int) -> Flow:
-        payment = self._created()
-        calls = self._heard(_SETTLE, lambda: self._process([payment]))
-        claim, endpoints, change = calls
-        _, event = _ids(change)
-        totals = _totals_of(payment)
-
-        def ours() -> Iterator[Run]:
-            while True:
-                ids = [self._created() for _ in range(size)]
-                yield lambda ids=ids: self._process(ids)  # type: ignore[misc]
-
-        def floor() -> Iterator[Run]:
-            while True:
-                pairs = []
-                for _ in range(size):
-                    other = self._created()
-                    names = {payment: other, event: _id("EVT"), totals: _totals_of(other)}
-                    pairs.append((claim.with_others(names), change.with_others(names)))
-                yield lambda pairs=pairs: self._side_by_side(pairs, endpoints)  # type: ignore[misc]
-
-        return Flow(ours(), floor(), None)
-
-    def _side_by_side(self, pairs: list[tuple[Call, Call]], endpoints: Call) -> None:
-        """All claims at once, one read of the endpoints, all changes at once."""
-        claims, changes = zip(*pairs, strict=True)
-        if len(pairs) == 1:
-            _again([*claims, endpoints, *changes])()
-            return
-        list(self._pool.map(Call.again, claims))
-        endpoints.again()
-        list(self._pool.map(Call.again, changes))
-
-    def _heard(self, operations: list[str], run: Run) -> list[Call]:
-        with self._recorder.on() as calls:
-            run()
-        if (made := [call.operation for call in calls]) != operations:
-            raise UnlikeItsFloor(f"It asked {', '.join(made)}, and not {', '.join(operations)}.")
-        return calls
-
-    def _asking(self, event: dict[str, Any], status: int) -> Run:
-        return lambda: self._ask(event, status)
+        return prepare
 
     def _ask(self, event: dict[str, Any], status: int) -> Any:
         answer = self._app.app(event, None)
@@ -157,49 +137,96 @@ class Flows:
             raise AssertionError(answer)
 
     def _created(self) -> str:
-        payment_id: str = json.loads(self._ask(_posted(self._body()), 201)["body"])["id"]
+        payment_id: str = json.loads(self._ask(self._posted(), 201)["body"])["id"]
         return payment_id
 
-    def _body(self) -> dict[str, Any]:
-        return BODY | {"idempotency_key": self._key()}
-
-    def _key(self) -> str:
-        return f"order-{getpid()}-{next(self._numbers):09}"
+    def _posted(self) -> dict[str, Any]:
+        body = BODY | {"idempotency_key": f"order-{next(self._numbers):09}"}
+        return api_event("POST", _PAYMENTS, body)
 
 
-def _posted(body: dict[str, Any]) -> dict[str, Any]:
-    return api_event("POST", _PAYMENTS, body)
+class Measured(NamedTuple):
+    """The seconds of each run of a flow and of its floor, and how many calls it waits for."""
+
+    ours: list[float]
+    floor: list[float]
+    waits: float
+
+    @property
+    def ratio(self) -> float:
+        return median(self.ours) / median(self.floor)
 
 
-def _again(calls: list[Call]) -> Run:
-    def run() -> None:
-        for call in calls:
-            call.again()
-
-    return run
-
-
-def _refused(call: Call) -> Run:
-    def run() -> None:
-        try:
-            call.again()
-        except ClientError:
-            return
-        raise AssertionError("a replay's transaction went through")
-
-    return run
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench flows", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=6, help="for each flow")
+    parser.add_argument("--report", action="store_true", help="write docs/reports/bench.md")
+    options = parser.parse_args(arguments)
+    with ground() as app, Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        measured = measure(app, options.seconds)
+    blocks = {"flows": results(measured), "machine": f"Measured on {page.machine()}."}
+    print(blocks["flows"])
+    if options.report:
+        page.write(PAGE, blocks)
+    if reasons := missed(measured):
+        sys.exit("\n".join(reasons))
 
 
-def _ids(transaction: Call) -> tuple[str, str]:
-    """The payment's and the event's, of a transaction that writes both."""
-    puts = [item["Put"]["Item"] for item in transaction.request["TransactItems"] if "Put" in item]
-    event = next(item for item in puts if item.get("SK", {}).get("S", "").startswith("EVENT#"))
-    return event["paymentId"]["S"], event["id"]["S"]
+def measure(app: Any, seconds: float) -> dict[str, Measured]:
+    calls = Calls(app.services.dynamodb, app.services.sqs)
+    flows = Flows(app).prepare()
+    for flow in flows.values():  # the JVM compiles what it is often asked
+        _timed(calls, flow, min(seconds, _WARM_UP_SECONDS))
+    quick = {name: _timed(calls, flow, seconds) for name, flow in flows.items()}
+    calls.delay_seconds = DELAY_SECONDS
+    slow = {name: _timed(calls, flow, seconds) for name, flow in flows.items()}
+
+    def later(name: str) -> float:
+        return median(slow[name][0]) - median(quick[name][0])
+
+    return {
+        name: Measured(ours, floor, later(name) / later("get"))
+        for name, (ours, floor) in quick.items()
+    }
 
 
-def _id(kind: str) -> str:
-    return new_id(kind, datetime.now(UTC))
+def _timed(calls: Calls, flow: Flow, seconds: float) -> tuple[list[float], list[float]]:
+    """The seconds of each run, and of its calls. Raises UnlikeItsFloor."""
+    ours, floor = [], []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        run = flow.prepare()
+        calls.clear()
+        began = time.perf_counter()
+        run()
+        ours.append(time.perf_counter() - began)
+        floor.append(calls.under_way_seconds())
+        if flow.calls is not None and calls.made != flow.calls:
+            raise UnlikeItsFloor(f"It made {calls.made}, and not {flow.calls}.")
+    return ours, floor
 
 
-def _totals_of(payment_id: str) -> str:
-    return store._totals_partition(store.totals_shard(payment_id))
+def results(measured: Mapping[str, Measured]) -> str:
+    rows = []
+    for name, one in measured.items():
+        goal = MOST_TIMES_THE_FLOOR.get(name)
+        medians = [f"{1000 * median(times):.2f}" for times in (one.ours, one.floor)]
+        tails = [f"{1000 * percentile(times, 0.99):.1f}" for times in (one.ours, one.floor)]
+        ratios = [f"{one.ratio:.2f}", f"≤ {goal}" if goal else ""]
+        rows.append([name, *medians, *ratios, *tails, f"{one.waits:.1f}"])
+    return table(["", "p50 ms", "floor", "ratio", "goal", "p99 ms", "floor", "waits"], rows)
+
+
+def missed(measured: Mapping[str, Measured]) -> list[str]:
+    """A sentence for each goal that is missed."""
+    reasons = [
+        f"{name}: {measured[name].ratio:.2f} times its floor, and not {goal} at most"
+        for name, goal in MOST_TIMES_THE_FLOOR.items()
+        if measured[name].ratio > goal
+    ]
+    waits = {name: one.waits for name, one in measured.items()}
+    if waits["create"] > CREATE_WAITS + _A_WAIT_MORE_OR_LESS:
+        reasons.append(f"create: {waits['create']:.1f} waits, and not {CREATE_WAITS} at most")
+    if waits["process ten"] > waits["process one"] + _A_WAIT_MORE_OR_LESS:
+        reasons.append(f"process ten: {waits['process ten']:.1f} waits, more than one payment's")
+    return reasons

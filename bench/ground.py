@@ -1,69 +1,65 @@
-"""What the benchmark runs on: DynamoDB Local and the emulator's SQS, both in memory."""
+"""What is timed: the app, on engines that keep everything in memory."""
 
+import contextlib
+import importlib
+import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 import boto3
 
 from infra.local import provision
-from tests.engines import dynamodb_local, emulated_aws
+from infra.local.engines import dynamodb_local, emulated_aws
+from infra.local.lambda_events import REGION
 
-STAGE: Final = "bench"
-QUEUES: Final = ("payflow-webhooks-bench", "payflow-deliveries-bench")
+NO_QUEUE: Final = "http://127.0.0.1:1"
+"""For what sends nothing."""
 _FOREIGN: Final = ("AWS_", "BOTO_", "PAYFLOW_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
-class Engines(NamedTuple):
-    """The addresses of the two."""
+def app_on(dynamodb: str, sqs: str, stage: str) -> Any:
+    """Import the app anew, on these engines and on tables of its own.
 
-    dynamodb: str
-    sqs: str
-
-    def environment(self, stage: str = STAGE) -> dict[str, str]:
-        """For a process that imports the app to run on them. No keys: what looks one up is timed
-        by no floor.
-        """
-        queues = [f"{self.sqs}/000000000000/{name}" for name in QUEUES]
-        own = {
-            "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb,
-            "AWS_ENDPOINT_URL_SQS": self.sqs,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": "ca-central-1",
-            "AWS_DEFAULT_REGION": "ca-central-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "PAYFLOW_STAGE": stage,
-            "PAYFLOW_AUTH": "open",
-            "PAYFLOW_SIMULATION": "allowed",
-            "PAYFLOW_ALLOWED_ORIGIN": "http://localhost:5173",
-            "PAYFLOW_WEBHOOK_QUEUE_URL": queues[0],
-            "PAYFLOW_DELIVERIES_QUEUE_URL": queues[1],
-        }
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.upper().startswith(_FOREIGN)
-        }
-        return kept | own
+    This process keeps the environment of the app, without what a developer's shell says.
+    """
+    for name in [name for name in os.environ if name.upper().startswith(_FOREIGN)]:
+        del os.environ[name]
+    os.environ.update(
+        AWS_ENDPOINT_URL_DYNAMODB=dynamodb,
+        AWS_ENDPOINT_URL_SQS=sqs,
+        AWS_ACCESS_KEY_ID="local",
+        AWS_SECRET_ACCESS_KEY="local",  # noqa: S106
+        AWS_REGION=REGION,
+        AWS_DEFAULT_REGION=REGION,
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        PAYFLOW_STAGE=stage,
+        PAYFLOW_AUTH="open",  # what looks a key up is in no floor
+        PAYFLOW_SIMULATION="allowed",
+        PAYFLOW_ALLOWED_ORIGIN="http://localhost:5173",
+        PAYFLOW_WEBHOOK_QUEUE_URL=f"{sqs}/000000000000/payflow-webhooks-{stage}",
+        PAYFLOW_DELIVERIES_QUEUE_URL=f"{sqs}/000000000000/payflow-deliveries-{stage}",
+    )
+    sys.modules.pop("app", None)  # it reads its settings on import
+    with contextlib.redirect_stdout(io.StringIO()):
+        app = importlib.import_module("app")
+    patient = boto3.client("dynamodb", REGION, endpoint_url=dynamodb)  # a first call takes long
+    provision.create_tables(patient, stage)
+    return app
 
 
-@contextmanager
-def engines() -> Iterator[Engines]:
-    """Both, with the tables and the queues of infra/backend.yaml, until the block ends."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="payflow-bench-"))
-        found = Engines(
-            dynamodb=stack.enter_context(dynamodb_local()),
-            sqs=stack.enter_context(emulated_aws(Path(folder))),
-        )
-        session = boto3.Session("local", "local", region_name="ca-central-1")
-        provision.create_tables(session.client("dynamodb", endpoint_url=found.dynamodb), STAGE)
-        sqs = session.client("sqs", endpoint_url=found.sqs)
-        for name in QUEUES:
-            sqs.create_queue(QueueName=name)
-        yield found
+@contextlib.contextmanager
+def ground() -> Iterator[Any]:
+    """The app on DynamoDB Local and the emulated SQS, with its tables and queues."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sqs = stack.enter_context(emulated_aws(folder))
+        app = app_on(stack.enter_context(dynamodb_local()), sqs, "bench")
+        patient = boto3.client("sqs", REGION, endpoint_url=sqs)
+        for url in (app.settings.webhook_queue_url, app.settings.deliveries_queue_url):
+            patient.create_queue(QueueName=url.rpartition("/")[2])
+        yield app

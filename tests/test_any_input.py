@@ -50,8 +50,8 @@ from chalicelib.webhooks.commands import (
 from chalicelib.webhooks.http_client import _retry_after_seconds
 from chalicelib.webhooks.models import DeliveryKey, delivery_key
 from chalicelib.webhooks.url_policy import UrlRefused
+from infra.local.lambda_events import sqs_event
 from tests.conftest import START, payflow
-from tests.lambda_events import sqs_event
 
 ULIDS = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26)
 PAYMENT_IDS, REFUND_IDS = ULIDS.map("PAY-{}".format), ULIDS.map("REF-{}".format)

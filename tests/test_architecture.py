@@ -75,3 +75,9 @@ def test_function_is_at_most_sixty_lines_long(path: Path) -> None:
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             assert length <= MAX_LINES_OF_A_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("folder", ["bench", "infra", "chalicelib"])
+def test_only_tests_import_tests(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        assert "tests" not in imports(path), path

@@ -1,27 +1,30 @@
 """What each operation asks of AWS: its calls, and what they cost by AWS's own formula.
 
-The units are computed from the requests as recorded, for items up to 1 KB (sizing/meter.py).
+The units are computed from the requests as recorded, for items up to 1 KB (bench/meter.py).
 """
 
 from typing import TYPE_CHECKING
 
 import pytest
-from chalicelib.commands import CreateEndpoint, ListPayments, ReadStats
-from chalicelib.listing import list_payments
-from chalicelib.model import Payment
-from chalicelib.refunds import Refunds
-from chalicelib.store import TOTALS_SHARDS
-from chalicelib.tables import encode
-from chalicelib.webhook_model import Endpoint
-from chalicelib.webhook_store import DUE_SHARDS, delivery_item
 
-from chalicelib import stats
-from chalicelib import store as store_module
-from chalicelib.payments import Payments
+from bench.meter import Meter, size_bytes
+from chalicelib.aws.dynamodb import encode
+from chalicelib.payments.commands import ListPayments, ReadStats
+from chalicelib.payments.items import TOTALS_SHARDS, payment_to_item
+from chalicelib.payments.models import Payment
+from chalicelib.payments.refunds import Refunds
+from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper
-from chalicelib.webhooks import Webhooks
-from sizing.meter import Meter, size_bytes
-from tests.conftest import Clock, command, courier_on, refund_command
+from chalicelib.webhooks.commands import CreateEndpoint
+from chalicelib.webhooks.items import DUE_SHARDS, delivery_to_item
+from tests.conftest import (
+    Clock,
+    command,
+    delivery_worker_on,
+    outbox_of,
+    refund_command,
+    webhooks_beside,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -35,7 +38,7 @@ def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", payments: Payme
 
 def typical(payments: Payments) -> Payment:
     request = command(description="Invoice 2026-117", metadata={"order": "10023"})
-    return payments.store.get(payments.create(request, actor="test").payment_id)
+    return payments.get(payments.create(request, actor="test").resource_id)
 
 
 def test_create_is_one_transaction_and_one_send_for_8_write_units(
@@ -65,7 +68,7 @@ def test_a_list_by_status_is_one_query(payments: Payments, meter: Meter) -> None
     for _ in range(25):
         typical(payments)
     with meter.running() as asked:
-        list_payments(payments.store, ListPayments.model_validate({"status": "processing"}))
+        payments.list_page(ListPayments.model_validate({"status": "processing"}))
     assert asked() == (["Query"], 1.0, 0)
 
 
@@ -75,11 +78,11 @@ def test_a_list_of_everything_is_one_query_and_one_batch_get(
     for _ in range(25):
         typical(payments)
     with meter.running() as asked:
-        list_payments(payments.store, ListPayments())
+        payments.list_page(ListPayments())
     assert asked() == (["Query", "BatchGetItem"], 0.5 + 20, 0)
 
 
-def test_settling_claims_for_2_write_units_and_changes_for_8(
+def test_settling_marks_for_2_write_units_and_changes_for_8(
     payments: Payments, meter: Meter
 ) -> None:
     payment = typical(payments)
@@ -88,7 +91,7 @@ def test_settling_claims_for_2_write_units_and_changes_for_8(
     assert asked() == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 8)
 
 
-def test_where_there_is_no_endpoint_a_burst_of_payments_pays_one_read_for_webhooks(
+def test_burst_without_endpoints_pays_one_read_for_webhooks(
     payments: Payments, meter: Meter
 ) -> None:
     burst = [typical(payments) for _ in range(10)]
@@ -103,17 +106,17 @@ def test_where_there_is_no_endpoint_a_burst_of_payments_pays_one_read_for_webhoo
 
 
 @pytest.mark.parametrize("first", ["2026-11-22", "2026-08-23"])
-def test_totals_are_one_read_of_each_shard_and_a_count_however_many_days(
-    payments: Payments, meter: Meter, clock: Clock, first: str
+def test_totals_are_one_read_a_shard_and_a_count_for_any_days(
+    payments: Payments, meter: Meter, first: str
 ) -> None:
     payments.settle(typical(payments).id)
     query = ReadStats.model_validate({"from": first, "to": "2026-11-22"})
     with meter.running() as asked:
-        stats.read(payments.store, query, clock.now)
+        payments.stats(query)
     assert asked() == (["Query"] * (TOTALS_SHARDS + 1), TOTALS_SHARDS + 0.5, 0)
 
 
-def test_a_repeated_hint_costs_one_refused_claim(payments: Payments, meter: Meter) -> None:
+def test_a_repeated_message_costs_one_refused_write(payments: Payments, meter: Meter) -> None:
     payment = typical(payments)
     payments.settle(payment.id)
     with meter.running() as asked:
@@ -130,7 +133,7 @@ def test_a_refund_is_read_set_aside_and_sent_for_10_write_units(
     assert asked() == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 10)
 
 
-def test_a_refunds_replay_is_a_read_and_a_transaction_that_fails_or_one_more_read(
+def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
@@ -146,13 +149,13 @@ def test_settling_a_refund_reads_3_units_and_writes_9(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
-    refund_id = refunds.create(payment.id, refund_command(), actor="test").refund_id
+    refund_id = refunds.create(payment.id, refund_command(), actor="test").resource_id
     with meter.running() as asked:
         refunds.settle(payment.id, refund_id)
     assert asked() == (["GetItem", "GetItem", "Query", "TransactWriteItems"], 3, 9)
     with meter.running() as asked:
         refunds.settle(payment.id, refund_id)
-    assert asked() == (["GetItem"], 1, 0), "a repeated hint"
+    assert asked() == (["GetItem"], 1, 0), "a repeated message"
 
 
 def test_a_cancel_is_a_read_and_one_transaction_of_8_write_units(
@@ -164,12 +167,12 @@ def test_a_cancel_is_a_read_and_one_transaction_of_8_write_units(
     assert asked() == (["GetItem", "Query", "TransactWriteItems"], 2, 8)
 
 
-def test_refunds_and_the_story_of_a_payment_are_one_query_each(
+def test_refunds_and_events_of_a_payment_are_one_query_each(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
     refunds.create(payment.id, refund_command(), actor="test")
-    for read in (payments.store.refunds, payments.store.story):
+    for read in (payments.repository.refunds, payments.repository.events):
         with meter.running() as asked:
             read(payment.id)
         assert asked() == (["Query"], 1, 0)
@@ -178,12 +181,12 @@ def test_refunds_and_the_story_of_a_payment_are_one_query_each(
 def completed(payments: Payments) -> Payment:
     payment_id = payments.create(
         command(metadata={"simulate": "completed"}), actor="test"
-    ).payment_id
+    ).resource_id
     payments.settle(payment_id)
     return payments.get(payment_id)
 
 
-def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck_of_each_kind_and_for_each_shard(
+def test_quiet_sweep_is_one_query_a_window_kind_and_shard(
     sweeper: Sweeper, meter: Meter, clock: Clock
 ) -> None:
     clock.advance(minutes=2)
@@ -192,38 +195,33 @@ def test_a_quiet_sweep_is_one_query_a_window_and_one_for_the_stuck_of_each_kind_
     assert asked() == (["Query"] * (28 + DUE_SHARDS), (28 + DUE_SHARDS) * 0.5, 0)
 
 
-def an_endpoint(payments: Payments) -> Endpoint:
-    outbox = payments.outbox
-    webhooks = Webhooks(outbox.store, outbox, allows_private=False, clock=outbox.clock)
-    command = CreateEndpoint(url="https://northern-lights.example/webhooks/payflow")
-    return webhooks.create(command)
-
-
-def test_with_an_endpoint_an_outcome_writes_4_units_more_and_its_delivery_5(
+def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
     payments: Payments, meter: Meter
 ) -> None:
-    an_endpoint(payments)
+    url = "https://northern-lights.example/webhooks/payflow"
+    webhooks_beside(payments).create(CreateEndpoint(url=url))
+    outbox = outbox_of(payments)
     payment = typical(payments)
     with meter.running() as asked:
         payments.settle(payment.id)
-    calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessageBatch"]
+    calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessage"]
     assert asked() == (calls, 1, 2 + 8 + 4)
-    (delivery,) = payments.outbox.store.of_payment(payment.id)
-    courier = courier_on(payments.outbox.store, payments.outbox.queue, payments.clock)
+    (delivery,) = outbox.repository.of_payment(payment.id)
+    worker = delivery_worker_on(outbox.repository, outbox.queue, payments.clock)
     with meter.running() as asked:
-        courier.deliver(delivery.id)
+        worker.deliver(delivery.id)
     assert asked() == (["UpdateItem", "GetItem", "UpdateItem"], 1, 3 + 2)
     with meter.running() as asked:
-        courier.deliver(delivery.id)
-    assert asked().calls == ["UpdateItem"], "a repeated hint"
+        worker.deliver(delivery.id)
+    assert asked().calls == ["UpdateItem"], "a repeated message"
     with meter.running() as asked:
-        payments.outbox.store.of_payment(payment.id)
+        outbox.repository.of_payment(payment.id)
     assert asked() == (["Query"], 1, 0), "as of the last write"
-    item = encode(delivery_item(payments.outbox.store.get_delivery(delivery.id)))
+    item = encode(delivery_to_item(outbox.repository.get_delivery(delivery.id)))
     assert size_bytes(item) < 1024
 
 
 def test_a_typical_payment_fits_in_one_unit_with_room_to_spare(payments: Payments) -> None:
     payment = typical(payments)
-    item = encode(store_module._payment_item(payment))
+    item = encode(payment_to_item(payment))
     assert size_bytes(item) < 700

@@ -10,19 +10,16 @@ from typing import Any
 
 import pytest
 
+from infra.local.lambda_events import REGION, api_event
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
-from tests.lambda_events import REGION, api_event
 
 LEFT_OUT = {
-    "boto3": "botocore makes the clients",
-    "s3transfer": "boto3 imports it",
     "iso4217": "it parses a table of all currencies",
     "h11": "the delivery worker speaks HTTP to merchants",
-    "chalicelib.webhook_sender": "the delivery worker sends",
-    "chalicelib.webhook_delivery": "the delivery worker delivers",
+    "chalicelib.webhooks.http_client": "the delivery worker sends",
+    "chalicelib.webhooks.delivery_worker": "the delivery worker delivers",
     "chalicelib.sweeper": "the sweeper sweeps",
-    "multiprocessing": "there is one process",
     "asyncio": "nothing waits in a loop",
 }
 """By module, why the first request can do without it."""
@@ -49,7 +46,7 @@ built = [model.__name__ for model in Schema.__subclasses__() if model.__pydantic
 event = json.load(sys.stdin)
 answers = [app.app(event, None)["statusCode"] for _ in range(2)]
 at_first = list(made)
-logs = [app.request_log(), app.request_log()]
+logs = [app.services.request_log, app.services.request_log]
 print(json.dumps({"imported": imported, "built": built, "answers": answers,
                   "looks_for_garbage": looks,
                   "made": at_first, "made_for_logs": made[len(at_first):]}))

@@ -29,6 +29,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.payments import idempotency
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
+from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines, hearing, iam
 from tests.api.test_app import create, hint
 from tests.conftest import (
@@ -40,7 +41,6 @@ from tests.conftest import (
 )
 from tests.hearing import API, Call
 from tests.iam import Grant, NotUnderstood
-from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

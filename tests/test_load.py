@@ -1,6 +1,5 @@
 """The load tool: it offers on schedule whatever is served, and sees what is wrong at the end."""
 
-import asyncio
 import json
 import socket
 import threading
@@ -13,17 +12,17 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from chalicelib.commands import CreateEndpoint, CreatePayment, ReadStats
-from chalicelib.queue_jobs import Deliver, SettlePayment, encode
 
-from chalicelib import stats
-from chalicelib.payments import Payments
-from chalicelib.webhooks import Webhooks
-from tests.conftest import START, Clock
+from bench.page import percentile
+from chalicelib.messages import Deliver, SettlePayment, encode
+from chalicelib.payments.commands import CreatePayment, ReadStats
+from chalicelib.payments.service import Payments
+from chalicelib.webhooks.commands import CreateEndpoint
+from tests.conftest import START, webhooks_beside
+from tests.http_client import Reply
 from tests.invariants import Books, event_of, read, scan
 from tests.load import promises, report
-from tests.load.connections import Answer, Connections
-from tests.load.generator import Generator, Sample, Step, percentile
+from tests.load.generator import Generator, Sample, Step
 from tests.load.ledger import Ledger, Operation, Outcome, Request
 from tests.load.promises import Found, Said
 from tests.load.traffic import MIXED, Traffic
@@ -59,32 +58,21 @@ def an_api(is_open: threading.Event) -> Iterator[int]:
         yield port
 
 
-async def offered(port: int, ledger: Ledger, is_open: threading.Event) -> tuple[Step, int]:
-    connections = Connections(port, most=1)
-    generator = Generator(traffic(), ledger, connections, lambda: 0)
-    try:
-        step = await generator.offer(CREATES, MANY, seconds=60, patience_seconds=0.2, creates=20)
+def test_unanswered_requests_delay_nothing_and_are_sent_again() -> None:
+    ledger, is_open = Ledger(), threading.Event()
+    with (
+        an_api(is_open) as port,
+        Generator(traffic(), ledger, port, lambda: 0, connections=1) as generator,
+    ):
+        step = generator.offer(CREATES, MANY, seconds=60, patience_seconds=0.2, creates=20)
         is_open.set()
-        return step, await generator.make_good()
-    finally:
-        connections.close()
-
-
-def test_what_is_not_answered_holds_up_nothing_that_is_due_after_it() -> None:
-    ledger, is_open = Ledger(), threading.Event()
-    with an_api(is_open) as port:
-        step, _ = asyncio.run(offered(port, ledger, is_open))
+        again = generator.insist()
     assert len(step.samples) == 20
-    assert step.outcomes[Outcome.UNANSWERED] >= 1
-    assert step.outcomes[Outcome.UNANSWERED] + step.outcomes[Outcome.NOT_SENT] == 20
+    unanswered = step.outcomes[Outcome.UNANSWERED]
+    assert unanswered >= 1
+    assert unanswered + step.outcomes[Outcome.NOT_SENT] == 20
     assert step.latencies() == []
-
-
-def test_what_was_sent_and_not_answered_is_sent_again_and_what_was_not_sent_is_not() -> None:
-    ledger, is_open = Ledger(), threading.Event()
-    with an_api(is_open) as port:
-        step, again = asyncio.run(offered(port, ledger, is_open))
-    assert again == step.outcomes[Outcome.UNANSWERED] == len(ledger.effects)
+    assert again == unanswered == len(ledger.effects), "what was not sent is not sent again"
     for effect in ledger.effects.values():
         assert (effect.sent, effect.made) == (2, 1)
     assert ledger.wrong == []
@@ -96,8 +84,8 @@ def test_the_same_seed_asks_for_the_same() -> None:
         assert first.next(MIXED) == second.next(MIXED)
 
 
-def problem(status: int, code: str, **headers: str) -> Answer:
-    return Answer(status, headers, json.dumps({"code": code}).encode())
+def problem(status: int, code: str, **headers: str) -> Reply:
+    return Reply(status, headers, json.dumps({"code": code}).encode())
 
 
 GET = Request(Operation.GET, "GET", "/v1/payments/PAY-1", frozenset({"200"}))
@@ -106,17 +94,19 @@ GET = Request(Operation.GET, "GET", "/v1/payments/PAY-1", frozenset({"200"}))
 @pytest.mark.parametrize(
     ("answer", "outcome", "is_wrong"),
     [
-        (Answer(200, {}, b'{"id": "PAY-1", "status": "failed"}'), Outcome.SERVED, False),
-        (problem(409, "conflict", **{"retry-after": "1"}), Outcome.CONFLICT, False),
-        (problem(429, "rate_limited", **{"retry-after": "1"}), Outcome.LIMITED, False),
-        (problem(503, "unavailable", **{"retry-after": "2"}), Outcome.UNAVAILABLE, False),
+        (Reply(200, {}, b'{"id": "PAY-1", "status": "failed"}'), Outcome.SERVED, False),
+        (problem(409, "conflict", **{"Retry-After": "1"}), Outcome.CONFLICT, False),
+        (problem(429, "rate_limited", **{"Retry-After": "1"}), Outcome.LIMITED, False),
+        (problem(503, "unavailable", **{"Retry-After": "2"}), Outcome.UNAVAILABLE, False),
         (problem(503, "unavailable"), Outcome.UNAVAILABLE, True),
         (problem(500, "internal"), Outcome.WRONG, True),
         (problem(404, "not_found"), Outcome.WRONG, True),
         (problem(409, "payment_not_cancelable"), Outcome.WRONG, True),
     ],
 )
-def test_busy_is_told_apart_from_wrong(answer: Answer, outcome: Outcome, is_wrong: bool) -> None:
+def test_busy_answer_is_not_wrong_unless_it_lacks_retry_after(
+    answer: Reply, outcome: Outcome, is_wrong: bool
+) -> None:
     ledger = Ledger()
     assert ledger.answered(GET, answer) is outcome
     assert bool(ledger.wrong) is is_wrong
@@ -125,18 +115,18 @@ def test_busy_is_told_apart_from_wrong(answer: Answer, outcome: Outcome, is_wron
 def step(rate: float, *latencies: float, given_up: int = 0) -> Step:
     samples = [Sample(Operation.GET, Outcome.SERVED, one) for one in latencies]
     samples += [Sample(Operation.GET, Outcome.NOT_SENT, 10)] * given_up
-    return Step(rate, seconds=1, samples=samples, depths=[0])
+    return Step(rate, seconds=1, samples=samples, queued=0)
 
 
-def test_the_knee_is_where_waiting_is_five_times_as_long_or_not_all_is_served() -> None:
+def test_latency_bends_at_five_times_the_wait_or_unserved_requests() -> None:
     first, slow = step(10, *[0.1] * 20), step(30, *[0.6] * 20)
     same, short = step(20, *[0.4] * 20), step(40, *[0.1] * 18, given_up=2)
-    assert report.knee([first, same]) is None
-    assert report.knee([first, same, slow, short]) is slow
-    assert report.knee([first, short, slow]) is short
+    assert report.bend([first, same]) is None
+    assert report.bend([first, same, slow, short]) is slow
+    assert report.bend([first, short, slow]) is short
 
 
-def test_a_percentile_is_what_so_many_do_not_exceed() -> None:
+def test_percentile_is_what_so_many_do_not_exceed() -> None:
     hundred = [float(one) for one in range(1, 101)]
     shares = (0.5, 0.95, 0.99, 1.0)
     assert [percentile(hundred, share) for share in shares] == [51, 96, 100, 100]
@@ -145,28 +135,24 @@ def test_a_percentile_is_what_so_many_do_not_exceed() -> None:
 class Scene:
     """One payment that a client asked for, settled and told, and the ledger of that client."""
 
-    def __init__(self, payments: Payments, clock: Clock) -> None:
+    def __init__(self, payments: Payments) -> None:
         self.payments = payments
-        outbox = payments.outbox
-        Webhooks(outbox.store, outbox, allows_private=False, clock=clock).create(
-            CreateEndpoint(url="https://merchant.example/webhooks")
-        )
+        webhooks_beside(payments).create(CreateEndpoint(url="https://merchant.example/webhooks"))
         (self.request,) = traffic().next(CREATES)
         self.ledger = Ledger()
         self.body = self.create().encode()
         (self.life,) = self.books().lives.values()
         self.id = self.life.payment.id
         self.ledger.sent(self.request)
-        self.ledger.answered(self.request, Answer(201, {}, self.body))
+        self.ledger.answered(self.request, Reply(201, {}, self.body))
 
     def create(self) -> str:
         command = CreatePayment.model_validate(self.request.body)
         return self.payments.create(command, actor="test").body
 
     def books(self) -> Books:
-        store = self.payments.store
-        dynamodb = store._payments._dynamodb
-        return read(scan(dynamodb, store._payments.name), scan(dynamodb, store._idempotency.name))
+        tables = self.payments.repository._payments, self.payments.repository._records
+        return read(*(scan(table._dynamodb, table.name) for table in tables))
 
     @property
     def effect(self) -> Any:
@@ -174,11 +160,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(payments: Payments, clock: Clock) -> Scene:
-    return Scene(payments, clock)
+def scene(payments: Payments) -> Scene:
+    return Scene(payments)
 
 
-def test_what_was_told_and_is_there_so_is_no_word_worth(scene: Scene) -> None:
+def test_kept_promises_are_not_reported(scene: Scene) -> None:
     assert list(promises.told_otherwise(scene.ledger, scene.books())) == []
     assert list(promises.not_asked_for(scene.ledger, scene.books())) == []
 
@@ -195,13 +181,15 @@ def test_what_was_told_and_is_there_so_is_no_word_worth(scene: Scene) -> None:
         ),
     ],
 )
-def test_what_was_told_otherwise_is_said(scene: Scene, change: Any, said: str) -> None:
+def test_answer_that_differs_from_the_rows_is_reported(
+    scene: Scene, change: Any, said: str
+) -> None:
     change(scene)
     found = list(promises.told_otherwise(scene.ledger, scene.books()))
     assert any(said in sentence for sentence in found), found
 
 
-def test_what_nobody_asked_for_or_was_refused_and_is_there_is_said(scene: Scene) -> None:
+def test_row_that_nobody_asked_for_or_was_refused_is_reported(scene: Scene) -> None:
     books = scene.books()
     (nobody,) = promises.not_asked_for(Ledger(), books)
     assert "nobody asked" in nobody
@@ -216,7 +204,7 @@ def test_what_nobody_asked_for_or_was_refused_and_is_there_is_said(scene: Scene)
     assert "asked for 7.77" in other
 
 
-def test_a_final_state_that_a_client_saw_and_is_gone_is_said(scene: Scene) -> None:
+def test_lost_final_status_is_reported(scene: Scene) -> None:
     scene.ledger.statuses[scene.id] += ["processing", "completed"]
     (sentence,) = promises.seen_otherwise(scene.ledger, scene.books())
     assert "was seen as" in sentence
@@ -224,7 +212,7 @@ def test_a_final_state_that_a_client_saw_and_is_gone_is_said(scene: Scene) -> No
     assert list(promises.seen_otherwise(scene.ledger, scene.books())) == []
 
 
-def test_what_the_merchant_did_not_get_or_got_otherwise_is_said(scene: Scene) -> None:
+def test_missing_or_wrong_webhook_is_reported(scene: Scene) -> None:
     scene.payments.settle(scene.id)
     books = scene.books()
     (row,) = books.lives[scene.id].deliveries
@@ -240,9 +228,9 @@ def test_what_the_merchant_did_not_get_or_got_otherwise_is_said(scene: Scene) ->
     assert "tells of no event" in said(one, one | {"webhook_id": "EVT-other"})
 
 
-def test_dead_letters_of_what_did_not_ask_for_an_error_are_said(scene: Scene) -> None:
+def test_unexpected_dead_letter_is_reported(scene: Scene) -> None:
     def said(body: str, *put_back: str) -> list[str]:
-        stack = Mock(is_ours=True)
+        stack = Mock()
         stack.dead_letters = lambda queue: {"m1": body} if queue == "webhooks" else {}
         known = Said(put_back=set(put_back))
         return list(promises.dead_letters(stack, scene.books(), known))
@@ -262,11 +250,11 @@ def test_dead_letters_of_what_did_not_ask_for_an_error_are_said(scene: Scene) ->
     assert said(encode(SettlePayment(other.id))) == []
 
 
-def test_stats_and_lists_that_are_not_the_books_are_said(scene: Scene) -> None:
+def test_wrong_stats_and_lists_are_reported(scene: Scene) -> None:
     scene.payments.settle(scene.id)
     books = scene.books()
     wanted = ReadStats.model_validate({"from": START.date().isoformat()})
-    told = stats.read(scene.payments.store, wanted, START).model_dump(mode="json")
+    told = scene.payments.stats(wanted).model_dump(mode="json")
     for row in told["rows"]:
         row["volume"] = Decimal(row["volume"])
     assert list(promises.stats_otherwise(told, books)) == []
@@ -277,7 +265,7 @@ def test_stats_and_lists_that_are_not_the_books_are_said(scene: Scene) -> None:
     assert len(list(promises.listed_otherwise([], books))) == 1
 
 
-def test_a_trace_in_a_log_is_said_unless_it_was_asked_for(tmp_path: Path) -> None:
+def test_trace_in_a_log_is_reported_unless_asked_for(tmp_path: Path) -> None:
     def logged(module: str, *lines: dict[str, Any] | str) -> Said:
         for name in ("server", "worker"):
             (tmp_path / name).write_text("")
@@ -285,20 +273,19 @@ def test_a_trace_in_a_log_is_said_unless_it_was_asked_for(tmp_path: Path) -> Non
         (tmp_path / module).write_text("".join(f"{text}\n" for text in texts))
         stack = Mock()
         stack.local.log_of = lambda name: tmp_path / name.rpartition(".")[2]
-        return promises.said_in_logs(stack, 1000)
+        return promises.said_in_logs(stack)
 
-    trace = {"kind": "message_failed", "time_ms": 2000, "trace": "Traceback"}
-    assert logged("server", {"kind": "bug", "trace": "Traceback", "time_ms": 2000}).wrong
+    trace = {"kind": "message_failed", "trace": "Traceback"}
+    assert logged("server", {"kind": "bug", "trace": "Traceback"}).wrong
     assert logged("server", "Exception in thread").wrong
-    assert not logged("server", {"kind": "bug", "trace": "Traceback", "time_ms": 999}).wrong
     assert logged("worker", trace | {"error": "KeyError: 1"}).wrong
-    meant = logged("worker", trace | {"error": "SimulatedOutage: …"}, {"HintsResent": 3})
-    assert (meant.wrong, meant.hints_resent) == ([], 3)
+    meant = logged("worker", trace | {"error": "SimulatedOutage: …"}, {"MessagesResent": 3})
+    assert (meant.wrong, meant.messages_resent) == ([], 3)
 
 
-def test_a_sweeper_that_sends_nothing_again_is_said(scene: Scene) -> None:
+def test_idle_sweeper_is_reported(scene: Scene) -> None:
     found, unit = Found(scene.books()), timedelta(seconds=20)
     later = START + timedelta(seconds=90)
     assert len(list(promises.overslept(found, Said(), later, unit))) == 1
-    assert list(promises.overslept(found, Said(hints_resent=1), later, unit)) == []
+    assert list(promises.overslept(found, Said(messages_resent=1), later, unit)) == []
     assert list(promises.overslept(found, Said(), START, unit)) == []

@@ -23,9 +23,9 @@ from chalicelib.messages import (
     enqueue_all,
     process_batch,
 )
+from infra.local.lambda_events import sqs_event
 from tests.conftest import SESSION
 from tests.engines import free_port
-from tests.lambda_events import sqs_event
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -15,8 +15,8 @@ from chalicelib.messages import encode as job_body
 from chalicelib.payments import items
 from chalicelib.payments.commands import CreatePayment
 from chalicelib.payments.service import new_payment
+from infra.local.lambda_events import sqs_event
 from tests.conftest import START, command, payflow
-from tests.lambda_events import sqs_event
 
 OK = SimpleNamespace(status_code=200)
 

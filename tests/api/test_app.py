@@ -12,9 +12,9 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.api_keys.service import new_secret
+from infra.local.lambda_events import api_event, scheduled_event, sqs_event
 from tests import engines
 from tests.conftest import QUEUE_URL, SESSION, payflow
-from tests.lambda_events import api_event, scheduled_event, sqs_event
 
 
 @pytest.fixture(autouse=True)

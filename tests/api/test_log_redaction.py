@@ -26,9 +26,9 @@ from chalicelib.validation import validated
 from chalicelib.webhooks.commands import CreateEndpoint
 from chalicelib.webhooks.http_client import PostResult as Answer
 from chalicelib.webhooks.signing import new_secret as new_webhook_secret
+from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines
 from tests.conftest import SESSION, payflow
-from tests.lambda_events import api_event, scheduled_event, sqs_event, with_key
 
 WORD = "Kumquat"
 """In everything that a caller says; no text of ours has it."""

@@ -22,13 +22,13 @@ from chalicelib.payments.models import RefundStatus, Status
 from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND
 from chalicelib.values import rfc3339
 from infra.local.event_source import EventSource
+from infra.local.lambda_events import api_event, scheduled_event
 from tests import engines, invariants
 from tests.crash import merchant
 from tests.crash.faults import DEADLY, SLOW, STOPPING, Fault, Plan
 from tests.crash.invocation import Conductor, Outcome
 from tests.crash.merchant import Request, Wish
 from tests.crash.verdict import unanswered, verdict
-from tests.lambda_events import api_event, scheduled_event
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from chalicelib.payments.models import FailureCode
-from tests.lambda_events import api_event
+from infra.local.lambda_events import api_event
 
 _DONE: Final = frozenset({200, 201})
 _LATER: Final = frozenset({"conflict", "unavailable", "rate_limited"})

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from infra.local.lambda_events import api_event, sqs_event
 from tests.conftest import SESSION
 from tests.frozen import product
 from tests.frozen.scenario import START
-from tests.lambda_events import api_event, sqs_event
 
 FOLDER: Final = Path(__file__).parent
 QUEUES: Final = ("webhook_processor", "delivery_worker")

@@ -3,10 +3,8 @@ check of everything that clients were told against everything that is there. `ma
 
     traffic      what is asked for, and how often
     ledger       what clients have asked for and were told
-    connections  HTTP/1.1, kept alive
     generator    offers requests when they are due, and measures from then
-    stack        a local stack of its own, or one that runs
-    merchant     a webhook receiver that forgets nothing
+    stack        a local stack of its own, or one that runs, and a merchant
     promises     what must be true at the end
-    report       the tables
+    report       the tables of docs/reports/load.md
 """

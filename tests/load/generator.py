@@ -2,26 +2,26 @@
 
 Guarantee: a latency counts from the moment at which its request was due, so that a server which
 keeps some waiting is not flattered by fewer being sent. Arrivals are a Poisson process. A client
-gives up so many seconds after its request was due: no step takes longer than that.
+gives up so many seconds after its request was due.
 """
 
-import asyncio
+import http.client
 import json
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import h11
-
-from tests.load.connections import Answer, Connections
+from infra.local.settings import HOST
+from tests.http_client import Reply, exchange
 from tests.load.ledger import Ledger, Operation, Outcome, Request
 from tests.load.traffic import Traffic
 
+CONNECTIONS: Final = 16
 _HEADERS: Final = {"Content-Type": "application/json"}
-_DEPTH_SECONDS: Final = 1.0
-_AGAIN_AT_ONCE: Final = 8
 _AGAIN_TIMES: Final = 30
 _AGAIN_SECONDS: Final = 30.0
 _AGAIN_IN_ALL_SECONDS: Final = 120.0
@@ -44,10 +44,8 @@ class Step:
     seconds: float = 0
     """From the first request until the last was answered or given up."""
     samples: list[Sample] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
-    """Of both queues together, hidden messages included, once a second."""
-    late_seconds: float = 0
-    """The most by which the generator itself was behind its schedule."""
+    queued: int = 0
+    """Messages in both queues at the end, hidden ones included."""
 
     @property
     def outcomes(self) -> Counter[Outcome]:
@@ -62,23 +60,37 @@ class Step:
         )
 
 
-@dataclass
 class Generator:
-    """The clients of one run. `depth` tells how many messages there are, and may block."""
+    """The clients of one run, and their kept connections. Used in a `with`."""
 
-    traffic: Traffic
-    ledger: Ledger
-    connections: Connections
-    depth: Callable[[], int]
-    key: str | None = None
-    """An API key, where the stack asks for one."""
+    def __init__(
+        self,
+        traffic: Traffic,
+        ledger: Ledger,
+        port: int,
+        depth: Callable[[], int],
+        connections: int = CONNECTIONS,
+    ) -> None:
+        """`depth` tells how many messages there are."""
+        self.traffic = traffic
+        self.ledger = ledger
+        self._depth = depth
+        self._pool = ThreadPoolExecutor(connections)
+        self._port = port
+        self._own = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+        """What clients know is changed by one at a time."""
 
-    @property
-    def _headers(self) -> dict[str, str]:
-        bearer = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
-        return _HEADERS | bearer
+    def __enter__(self) -> "Generator":
+        return self
 
-    async def offer(
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        for connection in self._opened:
+            connection.close()
+
+    def offer(
         self,
         mix: Mapping[str, int],
         per_second: float,
@@ -88,118 +100,104 @@ class Generator:
         creates: int | None = None,
     ) -> Step:
         """For so many `seconds`, or until so many payments were asked for."""
-        loop = asyncio.get_running_loop()
-        step = Step(per_second)
-        watching = asyncio.create_task(self._watch(step))
-        tasks: list[asyncio.Task[None]] = []
-        began = due = loop.time()
-        asked = 0
+        step, answers, asked = Step(per_second), [], 0
+        began = due = time.monotonic()
         while due < began + seconds and (creates is None or asked < creates):
             due += self.traffic.random.expovariate(per_second)
-            await asyncio.sleep(due - loop.time())
-            step.late_seconds = max(step.late_seconds, loop.time() - due)
-            requests = self.traffic.next(mix)
+            time.sleep(max(0, due - time.monotonic()))
+            with self._lock:
+                requests = self.traffic.next(mix)
             asked += requests[0].operation is Operation.CREATE
-            tasks += [
-                asyncio.create_task(self._request(step, request, due, patience_seconds))
+            answers += [
+                self._pool.submit(self._request, request, due, patience_seconds)
                 for request in requests
             ]
             due += self.traffic.random.expovariate(per_second) * (len(requests) - 1)
-        await asyncio.gather(*tasks)
-        step.seconds = loop.time() - began
-        watching.cancel()
-        step.depths.append(await asyncio.to_thread(self.depth))
+        step.samples = [answer.result() for answer in answers]
+        step.seconds = time.monotonic() - began
+        step.queued = self._depth()
         return step
 
-    async def _request(self, step: Step, request: Request, due: float, patience: float) -> None:
-        loop = asyncio.get_running_loop()
-        outcome = Outcome.NOT_SENT
-        try:
-            async with asyncio.timeout_at(due + patience):
-                connection = await self.connections.take()
-                try:
-                    outcome = Outcome.UNANSWERED
-                    self.ledger.sent(request)
-                    answer = await connection.exchange(
-                        request.method, request.path, _body(request), self._headers
-                    )
-                finally:
-                    self.connections.give_back(connection)
-            outcome = self._hear(request, answer)
-        except TimeoutError:
-            pass
-        except (OSError, h11.ProtocolError) as error:
-            outcome = Outcome.WRONG
-            self.ledger.wrong.append(f"{request.method} {request.path}: {error!r}")
-        step.samples.append(Sample(request.operation, outcome, loop.time() - due))
+    def _request(self, request: Request, due: float, patience_seconds: float) -> Sample:
+        left = due + patience_seconds - time.monotonic()
+        outcome = Outcome.NOT_SENT if left <= 0 else self._sent(request, left)
+        return Sample(request.operation, outcome, time.monotonic() - due)
 
-    def _hear(self, request: Request, answer: Answer) -> Outcome:
-        outcome = self.ledger.answered(request, answer)
-        if outcome is Outcome.SERVED:
-            self.traffic.learn(request, answer)
+    def _sent(self, request: Request, timeout_seconds: float) -> Outcome:
+        with self._lock:
+            self.ledger.sent(request)
+        try:
+            reply = self._exchange(request.method, request.path, _body(request), timeout_seconds)
+        except TimeoutError:
+            return Outcome.UNANSWERED
+        except (OSError, http.client.HTTPException) as error:
+            self.ledger.wrong.append(f"{request.method} {request.path}: {error!r}")
+            return Outcome.WRONG
+        return self._hear(request, reply)
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, timeout_seconds: float
+    ) -> Reply:
+        """On this thread's connection, which is closed whatever goes wrong: what is still to come
+        on it belongs to nobody.
+        """
+        if not hasattr(self._own, "connection"):
+            self._own.connection = http.client.HTTPConnection(HOST, self._port)
+            self._opened.append(self._own.connection)
+        connection: http.client.HTTPConnection = self._own.connection
+        connection.timeout = timeout_seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout_seconds)
+        try:
+            return exchange(connection, method, path, body, _HEADERS)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _hear(self, request: Request, reply: Reply) -> Outcome:
+        with self._lock:
+            outcome = self.ledger.answered(request, reply)
+            if outcome is Outcome.SERVED:
+                self.traffic.learn(request, reply)
         return outcome
 
-    async def _watch(self, step: Step) -> None:
-        while True:
-            step.depths.append(await asyncio.to_thread(self.depth))
-            await asyncio.sleep(_DEPTH_SECONDS)
-
-    async def make_good(self) -> int:
+    def insist(self) -> int:
         """Send again, until it is answered, whatever was sent and got no answer that settles it:
         as a client does that wants to be sure. Returns how many requests that took.
+
+        promises.py tells what is left after two minutes.
         """
-        uncertain = iter(requests := self.ledger.uncertain())
+        uncertain = self.ledger.uncertain()
+        deadline = time.monotonic() + _AGAIN_IN_ALL_SECONDS
+        list(self._pool.map(lambda request: self._insist(request, deadline), uncertain))
+        return len(uncertain)
 
-        async def one_after_another() -> None:
-            for request in uncertain:
-                await self._insist(request)
-
-        with suppress(TimeoutError):  # promises.py tells what is left
-            async with asyncio.timeout(_AGAIN_IN_ALL_SECONDS):
-                await asyncio.gather(*(one_after_another() for _ in range(_AGAIN_AT_ONCE)))
-        return len(requests)
-
-    async def _insist(self, request: Request) -> None:
-        again = Request(**{**vars(request), "expected": request.expected | {"200", "201"}})
+    def _insist(self, request: Request, deadline: float) -> None:
+        again = replace(request, expected=request.expected | {"200", "201"})
         for _ in range(_AGAIN_TIMES):
-            connection = await self.connections.take()
-            self.ledger.sent(again)
-            try:
-                async with asyncio.timeout(_AGAIN_SECONDS):
-                    answer = await connection.exchange(
-                        again.method, again.path, _body(again), self._headers
-                    )
-            except (OSError, h11.ProtocolError):  # a timeout is an OSError
-                continue
-            finally:
-                self.connections.give_back(connection)
-            if self._hear(again, answer) in {Outcome.SERVED, Outcome.WRONG}:
+            if time.monotonic() > deadline:
                 return
-            await asyncio.sleep(int(answer.headers.get("retry-after", "1")))
+            with self._lock:
+                self.ledger.sent(again)
+            try:
+                reply = self._exchange(again.method, again.path, _body(again), _AGAIN_SECONDS)
+            except (OSError, http.client.HTTPException):  # a timeout is an OSError
+                continue
+            if self._hear(again, reply) in {Outcome.SERVED, Outcome.WRONG}:
+                return
+            time.sleep(int(reply.headers.get("Retry-After", "1")))
 
-    async def read(self, path: str) -> Any:
+    def read(self, path: str) -> Any:
         """The body of a GET that must be answered 200, sooner or later. Raises OSError."""
         for _ in range(_AGAIN_TIMES):
-            connection = await self.connections.take()
-            try:
-                async with asyncio.timeout(_AGAIN_SECONDS):
-                    answer = await connection.exchange("GET", path, None, self._headers)
-            finally:
-                self.connections.give_back(connection)
-            if answer.status == 200:
-                return answer.json
-            await asyncio.sleep(int(answer.headers.get("retry-after", "1")))
-        raise ConnectionError(f"GET {path}: {answer.status} {answer.body[:300]!r}")
+            reply = self._exchange("GET", path, None, _AGAIN_SECONDS)
+            if reply.status == 200:
+                return reply.json
+            time.sleep(int(reply.headers.get("Retry-After", "1")))
+        raise ConnectionError(f"GET {path}: {reply.status} {reply.body[:300]!r}")
 
 
 def _body(request: Request) -> bytes | None:
     if request.raw is not None:
         return request.raw
     return None if request.body is None else json.dumps(request.body).encode()
-
-
-def percentile(latencies: Sequence[float], share: float) -> float:
-    """The latency that so large a `share` of them does not exceed; 0 of none."""
-    if not latencies:
-        return 0.0
-    return latencies[min(len(latencies) - 1, int(share * len(latencies)))]

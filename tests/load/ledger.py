@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tests.load.connections import Answer
+from tests.http_client import Reply
 
 UNCERTAIN = {409, 429, 503}
 """Answers that ask for the same request once more."""
@@ -94,12 +94,12 @@ class Ledger:
             key = (request.payment_id, request.makes)
             self.effects.setdefault(key, Effect(request)).sent += 1
 
-    def answered(self, request: Request, answer: Answer) -> Outcome:
+    def answered(self, request: Request, answer: Reply) -> Outcome:
         problem = answer.json if answer.status >= 400 else None
         said = f"{answer.status} {problem['code']}" if problem else str(answer.status)
         self.answers[said] += 1
         if problem and problem["code"] in BUSY and answer.status in UNCERTAIN:
-            if "retry-after" not in answer.headers:
+            if "Retry-After" not in answer.headers:
                 self.wrong.append(f"{request.method} {request.path}: {said}, no Retry-After")
             return {409: Outcome.CONFLICT, 429: Outcome.LIMITED, 503: Outcome.UNAVAILABLE}[
                 answer.status
@@ -113,7 +113,7 @@ class Ledger:
         self._keep(request, answer, said)
         return Outcome.SERVED
 
-    def _keep(self, request: Request, answer: Answer, said: str) -> None:
+    def _keep(self, request: Request, answer: Reply, said: str) -> None:
         if request.makes is not None:
             effect = self.effects[request.payment_id, request.makes]
             if answer.status in {200, 201}:

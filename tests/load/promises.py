@@ -1,8 +1,7 @@
 """What must be true when all is done: clients, merchants, tables, queues and logs agree.
 
 Each check gives sentences about what is not so, as those of tests/invariants.py, and there are no
-sentences when there is nothing to say. Of a stack that ran before, what others made is left out,
-and so is what only the whole can tell: totals, lists, unknown dead letters.
+sentences when there is nothing to say.
 """
 
 import json
@@ -14,12 +13,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from chalicelib.processor import SIMULATE, SIMULATE_REFUND
-from chalicelib.queue_jobs import Deliver, SettlePayment, SettleRefund, decode
-from chalicelib.store import Store
-from chalicelib.tables import EARLIEST, LATEST
-
-from chalicelib.sweeper import _walked
+from chalicelib.aws.dynamodb import EARLIEST, LATEST
+from chalicelib.messages import Deliver, SettlePayment, SettleRefund, decode
+from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND
+from chalicelib.sweeper import _walk
 from tests.invariants import (
     Books,
     Life,
@@ -37,7 +35,7 @@ from tests.load.ledger import Effect, Ledger
 from tests.load.stack import Stack
 
 Broken = Iterator[str]
-_WORKERS_MAY_RETRY: Final = ("Conflict:", "PaymentMoved:", "Unavailable:")
+_WORKERS_MAY_RETRY: Final = ("Conflict:", "StaleVersion:", "Unavailable:")
 _MEANT: Final = "SimulatedOutage:"
 
 
@@ -66,35 +64,20 @@ class Said:
     counts: Counter[str] = field(default_factory=Counter)
     put_back: set[str] = field(default_factory=set)
     """The ids of messages that met an outage or a conflict."""
-    hints_resent: int = 0
+    messages_resent: int = 0
 
 
-def look(stack: Stack, run: str, endpoint_id: str) -> Found:
-    """Read both tables, whole, as only a test may; `run` is a part of every key."""
-    rows = list(scan(stack.dynamodb, stack.payments_table))
-    records = list(scan(stack.dynamodb, stack.idempotency_table))
-    prefix = f"load-{run}-"
-    partitions = {
-        row["PK"]
-        for row in rows
-        if row["SK"] == "PAYMENT" and row["idempotencyKey"].startswith(prefix)
-    }
-    own = [
-        row
-        for row in rows
-        if row["PK"] in partitions
-        and not (row["SK"].startswith("DELIVERY#") and not row["SK"].endswith(endpoint_id))
-    ]
-    if stack.is_ours:  # then nothing there is anybody else's
-        own = rows
-    return Found(read(own, (row for row in records if prefix in row["idempotencyKey"])))
+def look(stack: Stack) -> Found:
+    """Read both tables, whole, as only a test may."""
+    tables = (stack.payments_table, stack.idempotency_table)
+    return Found(read(*(scan(stack.dynamodb, table) for table in tables)))
 
 
 def broken_promises(stack: Stack, ledger: Ledger, found: Found, said: Said) -> list[str]:
     """Of everything but what was answered, what is in the logs, and what the API reads back."""
     return [
         *of_lives(found.books),
-        *(totals(found.books) if stack.is_ours else ()),
+        *totals(found.books),
         *keys(found.books),
         *wrongly_settled(found.books),
         *told_otherwise(ledger, found.books),
@@ -178,13 +161,13 @@ def told_to_merchants(found: Found) -> Broken:
 
 def unfindable(stack: Stack, books: Books) -> Broken:
     """What is processing is where the sweeper asks for it, and nothing else of ours is."""
-    store = Store(
+    repository = PaymentRepository(
         stack.dynamodb,
         payments_table=stack.payments_table,
         idempotency_table=stack.idempotency_table,
     )
-    payments = {entry.payment_id for entry in _walked(store.processing, EARLIEST, LATEST)}
-    refunds = {entry.refund_id for entry in _walked(store.processing_refunds, EARLIEST, LATEST)}
+    payments = {entry.payment_id for entry in _walk(repository.processing, EARLIEST, LATEST)}
+    refunds = {entry.refund_id for entry in _walk(repository.processing_refunds, EARLIEST, LATEST)}
     statuses: dict[str, str] = {}
     for life in books.lives.values():
         statuses[life.payment.id] = life.payment.status
@@ -196,19 +179,15 @@ def unfindable(stack: Stack, books: Books) -> Broken:
 
 def dead_letters(stack: Stack, books: Books, said: Said) -> Broken:
     """Only what has asked for a processor that breaks has ended there, or met an outage at each
-    try: of that the sweeper has sent another hint.
+    try: for that the sweeper has sent another message.
     """
     for queue in ("webhooks", "deliveries"):
         for message_id, body in stack.dead_letters(queue).items():
-            if not (stack.is_ours or _is_of(body, books)) or _asked_for_an_error(body, books):
+            if _asked_for_an_error(body, books):
                 continue
             if message_id not in said.put_back:
                 yield f"dead letter queue of {queue}: {body}"
-            said.counts["dead letters of an outage, settled by another hint"] += 1
-
-
-def _is_of(body: str, books: Books) -> bool:
-    return any(payment_id in body for payment_id in books.lives)
+            said.counts["dead letters of an outage, settled by another message"] += 1
 
 
 def _asked_for_an_error(body: str, books: Books) -> bool:
@@ -250,27 +229,27 @@ def listed_otherwise(ids: Sequence[str], books: Books) -> Broken:
 
 
 def overslept(found: Found, said: Said, now: datetime, unit: timedelta) -> Broken:
-    """The sweeper has sent again the hints of what a bank has long left undecided."""
+    """The sweeper has sent messages again for what a bank has long left undecided."""
     long_ago = now - 4 * unit
     waiting = [
         one
         for one in found.books.payments
         if one.status == "processing" and one.created_at < long_ago
     ]
-    if waiting and not said.hints_resent:
-        yield f"{len(waiting)} payments wait for their banks, and the sweeper sent no hint again"
+    if waiting and not said.messages_resent:
+        yield f"{len(waiting)} payments wait for their banks, and the sweeper sent no message again"
 
 
-def said_in_logs(stack: Stack, since_ms: int) -> Said:
+def said_in_logs(stack: Stack) -> Said:
     """A trace in the API's log is a bug. A worker may fail, and try again, where that is meant."""
     said = Said()
-    for line in _lines(stack.local.log_of("infra.local.server"), since_ms, said):
+    for line in _lines(stack.local.log_of("infra.local.server"), said):
         if "trace" in line or "Traceback" in str(line):
             said.wrong.append(f"the API's log: {line}")
-        elif line.get("kind") == "hint_lost":
-            said.counts["hints lost by the API, found by the sweeper"] += 1
-    for line in _lines(stack.local.log_of("infra.local.worker"), since_ms, said):
-        said.hints_resent += line.get("HintsResent", 0)
+        elif line.get("kind") == "enqueue_failed":
+            said.counts["messages lost by the API, found by the sweeper"] += 1
+    for line in _lines(stack.local.log_of("infra.local.worker"), said):
+        said.messages_resent += line.get("MessagesResent", 0)
         error = str(line.get("error", ""))
         if line.get("kind") in {"poll_failed", "sweep_failed"}:
             said.counts[f"{line['kind']} ({error.split(':')[0]}), tried again"] += 1
@@ -284,13 +263,10 @@ def said_in_logs(stack: Stack, since_ms: int) -> Said:
     return said
 
 
-def _lines(file: Path, since_ms: int, said: Said) -> Iterator[dict[str, Any]]:
+def _lines(file: Path, said: Said) -> Iterator[dict[str, Any]]:
     with file.open(errors="replace") as log:
         for text in log:
             try:
-                line = json.loads(text)
+                yield json.loads(text)
             except ValueError:
                 said.wrong.append(f"{file.name}: {text.rstrip()}")
-                continue
-            if line.get("time_ms", line.get("_aws", {}).get("Timestamp", since_ms)) >= since_ms:
-                yield line

@@ -2,7 +2,7 @@
 
 Of a hundred requests about a third write. Shops create payments, and poll them until they have an
 outcome; one in ten creates is sent more than once, as buttons are pressed twice and answers are
-lost on the way. Desks look at lists, at one payment's story and, rarely, at the totals; they
+lost on the way. Desks look at lists, at one payment's events and, rarely, at the totals; they
 refund, mostly a part, sometimes too much; they cancel, mostly too late. Some get it wrong.
 
 Most payments are left to the simulator's chance (85 % complete); a few have a bank that never
@@ -10,13 +10,13 @@ decides, one that breaks, one that takes its time, and one that refuses.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
 from infra.local.seed import MERCHANTS, WEIGHTS
-from tests.load.connections import Answer
+from tests.http_client import Reply
 from tests.load.ledger import Operation, Request
 
 MIXED: Final = {
@@ -38,7 +38,7 @@ MIXED: Final = {
     "refund_a_part": 5,
     "refund_too_much": 2,
     "refund_again": 1,
-    "give_back": 2,
+    "return": 2,
 }
 """Parts of a hundred."""
 
@@ -64,12 +64,13 @@ _BAD_BODIES: Final = (
     b'{"merchant": "A", "amount": 1e999, "currency": "CAD", "type": "eft", '
     b'"idempotency_key": "more-than-there-is"}',
 )
+_PAYMENTS: Final = "/v1/payments"
+_CENT: Final = Decimal("0.01")
 _RECENT: Final = 20
 """How far back a look goes, in payments, on average."""
 
 Expected = frozenset[str]
 _MADE: Final = Expected({"201"})
-_MADE_OR_REPLAYED: Final = Expected({"200", "201"})
 _READ: Final = Expected({"200"})
 _REFUND_REFUSALS: Final = Expected({"409 payment_not_refundable", "422 refund_exceeds_payment"})
 
@@ -102,7 +103,7 @@ class Traffic:
         requests: list[Request] | None = getattr(self, f"_{kind}")()
         return self._create() if requests is None else requests
 
-    def learn(self, request: Request, answer: Answer) -> None:
+    def learn(self, request: Request, answer: Reply) -> None:
         """From an answer that was served."""
         if answer.status >= 400:
             return
@@ -119,13 +120,13 @@ class Traffic:
         return [_create(self._payment(), _MADE)]
 
     def _create_twice_at_once(self) -> list[Request]:
-        return [_create(self._payment(), _MADE_OR_REPLAYED)] * 2
+        return [_create(self._payment(), _MADE | _READ)] * 2
 
     def _create_again(self) -> list[Request] | None:
         if not self.made:
             return None
         _, request = self.random.choice(self.made)
-        return [_create(request.body or {}, _READ, Operation.REPLAY)]
+        return [replace(request, operation=Operation.REPLAY, expected=_READ)]
 
     def _reuse_a_key(self) -> list[Request] | None:
         if not self.made:
@@ -133,33 +134,33 @@ class Traffic:
         _, request = self.random.choice(self.made)
         other = self._payment() | {"idempotency_key": request.makes, "description": "another"}
         expected = Expected({"422 idempotency_key_reused"})
-        return [_ask("POST", "/v1/payments", Operation.REFUSED, expected, body=other)]
+        return [Request(Operation.REFUSED, "POST", _PAYMENTS, expected, body=other)]
 
     def _create_badly(self) -> list[Request]:
         raw = self.random.choice(_BAD_BODIES)
         expected = Expected({"400 validation_failed", "400 malformed_json"})
-        return [_ask("POST", "/v1/payments", Operation.REFUSED, expected, raw=raw)]
+        return [Request(Operation.REFUSED, "POST", _PAYMENTS, expected, raw=raw)]
 
     def _get(self) -> list[Request] | None:
         return self._look("", Operation.GET)
 
     def _get_nothing(self) -> list[Request]:
-        path = f"/v1/payments/PAY-{self.random.randrange(10**25):026}"
-        return [_ask("GET", path, Operation.REFUSED, Expected({"404 not_found"}))]
+        path = f"{_PAYMENTS}/PAY-{self.random.randrange(10**25):026}"
+        return [Request(Operation.REFUSED, "GET", path, Expected({"404 not_found"}))]
 
     def _list_newest(self) -> list[Request]:
-        return [_ask("GET", "/v1/payments?limit=20", Operation.LIST, _READ)]
+        return [Request(Operation.LIST, "GET", f"{_PAYMENTS}?limit=20", _READ)]
 
     def _list_of_a_status(self) -> list[Request]:
         status = self.random.choice(["processing", "completed", "failed", "canceled", "returned"])
-        return [_ask("GET", f"/v1/payments?limit=20&status={status}", Operation.LIST, _READ)]
+        return [Request(Operation.LIST, "GET", f"{_PAYMENTS}?limit=20&status={status}", _READ)]
 
     def _list_further(self) -> list[Request] | None:
         if not self.cursors:
             return None
         path, _, cursor = self.random.choice(self.cursors).partition(" ")
         path = f"{path.partition('&cursor=')[0]}&cursor={cursor}"
-        return [_ask("GET", path, Operation.LIST, _READ)]
+        return [Request(Operation.LIST, "GET", path, _READ)]
 
     def _read_events(self) -> list[Request] | None:
         return self._look("/events", Operation.EVENTS)
@@ -168,14 +169,14 @@ class Traffic:
         return self._look("/deliveries", Operation.EVENTS)
 
     def _read_stats(self) -> list[Request]:
-        return [_ask("GET", "/v1/stats", Operation.STATS, _READ)]
+        return [Request(Operation.STATS, "GET", "/v1/stats", _READ)]
 
     def _cancel(self) -> list[Request] | None:
         if not self.made:
             return None
-        path = f"/v1/payments/{self.made[-1][0]}/cancel"
+        path = f"{_PAYMENTS}/{self.made[-1][0]}/cancel"
         expected = _READ | {"409 payment_not_cancelable"}
-        return [_ask("POST", path, Operation.CANCEL, expected, body={})]
+        return [Request(Operation.CANCEL, "POST", path, expected, body={})]
 
     def _refund_all(self) -> list[Request] | None:
         return self._refund(None, _MADE | _REFUND_REFUSALS)
@@ -194,50 +195,31 @@ class Traffic:
         body: dict[str, Any] = {"idempotency_key": self._key("refund")}
         if share is not None:
             body["amount"] = str(max(payment["amount"] * share, Decimal("0.01")).quantize(_CENT))
-        path = f"/v1/payments/{payment['id']}/refunds"
+        path = f"{_PAYMENTS}/{payment['id']}/refunds"
         makes = body["idempotency_key"] if "201" in expected else None
-        return [
-            _ask(
-                "POST",
-                path,
-                Operation.REFUND,
-                expected,
-                body=body,
-                payment_id=payment["id"],
-                makes=makes,
-            )
-        ]
+        refund = Request(Operation.REFUND, "POST", path, expected, body=body, makes=makes)
+        return [replace(refund, payment_id=payment["id"])]
 
     def _refund_again(self) -> list[Request] | None:
         if not self.refunds:
             return None
         first = self.random.choice(self.refunds)
-        return [
-            _ask(
-                "POST",
-                first.path,
-                Operation.REPLAY,
-                _READ,
-                body=first.body,
-                payment_id=first.payment_id,
-                makes=first.makes,
-            )
-        ]
+        return [replace(first, operation=Operation.REPLAY, expected=_READ)]
 
-    def _give_back(self) -> list[Request] | None:
+    def _return(self) -> list[Request] | None:
         if not self.completed:
             return None
         payment = self.completed.pop(self.random.randrange(len(self.completed)))
-        path = f"/v1/payments/{payment['id']}/simulate_return"
+        path = f"{_PAYMENTS}/{payment['id']}/simulate_return"
         expected = _READ | {"409 payment_not_returnable"}
-        return [_ask("POST", path, Operation.CANCEL, expected, body={})]
+        return [Request(Operation.CANCEL, "POST", path, expected, body={})]
 
     def _look(self, below: str, operation: Operation) -> list[Request] | None:
         if not self.made:
             return None
         back = int(self.random.expovariate(1 / _RECENT))
         payment_id, _ = self.made[max(0, len(self.made) - 1 - back)]
-        return [_ask("GET", f"/v1/payments/{payment_id}{below}", operation, _READ)]
+        return [Request(operation, "GET", f"{_PAYMENTS}/{payment_id}{below}", _READ)]
 
     def _payment(self) -> dict[str, Any]:
         (merchant,) = self.random.choices(MERCHANTS, WEIGHTS)
@@ -259,17 +241,6 @@ class Traffic:
         return f"load-{self.run}-{what}-{self._number:07}"
 
 
-_CENT: Final = Decimal("0.01")
-
-
-def _create(
-    body: dict[str, Any], expected: Expected, operation: Operation = Operation.CREATE
-) -> Request:
+def _create(body: dict[str, Any], expected: Expected) -> Request:
     key = body["idempotency_key"]
-    return _ask("POST", "/v1/payments", operation, expected, body=body, makes=key)
-
-
-def _ask(
-    method: str, path: str, operation: Operation, expected: Expected, **fields: Any
-) -> Request:
-    return Request(operation, method, path, expected, **fields)
+    return Request(Operation.CREATE, "POST", _PAYMENTS, expected, body=body, makes=key)

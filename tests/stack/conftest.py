@@ -3,18 +3,16 @@
 Its tables are on the engine that PAYFLOW_TEST_DYNAMODB names; no test may care which one it is.
 """
 
-import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +29,7 @@ from infra.local.settings import Local
 from tests import hearing
 from tests.conftest import HEARD_FROM_STACKS, webhook_repository_beside
 from tests.engines import ROOT, free_port, wait_until
+from tests.http_client import Reply, send
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -57,17 +56,6 @@ JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body, parse_float=Decimal)
-
-
-@dataclass(frozen=True)
 class Client:
     """Speaks to one API process; every request has a connection of its own."""
 
@@ -76,15 +64,8 @@ class Client:
     def request(
         self, method: str, path: str, body: bytes | str | None = None, **headers: str
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            raw = body.encode() if isinstance(body, str) else body
-            connection.request(method, path, raw, sent)
-            response = connection.getresponse()
-            return Reply(response.status, dict(response.headers), response.read())
-        finally:
-            connection.close()
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return send(self.port, method, path, body, sent)
 
     def get(self, path: str) -> Reply:
         return self.request("GET", path)

@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.api_keys.service import new_secret
 from tests.engines import ROOT
-from tests.stack.conftest import JSON, Client, Reply, Stack, request
+from tests.http_client import Reply
+from tests.stack.conftest import JSON, Client, Stack, request
 from tests.stack.test_http import assert_problem
 
 UNKNOWN = "/v1/payments/PAY-01M82Y8T27997E9EYD0G6SK6MT"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
-from tests.stack.conftest import JSON, Client, Reply, Stack, request
+from tests.http_client import Reply
+from tests.stack.conftest import JSON, Client, Stack, request
 
 ORIGIN = "http://localhost:5173"
 UNKNOWN = "PAY-01M82Y8T27997E9EYD0G6SK6MT"

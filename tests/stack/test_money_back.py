@@ -14,7 +14,8 @@ from chalicelib.payments.models import Status
 from chalicelib.payments.service import Payments
 from tests.conftest import command, refund_command, refunds_beside
 from tests.engines import wait_until
-from tests.stack.conftest import Client, Reply, Stack, request, rows
+from tests.http_client import Reply
+from tests.stack.conftest import Client, Stack, request, rows
 from tests.stack.test_http import assert_invalid, assert_problem
 from tests.stack.test_races import at_once, is_empty
 

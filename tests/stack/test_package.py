@@ -18,13 +18,14 @@ import boto3
 import pytest
 import yaml
 
-from bench.spawned import RUNTIMES_OWN
+from bench.cold_start import RUNTIMES_OWN
 from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.service import ApiKeys, new_secret
 from infra.deploy import artifact, bootstrap, deploy, package, publish, smoke
 from infra.deploy.stacks import DeployError, Stack
 from infra.local import provision
+from infra.local.lambda_events import api_event, sqs_event, with_key
 from infra.ops.key import make_key
 from infra.ops.requeue import requeue
 from infra.ops.restore import moment, restore
@@ -32,7 +33,6 @@ from infra.ops.stages import api_key_repository_of, tables_of
 from infra.ops.switch import switch
 from tests.engines import emulated_aws, wait_until
 from tests.infra.test_frontend_stack import SUBJECT
-from tests.lambda_events import api_event, sqs_event, with_key
 from tests.stack.conftest import JSON, Client, request
 
 

@@ -1,6 +1,5 @@
 """Webhooks on the real stack: what a merchant gets, whatever happens to hints and workers."""
 
-import http.client
 import json
 import threading
 from collections import Counter
@@ -16,6 +15,7 @@ from chalicelib.messages import Deliver, encode
 from chalicelib.payments.service import Payments
 from tests.conftest import command
 from tests.engines import wait_until
+from tests.http_client import send
 from tests.merchants import OK, read_request, serving
 from tests.stack.conftest import Client, Stack, request
 from tests.stack.test_races import at_once, is_empty
@@ -76,13 +76,9 @@ def make(client: Client) -> Iterator[Callable[..., Any]]:
 
 
 def at_receiver(stack: Stack, method: str, path: str, body: Any = None) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", stack.local.receiver_port, timeout=10)
-    try:
-        connection.request(method, path, None if body is None else json.dumps(body))
-        answer = connection.getresponse().read()
-        return json.loads(answer) if answer else None
-    finally:
-        connection.close()
+    raw = None if body is None else json.dumps(body)
+    reply = send(stack.local.receiver_port, method, path, raw)
+    return reply.json if reply.body else None
 
 
 def of_payment(client: Client, payment_id: str) -> Any:

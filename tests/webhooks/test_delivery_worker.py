@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from bench.meter import size_bytes
 from chalicelib.aws.dynamodb import encode
 from chalicelib.errors import NotFound
 from chalicelib.messages import Deliver
@@ -19,7 +20,6 @@ from chalicelib.webhooks.delivery_worker import printable
 from chalicelib.webhooks.http_client import PostError, PostResult
 from chalicelib.webhooks.items import delivery_to_item
 from chalicelib.webhooks.models import Delivery, DeliveryStatus, DisabledReason, FailureReason
-from sizing.meter import size_bytes
 from tests.conftest import Clock
 from tests.webhooks.conftest import BUSY, GONE, OK, UNKNOWN, Gateway, one_engine
 

@@ -1,7 +1,7 @@
 """Simulates partitions second by second: what they take, refuse, and put off.
 
-Seeded, so that it says the same each time. What is AWS's is documented on the pages that
-docs/scaling.md names; what is assumed has its reason beside it.
+Seeded, so that it says the same each time. docs/reports/scaling.md names AWS's sources; what is
+assumed has its reason beside it.
 """
 
 import hashlib
@@ -10,33 +10,28 @@ import math
 import random
 import statistics
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from chalicelib.tables import _ATTEMPTS, _BACKOFF_BASE_SECONDS, _BACKOFF_CAP_SECONDS
+from chalicelib.aws.dynamodb import _ATTEMPTS, _BACKOFF_BASE_SECONDS, _BACKOFF_CAP_SECONDS
 
 WRITE_UNITS: Final = 1000
 READ_UNITS: Final = 3000
 """A second, of one partition, whatever the table may."""
 
-NEW_TABLE_WRITE_UNITS: Final = 4000
-TABLE_QUOTA: Final = 40_000
-
 BURST_FACTOR: Final = 2.0
 BURST_SECONDS: Final = 5
 BURST_CHANCE: Final = 1 / 60
-"""Traffic comes at twice its rate for five seconds, about once a minute: sales, retries, cron."""
-
+"""Traffic doubles for five seconds, about once a minute: sales, retries, cron."""
 SPLIT_AFTER_SECONDS: Final = 180
 """AWS splits what is hot for minutes, and does not say how many: taken to be three, in all."""
-
 RETURN_SECONDS: Final = 360
-"""When a message that was not worked off is seen again: the queues' visibility timeout."""
+"""The queues' visibility timeout, after which a message is delivered again."""
 
 _SEED: Final = 20_261_122
 _LONG_ENOUGH: Final = 300
 """Seconds: some five bursts."""
-
 _GAUSS_ABOVE: Final = 20
 
 
@@ -50,40 +45,32 @@ def poisson(mean: float, chance: random.Random) -> int:
     return count
 
 
-class Arrivals:
-    """Payments a second: by chance, and in bursts."""
-
-    def __init__(self, rate: float, chance: random.Random) -> None:
-        self._chance = chance
-        self._burst = 0
-        in_burst = BURST_SECONDS * BURST_CHANCE / (1 + BURST_SECONDS * BURST_CHANCE)
-        self._calm = rate / (1 + (BURST_FACTOR - 1) * in_burst)
-
-    def next_mean(self) -> float:
-        """So that over time the mean is `rate`."""
-        if self._burst:
-            self._burst -= 1
-            return self._calm * BURST_FACTOR
-        if self._chance.random() < BURST_CHANCE:
-            self._burst = BURST_SECONDS - 1
-            return self._calm * BURST_FACTOR
-        return self._calm
+def arrivals(rate: float, chance: random.Random) -> Iterator[float]:
+    """The mean of each second, so that over time the mean is `rate`."""
+    in_burst = BURST_SECONDS * BURST_CHANCE / (1 + BURST_SECONDS * BURST_CHANCE)
+    calm = rate / (1 + (BURST_FACTOR - 1) * in_burst)
+    while True:
+        is_burst = chance.random() < BURST_CHANCE
+        for _ in range(BURST_SECONDS if is_burst else 1):
+            yield calm * BURST_FACTOR if is_burst else calm
 
 
 class Partitions:
-    """The partitions of one index: each has a range of hashes, and all keys whose hash is in it.
+    """The partitions of one index: each holds the keys whose hash is in its range.
 
-    A partition that is hot for long is split between its keys. One that holds one key only is not:
+    A partition that is hot for long is split between its keys. One that holds a single key is not:
     the writes of an ever-increasing sort key all go to the upper half.
     """
 
     def __init__(self, keys: list[str], partitions: int | None) -> None:
         """`partitions` in equal ranges, as a new index has them; None: split to the end."""
-        hashes = [int(hashlib.md5(key.encode()).hexdigest(), 16) / 2**128 for key in keys]  # noqa: S324
+        self._hashes = [
+            int(hashlib.md5(key.encode(), usedforsecurity=False).hexdigest(), 16) / 2**128
+            for key in keys
+        ]
         self.homes = list(range(len(keys)))
         if partitions is not None:
-            self.homes = [int(value * partitions) for value in hashes]
-        self._hashes = hashes
+            self.homes = [int(value * partitions) for value in self._hashes]
         self._hot_seconds: defaultdict[int, int] = defaultdict(int)
 
     def shares(self, demand: list[float]) -> list[float]:
@@ -109,70 +96,11 @@ class Partitions:
             self.homes[key] = fresh
 
 
-@dataclass
-class Outcome:
-    """What became of payments."""
-
-    asked: float = 0
-    refused: float = 0
-    put_off: float = 0
-    """Claims and settlements that come back with their message, minutes later."""
-    refused_by_minute: list[float] = field(default_factory=list)
-
-    @property
-    def refused_part(self) -> float:
-        return self.refused / self.asked if self.asked else 0.0
-
-    @property
-    def put_off_part(self) -> float:
-        return self.put_off / self.asked if self.asked else 0.0
-
-    @property
-    def is_kept_up_with(self) -> bool:
-        return self.refused_part < 0.001 and self.put_off_part < 0.001
-
-
-class Shard:
-    """One value of the status index's key: what its payments are waiting to write there.
-
-    A write that an index cannot take is refused by the table. The API tries for about a second,
-    then answers 503; a worker does the same, then leaves the message to its visibility timeout.
-    """
-
-    def __init__(self) -> None:
-        self.new = self.again = 0.0
-        self.claims = self.claims_again = 0.0
-        self.settles = self.settles_again = 0.0
-        self.later: defaultdict[int, float] = defaultdict(float)
-
-    def demand(self, units: "UnitsHere") -> float:
-        return (
-            (self.new + self.again) * units.create
-            + (self.claims + self.claims_again) * units.claim
-            + (self.settles + self.settles_again) * units.settle
-        )
-
-    def step(self, share: float, second: int) -> tuple[float, float]:
-        """Take that part; returns what was refused for good, and what was put off."""
-        refused = self.again * (1 - share)
-        lost = (self.claims_again + self.settles_again) * (1 - share)
-        created = (self.new + self.again) * share
-        claimed = (self.claims + self.claims_again) * share
-        self.again = self.new * (1 - share)
-        self.claims_again = self.claims * (1 - share)
-        self.settles_again = self.settles * (1 - share)
-        # What is put off starts over with its claim, whichever of the two it was.
-        self.later[second + RETURN_SECONDS] += lost
-        self.claims = created + self.later.pop(second, 0.0)
-        self.settles = claimed
-        return refused, lost
-
-
 class UnitsHere(NamedTuple):
-    """Write units that a payment asks of one status's key, by what is done."""
+    """Write units that a payment asks of one status's key, by step."""
 
     create: float
-    claim: float
+    submit: float
     settle: float
 
     @property
@@ -180,31 +108,84 @@ class UnitsHere(NamedTuple):
         return sum(self)
 
 
+class Shard:
+    """One value of the status index's key, and what its payments are waiting to write there.
+
+    A write that an index cannot take is refused by the table. The API tries for about a second,
+    then answers 503; a worker does the same, then leaves the message to its visibility timeout.
+    """
+
+    def __init__(self) -> None:
+        self.new = self.again = 0.0
+        self.submits = self.submits_again = 0.0
+        self.settles = self.settles_again = 0.0
+        self.later: defaultdict[int, float] = defaultdict(float)
+
+    def demand(self, units: UnitsHere) -> float:
+        return (
+            (self.new + self.again) * units.create
+            + (self.submits + self.submits_again) * units.submit
+            + (self.settles + self.settles_again) * units.settle
+        )
+
+    def step(self, share: float, second: int) -> tuple[float, float]:
+        """Take that part; returns what was refused for good, and what was put off."""
+        refused = self.again * (1 - share)
+        lost = (self.submits_again + self.settles_again) * (1 - share)
+        created = (self.new + self.again) * share
+        submitted = (self.submits + self.submits_again) * share
+        self.again = self.new * (1 - share)
+        self.submits_again = self.submits * (1 - share)
+        self.settles_again = self.settles * (1 - share)
+        # What is put off starts over with its submission, whichever of the two it was.
+        self.later[second + RETURN_SECONDS] += lost
+        self.submits = created + self.later.pop(second, 0.0)
+        self.settles = submitted
+        return refused, lost
+
+
+@dataclass
+class Outcome:
+    """What became of payments, minute by minute."""
+
+    asked: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    put_off: list[float] = field(default_factory=list)
+    """Submissions and settlements that come back with their message, minutes later."""
+
+    @property
+    def refused_part(self) -> float:
+        return sum(self.refused) / sum(self.asked)
+
+    @property
+    def refused_by_minute(self) -> list[float]:
+        return [part / whole for part, whole in zip(self.refused, self.asked, strict=True)]
+
+    @property
+    def is_kept_up_with(self) -> bool:
+        most = 0.001 * sum(self.asked)
+        return sum(self.refused) < most and sum(self.put_off) < most
+
+
 def simulated(
-    rate: float, shards: int, units: UnitsHere, *, seconds: int, partitions: int | None = None
+    rate: float, shards: int, units: UnitsHere, *, minutes: int, partitions: int | None = None
 ) -> Outcome:
     """`rate` payments a second on a status index whose key has so many shards."""
     chance = random.Random(_SEED)
-    arrivals = Arrivals(rate, chance)
+    means = arrivals(rate, chance)
     keys = [f"processing#{number:03}" for number in range(shards)]
     index, rows = Partitions(keys, partitions), [Shard() for _ in keys]
-    outcome, minute = Outcome(), Outcome()
-    for second in range(seconds):
-        mean = arrivals.next_mean() / shards
+    outcome = Outcome([0.0] * minutes, [0.0] * minutes, [0.0] * minutes)
+    for second in range(60 * minutes):
+        mean = next(means) / shards
         for row in rows:
             row.new = poisson(mean, chance)
-        asked = sum(row.new for row in rows)
+        outcome.asked[second // 60] += sum(row.new for row in rows)
         shares = index.shares([row.demand(units) for row in rows])
-        refused, lost = (sum(parts) for parts in zip(*[
-            row.step(share, second) for row, share in zip(rows, shares, strict=True)
-        ], strict=True))  # fmt: skip
-        for one in (outcome, minute):
-            one.asked, one.refused, one.put_off = (
-                one.asked + asked, one.refused + refused, one.put_off + lost
-            )  # fmt: skip
-        if second % 60 == 59:
-            outcome.refused_by_minute.append(minute.refused_part)
-            minute = Outcome()
+        for row, share in zip(rows, shares, strict=True):
+            refused, lost = row.step(share, second)
+            outcome.refused[second // 60] += refused
+            outcome.put_off[second // 60] += lost
     return outcome
 
 
@@ -213,7 +194,7 @@ def kept_up_with(shards: int, units: UnitsHere) -> float:
     low, high = 0.0, WRITE_UNITS * shards / units.all
     while high - low > 0.02 * high:
         middle = (low + high) / 2
-        if simulated(middle, shards, units, seconds=_LONG_ENOUGH).is_kept_up_with:
+        if simulated(middle, shards, units, minutes=_LONG_ENOUGH // 60).is_kept_up_with:
             low = middle
         else:
             high = middle
@@ -226,14 +207,14 @@ class Contention(NamedTuple):
     attempts: float
     """Of each, on average: each is paid for."""
     given_up: float
-    """The part that six attempts did not help."""
+    """The part that all attempts did not help."""
 
 
 def contended(rate: float, seconds_held: float, *, seconds: int = 400) -> Contention:
     """`rate` transactions a second on one row, which one at a time may hold for so long.
 
-    One that meets another is refused and tries again: six times in all, after a pause that is
-    drawn as the product draws it (chalicelib/tables.py).
+    One that meets another is refused and tries again, after a pause that is drawn as the product
+    draws it.
     """
     chance = random.Random(_SEED)
     waiting: list[tuple[float, int]] = []
@@ -284,12 +265,11 @@ def listed(
         newest = [0] * shards
         for _ in range(wanted):
             newest[chance.randrange(shards)] += 1
-        first = shards
-        second = sum(count >= per_shard for count in newest) if per_shard < wanted else 0
-        queries += first + second
+        again = sum(count >= per_shard for count in newest) if per_shard < wanted else 0
+        queries += shards + again
         times.append(
-            _fan_out_ms(first, cpu_ms, connections, chance)
-            + _fan_out_ms(second, cpu_ms, connections, chance)
+            _fan_out_ms(shards, cpu_ms, connections, chance)
+            + _fan_out_ms(again, cpu_ms, connections, chance)
         )
     each = math.ceil(per_shard * item_bytes / 4096) * 0.5
     times.sort()

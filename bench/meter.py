@@ -1,33 +1,25 @@
-"""What requests cost by AWS's own formula, and which partitions they touch, as they are recorded.
+"""Computes the DynamoDB units of recorded requests, and the partition keys that they touch.
 
-Emulators count transactions each in their own way, so the units are computed from the requests:
+Emulators count transactions each in their own way, so the units follow AWS's formula:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
-A transacted write counts twice; an index entry that appears, changes or goes is one more write,
-one whose key changes is two (the old entry goes, the new one comes). A write whose condition fails
-is paid for all the same, but reaches no index.
+A transacted write counts twice. An index entry that appears, changes or goes is one more write;
+one whose key changes is two. A write whose condition fails is paid for, but reaches no index.
 """
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from infra.local import provision
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-INDEXES: Final = {
-    "status-createdAt-index": ("status", "createdAt"),
-    "all-createdAt-index": ("listing", "createdAt"),
-    "endpoint-deliveryAt-index": ("endpointId", "deliveryAt"),
-    "due-index": ("due", "dueAt"),
-}
-PROJECTS_ALL: Final = {"status-createdAt-index"}
-"""The others hold keys only, and so change only when one of their keys does."""
-
 _TABLE_KEYS: Final = ("PK", "idempotencyKey")
-_PAYMENTS: Final = "payflow-payments"
 _SINGLE_WRITES: Final = {"UpdateItem", "PutItem"}
 _SETTING: Final = re.compile(r"([#\w]+) = (?:(\w+)\([#\w]+, )?(:\w+)")
 Row = dict[str, Any]
@@ -43,15 +35,23 @@ class Load(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The calls of an operation, and the units that its reads and writes cost."""
+    """The calls of an operation, and the units of its reads and writes."""
 
     calls: list[str]
     read_units: float
     write_units: int
 
 
+class Index(NamedTuple):
+    """An index of infra/backend.yaml. One that holds keys only changes with its keys only."""
+
+    hash: str
+    range: str
+    holds_all: bool
+
+
 class Meter:
-    """Listens to the clients, and keeps the rows that the requests write."""
+    """Listens to the clients, and keeps the rows that their requests write."""
 
     def __init__(self, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> None:
         self._dynamodb = dynamodb
@@ -60,8 +60,7 @@ class Meter:
         self.writes: list[Load] = []
         self._unconfirmed: list[Load] = []
         self._asked: Row = {}
-        self.is_on = False
-        """Whether what is asked now is the operation's."""
+        self._is_on = False
         self._heard: list[tuple[Any, str, Callable[..., None]]] = [
             (client, "provide-client-params.*.*", self._before) for client in (dynamodb, sqs)
         ]
@@ -76,7 +75,7 @@ class Meter:
     @contextmanager
     def running(self) -> Iterator[Callable[[], Asked]]:
         self._calls, self.reads, self.writes = [], [], []
-        self.is_on = True
+        self._is_on = True
         try:
             yield lambda: Asked(
                 list(self._calls),
@@ -84,10 +83,10 @@ class Meter:
                 round(sum(load.units for load in self.writes)),
             )
         finally:
-            self.is_on = False
+            self._is_on = False
 
     def _before(self, params: Row, model: Any, **_: Any) -> None:
-        if not self.is_on:
+        if not self._is_on:
             return
         self._calls.append(model.name)
         self._asked = params
@@ -98,43 +97,37 @@ class Meter:
                 for kind, write in item.items()
             ]
         elif model.name in _SINGLE_WRITES:
-            kind = model.name.removesuffix("Item")
-            written = [self._written(kind, params, transacted=False)]
+            written = [self._written(model.name.removesuffix("Item"), params, transacted=False)]
         else:
             return
         self.writes += [table for table, _ in written]
         self._unconfirmed = [load for _, indexes in written for load in indexes]
 
     def _after(self, model: Any, parsed: Row, http_response: Any, **_: Any) -> None:
-        if not self.is_on:
+        if not self._is_on:
             return
+        asked = self._asked
         if model.name == "TransactWriteItems" or model.name in _SINGLE_WRITES:
             if http_response.status_code == 200:
                 self.writes += self._unconfirmed
         elif model.name == "GetItem":
-            size = size_bytes(parsed.get("Item", {}))
-            self._read(self._asked["Key"], size, self._asked)
+            self._read(asked, hash_of(asked["Key"]), size_bytes(parsed.get("Item", {})))
         elif model.name == "Query":
+            values = asked["ExpressionAttributeValues"]
             items = parsed.get("Items")
             counted = parsed["Count"] * 1024  # a count reads what it counts
-            self._read_query(counted if items is None else sum(map(size_bytes, items)))
+            size = counted if items is None else sum(map(size_bytes, items))
+            self._read(asked, values.get(":hash", values.get(":key"))["S"], size)
         elif model.name == "BatchGetItem":
             for table, items in parsed["Responses"].items():
-                how = self._asked["RequestItems"][table] | {"TableName": table}
+                request = asked["RequestItems"][table] | {"TableName": table}
                 for item in items:
-                    self._read(item, size_bytes(item), how)
+                    self._read(request, hash_of(item), size_bytes(item))
 
-    def _read(self, key: Row, size: int, how: Row) -> None:
-        units = read_units(size, consistent=bool(how.get("ConsistentRead")))
-        self.reads.append(Load(place_of(how["TableName"]), hash_of(key), units))
-
-    def _read_query(self, size: int) -> None:
-        asked = self._asked
-        values = asked["ExpressionAttributeValues"]
-        hash_key = values.get(":hash", values.get(":key"))
-        units = read_units(size, consistent=bool(asked.get("ConsistentRead")))
-        place = asked.get("IndexName") or place_of(asked["TableName"])
-        self.reads.append(Load(place, str(hash_key["S"]), units))
+    def _read(self, request: Row, key: str, size: int) -> None:
+        units = math.ceil(max(size, 1) / 4096) * (1.0 if request.get("ConsistentRead") else 0.5)
+        place = request.get("IndexName") or place_of(request["TableName"])
+        self.reads.append(Load(place, key, units))
 
     def _written(self, kind: str, write: Row, *, transacted: bool) -> tuple[Load, list[Load]]:
         if kind == "Put":
@@ -145,14 +138,14 @@ class Meter:
         units = math.ceil(max(size_bytes(before), size_bytes(after)) / 1024)
         place = place_of(write["TableName"])
         table = Load(place, hash_of(after), units * (2 if transacted else 1))
-        return table, index_writes(before, after) if place == _PAYMENTS else []
+        return table, index_writes(before, after) if "PK" in after else []
 
     def _row(self, write: Row) -> Row:
-        self.is_on = False  # our own look is not counted
+        self._is_on = False  # our own read is not counted
         try:
             found = self._dynamodb.get_item(TableName=write["TableName"], Key=write["Key"])
         finally:
-            self.is_on = True
+            self._is_on = True
         item: Row = found.get("Item", write["Key"])  # an update makes what is not there
         return item
 
@@ -164,14 +157,26 @@ def place_of(table: str) -> str:
 
 def hash_of(item: Row) -> str:
     """A row's partition key."""
-    ((_, value),) = next(item[name] for name in _TABLE_KEYS if name in item).items()
-    return str(value)
+    return str(next(item[name]["S"] for name in _TABLE_KEYS if name in item))
+
+
+@functools.cache
+def indexes() -> dict[str, Index]:
+    return {
+        index["IndexName"]: Index(
+            index["KeySchema"][0]["AttributeName"],
+            index["KeySchema"][1]["AttributeName"],
+            index["Projection"]["ProjectionType"] == "ALL",
+        )
+        for table in provision.tables("any")
+        for index in table.get("GlobalSecondaryIndexes", [])
+    }
 
 
 def changed(before: Row, update: Row) -> Row:
     """The row that an update leaves behind: `SET a = :a, …`, with `if_not_exists(a, :b)` or
-    `list_append(a, :b)` for values, `REMOVE a, …`, or `ADD a :a, …`, whose sums are as long as what
-    is added, give or take.
+    `list_append(a, :b)` for values, `REMOVE a, …`, or `ADD a :a, …`. A sum is taken to be as long
+    as what is added.
     """
     names = update.get("ExpressionAttributeNames", {})
     values = update["ExpressionAttributeValues"]
@@ -196,36 +201,37 @@ def changed(before: Row, update: Row) -> Row:
 def index_writes(before: Row, after: Row) -> list[Load]:
     """One unit for each entry, of at most 1 KB, that comes, goes or changes."""
     loads = []
-    for name, (hash_name, range_name) in INDEXES.items():
-        old, new = ((row.get(hash_name), row.get(range_name)) for row in (before, after))
-        was, is_now = None not in old, None not in new
-        if old != new:
-            keys = [key for key, is_there in ((old[0], was), (new[0], is_now)) if is_there]
+    for name, index in indexes().items():
+        old, new = ((row.get(index.hash), row.get(index.range)) for row in (before, after))
+        if old == new:
+            is_written = index.holds_all and before != after
+            entries = [new] if is_written else []
         else:
-            keys = [new[0]] if is_now and name in PROJECTS_ALL and before != after else []
-        loads += [Load(name, str(key["S"]), 1) for key in keys if key is not None]
+            entries = [old, new]
+        loads += [
+            Load(name, hash_key["S"], 1)
+            for hash_key, range_key in entries
+            if hash_key is not None and range_key is not None
+        ]
     return loads
 
 
 def size_bytes(item: Row) -> int:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
-def value_bytes(value: Row) -> int:
+def _value_bytes(value: Row) -> int:
     ((kind, content),) = value.items()
-    if kind == "S":
-        return len(content.encode())
-    if kind == "N":
-        return math.ceil(len(content.replace(".", "").lstrip("-0") or "0") / 2) + 1
-    if kind == "BOOL":
-        return 1
-    if kind == "L":
-        return 3 + sum(1 + value_bytes(part) for part in content)
-    if kind == "M":
-        return 3 + sum(1 + len(name) + value_bytes(part) for name, part in content.items())
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "N":
+            return math.ceil(len(content.replace(".", "").lstrip("-0") or "0") / 2) + 1
+        case "BOOL":
+            return 1
+        case "L":
+            return 3 + sum(1 + _value_bytes(part) for part in content)
+        case "M":
+            return 3 + sum(1 + len(name) + _value_bytes(part) for name, part in content.items())
     raise AssertionError(f"no such type in our items: {kind}")
-
-
-def read_units(total_bytes: int, *, consistent: bool) -> float:
-    return math.ceil(max(total_bytes, 1) / 4096) * (1.0 if consistent else 0.5)

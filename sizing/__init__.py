@@ -1,4 +1,0 @@
-"""What PayFlow costs and where it saturates, computed from what it is seen to ask of AWS.
-
-Nothing of this ships: `make costs` and `make scaling` write docs/costs.md and docs/scaling.md.
-"""
