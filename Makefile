@@ -98,9 +98,8 @@ crash: .venv/ready  ## kill, stop and cut off the handlers at their calls: SEED=
 model: .venv/ready  ## explore the model of the protocols, and what each rule in it is for
 	@.venv/bin/python -m tests.model
 
-mutants: .venv/ready frontend/node_modules/ready  ## break each safety rule in a copy and see that a test notices: ONLY=name, ALL=1
-	@.venv/bin/python -m pytest -q tests/mutations/runner_checks.py
-	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only $(ONLY)) $(if $(ALL),--all)
+mutants: .venv/ready frontend/node_modules/ready  ## break one promise at a time and see that a test fails: ONLY=name
+	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only '$(ONLY)')
 
 e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser, on the local stack
 	@.venv/bin/python -m infra.browser npm run --silent --prefix frontend e2e
