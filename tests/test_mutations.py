@@ -83,3 +83,7 @@ def test_only_a_test_that_fails_catches_a_mutant(
     verdict = asyncio.run(judged(EVERY[0], [str(tmp_path)]))
     assert verdict is not None
     assert (verdict.test is not None) is is_caught
+
+
+def test_the_page_has_every_promise_and_each_is_caught() -> None:
+    assert report.read() == {mutant.promise: report.CAUGHT for mutant in EVERY}

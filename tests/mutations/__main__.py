@@ -53,9 +53,8 @@ def main() -> int:
     if not mutants:
         sys.exit(f"No mutant is named {only}…; tests/mutations/catalogue.py has them all.")
     with tempfile.TemporaryDirectory(prefix="payflow-mutants-") as folder:
-        # What one run has compiled, the next one need not.
-        os.environ |= {"TMPDIR": folder, "PYTHONPYCACHEPREFIX": folder}
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["TMPDIR"] = folder
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # half of a short run is compilation
         try:
             verdicts = asyncio.run(_all_tried(mutants))
         except (KeyboardInterrupt, asyncio.CancelledError):

@@ -156,7 +156,7 @@ _PAYMENTS: Final = (
     ),
     Mutant(
         "totals-not-moved",
-        "A returned payment no longer counts as completed.",
+        "A return moves the payment's count from completed to returned.",
         "chalicelib/model.py::totals_moved",
         "[] if before.status is Status.PROCESSING else [(before.status, -1)]",
         "[]",
@@ -211,7 +211,7 @@ _REFUNDS: Final = (
 _TABLES: Final = (
     Mutant(
         "put-replaces",
-        "A new item replaces none.",
+        "A new item writes over nothing.",
         "chalicelib/tables.py::Table.when_absent",
         "attribute_not_exists(PK)",
         "attribute_not_exists(PK) OR attribute_exists(PK)",
@@ -323,7 +323,7 @@ _WEBHOOKS: Final = (
     ),
     Mutant(
         "endpoints-read-before",
-        "An endpoint that is older than a payment gets its outcome.",
+        "A payment that is created after an endpoint reaches it.",
         "chalicelib/webhook_outbox.py::Outbox._endpoints",
         "known.at <= created or ",
         "",
@@ -424,7 +424,7 @@ _WEBHOOKS: Final = (
         "A host with any private address is not connected to.",
         "chalicelib/webhook_sender.py::Sender._checked",
         "not all(",
-        "not any(",
+        "addresses and not any(",
     ),
     Mutant(
         "address-inside-an-address",
@@ -501,7 +501,7 @@ _REQUESTS: Final = (
     ),
     Mutant(
         "key-rolled-twice",
-        "A key has at most one successor.",
+        "A key can be rolled once.",
         "chalicelib/store.py::Store.replace_key",
         " AND attribute_not_exists(replacedBy)",
         "",
