@@ -1,121 +1,142 @@
-"""`make mutants`: tries every mutant, says who caught it, and writes docs/mutations.md."""
+"""`make mutants`: tries every mutant, says which test caught it, and writes the page.
+
+Guarantee: a mutant is caught when a test fails on it and passes without it. A test that cannot be
+set up, and code that cannot be imported, prove nothing. What this has started ends with it.
+"""
 
 import argparse
-import queue
+import asyncio
+import os
+import re
+import resource
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tests.mutations import report
-from tests.mutations.catalogue import EVERY
-from tests.mutations.mutant import Mutant, Stale
-from tests.mutations.sandbox import Sandbox
-from tests.mutations.suites import Suite, suites
-from tests.mutations.trial import NoVerdict, Verdict, red_anyway, tried
+from tests.mutations.catalogue import BY_NAME
+from tests.mutations.mutant import Mutant
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-PAGE: Final = ROOT / "docs" / "mutations.md"
 _AT_ONCE: Final = 2
+_LIMIT_SECONDS: Final = 900
+_PYTEST: Final = (
+    *(sys.executable, "-m", "pytest", "-x", "-q", "--tb=short", "-p", "no:cacheprovider"),
+    *("-c", "pyproject.toml", "-p", "tests.mutations.plugin"),
+)
+_NOT_ASKED: Final = ("tests/stack/", "tests/test_least_privilege.py")
+"""The stack runs the handlers in other processes; least privilege is judged by a whole run."""
+_PRODUCT: Final = re.compile(r"^(from|import) (chalicelib|tests\.conftest)\b", re.MULTILINE)
+_TOOLS: Final = re.compile(r"^(from|import) infra(?!\.local)", re.MULTILINE)
+_GREEN: Final = 0
+_RED: Final = 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    mutant: Mutant
+    test: str | None
+    """The first test that failed, without its parameters; None if there was none."""
+    reason: str
+    """Why there is none."""
 
 
 def main() -> int:
     """0 when every mutant that was tried is caught."""
-    asked = _arguments()
-    mutants = [mutant for mutant in EVERY if mutant.name.startswith(tuple(asked.only or [""]))]
-    if not mutants:
-        sys.exit(f"There is no mutant {asked.only}; tests/mutations/catalogue has them all.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    known = report.read(PAGE.read_text()) if PAGE.exists() else {}
-    verdicts = _all_tried(
-        [(mutant, report.tests(known.get(mutant.name, ""))) for mutant in mutants],
-        [] if asked.near else suites(ROOT),
-        every=asked.all,
-    )
-    of_others = known if len(mutants) < len(EVERY) or asked.near else {}
-    tried_now = {
-        verdict.mutant.name: report.caught_by(verdict)
-        for verdict in verdicts
-        if verdict.caught or not asked.near
-    }
-    PAGE.write_text(report.page(of_others | tried_now, suites(ROOT)))
-    survivors = [verdict.mutant.name for verdict in verdicts if not verdict.caught]
-    without = len(mutants) - len(verdicts)
-    print(f"{len(verdicts) - len(survivors)} caught, {len(survivors)} survived", end="")
-    print(f", {without} without a verdict." if without else ".")
-    return 1 if survivors or without else 0
-
-
-def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations")
-    parser.add_argument(
-        "--only", nargs="*", help="names of mutants, or how they begin; renews their lines"
-    )
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--all", action="store_true", help="run every suite on every mutant")
-    how.add_argument("--near", action="store_true", help="ask the nearest tests alone")
-    return parser.parse_args()
-
-
-def _all_tried(
-    mutants: Sequence[tuple[Mutant, Sequence[str]]], those: Sequence[Suite], *, every: bool
-) -> list[Verdict]:
-    """Each with the tests that caught it last; what had no verdict is told and left out."""
+    parser.add_argument("--only", default="", help="how the names of the mutants begin")
+    only = parser.parse_args().only
+    mutants = [mutant for name, mutant in BY_NAME.items() if name.startswith(only)]
+    if not mutants:
+        sys.exit(f"No mutant is named {only}…; tests/mutations/catalogue.py has them all.")
     with tempfile.TemporaryDirectory(prefix="payflow-mutants-") as folder:
-        numbers = range(min(_AT_ONCE, len(mutants)))
-        sandboxes = [Sandbox(ROOT, Path(folder) / str(number)) for number in numbers]
-        free: queue.SimpleQueue[Sandbox] = queue.SimpleQueue()
-        for sandbox in sandboxes:
-            free.put(sandbox)
-
-        def try_one(one: tuple[Mutant, Sequence[str]]) -> Verdict | None:
-            sandbox = free.get()
-            try:
-                return _tell(*one, sandbox, those, every=every)
-            finally:
-                free.put(sandbox)
-
-        pool = ThreadPoolExecutor(len(sandboxes))
+        os.environ["TMPDIR"] = folder
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # half of a short run is compilation
         try:
-            found = [verdict for verdict in pool.map(try_one, mutants) if verdict is not None]
-            return _proved(found, sandboxes[0])
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for sandbox in sandboxes:
-                sandbox.stop()
-            pool.shutdown()
+            verdicts = asyncio.run(_all_tried(mutants))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            sys.exit("Stopped; the page is as it was.")
+    caught = {
+        verdict.mutant.promise: report.CAUGHT if verdict.test else report.NOT_CAUGHT
+        for verdict in verdicts
+    }
+    report.PAGE.write_text(report.page(report.read() | caught))
+    survivors = sum(verdict.test is None for verdict in verdicts)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    minutes = (used.ru_utime + used.ru_stime) / 60
+    print(f"{len(verdicts) - survivors} of {len(verdicts)} caught, in {minutes:.1f} CPU minutes.")
+    return 1 if survivors else 0
 
 
-def _tell(
-    mutant: Mutant, last: Sequence[str], sandbox: Sandbox, those: Sequence[Suite], *, every: bool
-) -> Verdict | None:
-    """What becomes of it, told as soon as it is known; None when that is nothing."""
-    started = time.monotonic()
+async def _all_tried(mutants: Iterable[Mutant]) -> Sequence[Verdict]:
+    """SIGTERM cancels it; asyncio sees to Ctrl-C."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    turns = asyncio.Semaphore(_AT_ONCE)
+    rules = _rules()
+    verdicts = await asyncio.gather(*(_told(mutant, rules, turns) for mutant in mutants))
+    tests = {verdict.test for verdict in verdicts if verdict.test}
+    code, output = await _run(sorted(tests)) if tests else (0, "")
+    if code:
+        sys.exit(f"These tests fail without a mutant too, or do not run:\n{output}")
+    return verdicts
+
+
+async def _told(mutant: Mutant, rules: Sequence[str], turns: asyncio.Semaphore) -> Verdict:
+    async with turns:
+        started = time.monotonic()
+        verdict = await judged(mutant, rules)
+        word = "caught" if verdict.test else "NOT CAUGHT"
+        seconds = time.monotonic() - started
+        said = verdict.test or verdict.reason
+        print(f"  {word:<10} {mutant.name} ({seconds:.0f} s)  {said}", flush=True)
+        return verdict
+
+
+async def judged(mutant: Mutant, files: Sequence[str]) -> Verdict:
+    """What the tests of some files say of a mutant."""
+    code, output = await _run(["--mutant", mutant.name, *files])
+    failed = re.search(r"^FAILED ([^\s[]+)", output, re.MULTILINE)
+    if code == _RED and failed:
+        return Verdict(mutant, failed[1], "")
+    if code == _GREEN:
+        return Verdict(mutant, None, "every test passes")
+    return Verdict(mutant, None, f"no test failed, yet pytest ended with {code}:\n{output}")
+
+
+def _rules() -> list[str]:
+    """The test files that import the product, and nothing that packages or operates it."""
+    names = []
+    for path in sorted((report.ROOT / "tests").rglob("test_*.py")):
+        name, text = str(path.relative_to(report.ROOT)), path.read_text()
+        if _PRODUCT.search(text) and not _TOOLS.search(text) and not name.startswith(_NOT_ASKED):
+            names.append(name)
+    return names
+
+
+async def _run(arguments: Sequence[str]) -> tuple[int | None, str]:
+    """Run pytest; returns its exit code, or None if it was stopped at the limit, and its output."""
+    process = await asyncio.create_subprocess_exec(
+        *(*_PYTEST, *arguments),
+        cwd=report.ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
     try:
-        verdict = tried(mutant, sandbox, those, last, every=every)
-    except (Stale, NoVerdict) as error:
-        print(f"  ?         {mutant.name}: {error}", flush=True)
-        return None
-    seconds = time.monotonic() - started
-    word = "caught" if verdict.caught else "SURVIVED"
-    by = "; ".join(f"{caught.suite}: {caught.by}" for caught in verdict.caught)
-    print(f"  {word:<9} {mutant.name} ({seconds:.0f} s)  {by}", flush=True)
-    return verdict
-
-
-def _proved(found: Sequence[Verdict], sandbox: Sandbox) -> list[Verdict]:
-    """Those whose tests are green on the code as it is."""
-    try:
-        useless = red_anyway(found, sandbox)
-    except NoVerdict as error:
-        sys.exit(str(error))
-    for test in sorted(useless):
-        print(f"  ?         {test} is red without any mutant too")
-    return [one for one in found if not useless & {caught.by for caught in one.caught}]
+        output, _ = await asyncio.wait_for(process.communicate(), _LIMIT_SECONDS)
+    except TimeoutError:
+        return None, f"It was stopped after {_LIMIT_SECONDS} s."
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    return process.returncode, output.decode()
 
 
 if __name__ == "__main__":

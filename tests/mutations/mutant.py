@@ -1,7 +1,9 @@
-"""A mutant: one safety rule, and the edit that breaks it. Pure."""
+"""A mutant: one promise, and the edit that breaks it. Pure."""
 
 import ast
 from dataclasses import dataclass
+
+_Scope = ast.Module | ast.ClassDef | ast.FunctionDef
 
 
 class Stale(Exception):
@@ -10,29 +12,69 @@ class Stale(Exception):
 
 @dataclass(frozen=True)
 class Mutant:
-    """The rule as a sentence, and the code without it."""
+    """A promise in one sentence, and where one edit breaks it.
+
+    `old` and `new` are code as `ast.unparse` writes it: single quotes, one line a statement, no
+    comments. So a change of the layout or of a neighbour leaves the edit as it is.
+    """
 
     name: str
-    rule: str
-    file: str
-    """Its path in the project."""
+    promise: str
+    where: str
+    """A file and a function, method or constant in it: `path/file.py::Class.method`."""
     old: str
     new: str
-    near: tuple[str, ...]
-    """Tests that are asked first, by the names of their modules; the rest of the suites follow."""
 
-    def mutated(self, source: str) -> str:
-        """`source` with the rule broken. Raises Stale unless `old` stands in it exactly once, and
-        what comes of it is a program, and another one.
-        """
-        found = source.count(self.old)
-        if found != 1:
-            raise Stale(f"{self.name}: its old text stands {found} times in {self.file}")
-        mutated = source.replace(self.old, self.new)
+    @property
+    def file(self) -> str:
+        return self.where.partition("::")[0]
+
+    @property
+    def symbol(self) -> str:
+        return self.where.partition("::")[2]
+
+    def mutated(self, source: str) -> ast.Module:
+        """The program without the promise. Raises Stale unless the edit fits exactly once."""
+        module = ast.parse(source)
+        scope, position = self._found(module)
+        definition = scope.body[position]
+        text = ast.unparse(definition)
+        if (count := text.count(self.old)) != 1:
+            raise Stale(f"{self.name}: the old text stands {count} times in\n{text}")
         try:
-            same = ast.dump(ast.parse(mutated)) == ast.dump(ast.parse(source))
-        except SyntaxError as error:
-            raise Stale(f"{self.name}: {self.file} is no program any more: {error}") from error
-        if same:
-            raise Stale(f"{self.name}: {self.file} does what it did before")
-        return mutated
+            (broken,) = ast.parse(text.replace(self.old, self.new)).body
+        except (SyntaxError, ValueError) as error:
+            raise Stale(f"{self.name}: {self.symbol} is no program any more: {error}") from error
+        if ast.dump(broken) == ast.dump(definition):
+            raise Stale(f"{self.name}: {self.symbol} does what it did before")
+        scope.body[position] = broken
+        return module
+
+    def _found(self, module: ast.Module) -> tuple[_Scope, int]:
+        """The body that the symbol stands in, and its place there."""
+        *outer, last = self.symbol.split(".")
+        scope: _Scope = module
+        for name in outer:
+            inner = scope.body[self._place(scope, name)]
+            if not isinstance(inner, ast.ClassDef | ast.FunctionDef):
+                raise Stale(f"{self.name}: {name} of {self.symbol} has nothing inside")
+            scope = inner
+        return scope, self._place(scope, last)
+
+    def _place(self, scope: _Scope, name: str) -> int:
+        places = [at for at, statement in enumerate(scope.body) if name in _names(statement)]
+        if len(places) != 1:
+            raise Stale(f"{self.name}: {self.file} has {len(places)} definitions of {self.symbol}")
+        return places[0]
+
+
+def _names(statement: ast.stmt) -> list[str]:
+    """What a statement defines."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+    return []

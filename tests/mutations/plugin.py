@@ -1,0 +1,99 @@
+"""A pytest plugin: the run imports one module with a promise broken. No file is changed.
+
+Guarantee: what Hypothesis tries is the same in every run, so that no mutant is caught by luck.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Final
+
+import pytest
+from hypothesis import Phase, settings
+
+from tests.mutations.catalogue import BY_NAME
+from tests.mutations.mutant import Mutant
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mutant", type=BY_NAME.__getitem__)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before a conftest imports the product."""
+    mutant = early_config.known_args_namespace.mutant
+    if mutant is not None:
+        sys.meta_path.insert(0, _Broken(mutant))
+
+
+def pytest_configure() -> None:
+    # One failure is enough; nobody waits for the smallest.
+    settings.register_profile(
+        "mutants",
+        settings(),
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+    )
+    settings.load_profile("mutants")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs on DynamoDB Local: moto is faster to start and to answer. First come the
+    tests that most likely fail: those named like the promise, in a file named like the module.
+    """
+    slow = [item for item in items if _is_on_dynamodb_local(item)]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+    mutant = config.getoption("mutant")
+    if mutant is not None:
+        promise, module = _stems(mutant.promise), Path(mutant.file).stem
+        items.sort(
+            key=lambda item: len(promise & _stems(item.name)) + 2 * (module in item.path.stem),
+            reverse=True,
+        )
+
+
+def _stems(text: str) -> set[str]:
+    """The beginnings of its longer words: `refunds` and `refunded` are one."""
+    return {word[:5] for word in re.findall("[a-z]{4,}", text.lower())}
+
+
+def _is_on_dynamodb_local(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "dynamodb_local_url" in item.fixturenames or "dynamodb-local" in parameters
+
+
+class _Broken:
+    """Finds the mutant's module, and has it compiled without its promise."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+        self._path = str(_ROOT / mutant.file)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.origin != self._path:
+            return None
+        spec.loader = _BrokenLoader(name, self._path, self._mutant)
+        return spec
+
+
+class _BrokenLoader(SourceFileLoader):
+    def __init__(self, name: str, path: str, mutant: Mutant) -> None:
+        super().__init__(name, path)
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = self.get_source(fullname)
+        assert source is not None
+        return compile(self._mutant.mutated(source), self.path, "exec", dont_inherit=True)
