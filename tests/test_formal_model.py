@@ -31,15 +31,17 @@ def test_a_transition_that_the_page_does_not_show_is_found(
 ) -> None:
     page = transitions.DOCUMENT.read_text()
     monkeypatch.setattr(transitions, "DOCUMENT", tmp_path / "model.md")
-    transitions.DOCUMENT.write_text(re.sub(r".*`Settle!Claim`.*\n", "", page))
-    with pytest.raises(transitions.NotSo, match="Settle!Claim"):
+    transitions.DOCUMENT.write_text(re.sub(r".*`Settle!MarkSubmitted`.*\n", "", page))
+    with pytest.raises(transitions.NotSo, match="Settle!MarkSubmitted"):
         transitions.lines()
 
 
 @pytest.mark.parametrize("part", ["no such line", "self"])
 def test_a_line_that_is_not_there_or_not_the_only_one_is_found(part: str) -> None:
-    with pytest.raises(transitions.NotSo, match=r"times in Store\.create"):
-        transitions.line_of(transitions.ROOT / "chalicelib/store.py", "Store.create", part)
+    with pytest.raises(transitions.NotSo, match=r"times in PaymentRepository\.create"):
+        transitions.line_of(
+            transitions.ROOT / "chalicelib/payments/repository.py", "PaymentRepository.create", part
+        )
 
 
 @by_module

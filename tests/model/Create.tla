@@ -1,42 +1,42 @@
 ------------------------------- MODULE Create -------------------------------
 (***************************************************************************)
-(* One idempotency key, and clients who create a payment with it: at the   *)
-(* same time, again after an answer that never came, and again when the    *)
-(* key's window is over. chalicelib/payments.py, Payments.create.          *)
+(* Clients create a payment with one idempotency key: at the same time,    *)
+(* again after a lost answer, and again after the key's window.            *)
+(* chalicelib/payments/service.py, Payments.create.                        *)
 (*                                                                         *)
-(* A transaction is one step; what carries it there and back is not: it    *)
-(* may be lost, sent twice, and arrive after its sender has given up.      *)
+(* A transaction is one step. Its transport is not: a request may be lost, *)
+(* sent twice, and arrive after its sender has given up.                   *)
 (***************************************************************************)
 EXTENDS Naturals, FiniteSets, TLC
 
 CONSTANTS
     Clients,
-    Bodies,         \* what may be asked for; two of them are two fingerprints
-    Faults,         \* how often something goes wrong, in all
-    Window,         \* for so many ticks a record counts
+    Bodies,         \* possible requests; two bodies have two fingerprints
+    Faults,         \* how many faults there may be
+    Window,         \* a record is valid for so many ticks
     Horizon,        \* the clock stops here
-    TokenHonoured,  \* whether the engine knows a ClientRequestToken again
+    TokenHonoured,  \* whether the engine recognizes a repeated ClientRequestToken
     None,
-    Broken          \* the rule that this run leaves out; "nothing" is the code
+    Broken          \* the rule that this run leaves out; "nothing": as the code is
 
 VARIABLES
     clock,
     faults,         \* how many are left
     body,           \* what each client asks for
     try,            \* how often each has asked
-    pc,             \* where each one's request stands
-    answer,         \* what its handler says, once it knows
-    at,             \* when each request began: its handler's reading of the clock
+    pc,             \* the progress of each client's request
+    answer,         \* what its handler will answer
+    at,             \* the clock when each request began
     wire,           \* copies of each request's transaction on their way to DynamoDB
     row,            \* the payments table
     record,         \* the key's row in the idempotency table
-    hints           \* the queue
+    messages        \* the queue
 
-vars == <<clock, faults, body, try, pc, answer, at, wire, row, record, hints>>
+vars == <<clock, faults, body, try, pc, answer, at, wire, row, record, messages>>
 
 Ids == Clients \X (1 .. Faults + 1)    \* a request's own payment id
 Id(c) == <<c, try[c]>>
-InFlight == {"begun", "waiting", "hint", "answer"}
+InFlight == {"begun", "waiting", "enqueue", "answer"}
 There == {id \in Ids : row[id] # None}
 
 Init ==
@@ -50,7 +50,7 @@ Init ==
     /\ wire = [id \in Ids |-> 0]
     /\ row = [id \in Ids |-> None]
     /\ record = None
-    /\ hints = {}
+    /\ messages = {}
 
 GoesWrong == faults > 0 /\ faults' = faults - 1
 
@@ -62,36 +62,36 @@ Begin(c) ==
     /\ pc' = [pc EXCEPT ![c] = "begun"]
     /\ try' = [try EXCEPT ![c] = @ + 1]
     /\ at' = [at EXCEPT ![<<c, try[c] + 1>>] = clock]
-    /\ UNCHANGED <<clock, faults, body, answer, wire, row, record, hints>>
+    /\ UNCHANGED <<clock, faults, body, answer, wire, row, record, messages>>
 
 Send(c) ==
     /\ pc[c] = "begun"
     /\ pc' = [pc EXCEPT ![c] = "waiting"]
     /\ wire' = [wire EXCEPT ![Id(c)] = @ + 1]
-    /\ hints' = IF Broken = "HintBeforeCommit" THEN hints \cup {Id(c)} ELSE hints
+    /\ messages' = IF Broken = "EnqueueBeforeCommit" THEN messages \cup {Id(c)} ELSE messages
     /\ UNCHANGED <<clock, faults, body, try, answer, at, row, record>>
 
-\* Nothing comes back: the client library sends the same again, under the same token.
+\* No answer comes: the AWS client resends the same request with the same token.
 Resend(c) ==
     /\ pc[c] = "waiting"
     /\ wire[Id(c)] = 0
     /\ wire' = [wire EXCEPT ![Id(c)] = @ + 1]
-    /\ UNCHANGED <<clock, faults, body, try, pc, answer, at, row, record, hints>>
+    /\ UNCHANGED <<clock, faults, body, try, pc, answer, at, row, record, messages>>
 
-\* It is sent again while the first copy is still on its way.
+\* The AWS client resends while the first copy is still on its way.
 ResendEarly(c) ==
     /\ GoesWrong
     /\ pc[c] = "waiting"
     /\ wire[Id(c)] = 1
     /\ wire' = [wire EXCEPT ![Id(c)] = @ + 1]
-    /\ UNCHANGED <<clock, body, try, pc, answer, at, row, record, hints>>
+    /\ UNCHANGED <<clock, body, try, pc, answer, at, row, record, messages>>
 
 \* 503. What was sent may still arrive.
 GiveUp(c) ==
     /\ GoesWrong
     /\ pc[c] = "waiting"
     /\ pc' = [pc EXCEPT ![c] = "idle"]
-    /\ UNCHANGED <<clock, body, try, answer, at, wire, row, record, hints>>
+    /\ UNCHANGED <<clock, body, try, answer, at, wire, row, record, messages>>
 
 -----------------------------------------------------------------------------
 (* DynamoDB. *)
@@ -113,8 +113,8 @@ Written(id) ==
               [row EXCEPT ![id] = [body |-> body[id[1]], created |-> at[id],
                                    committed |-> clock, events |-> 1, settled |-> FALSE]]
 
-\* What the handler learns of it.
-Said(id) ==
+\* The answer to the handler.
+AnswerTo(id) ==
     LET own == [kind |-> "created", payment |-> id, of |-> id]
     IN  IF Commits(id) \/ IsKnownToken(id) THEN own
         ELSE IF record.payment = id /\ Broken # "OwnRecordIsAnothers" THEN own
@@ -129,98 +129,98 @@ Arrive(id) ==
     /\ wire' = [wire EXCEPT ![id] = @ - 1]
     /\ Written(id)
     /\ IF IsAwaited(id)
-       THEN /\ answer' = [answer EXCEPT ![id[1]] = Said(id)]
+       THEN /\ answer' = [answer EXCEPT ![id[1]] = AnswerTo(id)]
             /\ pc' = [pc EXCEPT ![id[1]] =
-                        IF Said(id).kind = "created" THEN "hint" ELSE "answer"]
+                        IF AnswerTo(id).kind = "created" THEN "enqueue" ELSE "answer"]
        ELSE UNCHANGED <<answer, pc>>
-    /\ UNCHANGED <<clock, faults, body, try, at, hints>>
+    /\ UNCHANGED <<clock, faults, body, try, at, messages>>
 
-\* It is done, or refused, and nobody is told.
+\* The transaction is done or refused, and its answer is lost.
 ArriveUnheard(id) ==
     /\ GoesWrong
     /\ wire[id] > 0
     /\ IsAwaited(id)
     /\ wire' = [wire EXCEPT ![id] = @ - 1]
     /\ Written(id)
-    /\ UNCHANGED <<clock, body, try, pc, answer, at, hints>>
+    /\ UNCHANGED <<clock, body, try, pc, answer, at, messages>>
 
 LoseRequest(id) ==
     /\ GoesWrong
     /\ wire[id] > 0
     /\ wire' = [wire EXCEPT ![id] = @ - 1]
-    /\ UNCHANGED <<clock, body, try, pc, answer, at, row, record, hints>>
+    /\ UNCHANGED <<clock, body, try, pc, answer, at, row, record, messages>>
 
-\* Time to live, as late as it likes.
+\* DynamoDB's time to live, which may be late.
 DeleteRecord ==
     /\ record # None
     /\ record.expires <= clock
     /\ record' = None
-    /\ UNCHANGED <<clock, faults, body, try, pc, answer, at, wire, row, hints>>
+    /\ UNCHANGED <<clock, faults, body, try, pc, answer, at, wire, row, messages>>
 
 -----------------------------------------------------------------------------
-(* The handler, once it knows. *)
+(* The handler, after the answer. *)
 
-Hint(c) ==
-    /\ pc[c] = "hint"
+Enqueue(c) ==
+    /\ pc[c] = "enqueue"
     /\ pc' = [pc EXCEPT ![c] = "answer"]
-    /\ hints' = hints \cup {Id(c)}
+    /\ messages' = messages \cup {Id(c)}
     /\ UNCHANGED <<clock, faults, body, try, answer, at, wire, row, record>>
 
-HintRefused(c) ==
+EnqueueFails(c) ==
     /\ GoesWrong
-    /\ pc[c] = "hint"
+    /\ pc[c] = "enqueue"
     /\ pc' = [pc EXCEPT ![c] = "answer"]
-    /\ UNCHANGED <<clock, body, try, answer, at, wire, row, record, hints>>
+    /\ UNCHANGED <<clock, body, try, answer, at, wire, row, record, messages>>
 
 Respond(c) ==
     /\ pc[c] = "answer"
     /\ pc' = [pc EXCEPT ![c] = "done"]
     /\ answer' = [answer EXCEPT ![c] = None]
-    /\ UNCHANGED <<clock, faults, body, try, at, wire, row, record, hints>>
+    /\ UNCHANGED <<clock, faults, body, try, at, wire, row, record, messages>>
 
-\* Killed at any point, or its answer lost: the client asks again.
+\* The handler is killed, or its answer is lost: the client asks again.
 Crash(c) ==
     /\ GoesWrong
     /\ pc[c] \in InFlight
     /\ pc' = [pc EXCEPT ![c] = "idle"]
     /\ answer' = [answer EXCEPT ![c] = None]
-    /\ UNCHANGED <<clock, body, try, at, wire, row, record, hints>>
+    /\ UNCHANGED <<clock, body, try, at, wire, row, record, messages>>
 
-\* A client who was answered asks again all the same.
+\* A client that was answered asks again.
 AskAgain(c) ==
     /\ GoesWrong
     /\ pc[c] = "done"
     /\ pc' = [pc EXCEPT ![c] = "idle"]
-    /\ UNCHANGED <<clock, body, try, answer, at, wire, row, record, hints>>
+    /\ UNCHANGED <<clock, body, try, answer, at, wire, row, record, messages>>
 
 -----------------------------------------------------------------------------
-(* What comes after. Settle.tla looks into it; here it is one step. *)
+(* The rest is one step here; Settle.tla has its details. *)
 
 Work(id) ==
-    /\ id \in hints
-    /\ hints' = hints \ {id}
+    /\ id \in messages
+    /\ messages' = messages \ {id}
     /\ row' = IF row[id] = None THEN row ELSE [row EXCEPT ![id].settled = TRUE]
     /\ UNCHANGED <<clock, faults, body, try, pc, answer, at, wire, record>>
 
-LoseHint(id) ==
+LoseMessage(id) ==
     /\ GoesWrong
-    /\ id \in hints
-    /\ hints' = hints \ {id}
+    /\ id \in messages
+    /\ messages' = messages \ {id}
     /\ UNCHANGED <<clock, body, try, pc, answer, at, wire, row, record>>
 
 Sweep(id) ==
     /\ Broken # "NoSweeper"
     /\ row[id] # None /\ ~row[id].settled
-    /\ hints' = hints \cup {id}
+    /\ messages' = messages \cup {id}
     /\ UNCHANGED <<clock, faults, body, try, pc, answer, at, wire, row, record>>
 
-\* A request, and what it has sent, is over long before a window is: here, within a tick.
+\* A request and everything it sent ends long before a window does: here, within one tick.
 Tick ==
     /\ clock < Horizon
     /\ \A c \in Clients : pc[c] \in InFlight => at[Id(c)] = clock
     /\ \A id \in Ids : wire[id] > 0 => at[id] = clock
     /\ clock' = clock + 1
-    /\ UNCHANGED <<faults, body, try, pc, answer, at, wire, row, record, hints>>
+    /\ UNCHANGED <<faults, body, try, pc, answer, at, wire, row, record, messages>>
 
 Next ==
     \/ \E c \in Clients : Begin(c)
@@ -232,22 +232,22 @@ Next ==
     \/ \E id \in Ids : ArriveUnheard(id)
     \/ \E id \in Ids : LoseRequest(id)
     \/ DeleteRecord
-    \/ \E c \in Clients : Hint(c)
-    \/ \E c \in Clients : HintRefused(c)
+    \/ \E c \in Clients : Enqueue(c)
+    \/ \E c \in Clients : EnqueueFails(c)
     \/ \E c \in Clients : Respond(c)
     \/ \E c \in Clients : Crash(c)
     \/ \E c \in Clients : AskAgain(c)
     \/ \E id \in Ids : Work(id)
-    \/ \E id \in Ids : LoseHint(id)
+    \/ \E id \in Ids : LoseMessage(id)
     \/ \E id \in Ids : Sweep(id)
     \/ Tick
 
-\* Whoever can go on does at some time. Nothing has to go wrong, and no time has to pass.
+\* Every enabled step is taken eventually, except faults and time.
 Fairness ==
-    /\ \A c \in Clients : WF_vars(Begin(c) \/ Send(c) \/ Resend(c) \/ Hint(c) \/ Respond(c))
+    /\ \A c \in Clients : WF_vars(Begin(c) \/ Send(c) \/ Resend(c) \/ Enqueue(c) \/ Respond(c))
     /\ \A id \in Ids : WF_vars(Arrive(id)) /\ WF_vars(Work(id)) /\ WF_vars(Sweep(id))
 
-\* Which client is which, and what they ask for, makes no difference to what holds.
+\* Renaming clients or bodies changes no property.
 Symmetry == Permutations(Clients) \cup Permutations(Bodies)
 
 Spec == Init /\ [][Next]_vars /\ Fairness
@@ -257,7 +257,7 @@ Spec == Init /\ [][Next]_vars /\ Fairness
 
 Answers == {answer[c] : c \in Clients} \ {None}
 
-\* A second payment is made only when the first one's record has run out.
+\* A second payment is created only after the first one's record has expired.
 OnePaymentAKey ==
     \A p, q \in There : p # q =>
         \/ row[p].committed >= row[q].created + Window
@@ -265,10 +265,10 @@ OnePaymentAKey ==
 
 OneEventAChange == \A p \in There : row[p].events = 1
 
-\* All of the transaction or nothing: no record tells of a payment that is not there.
+\* All of the transaction or nothing: each record's payment exists.
 RecordHasItsPayment == record # None => record.payment \in There
 
-HintIsOfWhatIsCommitted == hints \subseteq There
+MessagesNameCommittedPayments == messages \subseteq There
 
 AnswerIsTrue ==
     \A a \in Answers :
@@ -276,15 +276,15 @@ AnswerIsTrue ==
         /\ a.kind = "created" => a.payment = a.of
         /\ (a.kind = "reused") <=> (row[a.payment].body # body[a.of[1]])
 
-\* Nobody is given, or refused by, the answer of a record that has run out.
+\* An expired record answers no request, and refuses none.
 RecordCountsForItsWindow ==
     \A a \in Answers : a.kind # "created" => row[a.payment].created + Window > at[a.of]
 
-\* Whoever's own request made the payment is told so.
-NobodyRepeatsHimself == \A a \in Answers : a.kind # "created" => a.payment # a.of
+\* The client whose request created the payment is told so.
+OwnRequestIsNoReplay == \A a \in Answers : a.kind # "created" => a.payment # a.of
 
 -----------------------------------------------------------------------------
-(* What happens at last. *)
+(* What happens eventually. *)
 
 EveryClientIsAnswered == \A c \in Clients : <>[](pc[c] = "done")
 

@@ -1,42 +1,42 @@
 ------------------------------- MODULE Refund -------------------------------
 (***************************************************************************)
-(* Refunds of one completed payment: clients who ask for them, with one    *)
-(* key or with several; workers who settle them; a bank that returns the   *)
-(* payment late. chalicelib/refunds.py, and Payments.give_back.            *)
+(* Refunds of one completed payment. Clients ask for them, with one key or *)
+(* several. Workers settle them. A bank returns the payment late.          *)
+(* chalicelib/payments/refunds.py, and Payments.record_return.             *)
 (*                                                                         *)
 (* What each client asks for, and with which key, is chosen at the start,  *)
-(* in every way that there is. That a record runs out is Create.tla's.     *)
+(* in every possible way. Create.tla has records that expire.              *)
 (***************************************************************************)
 EXTENDS Naturals, FiniteSets, TLC
 
 CONSTANTS
     Clients,
     Keys,
-    Wants,      \* what may be asked for, in units; 0 is all that is left
+    Wants,      \* amounts that may be asked for, in units; 0: all that is left
     Workers,
     Amount,     \* of the payment, in units
-    Faults,     \* how often something goes wrong, in all
+    Faults,     \* how many faults there may be
     Pendings,   \* how often a bank has not decided yet
     None,
-    Broken      \* the rule that this run leaves out; "nothing" is the code
+    Broken      \* the rule that this run leaves out; "nothing": as the code is
 
 VARIABLES
     faults, pendings,
     key, want,  \* of each client
     payment,
     refund,     \* each refund's row
-    story,      \* the events: what became of which refund, or of the payment
+    events,     \* of each refund, and of the payment
     records,    \* the idempotency table
     totals,
-    returned,   \* what the bank has taken back
-    verdict,    \* what the processor has decided of each refund: it does so once
-    hints,
+    returned,   \* the amount that the bank took back
+    verdict,    \* the processor's decision on each refund, which never changes
+    messages,
     client,
     worker,
     bank
 
-vars == <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-          verdict, hints, client, worker, bank>>
+vars == <<faults, pendings, key, want, payment, refund, events, records, totals, returned,
+          verdict, messages, client, worker, bank>>
 
 Outcomes == {"completed", "failed"}
 Ids == Clients \X (1 .. Faults + 1)    \* a request's own refund id
@@ -59,19 +59,19 @@ Init ==
     /\ payment = [status |-> "completed", version |-> 2, refundable |-> Amount, refunded |-> 0,
                   processing |-> 0]
     /\ refund = [r \in Ids |-> None]
-    /\ story = {}
+    /\ events = {}
     /\ records = [k \in Keys |-> None]
     /\ totals = [completed |-> 1, returned |-> 0]
     /\ returned = 0
     /\ verdict = [r \in Ids |-> None]
-    /\ hints = {}
+    /\ messages = {}
     /\ client = [c \in Clients |-> [pc |-> "idle", try |-> 0]]
     /\ worker = [w \in Workers |-> Idle]
     /\ bank = Idle
 
 GoesWrong == faults > 0 /\ faults' = faults - 1
 
-\* The condition on the payment in every transaction: its status and version are as they were seen.
+\* The condition on the payment in every transaction: same status and version as were read.
 IsAsSeen(seen) ==
     Broken = "NoVersionCheck" \/ (payment.status = seen.status /\ payment.version = seen.version)
 
@@ -83,14 +83,14 @@ Id(c) == <<c, client[c].try>>
 Begin(c) ==
     /\ client[c].pc = "idle"
     /\ client' = [client EXCEPT ![c] = [pc |-> "read", try |-> @.try + 1]]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, worker, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, worker, bank>>
 
 Read(c) ==
     /\ client[c].pc = "read"
     /\ client' = [client EXCEPT ![c] = [pc |-> "commit", try |-> @.try, seen |-> payment]]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, worker, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, worker, bank>>
 
 Wanted(c) == IF want[c] = 0 THEN client[c].seen.refundable ELSE want[c]
 
@@ -99,16 +99,16 @@ IsRefused(c) ==
     \/ Wanted(c) > client[c].seen.refundable
     \/ Wanted(c) = 0
 
-Saying(c, kind, r) ==
-    [pc |-> IF kind = "created" THEN "hint" ELSE "answer", try |-> client[c].try,
+Answered(c, kind, r) ==
+    [pc |-> IF kind = "created" THEN "enqueue" ELSE "answer", try |-> client[c].try,
      says |-> [kind |-> kind, refund |-> r, of |-> Id(c)]]
 
 \* The answer that the key's record gives.
 FromRecord(c) ==
     LET r == records[key[c]].refund
-    IN  IF r = Id(c) THEN Saying(c, "created", r)
-        ELSE IF records[key[c]].want = want[c] THEN Saying(c, "replay", r)
-        ELSE Saying(c, "reused", r)
+    IN  IF r = Id(c) THEN Answered(c, "created", r)
+        ELSE IF records[key[c]].want = want[c] THEN Answered(c, "replay", r)
+        ELSE Answered(c, "reused", r)
 
 HasRecord(c) == records[key[c]] # None /\ Broken # "NoRecordCondition"
 
@@ -122,41 +122,42 @@ Committed(c) ==
         /\ payment' = [seen EXCEPT !.version = @ + 1, !.refundable = @ - amount,
                                    !.refunded = @ + amount, !.processing = @ + 1]
         /\ refund' = [refund EXCEPT ![Id(c)] = [status |-> "processing", amount |-> amount]]
-        /\ story' = story \cup {<<Id(c), "created">>}
+        /\ events' = events \cup {<<Id(c), "created">>}
 
 AskRefused(c) ==
     /\ client[c].pc = "commit"
     /\ IsRefused(c)
     /\ client' = [client EXCEPT ![c] =
-                    IF Broken = "RefusalOutranksRecord" THEN Saying(c, "refused", None)
+                    IF Broken = "RefusalOutranksRecord" THEN Answered(c, "refused", None)
                     ELSE [pc |-> "look", try |-> @.try]]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, worker, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, worker, bank>>
 
-\* What the key has done may be the very reason.
+\* An earlier request with this key may be the reason for the refusal.
 LookForRecord(c) ==
     /\ client[c].pc = "look"
     /\ client' = [client EXCEPT ![c] =
-                    IF HasRecord(c) THEN FromRecord(c) ELSE Saying(c, "refused", None)]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, worker, bank>>
+                    IF HasRecord(c) THEN FromRecord(c) ELSE Answered(c, "refused", None)]
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, worker, bank>>
 
 Commit(c) ==
     /\ client[c].pc = "commit"
     /\ ~IsRefused(c)
-    /\ CASE HasRecord(c) ->     \* whatever else there is to say
+    /\ CASE HasRecord(c) ->     \* outranks every other reason
               /\ client' = [client EXCEPT ![c] = FromRecord(c)]
-              /\ UNCHANGED <<payment, refund, story, records>>
+              /\ UNCHANGED <<payment, refund, events, records>>
          [] ~HasRecord(c) /\ IsAsSeen(client[c].seen) /\ IsLeft(c) ->
               /\ Committed(c)
-              /\ client' = [client EXCEPT ![c] = Saying(c, "created", Id(c))]
-         [] OTHER ->            \* it has moved: again, from where it stands
+              /\ client' = [client EXCEPT ![c] = Answered(c, "created", Id(c))]
+         [] OTHER ->            \* it changed: retry on the current payment
               /\ client' = [client EXCEPT ![c].seen = payment]
-              /\ UNCHANGED <<payment, refund, story, records>>
-    /\ UNCHANGED <<faults, pendings, key, want, totals, returned, verdict, hints, worker,
+              /\ UNCHANGED <<payment, refund, events, records>>
+    /\ UNCHANGED <<faults, pendings, key, want, totals, returned, verdict, messages, worker,
                    bank>>
 
-\* It is done, and nobody is told: the same transaction is sent again, or the client asks again.
+\* The transaction is done, but its answer is lost: the AWS client resends it, or the client
+\* asks again.
 CommitUnheard(c, next) ==
     /\ GoesWrong
     /\ client[c].pc = "commit"
@@ -164,61 +165,61 @@ CommitUnheard(c, next) ==
     /\ Committed(c)
     /\ client' = [client EXCEPT ![c] =
                     IF next = "resend" THEN @ ELSE [pc |-> "idle", try |-> @.try]]
-    /\ UNCHANGED <<pendings, key, want, totals, returned, verdict, hints, worker, bank>>
+    /\ UNCHANGED <<pendings, key, want, totals, returned, verdict, messages, worker, bank>>
 
-Hint(c) ==
-    /\ client[c].pc = "hint"
-    /\ hints' = hints \cup {Id(c)}
+Enqueue(c) ==
+    /\ client[c].pc = "enqueue"
+    /\ messages' = messages \cup {Id(c)}
     /\ client' = [client EXCEPT ![c].pc = "answer"]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, worker, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, worker, bank>>
 
-HintRefused(c) ==
+EnqueueFails(c) ==
     /\ GoesWrong
-    /\ client[c].pc = "hint"
+    /\ client[c].pc = "enqueue"
     /\ client' = [client EXCEPT ![c].pc = "answer"]
-    /\ UNCHANGED <<pendings, key, want, payment, refund, story, records, totals, returned, verdict,
-                   hints, worker, bank>>
+    /\ UNCHANGED <<pendings, key, want, payment, refund, events, records, totals, returned,
+                   verdict, messages, worker, bank>>
 
 Respond(c) ==
     /\ client[c].pc = "answer"
     /\ client' = [client EXCEPT ![c] = [pc |-> "done", try |-> @.try]]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, worker, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, worker, bank>>
 
-\* The handler is killed, or its answer lost: the client asks again.
+\* The handler is killed, or its answer is lost: the client asks again.
 Crash(c) ==
     /\ GoesWrong
     /\ client[c].pc \notin {"idle", "done"}
     /\ client' = [client EXCEPT ![c] = [pc |-> "idle", try |-> @.try]]
-    /\ UNCHANGED <<pendings, key, want, payment, refund, story, records, totals, returned, verdict,
-                   hints, worker, bank>>
+    /\ UNCHANGED <<pendings, key, want, payment, refund, events, records, totals, returned,
+                   verdict, messages, worker, bank>>
 
 -----------------------------------------------------------------------------
 (* The worker. *)
 
 Receive(w, r) ==
     /\ worker[w] = Idle
-    /\ r \in hints
-    /\ hints' = hints \ {r}
+    /\ r \in messages
+    /\ messages' = messages \ {r}
     /\ worker' = [worker EXCEPT ![w] = [pc |-> "refund", refund |-> r]]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, client, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, client, bank>>
 
 ReadRefund(w) ==
     /\ worker[w].pc = "refund"
     /\ worker' = [worker EXCEPT ![w] =
                     IF refund[@.refund].status = "processing"
                     THEN [pc |-> "payment", refund |-> @.refund] ELSE Idle]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, client, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, client, bank>>
 
 ReadPayment(w) ==
     /\ worker[w].pc = "payment"
     /\ worker' = [worker EXCEPT ![w] =
                     [pc |-> "ask", refund |-> @.refund, seen |-> payment]]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, client, bank>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, client, bank>>
 
 Ask(w, outcome) ==
     LET r == worker[w].refund
@@ -226,16 +227,16 @@ Ask(w, outcome) ==
         /\ verdict[r] \in {None, outcome}
         /\ verdict' = [verdict EXCEPT ![r] = outcome]
         /\ worker' = [worker EXCEPT ![w].pc = "commit"]
-        /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals,
-                       returned, hints, client, bank>>
+        /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                       returned, messages, client, bank>>
 
 AskPending(w) ==
     /\ worker[w].pc = "ask"
     /\ pendings > 0
     /\ pendings' = pendings - 1
     /\ worker' = [worker EXCEPT ![w] = Idle]
-    /\ UNCHANGED <<faults, key, want, payment, refund, story, records, totals, returned, verdict,
-                   hints, client, bank>>
+    /\ UNCHANGED <<faults, key, want, payment, refund, events, records, totals, returned, verdict,
+                   messages, client, bank>>
 
 \* One transaction: the payment, the refund and its event.
 Settled(w) ==
@@ -246,7 +247,7 @@ Settled(w) ==
     IN  /\ payment' = [seen EXCEPT !.version = @ + 1, !.refundable = @ + freed,
                                    !.refunded = @ - freed, !.processing = @ - 1]
         /\ refund' = [refund EXCEPT ![r].status = verdict[r]]
-        /\ story' = story \cup {<<r, verdict[r]>>}
+        /\ events' = events \cup {<<r, verdict[r]>>}
 
 MayFinish(w) == worker[w].seen.status = "completed"
 
@@ -257,65 +258,65 @@ Settle(w) ==
     /\ worker[w].pc = "commit"
     /\ LET seen == worker[w].seen
        IN  CASE ~MayFinish(w) ->
-                  \* It was returned, so no refund of it is processing: another was faster.
+                  \* The payment was returned, so the refund is settled: another worker was faster.
                   /\ worker' = [worker EXCEPT ![w] =
                                   IF Broken = "ReturnedIsABug" THEN [pc |-> "bug"] ELSE Idle]
-                  /\ UNCHANGED <<payment, refund, story>>
+                  /\ UNCHANGED <<payment, refund, events>>
              [] MayFinish(w) /\ IsAsSeen(seen) /\ IsProcessing(w) ->
                   /\ Settled(w)
                   /\ worker' = [worker EXCEPT ![w] = Idle]
              [] MayFinish(w) /\ ~IsProcessing(w) ->
                   /\ worker' = [worker EXCEPT ![w] = Idle]
-                  /\ UNCHANGED <<payment, refund, story>>
+                  /\ UNCHANGED <<payment, refund, events>>
              [] OTHER ->
                   /\ worker' = [worker EXCEPT ![w].seen = payment]
-                  /\ UNCHANGED <<payment, refund, story>>
-    /\ UNCHANGED <<faults, pendings, key, want, records, totals, returned, verdict, hints, client,
-                   bank>>
+                  /\ UNCHANGED <<payment, refund, events>>
+    /\ UNCHANGED <<faults, pendings, key, want, records, totals, returned, verdict, messages,
+                   client, bank>>
 
-\* It is done, and the worker does not learn it.
+\* The transaction is done, but its answer is lost.
 SettleUnheard(w) ==
     /\ GoesWrong
     /\ worker[w].pc = "commit"
     /\ MayFinish(w) /\ IsAsSeen(worker[w].seen) /\ IsProcessing(w)
     /\ Settled(w)
     /\ worker' = [worker EXCEPT ![w] = Idle]
-    /\ hints' = hints \cup {worker[w].refund}
+    /\ messages' = messages \cup {worker[w].refund}
     /\ UNCHANGED <<pendings, key, want, records, totals, returned, verdict, client, bank>>
 
-\* That the refund is settled is not said, since it is being asked of at this moment besides: the
-\* worker is told of the payment alone.
+\* The refund collides with another request, so DynamoDB reports only the payment's condition:
+\* the worker does not learn that the refund is settled.
 SettleHalfHeard(w) ==
     /\ GoesWrong
     /\ worker[w].pc = "commit"
     /\ MayFinish(w) /\ ~IsAsSeen(worker[w].seen) /\ ~IsProcessing(w)
     /\ worker' = [worker EXCEPT ![w].seen = payment]
-    /\ UNCHANGED <<pendings, key, want, payment, refund, story, records, totals, returned, verdict,
-                   hints, client, bank>>
+    /\ UNCHANGED <<pendings, key, want, payment, refund, events, records, totals, returned,
+                   verdict, messages, client, bank>>
 
 \* Killed, or the processor raises: the message comes again.
 WorkerFails(w) ==
     /\ GoesWrong
     /\ worker[w] # Idle
-    /\ hints' = hints \cup {worker[w].refund}
+    /\ messages' = messages \cup {worker[w].refund}
     /\ worker' = [worker EXCEPT ![w] = Idle]
-    /\ UNCHANGED <<pendings, key, want, payment, refund, story, records, totals, returned, verdict,
-                   client, bank>>
+    /\ UNCHANGED <<pendings, key, want, payment, refund, events, records, totals, returned,
+                   verdict, client, bank>>
 
 \* A message that comes twice is one that is lost and sent again.
-LoseHint(r) ==
+LoseMessage(r) ==
     /\ GoesWrong
-    /\ r \in hints
-    /\ hints' = hints \ {r}
-    /\ UNCHANGED <<pendings, key, want, payment, refund, story, records, totals, returned, verdict,
-                   client, worker, bank>>
+    /\ r \in messages
+    /\ messages' = messages \ {r}
+    /\ UNCHANGED <<pendings, key, want, payment, refund, events, records, totals, returned,
+                   verdict, client, worker, bank>>
 
 Sweep(r) ==
     /\ Broken # "NoSweeper"
     /\ refund[r] # None /\ refund[r].status = "processing"
-    /\ hints' = hints \cup {r}
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, client, worker, bank>>
+    /\ messages' = messages \cup {r}
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, client, worker, bank>>
 
 -----------------------------------------------------------------------------
 (* The payer's bank. *)
@@ -323,8 +324,8 @@ Sweep(r) ==
 ReturnRead ==
     /\ bank = Idle
     /\ bank' = [pc |-> "commit", seen |-> payment]
-    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, story, records, totals, returned,
-                   verdict, hints, client, worker>>
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, client, worker>>
 
 ReturnCommit ==
     /\ bank.pc = "commit"
@@ -332,19 +333,19 @@ ReturnCommit ==
        IN  CASE seen.status # "completed" \/ seen.refundable = 0
                 \/ (seen.processing > 0 /\ Broken # "ReturnDoesNotWait") ->
                   /\ bank' = Idle
-                  /\ UNCHANGED <<payment, story, totals, returned>>
+                  /\ UNCHANGED <<payment, events, totals, returned>>
              [] OTHER ->
                   IF IsAsSeen(seen)
                   THEN /\ payment' = [seen EXCEPT !.status = "returned", !.version = @ + 1,
                                                   !.refundable = 0]
-                       /\ story' = story \cup {<<None, "returned">>}
+                       /\ events' = events \cup {<<None, "returned">>}
                        /\ totals' = [completed |-> totals.completed - 1,
                                      returned |-> totals.returned + 1]
                        /\ returned' = returned + seen.refundable
                        /\ bank' = [pc |-> "done"]
                   ELSE /\ bank' = [bank EXCEPT !.seen = payment]
-                       /\ UNCHANGED <<payment, story, totals, returned>>
-    /\ UNCHANGED <<faults, pendings, key, want, refund, records, verdict, hints, client,
+                       /\ UNCHANGED <<payment, events, totals, returned>>
+    /\ UNCHANGED <<faults, pendings, key, want, refund, records, verdict, messages, client,
                    worker>>
 
 Next ==
@@ -354,8 +355,8 @@ Next ==
     \/ \E c \in Clients : LookForRecord(c)
     \/ \E c \in Clients : Commit(c)
     \/ \E c \in Clients, next \in {"resend", "retry"} : CommitUnheard(c, next)
-    \/ \E c \in Clients : Hint(c)
-    \/ \E c \in Clients : HintRefused(c)
+    \/ \E c \in Clients : Enqueue(c)
+    \/ \E c \in Clients : EnqueueFails(c)
     \/ \E c \in Clients : Respond(c)
     \/ \E c \in Clients : Crash(c)
     \/ \E w \in Workers, r \in Ids : Receive(w, r)
@@ -367,17 +368,17 @@ Next ==
     \/ \E w \in Workers : SettleUnheard(w)
     \/ \E w \in Workers : SettleHalfHeard(w)
     \/ \E w \in Workers : WorkerFails(w)
-    \/ \E r \in Ids : LoseHint(r)
+    \/ \E r \in Ids : LoseMessage(r)
     \/ \E r \in Ids : Sweep(r)
     \/ ReturnRead
     \/ ReturnCommit
 
-\* Whoever can go on does at some time; a queue gives each message out at some time. That every
-\* transaction commits at some time, and is not outrun for ever, follows: changes come to an end.
+\* Every enabled step is taken eventually, and each message is received eventually. So each
+\* transaction commits eventually: the changes that outrun it come to an end.
 Fairness ==
     /\ \A c \in Clients :
         WF_vars(\/ Begin(c) \/ Read(c) \/ AskRefused(c) \/ LookForRecord(c) \/ Commit(c)
-                \/ Hint(c) \/ Respond(c))
+                \/ Enqueue(c) \/ Respond(c))
     /\ \A w \in Workers :
         WF_vars(\/ ReadRefund(w) \/ ReadPayment(w) \/ Settle(w)
                 \/ \E outcome \in Outcomes : Ask(w, outcome))
@@ -390,23 +391,23 @@ Spec == Init /\ [][Next]_vars /\ Fairness
 -----------------------------------------------------------------------------
 (* What holds in every state. *)
 
-Answers == {client[c].says : c \in {d \in Clients : client[d].pc \in {"hint", "answer"}}}
+Answers == {client[c].says : c \in {d \in Clients : client[d].pc \in {"enqueue", "answer"}}}
 
 NeverMoreThanWasPaid == Sum(Of({"processing", "completed"})) + returned <= Amount
 
-\* What the payment's row says of its refunds is what they are.
+\* The payment's row agrees with the refunds' rows.
 RefundedIsTheSum ==
     /\ payment.refunded = Sum(Of({"processing", "completed"}))
     /\ payment.processing = Cardinality(Of({"processing"}))
     /\ payment.refundable =
         (IF payment.status = "completed" THEN Amount - payment.refunded ELSE 0)
 
-\* A payment begins with two events: it was created, and completed.
-OneEventAChange == payment.version = 2 + Cardinality(story)
+\* The payment begins with two events: created and completed.
+OneEventAChange == payment.version = 2 + Cardinality(events)
 
 OneTerminalState ==
     \A r \in There :
-        {e \in story : e[1] = r} =
+        {e \in events : e[1] = r} =
             {<<r, "created">>} \cup
             (IF refund[r].status = "processing" THEN {} ELSE {<<r, refund[r].status>>})
 
@@ -420,7 +421,7 @@ TotalsAreARecount ==
 
 OutcomeIsTheProcessors == \A r \in Of(Outcomes) : verdict[r] = refund[r].status
 
-\* model.py's IllegalTransition, which says that there is a bug.
+\* IllegalTransition in chalicelib/payments/models.py: a bug in the caller.
 NothingIllegalIsTried == \A w \in Workers : worker[w].pc # "bug"
 
 AnswerIsTrue ==
@@ -430,12 +431,12 @@ AnswerIsTrue ==
         /\ a.kind = "reused" => want[a.refund[1]] # want[a.of[1]]
         /\ a.kind # "refused" => a.refund \in There /\ key[a.refund[1]] = key[a.of[1]]
 
-\* Whose refund was made is not told that nothing was, however often it is asked for.
+\* A client whose refund was created is never refused, however often it asks.
 RetryGetsTheFirstAnswer ==
     \A a \in Answers : a.kind = "refused" => ~\E n \in 1 .. a.of[2] : refund[<<a.of[1], n>>] # None
 
 -----------------------------------------------------------------------------
-(* What happens at last. *)
+(* What happens eventually. *)
 
 EveryClientIsAnswered == \A c \in Clients : <>[](client[c].pc = "done")
 
