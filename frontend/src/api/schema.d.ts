@@ -58,7 +58,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel a payment that no worker has taken up yet
+         * Cancel a payment that is not with its processor yet
          * @description Needs a key with the scope `write`.
          */
         post: operations["cancel_payment"];
@@ -100,7 +100,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what became of a payment, oldest first
+         * List the events of a payment, oldest first
          * @description Needs a key with the scope `read`.
          */
         get: operations["list_events"];
@@ -122,7 +122,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Have a bank return a completed payment late, where simulation is allowed
+         * Simulate a bank's late return of a completed payment, where simulation is allowed
          * @description Needs a key with the scope `write`.
          */
         post: operations["simulate_return"];
@@ -140,7 +140,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the webhooks that tell of a payment, newest first
+         * List the webhook deliveries of a payment, newest first
          * @description Needs a key with the scope `read`.
          */
         get: operations["list_payment_deliveries"];
@@ -160,7 +160,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the webhook endpoints
+         * List the webhook endpoints, oldest first
          * @description Needs a key with the scope `admin`.
          */
         get: operations["list_webhook_endpoints"];
@@ -214,7 +214,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give a webhook endpoint a new secret; the old one signs along for 24 hours
+         * Give a webhook endpoint a new secret; the old one also signs for 24 hours
          * @description Needs a key with the scope `admin`.
          */
         post: operations["rotate_webhook_secret"];
@@ -234,7 +234,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send a webhook endpoint a test event
+         * Send a test event to a webhook endpoint
          * @description Needs a key with the scope `admin`.
          */
         post: operations["test_webhook_endpoint"];
@@ -252,7 +252,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what was and is on its way to a webhook endpoint, newest first
+         * List the deliveries to a webhook endpoint, newest first
          * @description Needs a key with the scope `read`.
          */
         get: operations["list_webhook_deliveries"];
@@ -274,7 +274,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make the failed deliveries of a webhook endpoint again, the oldest first
+         * Replay the failed deliveries of a webhook endpoint, oldest first
          * @description Needs a key with the scope `write`.
          */
         post: operations["replay_failed_deliveries"];
@@ -294,7 +294,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a delivery again, at once, under the same webhook-id
+         * Replay a delivery at once, under the same webhook-id
          * @description Needs a key with the scope `write`.
          */
         post: operations["replay_delivery"];
@@ -312,7 +312,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Count what was settled, by day, currency, type and status
+         * Get the totals of settled payments, by day, currency, type and status
          * @description Needs a key with the scope `read`.
          */
         get: operations["read_stats"];
@@ -332,7 +332,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the last hour's API requests, newest first
+         * List the API requests of the last hour, newest first
          * @description Needs a key with the scope `admin`.
          */
         get: operations["read_logs"];
@@ -352,7 +352,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the API keys
+         * List the API keys, newest first
          * @description Needs a key with the scope `admin`.
          */
         get: operations["list_api_keys"];
@@ -448,7 +448,7 @@ export interface components {
     schemas: {
         /**
          * ApiKey
-         * @description A key as the API shows it. The key itself is known to its holder alone.
+         * @description A key as the API shows it. Only its holder knows the key itself.
          */
         ApiKey: {
             /** Id */
@@ -475,7 +475,7 @@ export interface components {
         };
         /**
          * ApiKeyList
-         * @description Every key that was ever made, the newest first.
+         * @description Every API key that was ever created, newest first.
          */
         ApiKeyList: {
             /** Api Keys */
@@ -483,7 +483,7 @@ export interface components {
         };
         /**
          * Approximate
-         * @description A count from an index.
+         * @description A count from an index, which lags a write by a moment.
          */
         Approximate: {
             /** Count */
@@ -497,7 +497,7 @@ export interface components {
         };
         /**
          * Attempt
-         * @description One POST. While it is under way, or when its worker was killed, only `at` is known.
+         * @description One POST. Until its result is known, or if its worker was killed, only `at` is set.
          */
         Attempt: {
             /**
@@ -508,7 +508,7 @@ export interface components {
             at: string;
             /**
              * Status
-             * @description the answer's; with `error`, as far as one was heard
+             * @description the HTTP status of the answer, if one was received
              * @default null
              */
             status?: number | null;
@@ -525,20 +525,20 @@ export interface components {
             response?: string | null;
             /**
              * Error
-             * @description why there is no whole answer: `url_refused`, `address_refused`, `dns`, `connection`, `tls`, `timeout` or `protocol`
+             * @description why there is no complete answer: `url_refused`, `address_refused`, `dns`, `connection`, `tls`, `timeout` or `protocol`; the attempt failed, whatever `status` is
              * @default null
              */
             error?: string | null;
             /**
              * Detail
-             * @description a few words on the error
+             * @description a short explanation of the error
              * @default null
              */
             detail?: string | null;
         };
         /**
          * CreateApiKey
-         * @description A key to make; it is shown once, in the answer.
+         * @description An API key to create. It is shown once, in the answer.
          */
         CreateApiKey: {
             /**
@@ -550,14 +550,14 @@ export interface components {
             scopes: components["schemas"]["Scope"][];
             /**
              * Expires At
-             * @description a date (to its end, UTC) or an RFC 3339 time; without it, never
+             * @description a date (to its end, UTC) or an RFC 3339 time; null or left out: never
              * @default null
              */
             expires_at?: string | null;
         };
         /**
          * CreateEndpoint
-         * @description Where to send webhooks. Its secret is shown once, in the answer.
+         * @description A webhook endpoint to create. Its secret is shown once, in the answer.
          */
         CreateEndpoint: {
             /**
@@ -569,7 +569,7 @@ export interface components {
             url: string;
             /**
              * Events
-             * @description `*` is all of them, later ones too
+             * @description `*` means all events, also those of later versions
              * @default [
              *       "*"
              *     ]
@@ -583,7 +583,7 @@ export interface components {
         };
         /**
          * CreatePayment
-         * @description A payment to make. `amount` has no more decimals than its currency (ISO 4217).
+         * @description A payment to create. `amount` has no more decimals than its currency (ISO 4217).
          */
         CreatePayment: {
             /**
@@ -601,7 +601,7 @@ export interface components {
             type: components["schemas"]["PaymentType"];
             /**
              * Idempotency Key
-             * @description 8 to 128 printable ASCII characters; here or in the header Idempotency-Key
+             * @description 8 to 128 printable ASCII characters; here or in the Idempotency-Key header
              * @example order-10023-attempt-1
              */
             idempotency_key?: string;
@@ -612,7 +612,7 @@ export interface components {
             description?: string | null;
             /**
              * Metadata
-             * @description at most 20 pairs and 2 KiB in all; `simulate` steers the simulator, `simulate_refund` steers it for refunds
+             * @description at most 20 pairs and 2 KiB in all; `simulate` sets the simulated outcome of the payment, `simulate_refund` that of its refunds
              */
             metadata?: {
                 [key: string]: string;
@@ -620,12 +620,12 @@ export interface components {
         };
         /**
          * CreateRefund
-         * @description Money to give back. Without `amount`, all that is left of the payment.
+         * @description A refund to create. Without `amount`, the rest of the payment is refunded.
          */
         CreateRefund: {
             /**
              * Amount
-             * @description no more than is left; in the payment's currency
+             * @description at most the rest of the payment, in its currency
              * @default null
              */
             amount?: (number | string) | null;
@@ -636,7 +636,7 @@ export interface components {
             reason?: string | null;
             /**
              * Idempotency Key
-             * @description 8 to 128 printable ASCII characters; here or in the header Idempotency-Key
+             * @description 8 to 128 printable ASCII characters; here or in the Idempotency-Key header
              * @example refund-of-order-10023
              */
             idempotency_key?: string;
@@ -649,7 +649,7 @@ export interface components {
         Currency: "CAD" | "USD";
         /**
          * Delivery
-         * @description An event on its way to an endpoint. `event_id` is what is sent as `webhook-id`, each time.
+         * @description The delivery of one event to one endpoint. Each attempt sends `event_id` as `webhook-id`.
          */
         Delivery: {
             /** Id */
@@ -672,17 +672,17 @@ export interface components {
             created_at: string;
             /**
              * Next Attempt At
-             * @description not before then; while an attempt is under way, when it will have ended
+             * @description the earliest time of the next attempt; during an attempt, when its lease ends
              */
             next_attempt_at: string | null;
             /**
              * Attempts
-             * @description the oldest first
+             * @description oldest first
              */
             attempts: components["schemas"]["Attempt"][];
             /**
              * Payload
-             * @description the body as it is sent
+             * @description the body that is sent
              */
             payload: string;
         };
@@ -718,7 +718,7 @@ export interface components {
         DisabledReason: "requested" | "gone" | "failing";
         /**
          * Document
-         * @description An OpenAPI 3.1 document: this one.
+         * @description An OpenAPI 3.1 document.
          */
         Document: {
             /** Openapi */
@@ -736,7 +736,7 @@ export interface components {
         };
         /**
          * Endpoint
-         * @description Where the company is told of what happens. Its secret is shown when it is made or rotated.
+         * @description A webhook endpoint. Its secret is shown when it is created or rotated.
          */
         Endpoint: {
             /** Id */
@@ -749,7 +749,7 @@ export interface components {
             events: components["schemas"]["Subscription"][];
             /**
              * Enabled
-             * @description a disabled one is sent nothing
+             * @description a disabled endpoint receives nothing
              */
             enabled: boolean;
             /**
@@ -761,34 +761,34 @@ export interface components {
             /**
              * Updated At
              * Format: date-time
-             * @description when its settings were changed last
+             * @description when its settings last changed
              * @example 2026-11-22T21:57:01.120000Z
              */
             updated_at: string;
             /** Disabled At */
             disabled_at: string | null;
-            /** @description `gone`: it answered 410; `failing`: nothing but failures for five days */
+            /** @description `gone`: it answered 410; `failing`: every attempt of five days failed */
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
              * Failing Since
-             * @description the first failure after its last success; five days later it is disabled
+             * @description its first failure since the last success; five days later it is disabled
              */
             failing_since: string | null;
             /**
              * Old Secret Expires At
-             * @description until then what is sent is signed with the old secret too
+             * @description until then, webhooks are signed with the old secret too
              */
             readonly old_secret_expires_at: string | null;
         };
         /**
          * EndpointEvent
-         * @description What happens to an endpoint itself.
+         * @description Events of an endpoint itself.
          * @enum {string}
          */
         EndpointEvent: "endpoint.test" | "endpoint.disabled";
         /**
          * EndpointList
-         * @description Every endpoint, the oldest first.
+         * @description Every webhook endpoint, oldest first.
          */
         EndpointList: {
             /** Webhook Endpoints */
@@ -796,14 +796,14 @@ export interface components {
         };
         /**
          * Event
-         * @description One change of one payment, and the state that it left behind.
+         * @description One change of one payment, and the state after it.
          */
         Event: {
             /** Id */
             id: string;
             /**
              * Seq
-             * @description 1, 2, 3 … without a gap, payment by payment
+             * @description 1, 2, 3 … without a gap, for each payment
              */
             seq: number;
             type: components["schemas"]["EventType"];
@@ -817,14 +817,14 @@ export interface components {
             created_at: string;
             /**
              * Actor
-             * @description the name of the API key behind it, or `system`
+             * @description the name of the API key that made the change, or `system`
              */
             actor: string;
             data: components["schemas"]["EventData"];
         };
         /**
          * EventData
-         * @description The state that an event left behind. What does not apply is left out, and never null.
+         * @description The state after an event. A field that does not apply is left out, and never null.
          */
         EventData: {
             /** @description the payment's */
@@ -849,7 +849,7 @@ export interface components {
         };
         /**
          * EventList
-         * @description The whole story of a payment, oldest first.
+         * @description Every event of a payment, oldest first.
          */
         EventList: {
             /** Events */
@@ -867,7 +867,7 @@ export interface components {
         FailureReason: "exhausted" | "gone" | "endpoint_disabled" | "endpoint_deleted";
         /**
          * Health
-         * @description The service as it sees itself.
+         * @description The state of the service.
          */
         Health: {
             /** Status */
@@ -887,7 +887,7 @@ export interface components {
         };
         /**
          * LoggedRequest
-         * @description One request that reached the API's function, without its body.
+         * @description One request that reached the API, without its body.
          */
         LoggedRequest: {
             /**
@@ -928,7 +928,7 @@ export interface components {
         };
         /**
          * NewApiKey
-         * @description A key that was just made: `key` is shown this once.
+         * @description A key that was just created: `key` is shown only this once.
          */
         NewApiKey: {
             /** Id */
@@ -957,7 +957,7 @@ export interface components {
         };
         /**
          * NewEndpoint
-         * @description An endpoint with the secret that it was just given: `secret` is shown this once.
+         * @description An endpoint with the secret that it was just given: `secret` is shown only this once.
          */
         NewEndpoint: {
             /** Id */
@@ -970,7 +970,7 @@ export interface components {
             events: components["schemas"]["Subscription"][];
             /**
              * Enabled
-             * @description a disabled one is sent nothing
+             * @description a disabled endpoint receives nothing
              */
             enabled: boolean;
             /**
@@ -982,24 +982,24 @@ export interface components {
             /**
              * Updated At
              * Format: date-time
-             * @description when its settings were changed last
+             * @description when its settings last changed
              * @example 2026-11-22T21:57:01.120000Z
              */
             updated_at: string;
             /** Disabled At */
             disabled_at: string | null;
-            /** @description `gone`: it answered 410; `failing`: nothing but failures for five days */
+            /** @description `gone`: it answered 410; `failing`: every attempt of five days failed */
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
              * Failing Since
-             * @description the first failure after its last success; five days later it is disabled
+             * @description its first failure since the last success; five days later it is disabled
              */
             failing_since: string | null;
             /** Secret */
             secret: string;
             /**
              * Old Secret Expires At
-             * @description until then what is sent is signed with the old secret too
+             * @description until then, webhooks are signed with the old secret too
              */
             readonly old_secret_expires_at: string | null;
         };
@@ -1017,7 +1017,7 @@ export interface components {
         };
         /**
          * Payment
-         * @description A payment as the API shows it; the fields at the end are ours alone.
+         * @description A payment as the API shows it; the last fields are internal.
          */
         Payment: {
             /** Id */
@@ -1059,12 +1059,12 @@ export interface components {
             completed_at: string | null;
             /**
              * Failure Code
-             * @description why it failed; a returned one has the rail's
+             * @description why it failed, or the bank's code for its return
              */
             failure_code: string | null;
             /**
              * Amount Refunded
-             * @description the sum of its refunds that are processing or completed; what is left of `amount` can be refunded while the payment is completed
+             * @description the sum of its refunds that are processing or completed; the rest of `amount` can be refunded while the payment is completed
              * @example 1250.75
              */
             amount_refunded: number;
@@ -1111,7 +1111,7 @@ export interface components {
         };
         /**
          * Refund
-         * @description Money that goes back to whoever paid: all of a payment, or a part of it.
+         * @description Money that the merchant gives back to the payer: all of a payment, or a part of it.
          */
         Refund: {
             /** Id */
@@ -1154,7 +1154,7 @@ export interface components {
         };
         /**
          * RefundList
-         * @description Every refund of a payment, the oldest first.
+         * @description Every refund of a payment, oldest first.
          */
         RefundList: {
             /** Refunds */
@@ -1162,7 +1162,7 @@ export interface components {
         };
         /**
          * RefundState
-         * @description A refund as an event left it.
+         * @description A refund after an event.
          */
         RefundState: {
             /** Id */
@@ -1186,19 +1186,19 @@ export interface components {
         RefundStatus: "processing" | "completed" | "failed";
         /**
          * ReplayFailed
-         * @description From when on the failed deliveries of an endpoint are to be made again.
+         * @description The time from which on the failed deliveries of an endpoint are replayed.
          */
         ReplayFailed: {
             /**
              * Since
-             * @description a date or an RFC 3339 time, included, by when the events were
+             * @description a date or an RFC 3339 time, inclusive; the event's time counts
              * @example 2026-11-22
              */
             since: string;
         };
         /**
          * Replayed
-         * @description How many are due again. While there are more, ask again from `next_since`.
+         * @description How many deliveries are due again. If there are more, ask again from `next_since`.
          */
         Replayed: {
             /** Replayed */
@@ -1213,7 +1213,7 @@ export interface components {
         };
         /**
          * RollApiKey
-         * @description A key to replace; the old one works for `overlap_hours` more.
+         * @description An API key to replace. The old one works for `overlap_hours` more.
          */
         RollApiKey: {
             /**
@@ -1230,7 +1230,7 @@ export interface components {
         Scope: "read" | "write" | "admin";
         /**
          * SimulateReturn
-         * @description A bank's late return to act out. Without `code`, the rail's word for no funds.
+         * @description A late return by the payer's bank to simulate. Without `code`: insufficient funds.
          */
         SimulateReturn: {
             /**
@@ -1242,7 +1242,7 @@ export interface components {
         };
         /**
          * Stats
-         * @description Totals of what was created from the one day to the other, both included.
+         * @description Totals of the payments created from one UTC day to another, both included.
          */
         Stats: {
             /**
@@ -1278,13 +1278,13 @@ export interface components {
         Status: "processing" | "completed" | "failed" | "canceled" | "returned";
         /**
          * Subscription
-         * @description What an endpoint can be sent; `*` is all of it, what a later version adds included.
+         * @description The events that an endpoint can subscribe to; `*` means all, also those added later.
          * @enum {string}
          */
         Subscription: "*" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "refund.completed" | "refund.failed";
         /**
          * Total
-         * @description So many payments, and their amounts added up: of one day, currency, type and status.
+         * @description The number of payments and their volume, by day, currency, type and status.
          */
         Total: {
             /**
@@ -1307,7 +1307,7 @@ export interface components {
         };
         /**
          * UpdateEndpoint
-         * @description What is to change of an endpoint; what is left out or null stays, but for a description.
+         * @description Changes to an endpoint. A field that is left out or null stays as it is.
          */
         UpdateEndpoint: {
             /**
@@ -1322,13 +1322,13 @@ export interface components {
             events?: components["schemas"]["Subscription"][] | null;
             /**
              * Description
-             * @description null clears it
+             * @description null removes it
              * @default null
              */
             description?: string | null;
             /**
              * Enabled
-             * @description enabling one again forgets its failures
+             * @description enabling an endpoint resets its failures
              * @default null
              */
             enabled?: boolean | null;
@@ -1359,10 +1359,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a page */
+            /** @description one page */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1373,7 +1373,7 @@ export interface operations {
             /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1384,10 +1384,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1398,10 +1398,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1412,10 +1412,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1426,10 +1426,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -1448,7 +1448,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Instead of `idempotency_key` in the body; send it in one of the two. */
+                /** @description May replace `idempotency_key` in the body. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -1463,7 +1463,7 @@ export interface operations {
             /** @description the stored answer to this key */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description `true`: this is the stored answer to an earlier request */
                     "Idempotent-Replayed"?: "true";
@@ -1476,9 +1476,9 @@ export interface operations {
             /** @description the payment, processing */
             201: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
-                    /** @description path of the new resource */
+                    /** @description the path of the new resource */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -1486,10 +1486,10 @@ export interface operations {
                     "application/json": components["schemas"]["Payment"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body name different idempotency keys */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body have different idempotency keys */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1500,10 +1500,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1514,10 +1514,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1531,7 +1531,7 @@ export interface operations {
             /** @description `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -1547,7 +1547,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1558,10 +1558,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1572,10 +1572,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `idempotency_key_reused`: The idempotency key belongs to another request */
+            /** @description `idempotency_key_reused`: The idempotency key was used for another request */
             422: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1586,10 +1586,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1600,10 +1600,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -1632,7 +1632,7 @@ export interface operations {
             /** @description the payment */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1640,10 +1640,10 @@ export interface operations {
                     "application/json": components["schemas"]["Payment"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1654,10 +1654,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1668,10 +1668,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1682,10 +1682,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1696,10 +1696,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -1725,10 +1725,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the payment, canceled */
+            /** @description the canceled payment */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1736,10 +1736,10 @@ export interface operations {
                     "application/json": components["schemas"]["Payment"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1750,10 +1750,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1764,10 +1764,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1781,7 +1781,7 @@ export interface operations {
             /** @description `payment_not_cancelable`: The payment can no longer be canceled; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -1794,10 +1794,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1808,10 +1808,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -1837,10 +1837,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description all of them */
+            /** @description all refunds */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1848,10 +1848,10 @@ export interface operations {
                     "application/json": components["schemas"]["RefundList"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1862,10 +1862,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1876,10 +1876,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1890,10 +1890,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1904,10 +1904,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -1926,7 +1926,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Instead of `idempotency_key` in the body; send it in one of the two. */
+                /** @description May replace `idempotency_key` in the body. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -1943,7 +1943,7 @@ export interface operations {
             /** @description the stored answer to this key */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description `true`: this is the stored answer to an earlier request */
                     "Idempotent-Replayed"?: "true";
@@ -1956,7 +1956,7 @@ export interface operations {
             /** @description the refund, processing */
             201: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1964,10 +1964,10 @@ export interface operations {
                     "application/json": components["schemas"]["Refund"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body name different idempotency keys */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body have different idempotency keys */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1978,10 +1978,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -1992,10 +1992,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2006,10 +2006,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2023,7 +2023,7 @@ export interface operations {
             /** @description `payment_not_refundable`: The payment cannot be refunded; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2039,7 +2039,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2050,10 +2050,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2064,10 +2064,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `refund_exceeds_payment`: The refund is more than what is left of the payment; `idempotency_key_reused`: The idempotency key belongs to another request */
+            /** @description `refund_exceeds_payment`: The refund exceeds the rest of the payment; `idempotency_key_reused`: The idempotency key was used for another request */
             422: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2078,10 +2078,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2092,10 +2092,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2121,10 +2121,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description all of it */
+            /** @description all events */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2132,10 +2132,10 @@ export interface operations {
                     "application/json": components["schemas"]["EventList"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2146,10 +2146,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2160,10 +2160,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2174,10 +2174,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2188,10 +2188,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2221,10 +2221,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the payment, returned */
+            /** @description the returned payment */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2232,10 +2232,10 @@ export interface operations {
                     "application/json": components["schemas"]["Payment"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2246,10 +2246,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2260,10 +2260,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2274,10 +2274,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2288,10 +2288,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `payment_not_returnable`: No bank returns the payment; `conflict`: Another request is changing the same resource */
+            /** @description `payment_not_returnable`: The payment cannot be returned; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2307,7 +2307,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2318,10 +2318,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2332,10 +2332,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2346,10 +2346,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2375,10 +2375,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description at most 50 */
+            /** @description the newest 50 */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2386,10 +2386,10 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryList"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2400,10 +2400,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2414,10 +2414,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2428,10 +2428,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2442,10 +2442,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2469,10 +2469,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description all of them */
+            /** @description all endpoints */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2480,10 +2480,10 @@ export interface operations {
                     "application/json": components["schemas"]["EndpointList"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2494,10 +2494,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2508,10 +2508,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2522,10 +2522,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2553,10 +2553,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the endpoint, with its secret, shown this once */
+            /** @description the endpoint, with its secret, which is shown only this once */
             201: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2564,10 +2564,10 @@ export interface operations {
                     "application/json": components["schemas"]["NewEndpoint"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2578,10 +2578,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2592,10 +2592,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2606,10 +2606,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `endpoint_limit_reached`: There are as many endpoints as can be; `conflict`: Another request is changing the same resource */
+            /** @description `endpoint_limit_reached`: Webhook endpoint limit reached; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2625,7 +2625,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2636,10 +2636,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2650,10 +2650,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2664,10 +2664,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2696,7 +2696,7 @@ export interface operations {
             /** @description the endpoint */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2704,10 +2704,10 @@ export interface operations {
                     "application/json": components["schemas"]["Endpoint"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2718,10 +2718,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2732,10 +2732,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2746,10 +2746,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2760,10 +2760,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2789,19 +2789,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description it is sent nothing any more */
+            /** @description Endpoint deleted */
             204: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2812,10 +2812,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2826,10 +2826,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2843,7 +2843,7 @@ export interface operations {
             /** @description `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2856,10 +2856,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2870,10 +2870,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2903,10 +2903,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the endpoint */
+            /** @description the changed endpoint */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2914,10 +2914,10 @@ export interface operations {
                     "application/json": components["schemas"]["Endpoint"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2928,10 +2928,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2942,10 +2942,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2956,10 +2956,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -2973,7 +2973,7 @@ export interface operations {
             /** @description `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -2989,7 +2989,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3000,10 +3000,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3014,10 +3014,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3028,10 +3028,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3057,10 +3057,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the endpoint, with its new secret, shown this once */
+            /** @description the endpoint, with its new secret, which is shown only this once */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3068,10 +3068,10 @@ export interface operations {
                     "application/json": components["schemas"]["NewEndpoint"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3082,10 +3082,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3096,10 +3096,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3113,7 +3113,7 @@ export interface operations {
             /** @description `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3126,10 +3126,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3140,10 +3140,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3169,10 +3169,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description its delivery, on its way */
+            /** @description the pending delivery */
             201: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3180,10 +3180,10 @@ export interface operations {
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3194,10 +3194,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3208,10 +3208,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3225,7 +3225,7 @@ export interface operations {
             /** @description `endpoint_disabled`: The webhook endpoint is disabled */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3236,10 +3236,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3250,10 +3250,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3283,10 +3283,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description a page */
+            /** @description one page */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3297,7 +3297,7 @@ export interface operations {
             /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3308,10 +3308,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3322,10 +3322,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3336,10 +3336,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3350,10 +3350,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3364,10 +3364,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3397,10 +3397,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description how many are due again: at most 100 a call */
+            /** @description how many are due again, at most 100 for each call */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3408,10 +3408,10 @@ export interface operations {
                     "application/json": components["schemas"]["Replayed"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3422,10 +3422,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3436,10 +3436,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3450,10 +3450,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3467,7 +3467,7 @@ export interface operations {
             /** @description `endpoint_disabled`: The webhook endpoint is disabled; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3483,7 +3483,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3494,10 +3494,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3508,10 +3508,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3522,10 +3522,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3551,10 +3551,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the delivery, on its way */
+            /** @description the pending delivery */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3562,10 +3562,10 @@ export interface operations {
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3576,10 +3576,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3590,10 +3590,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3607,7 +3607,7 @@ export interface operations {
             /** @description `endpoint_disabled`: The webhook endpoint is disabled; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3620,10 +3620,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3634,10 +3634,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3667,7 +3667,7 @@ export interface operations {
             /** @description the totals */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3678,7 +3678,7 @@ export interface operations {
             /** @description `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3689,10 +3689,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3703,10 +3703,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3717,10 +3717,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3731,10 +3731,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3761,10 +3761,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description at most 200 */
+            /** @description at most 200 requests */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3775,7 +3775,7 @@ export interface operations {
             /** @description `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3786,10 +3786,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3800,10 +3800,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3814,10 +3814,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3828,10 +3828,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3855,10 +3855,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the keys */
+            /** @description all keys */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3866,10 +3866,10 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyList"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3880,10 +3880,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3894,10 +3894,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3908,10 +3908,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -3939,10 +3939,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the key, shown this once */
+            /** @description the key, which is shown only this once */
             201: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3950,10 +3950,10 @@ export interface operations {
                     "application/json": components["schemas"]["NewApiKey"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3964,10 +3964,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3978,10 +3978,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -3995,7 +3995,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4006,10 +4006,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4020,10 +4020,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4034,10 +4034,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -4067,10 +4067,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the new key, shown this once */
+            /** @description the new key, which is shown only this once */
             201: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4078,10 +4078,10 @@ export interface operations {
                     "application/json": components["schemas"]["NewApiKey"];
                 };
             };
-            /** @description `malformed_json`: The body is not well-formed JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4092,10 +4092,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4106,10 +4106,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4120,10 +4120,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4137,7 +4137,7 @@ export interface operations {
             /** @description `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -4153,7 +4153,7 @@ export interface operations {
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4164,10 +4164,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unsupported_media_type`: The body is not application/json */
+            /** @description `unsupported_media_type`: The body must be application/json */
             415: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4178,10 +4178,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4192,10 +4192,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -4221,19 +4221,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description it stops working within a minute */
+            /** @description Key revoked; it stops working within a minute */
             204: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4244,10 +4244,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4258,10 +4258,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: There is no such resource */
+            /** @description `not_found`: Resource not found */
             404: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4272,10 +4272,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4286,10 +4286,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -4315,10 +4315,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description it answers */
+            /** @description the service answers */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4329,7 +4329,7 @@ export interface operations {
             /** @description `validation_failed`: The request is not valid */
             400: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4340,10 +4340,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: The request has no valid API key */
+            /** @description `unauthenticated`: No valid API key */
             401: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4354,10 +4354,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`: The API key may not do this */
+            /** @description `forbidden`: The API key does not allow this */
             403: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4368,10 +4368,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4382,10 +4382,10 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A service behind PayFlow does not answer */
+            /** @description `unavailable`: Service temporarily unavailable */
             503: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     /** @description in seconds */
                     "Retry-After"?: number;
@@ -4412,7 +4412,7 @@ export interface operations {
             /** @description OpenAPI 3.1 */
             200: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
@@ -4420,10 +4420,10 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
-            /** @description `internal`: Something went wrong on our side */
+            /** @description `internal`: Internal error */
             500: {
                 headers: {
-                    /** @description quote it when you ask us */
+                    /** @description the id to quote in a support request */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
