@@ -29,7 +29,8 @@ def exchange(
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
     """One request on a connection that may be kept alive."""
-    connection.request(method, path, body, headers or {})
+    raw = body.encode() if isinstance(body, str) else body
+    connection.request(method, path, raw, headers or {})
     response = connection.getresponse()
     return Reply(response.status, dict(response.headers), response.read())
 
