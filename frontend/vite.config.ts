@@ -26,6 +26,7 @@ export default defineConfig(({ command, mode }) => {
       include: ["src/**/*.test.{ts,tsx}"],
       setupFiles: ["src/test-setup.ts"],
       env: { VITE_API_URL: "http://api.test" },
+      testTimeout: 60_000, // for what never comes: the machine may be busy
     },
   };
 });

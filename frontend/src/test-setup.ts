@@ -1,6 +1,9 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
+
+// How long `findBy` and `waitFor` wait for what never comes: the machine may be busy.
+configure({ asyncUtilTimeout: 20_000 });
 
 // jsdom has the element and not these two of its methods.
 HTMLDialogElement.prototype.showModal = function showModal() {

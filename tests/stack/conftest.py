@@ -30,7 +30,7 @@ from chalicelib.webhook_outbox import Outbox
 from infra.local.settings import Local
 from tests import hearing
 from tests.conftest import HEARD_FROM_STACKS, webhooks_beside
-from tests.engines import ROOT, free_port, wait_until
+from tests.engines import ROOT, SHORT_LIVED_JAVA, free_port, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -131,6 +131,7 @@ class Stack:
             "PAYFLOW_DYNAMODB_PORT": str(self.local.dynamodb_port or ""),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            **SHORT_LIVED_JAVA,
             "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
             # Its processes write down what their functions ask of AWS; see tests/hearing.py.
             "PYTHONPATH": str(Path(__file__).with_name("heard")),
