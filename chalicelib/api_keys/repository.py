@@ -23,7 +23,7 @@ from chalicelib.values import API_KEY_ID, rfc3339
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_PARTITION: Final = "APIKEYS"
+PARTITION: Final = "APIKEYS"
 
 
 class KeyEnded(Exception):
@@ -88,12 +88,12 @@ class ApiKeyRepository:
     def _starting_with(self, digits: str) -> list[ApiKey]:
         start = f"APIKEY#{digits}"
         return [
-            from_item(item) for item in self._table.query(KeyRange(_PARTITION, start, f"{start}~"))
+            from_item(item) for item in self._table.query(KeyRange(PARTITION, start, f"{start}~"))
         ]
 
 
 def item_key(digest: str) -> Item:
-    return {"PK": _PARTITION, "SK": f"APIKEY#{digest}"}
+    return {"PK": PARTITION, "SK": f"APIKEY#{digest}"}
 
 
 def to_item(key: ApiKey) -> Item:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from chalicelib.aws.dynamodb import Index, Item, drop_none
+from chalicelib.payments.items import payment_partition
 from chalicelib.values import SYSTEM, rfc3339
 from chalicelib.webhooks.models import (
     Attempt,
@@ -101,7 +102,11 @@ def disabled_event_item(endpoint: Endpoint, event_id: str) -> Item:
 
 
 def delivery_item_key(key: DeliveryKey) -> Item:
-    owner = f"PAY#{key.payment_id}" if key.payment_id else _endpoint_partition(key.endpoint_id)
+    owner = (
+        payment_partition(key.payment_id)
+        if key.payment_id
+        else _endpoint_partition(key.endpoint_id)
+    )
     return {"PK": owner, "SK": f"DELIVERY#{key.event_id}#{key.endpoint_id}"}
 
 

@@ -36,6 +36,7 @@ from chalicelib.aws.dynamodb import (
 )
 from chalicelib.aws.pagination import to_moment
 from chalicelib.errors import EndpointLimitReached, NotFound
+from chalicelib.payments.items import payment_partition
 from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
 from chalicelib.webhooks import items
 from chalicelib.webhooks.models import (
@@ -228,7 +229,7 @@ class WebhookRepository:
         """Return the newest deliveries of a payment, newest first, as of the last write."""
         if not PAYMENT_ID.fullmatch(payment_id):
             return []
-        keys = KeyRange(f"PAY#{payment_id}", "DELIVERY#", "DELIVERY$")
+        keys = KeyRange(payment_partition(payment_id), "DELIVERY#", "DELIVERY$")
         found = self._table.query(keys, limit=MAX_OF_PAYMENT, newest_first=True)
         return [items.delivery_from_item(item) for item in found]
 

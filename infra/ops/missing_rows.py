@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from chalicelib.api_keys.repository import PARTITION as API_KEYS
 from chalicelib.aws.dynamodb import MAX_KEYS, Index, Item, KeyRange, Table
 from chalicelib.aws.pagination import from_moment, just_after
 from chalicelib.payments.items import ALL, BY_STATUS, LISTING, stored_refund_status
 from chalicelib.payments.models import RefundStatus, Status
+from chalicelib.webhooks.items import ENDPOINTS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -56,7 +58,7 @@ def _outcomes(was: Table, now: Table) -> Iterator[Row]:
 
 def _settings(was: Table, now: Table) -> Iterator[Row]:
     """Yield API keys and endpoints that were created, changed or deleted later."""
-    for kind, partition in (("api_key", "APIKEYS"), ("endpoint", "ENDPOINTS")):
+    for kind, partition in (("api_key", API_KEYS), ("endpoint", ENDPOINTS)):
         items = {item["SK"]: item for item in was.query(KeyRange(partition))}
         restored = {item["SK"]: item for item in now.query(KeyRange(partition))}
         for name in sorted((items.keys() | restored.keys()) - {"COUNT"}):
