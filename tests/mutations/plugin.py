@@ -45,19 +45,22 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what runs on DynamoDB Local: moto is faster to start and to answer. First come the
-    tests that most likely fail: those named like the promise, in a file named like the module.
+    """Skip DynamoDB Local, which starts slowly. Run first the tests that most likely fail: those
+    named like the promise, in a file or folder named like the module.
     """
     slow = [item for item in items if _is_on_dynamodb_local(item)]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item not in slow]
     mutant = config.getoption("mutant")
     if mutant is not None:
-        promise, module = _stems(mutant.promise), Path(mutant.file).stem
-        items.sort(
-            key=lambda item: len(promise & _stems(item.name)) + 2 * (module in item.path.stem),
-            reverse=True,
-        )
+        items.sort(key=lambda item: _likeness(mutant, item), reverse=True)
+
+
+def _likeness(mutant: Mutant, item: pytest.Item) -> int:
+    module = Path(mutant.file)
+    words = len(_stems(mutant.promise) & _stems(item.name))
+    is_named_so = module.stem in item.path.stem
+    return words + 2 * is_named_so + 2 * (module.parent.name == item.path.parent.name)
 
 
 def _stems(text: str) -> set[str]:

@@ -34,6 +34,7 @@ from tests.conftest import (
     SESSION,
     START,
     command,
+    new_repository,
     refund_command,
     stored,
     stored_refund,
@@ -336,6 +337,26 @@ def test_many_are_read_at_once_and_unknown_ones_left_out(repository: PaymentRepo
     unknown = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
     found = repository.find_many([payment.id for payment in made] + [unknown])
     assert found == {payment.id: payment for payment in made}
+
+
+def test_read_outside_an_index_asks_for_the_last_write(
+    emulated_dynamodb: "DynamoDBClient",
+) -> None:
+    """No local engine lags, so the test looks at the requests."""
+    requests: dict[str, Any] = {}
+
+    def note(params: Any, model: Any, **_: Any) -> None:
+        requests[model.name] = params
+
+    emulated_dynamodb.meta.events.register("provide-client-params.dynamodb", note)
+    repository = new_repository(emulated_dynamodb)
+    payment = put(repository)
+    repository.find(payment.id)
+    repository.find_many([payment.id])
+    repository.events(payment.id)
+    (batch,) = requests["BatchGetItem"]["RequestItems"].values()
+    for read in (requests["GetItem"], requests["Query"], batch):
+        assert read["ConsistentRead"] is True
 
 
 def test_the_check_passes_where_the_tables_are(repository: PaymentRepository) -> None:
