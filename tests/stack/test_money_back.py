@@ -44,7 +44,7 @@ def story(client: Client, payment_id: str) -> Any:
     return events
 
 
-def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(client: Client) -> None:
+def test_fifty_concurrent_refunds_of_30_on_100_leave_10(client: Client) -> None:
     payment_id = paid(client, simulate_refund="pending")
     replies = at_once(50, lambda: refund(client, payment_id, amount=30))
     assert Counter(reply.status for reply in replies) == {201: 3, 422: 47}
@@ -63,7 +63,7 @@ def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(clie
     ]
 
 
-def test_of_fifty_refunds_at_once_with_one_key_one_is_made_and_all_get_its_answer(
+def test_fifty_concurrent_refunds_with_one_key_create_one(
     client: Client,
 ) -> None:
     payment_id = paid(client)
@@ -85,7 +85,7 @@ def settled_refunds(client: Client, payment_id: str) -> Any:
     return wait_until(all_settled, "the refunds are settled")
 
 
-def test_a_refund_ends_once_however_often_and_in_what_order_its_messages_come(
+def test_refund_is_settled_once_in_any_number_and_order_of_messages(
     client: Client, sqs: "SQSClient", stack: Stack
 ) -> None:
     payment_id = paid(client)
@@ -136,7 +136,7 @@ def completed(payments: Payments) -> str:
     return created.resource_id
 
 
-def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Payments) -> None:
+def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -> None:
     refunds = refunds_beside(payments)
     for number in range(12):
         payment_id = completed(payments)
@@ -163,7 +163,7 @@ def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Paym
 
 
 @pytest.mark.parametrize("head_start_ms", [0, 1, 2, 3, 4])
-def test_a_cancel_against_the_worker_has_one_winner(payments: Payments, head_start_ms: int) -> None:
+def test_cancel_against_the_worker_has_one_winner(payments: Payments, head_start_ms: int) -> None:
     for _ in range(6):
         created = payments.create(command(metadata={"simulate": "completed"}), actor="test")
         payment_id = created.resource_id
@@ -186,7 +186,7 @@ def test_a_cancel_against_the_worker_has_one_winner(payments: Payments, head_sta
         ]
 
 
-def test_a_payment_can_be_canceled_until_a_worker_has_it_and_once(
+def test_payment_can_be_canceled_once_until_it_is_submitted(
     client: Client, payments: Payments, dynamodb: "DynamoDBClient"
 ) -> None:
     for _ in range(5):
@@ -203,7 +203,7 @@ def test_a_payment_can_be_canceled_until_a_worker_has_it_and_once(
     assert_problem(client.request("POST", path), 409, "payment_not_cancelable")
 
 
-def test_a_return_is_told_by_its_code_and_takes_what_refunds_left(client: Client) -> None:
+def test_return_has_its_code_and_takes_the_rest(client: Client) -> None:
     payment_id = paid(client, amount="100.10", simulate_refund="completed")
     assert refund(client, payment_id, amount="30.05").status == 201
     settled_refunds(client, payment_id)
@@ -241,7 +241,7 @@ def test_a_bad_field_of_a_refund_is_refused_by_name(
 
 
 @pytest.mark.parametrize("payment_id", ["PAY-01M82Y8T27997E9EYD0G6SK6MT", "x", "%00", "P" * 3000])
-def test_of_what_is_no_payment_nothing_can_be_asked(client: Client, payment_id: str) -> None:
+def test_every_route_of_an_unknown_payment_is_404(client: Client, payment_id: str) -> None:
     path = f"/v1/payments/{payment_id}"
     for reply in (
         client.request("POST", f"{path}/cancel"),

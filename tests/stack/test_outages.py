@@ -104,7 +104,7 @@ def test_a_queue_that_is_gone_does_not_stop_a_payment(
         assert_created_in_time_and_brought_home(faulty, client, dynamodb)
 
 
-def test_a_process_killed_between_the_transaction_and_the_hint_loses_nothing(
+def test_process_killed_between_commit_and_enqueue_loses_nothing(
     stack: Stack, client: Client, dynamodb: "DynamoDBClient"
 ) -> None:
     fields = request()
@@ -127,7 +127,7 @@ def test_a_process_killed_between_the_transaction_and_the_hint_loses_nothing(
     assert_brought_home(client, dynamodb, again.json["id"])
 
 
-def test_without_a_database_the_answer_is_503_and_when_to_try_again(stack: Stack) -> None:
+def test_outage_of_the_database_is_503_with_retry_after(stack: Stack) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with stack.another_api(AWS_ENDPOINT_URL_DYNAMODB=nowhere) as (faulty, _):
         replies = [
@@ -149,7 +149,7 @@ def test_without_a_queue_deep_health_is_503(stack: Stack) -> None:
         assert faulty.get("/v1/health?deep=1").status == 503
 
 
-def test_a_worker_that_is_killed_leaves_the_rest_to_the_next_start(
+def test_killed_worker_leaves_its_work_to_the_next_start(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("killed-worker")
@@ -181,7 +181,7 @@ def _is_claimed(stack: Stack, payment_id: str) -> bool:
 
 
 @pytest.mark.parametrize("amount", ["12.50", "12.00", "100.00", "0.01"])
-def test_a_create_that_is_sent_again_after_a_lost_answer_is_done_once_whatever_its_amount(
+def test_create_resent_after_a_lost_answer_is_done_once(
     payments: Payments, dynamodb: "DynamoDBClient", amount: str
 ) -> None:
     at = now()

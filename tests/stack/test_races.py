@@ -61,7 +61,7 @@ def test_fifty_concurrent_posts_of_fifty_keys_create_fifty_payments(client: Clie
     assert len({reply.json["id"] for reply in replies}) == 50
 
 
-def test_concurrent_posts_of_one_key_and_two_requests_let_one_of_the_two_win(
+def test_concurrent_posts_of_two_requests_with_one_key_let_one_win(
     client: Client,
 ) -> None:
     fields = request()
@@ -89,7 +89,7 @@ def test_a_message_delivered_forty_times_settles_its_payment_once(
     assert_settled_once(dynamodb, payment_id)
 
 
-def test_a_message_worked_on_by_eight_at_once_settles_its_payment_once(
+def test_message_processed_by_eight_workers_settles_its_payment_once(
     payments: Payments, dynamodb: "DynamoDBClient"
 ) -> None:
     for _ in range(10):
@@ -113,7 +113,7 @@ def is_empty(sqs: "SQSClient", url: str) -> bool:
     return waiting == ("0", "0")
 
 
-def test_of_ten_messages_with_one_poisoned_nine_go_through_and_one_dies_after_three_receives(
+def test_poison_message_is_dead_lettered_alone(
     payments: Payments, client: Client, sqs: "SQSClient", stack: Stack
 ) -> None:
     made = [
@@ -149,7 +149,7 @@ def dead_letter(sqs: "SQSClient", body: str) -> Any:
     return next((message for message in messages if message["Body"] == body), None)
 
 
-def test_messages_that_name_no_payment_leave_no_row_and_only_the_unknown_type_is_kept(
+def test_foreign_messages_leave_no_row_and_unknown_types_are_kept(
     sqs: "SQSClient", dynamodb: "DynamoDBClient", client: Client, stack: Stack
 ) -> None:
     unknown_payment = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
@@ -164,7 +164,7 @@ def test_messages_that_name_no_payment_leave_no_row_and_only_the_unknown_type_is
     assert client.get("/v1/health?deep=1").status == 200
 
 
-def test_a_walk_over_the_list_is_exact_while_payments_are_added_and_settle(client: Client) -> None:
+def test_paging_is_exact_while_payments_are_added_and_settled(client: Client) -> None:
     made = [client.post(request()).json for _ in range(30)]
     since, before = made[0]["created_at"], [payment["id"] for payment in made]
     done = threading.Event()

@@ -102,7 +102,7 @@ def mend(dynamodb: "DynamoDBClient", payment_id: str) -> None:
     )
 
 
-def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
+def test_redriven_dead_letters_are_settled_once(
     quiet: Stack,
 ) -> None:
     sqs, dynamodb = quiet.aws("sqs"), quiet.aws("dynamodb")
@@ -139,7 +139,7 @@ def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
     assert quiet.client.settled(still_failing)["status"] == "completed"
 
 
-def test_after_a_purge_one_command_has_all_that_was_under_way_done_once(quiet: Stack) -> None:
+def test_requeue_after_a_purge_finishes_everything_once(quiet: Stack) -> None:
     sqs, dynamodb = quiet.aws("sqs"), quiet.aws("dynamodb")
     queues = (quiet.local.queue_url, quiet.local.deliveries_url)
     with a_merchant() as (merchant, url):

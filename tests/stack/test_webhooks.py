@@ -118,7 +118,7 @@ def test_an_outcome_reaches_the_receiver_and_verifies(
         assert one["body"] == delivery["payload"]
 
 
-def test_a_hint_that_comes_three_times_makes_one_post(
+def test_message_that_comes_three_times_makes_one_post(
     stack: Stack, client: Client, sqs: "SQSClient", make: Callable[..., Any]
 ) -> None:
     with a_merchant() as (merchant, url):
@@ -136,7 +136,7 @@ def test_a_hint_that_comes_three_times_makes_one_post(
     assert merchant.counts() == {delivery["event_id"]: 1}
 
 
-def test_a_delivery_whose_hint_was_lost_is_found_by_the_sweeper(
+def test_sweeper_finds_a_delivery_whose_message_was_lost(
     client: Client, payments: Payments, make: Callable[..., Any]
 ) -> None:
     with a_merchant() as (merchant, url):
@@ -149,7 +149,7 @@ def test_a_delivery_whose_hint_was_lost_is_found_by_the_sweeper(
     assert len(merchant.got) == 1
 
 
-def test_payments_settle_while_a_merchant_keeps_every_webhook_waiting(
+def test_payments_settle_while_a_merchant_delays_every_webhook(
     client: Client, make: Callable[..., Any]
 ) -> None:
     with a_merchant() as (merchant, url):
@@ -166,7 +166,7 @@ def test_payments_settle_while_a_merchant_keeps_every_webhook_waiting(
             assert ended(client, payment_id)["status"] == "delivered"
 
 
-def test_of_twenty_endpoints_at_once_ten_are_made(client: Client) -> None:
+def test_twenty_concurrent_endpoints_create_ten(client: Client) -> None:
     replies = at_once(20, lambda: client.post({"url": "https://merchant.example"}, ENDPOINTS))
     try:
         assert Counter(reply.status for reply in replies) == {201: 10, 409: 10}
@@ -178,7 +178,7 @@ def test_of_twenty_endpoints_at_once_ten_are_made(client: Client) -> None:
             assert client.request("DELETE", f"{ENDPOINTS}/{endpoint['id']}").status == 204
 
 
-def test_a_worker_that_is_killed_in_the_midst_of_deliveries_loses_none(
+def test_killed_worker_loses_no_delivery(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("killed-in-delivery")
