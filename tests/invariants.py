@@ -53,7 +53,7 @@ class Life:
 
     payment: Payment
     refunds: Mapping[str, Refund] = field(default_factory=dict)
-    story: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     """Oldest first."""
     deliveries: list[Row] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ def _life(rows: Mapping[str, Row]) -> Life:
     return Life(
         payment=items.payment_from_item(dict(rows["PAYMENT"])),
         refunds={refund.id: refund for refund in refunds},
-        story=[items.event_from_item(row) for row in under("EVENT#")],
+        events=[items.event_from_item(row) for row in under("EVENT#")],
         deliveries=[*under("DELIVERY#")],
     )
 
@@ -125,7 +125,7 @@ def of_lives(books: Books, endpoints: int = 1) -> Broken:
     for key in books.halves:
         yield f"{key}: half a payment"
     for payment_id, life in books.lives.items():
-        for sentence in (*money(life), *story(life), *deliveries(life, endpoints)):
+        for sentence in (*money(life), *numbering(life), *deliveries(life, endpoints)):
             yield f"{payment_id}: {sentence}"
 
 
@@ -156,9 +156,9 @@ def under_way(refunds: Mapping[str, Refund]) -> int:
     return sum(one.status is RefundStatus.PROCESSING for one in refunds.values())
 
 
-def story(life: Life) -> Broken:
+def numbering(life: Life) -> Broken:
     """Every change has exactly one event, and the last tells the state that is."""
-    payment, events = life.payment, life.story
+    payment, events = life.payment, life.events
     told = Counter(
         (event.type.value, event.data.refund and event.data.refund.id) for event in events
     )
@@ -203,7 +203,7 @@ def _last_event(event: Event, life: Life) -> Broken:
 
 def deliveries(life: Life, endpoints: int = 1) -> Broken:
     """Every outcome has exactly one delivery to each endpoint, and it is of what happened."""
-    outcomes = {event.id: event for event in life.story if not event.type.endswith(".created")}
+    outcomes = {event.id: event for event in life.events if not event.type.endswith(".created")}
     told = Counter(event_of(row) for row in life.deliveries)
     for event_id in outcomes.keys() | told.keys():
         if event_id not in outcomes:

@@ -30,7 +30,7 @@ from chalicelib.payments import idempotency
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
 from tests import engines, hearing, iam
-from tests.api.test_app import create, hint
+from tests.api.test_app import create, message_of
 from tests.conftest import (
     HEARD_FROM_TESTS,
     QUEUE_URL,
@@ -139,13 +139,13 @@ def walk_through_settling() -> None:
         ("error", False),
     ]:
         payment_id = made(wish)
-        assert is_done(hint(payment_id)) is done
-        assert is_done(hint(payment_id)) is done, "a repeated hint"
-    assert is_done(hint("PAY-01M82Y8T27997E9EYD0G6SK6MT")), "of no payment"
+        assert is_done(message_of(payment_id)) is done
+        assert is_done(message_of(payment_id)) is done, "a repeated message"
+    assert is_done(message_of("PAY-01M82Y8T27997E9EYD0G6SK6MT")), "of no payment"
     assert is_done("no job")
     assert not is_done(json.dumps({"type": "of_tomorrow"}))
     with another_worker_is_faster():
-        assert is_done(hint(made("completed", key="settled-by-another")))
+        assert is_done(message_of(made("completed", key="settled-by-another")))
 
 
 def walk_through_canceling() -> None:
@@ -168,9 +168,9 @@ def walk_through_refunds(dynamodb: "DynamoDBClient") -> None:
         made = of_payment("POST", payment_id, "refunds", half)
         assert made["statusCode"] == 201
         job = {"type": "settle_refund", "payment_id": payment_id}
-        refund_hint = json.dumps(job | {"refund_id": json.loads(made["body"])["id"]})
-        assert is_done(refund_hint) is done
-        assert is_done(refund_hint) is done, "a repeated hint"
+        refund_message = json.dumps(job | {"refund_id": json.loads(made["body"])["id"]})
+        assert is_done(refund_message) is done
+        assert is_done(refund_message) is done, "a repeated message"
         assert of_payment("POST", payment_id, "refunds", half)["statusCode"] == 200
         rest = {"idempotency_key": "all-the-rest"}
         assert of_payment("POST", payment_id, "refunds", rest)["statusCode"] == 201
@@ -184,7 +184,7 @@ def walk_through_refunds(dynamodb: "DynamoDBClient") -> None:
 def paid(key: str, **metadata: str) -> str:
     fields = {"idempotency_key": key, "metadata": {"simulate": "completed"} | metadata}
     payment_id: str = json.loads(create(**fields)["body"])["id"]
-    assert is_done(hint(payment_id))
+    assert is_done(message_of(payment_id))
     return payment_id
 
 
@@ -212,10 +212,10 @@ def another_worker_is_faster() -> Iterator[None]:
     settle = type(payflow.services.payments.processor).settle
     with pytest.MonkeyPatch.context() as patch:
 
-        def settle_after_another(processor: Any, claimed: Payment) -> Any:
+        def settle_after_another(processor: Any, submitted: Payment) -> Any:
             patch.undo()
-            payflow.services.payments.settle(claimed.id)
-            return settle(processor, claimed)
+            payflow.services.payments.settle(submitted.id)
+            return settle(processor, submitted)
 
         patch.setattr(type(payflow.services.payments.processor), "settle", settle_after_another)
         yield
@@ -308,14 +308,14 @@ def replay(delivery_id: str) -> Any:
 
 def deliver(delivery_id: str, status: int) -> None:
     """By the worker's handler, to a merchant who answers with `status`."""
-    hint = json.dumps({"type": "deliver", "delivery_id": delivery_id})
+    message = json.dumps({"type": "deliver", "delivery_id": delivery_id})
     answer = Answer(status, 12, "", None, None, None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(
             vars(payflow.services), "http_client", SimpleNamespace(post=lambda *_: answer)
         )
         patch.delitem(vars(payflow.services), "delivery_worker", raising=False)
-        answered = payflow.delivery_worker(sqs_event(hint), None)
+        answered = payflow.delivery_worker(sqs_event(message), None)
     assert answered == {"batchItemFailures": []}
 
 
@@ -327,7 +327,7 @@ def issued(event: dict[str, Any]) -> Any:
 
 def walk_through_an_outage_of_the_queue(sqs: "SQSClient") -> None:
     sqs.delete_queue(QueueUrl=QUEUE_URL)
-    assert create(idempotency_key="a-lost-hint")["statusCode"] == 201
+    assert create(idempotency_key="a-lost-message")["statusCode"] == 201
     assert ask("/v1/health", deep="1")["statusCode"] == 503
     with pytest.raises(Unavailable):
         sweep(minutes=2, seconds=30)

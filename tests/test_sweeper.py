@@ -12,7 +12,7 @@ from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper, age_windows, stuck_before
 from tests.conftest import START, Clock, KeptQueue, refund_command
-from tests.payments.test_service import hints, made
+from tests.payments.test_service import enqueued, made
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -30,12 +30,12 @@ def test_sweeper_replaces_a_lost_message_after_two_minutes(
     with monkeypatch.context() as outage:
         outage.setattr(type(payments.queue), "send", lambda *_, **__: _refuse())
         payment = made(payments)
-    assert hints(payments, sqs) == []
+    assert enqueued(payments, sqs) == []
     clock.advance(seconds=119)
     assert sweeper.sweep(clock.now).enqueued == 0
     clock.advance(seconds=2)
     assert sweeper.sweep(clock.now).enqueued == 1
-    assert hints(payments, sqs) == [payment.id]
+    assert enqueued(payments, sqs) == [payment.id]
 
 
 def _refuse() -> None:
@@ -104,9 +104,9 @@ def test_requeue_enqueues_stuck_payments(
     stuck = made(payments)
     clock.advance(days=6)
     made(payments)
-    hints(payments, sqs)
+    enqueued(payments, sqs)
     assert sweeper.requeue(clock.now, timedelta(days=5)) == 1
-    assert hints(payments, sqs) == [stuck.id]
+    assert enqueued(payments, sqs) == [stuck.id]
 
 
 def test_requeue_enqueues_unfinished_payments_of_any_age(
@@ -116,9 +116,9 @@ def test_requeue_enqueues_unfinished_payments_of_any_age(
     clock.advance(days=6)
     payments.settle(made(payments, metadata={"simulate": "completed"}).id)
     young = made(payments)
-    hints(payments, sqs)
+    enqueued(payments, sqs)
     assert sweeper.requeue(clock.now) == 2
-    assert set(hints(payments, sqs)) == {old.id, young.id}
+    assert set(enqueued(payments, sqs)) == {old.id, young.id}
 
 
 def test_settled_payments_are_not_enqueued(
@@ -140,10 +140,10 @@ def test_window_of_more_than_a_page_is_enqueued_in_full(
     moment = clock()
     at_once = Payments(**{**vars(payments), "clock": lambda: moment})
     expected = {made(one).id for one in [payments, *[at_once] * 9, payments]}
-    hints(payments, sqs)
+    enqueued(payments, sqs)
     clock.advance(minutes=2)
     assert sweeper.sweep(clock.now).enqueued == 11
-    assert set(hints(payments, sqs)) == expected
+    assert set(enqueued(payments, sqs)) == expected
 
 
 def test_the_windows_of_successive_runs_meet_without_gap_or_overlap() -> None:

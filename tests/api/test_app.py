@@ -198,11 +198,11 @@ def test_batch_reports_only_the_failed_message(
             raise RuntimeError("poison")
 
     monkeypatch.setattr(type(payflow.services.payments), "settle", settle)
-    answer = payflow.webhook_processor(sqs_event(*map(hint, ids)), None)
+    answer = payflow.webhook_processor(sqs_event(*map(message_of, ids)), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-4"}]}
 
 
-def hint(payment_id: str) -> str:
+def message_of(payment_id: str) -> str:
     return json.dumps({"type": "settle_payment", "payment_id": payment_id})
 
 
@@ -220,7 +220,7 @@ def of_payment(method: str, payment_id: str, what: str, body: Any = None) -> Any
 def test_events_have_exact_amounts_and_no_nulls() -> None:
     wishes = {"simulate": "completed", "simulate_refund": "completed"}
     payment_id = json.loads(create(metadata=wishes)["body"])["id"]
-    payflow.webhook_processor(sqs_event(hint(payment_id)), None)
+    payflow.webhook_processor(sqs_event(message_of(payment_id)), None)
     body = {"amount": "2.50", "idempotency_key": "one-refund"}
     refund_id = json.loads(of_payment("POST", payment_id, "refunds", body)["body"])["id"]
     settle = {"type": "settle_refund", "payment_id": payment_id, "refund_id": refund_id}
@@ -250,7 +250,7 @@ def test_events_have_exact_amounts_and_no_nulls() -> None:
 
 def test_refund_is_the_same_in_post_list_and_replay() -> None:
     payment_id = json.loads(create(metadata={"simulate": "completed"})["body"])["id"]
-    payflow.webhook_processor(sqs_event(hint(payment_id)), None)
+    payflow.webhook_processor(sqs_event(message_of(payment_id)), None)
     event = api_event("POST", "/v1/payments/{payment_id}/refunds", payment_id=payment_id)
     event["headers"]["Idempotency-Key"] = "all-of-it"
     created, replayed = payflow.app(event, None), payflow.app(event, None)

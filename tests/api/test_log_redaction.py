@@ -200,8 +200,8 @@ def test_log_of_a_payments_life_has_no_personal_data(
     rotated = ask("POST", "/v1/webhook_endpoints/{endpoint_id}/rotate_secret", **on_endpoint)
     log_of = ask("GET", "/v1/webhook_endpoints/{endpoint_id}/deliveries", **on_endpoint)
     for delivery in log_of["deliveries"]:
-        hint = json.dumps({"type": "deliver", "delivery_id": delivery["id"]})
-        payflow.delivery_worker(sqs_event(hint), None)
+        message = json.dumps({"type": "deliver", "delivery_id": delivery["id"]})
+        payflow.delivery_worker(sqs_event(message), None)
         ask("POST", "/v1/deliveries/{delivery_id}/replay", delivery_id=delivery["id"])
     made = ask("POST", "/v1/api_keys", {"name": "shop", "scopes": ["write"]})
     rolled = ask("POST", "/v1/api_keys/{key_id}/roll", key_id=made["id"])

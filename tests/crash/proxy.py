@@ -242,7 +242,7 @@ def _call(request: bytes) -> tuple[Call, str]:
 
 def _without_delay(call: Call, request: bytes) -> bytes:
     """A message that comes at once: SQS's clock is not the conductor's. What it asks for is not
-    due by then, and so it also shows that a hint cannot jump the schedule.
+    due by then, and so it also shows that a message cannot bypass the schedule.
     """
     head = request.partition(b"\r\n\r\n")[0]
     body = json.dumps({**call.body, "DelaySeconds": 0}).encode()

@@ -75,7 +75,7 @@ def test_dry_run_moves_nothing_and_leaves_messages_visible(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("no hint", "not a valid message"),
+        ("no message", "not a valid message"),
         ('{"type": "settle_payment", "payment_id": "x"}', "not a valid message: payment_id"),
         ('{"type": "of a version to come"}', "not a valid message: type 'of a version"),
         (DELIVERY, "not for this queue: Deliver"),

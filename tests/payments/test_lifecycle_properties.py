@@ -226,7 +226,7 @@ class Lifecycles(RuleBasedStateMachine):
             payment_id = life.payment.id
             assert self.payments.get(payment_id) == life.payment
             assert refunds_by_id(self.repository.refunds(payment_id)) == life.refunds
-            assert self.repository.events(payment_id) == life.story
+            assert self.repository.events(payment_id) == life.events
 
 
 def refunds_by_id(refunds: list[Refund] | None) -> dict[str, Refund]:

@@ -461,16 +461,16 @@ def test_refunds_are_in_no_list_of_payments(desk: Desk, clock: Clock) -> None:
 def test_events_have_each_change_once_with_the_state_after_it(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "failed:account_closed"})
     failed = desk.settled(payment, amount="30")
-    story = desk.payments.repository.events(payment.id)
-    assert [(event.seq, event.type) for event in story] == [
+    events = desk.payments.repository.events(payment.id)
+    assert [(event.seq, event.type) for event in events] == [
         (1, "payment.created"),
         (2, "payment.completed"),
         (3, "refund.created"),
         (4, "refund.failed"),
     ]
-    assert [event.actor for event in story] == ["test", "system", "test", "system"]
+    assert [event.actor for event in events] == ["test", "system", "test", "system"]
     refund = {"id": failed.id, "amount": "30.00"}
-    assert [event.model_dump(mode="json", exclude_none=True)["data"] for event in story] == [
+    assert [event.model_dump(mode="json", exclude_none=True)["data"] for event in events] == [
         {"status": "processing"},
         {"status": "completed"},
         {

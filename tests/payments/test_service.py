@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-def hints(payments: Payments, sqs: "SQSClient") -> list[str]:
-    """The payments that the queue has hints of; receiving takes them out of sight."""
+def enqueued(payments: Payments, sqs: "SQSClient") -> list[str]:
+    """The ids of payments that have a message in the queue. Receiving hides the messages."""
     url = payments.queue._url
     found: list[str] = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -49,7 +49,7 @@ def test_create_commits_the_payment_and_enqueues_its_message(
     created = payments.create(command(), actor="test")
     payment = payments.get(created.resource_id)
     assert exact_json.dumps(payment.model_dump()) == created.body
-    assert hints(payments, sqs) == [created.resource_id]
+    assert enqueued(payments, sqs) == [created.resource_id]
 
 
 def test_repeated_request_gets_the_first_answer_byte_for_byte(
@@ -60,7 +60,7 @@ def test_repeated_request_gets_the_first_answer_byte_for_byte(
     payments.settle(first.resource_id)
     again = payments.create(request, actor="test")
     assert again == (first.body, first.resource_id, True)
-    assert hints(payments, sqs) == [first.resource_id]
+    assert enqueued(payments, sqs) == [first.resource_id]
 
 
 def test_reused_key_is_refused_and_reveals_nothing(payments: Payments) -> None:
@@ -137,7 +137,7 @@ def test_failed_commit_enqueues_nothing(
         outage.setattr(type(payments.repository), "create", out_of_reach)
         with pytest.raises(Unavailable):
             payments.create(command(), actor="test")
-    assert hints(payments, sqs) == []
+    assert enqueued(payments, sqs) == []
 
 
 def test_payment_is_created_even_if_its_message_is_lost(
@@ -165,7 +165,7 @@ def test_record_of_our_own_first_attempt_enqueues_its_message(
 
     monkeypatch.setattr(type(payments.repository), "create", commit_and_lose_the_answer)
     created = payments.create(command(), actor="test")
-    assert hints(payments, sqs) == [created.resource_id]
+    assert enqueued(payments, sqs) == [created.resource_id]
 
 
 def test_processor_is_asked_only_after_the_payment_is_marked(
@@ -231,10 +231,10 @@ def test_payment_settled_by_another_worker_is_left_alone(
     payment = made(payments, metadata={"simulate": "completed"})
     settle = type(payments.processor).settle
 
-    def settle_after_another(processor: Any, claimed: Payment) -> Any:
+    def settle_after_another(processor: Any, submitted: Payment) -> Any:
         monkeypatch.undo()
-        payments.settle(claimed.id)
-        return settle(processor, claimed)
+        payments.settle(submitted.id)
+        return settle(processor, submitted)
 
     monkeypatch.setattr(type(payments.processor), "settle", settle_after_another)
     payments.settle(payment.id)

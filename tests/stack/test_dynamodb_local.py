@@ -116,7 +116,7 @@ def test_killed_emulator_loses_messages_but_no_payment(tmp_path: Path) -> None:
     first = Stack(tmp_path, **ENGINE)
     first.wait_until_up()
     children = first.children()
-    children["infra.local.worker"].suspend()  # so that the hints are still in the queue
+    children["infra.local.worker"].suspend()  # so the messages stay in the queue
     made = [first.client.post(request()).json["id"] for _ in range(5)]
     children["infra.local.emulator"].kill()
     children["infra.local.worker"].resume()

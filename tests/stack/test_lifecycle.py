@@ -239,7 +239,7 @@ def test_the_allowed_origin_may_be_chosen(stack: Stack) -> None:
 
 
 def test_chalice_local_works_against_the_same_emulator(tmp_path: Path) -> None:
-    # Without a sweeper to send a lost hint again.
+    # No sweeper replaces a lost message.
     stack = Stack(tmp_path / "state", PAYFLOW_SWEEP_UNIT_SECONDS="3600")
     try:
         stack.wait_until_up()

@@ -36,7 +36,7 @@ def refund(client: Client, payment_id: str, **fields: Any) -> Reply:
     return client.post(body, path=f"/v1/payments/{payment_id}/refunds")
 
 
-def story(client: Client, payment_id: str) -> Any:
+def events(client: Client, payment_id: str) -> Any:
     reply = client.get(f"/v1/payments/{payment_id}/events")
     assert reply.status == 200, reply
     events = reply.json["events"]
@@ -53,7 +53,7 @@ def test_fifty_concurrent_refunds_of_30_on_100_leave_10(client: Client) -> None:
             assert_problem(reply, 422, "refund_exceeds_payment")
     assert client.payment(payment_id)["amount_refunded"] == 90
     assert refund(client, payment_id).json["amount"] == 10
-    assert [event["data"].get("amount_refunded") for event in story(client, payment_id)] == [
+    assert [event["data"].get("amount_refunded") for event in events(client, payment_id)] == [
         None,
         None,
         30,
@@ -90,19 +90,19 @@ def test_refund_is_settled_once_in_any_number_and_order_of_messages(
 ) -> None:
     payment_id = paid(client)
     made = [refund(client, payment_id, amount=10).json["id"] for _ in range(5)]
-    hints = [encode(SettleRefund(payment_id, refund_id)) for refund_id in reversed(made * 4)]
+    messages = [encode(SettleRefund(payment_id, refund_id)) for refund_id in reversed(made * 4)]
     for start in (0, 10):
         sqs.send_message_batch(
             QueueUrl=stack.local.queue_url,
             Entries=[
                 {"Id": str(index), "MessageBody": body}
-                for index, body in enumerate(hints[start : start + 10])
+                for index, body in enumerate(messages[start : start + 10])
             ],
         )
     refunds = settled_refunds(client, payment_id)
     wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
     assert settled_refunds(client, payment_id) == refunds
-    told = Counter(event["type"] for event in story(client, payment_id))
+    told = Counter(event["type"] for event in events(client, payment_id))
     ends = Counter(f"refund.{one['status']}" for one in refunds)
     assert told == ends + Counter({"payment.created": 1, "payment.completed": 1}) + Counter(
         {"refund.created": 5}
@@ -169,7 +169,7 @@ def test_cancel_against_the_worker_has_one_winner(payments: Payments, head_start
         payment_id = created.resource_id
 
         def settle(payment_id: str = payment_id) -> str:
-            time.sleep(head_start_ms / 1000)  # a cancel looks before it writes; a claim does not
+            time.sleep(head_start_ms / 1000)  # a cancel reads before it writes; the worker does not
             return code_of(lambda: payments.settle(payment_id))
 
         def cancel(payment_id: str = payment_id) -> str:
@@ -193,12 +193,12 @@ def test_payment_can_be_canceled_once_until_it_is_submitted(
         created = payments.create(command(), actor="test").resource_id
         path = f"/v1/payments/{created}/cancel"
         canceled = client.request("POST", path)
-        if canceled.status == 200:  # nobody reads its hint, but the sweeper may be early
+        if canceled.status == 200:  # no worker reads its message, but the sweeper may be early
             break
     assert (canceled.status, canceled.json["status"]) == (200, "canceled")
     assert_problem(client.request("POST", path), 409, "payment_not_cancelable")
     submitted = client.post(request(metadata={"simulate": "pending"})).json["id"]
-    wait_until(lambda: "submittedAt" in rows(dynamodb, submitted)["PAYMENT"], "it is claimed")
+    wait_until(lambda: "submittedAt" in rows(dynamodb, submitted)["PAYMENT"], "it is submitted")
     path = f"/v1/payments/{submitted}/cancel"
     assert_problem(client.request("POST", path), 409, "payment_not_cancelable")
 
@@ -215,7 +215,7 @@ def test_return_has_its_code_and_takes_the_rest(client: Client) -> None:
     assert returned.json["amount_refunded"] == Decimal("30.05")
     assert_problem(client.post({}, path=path), 409, "payment_not_returnable")
     assert_problem(refund(client, payment_id), 409, "payment_not_refundable")
-    assert story(client, payment_id)[-1]["data"] == {
+    assert events(client, payment_id)[-1]["data"] == {
         "status": "returned",
         "failure_code": "905",
         "amount_refunded": Decimal("30.05"),

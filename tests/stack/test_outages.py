@@ -59,7 +59,7 @@ def silent_server() -> Iterator[tuple[str, threading.Event]]:
 
 
 def assert_brought_home(client: Client, dynamodb: "DynamoDBClient", payment_id: str) -> None:
-    """The sweeper's hint arrives, and the payment ends once."""
+    """The sweeper's message arrives, and the payment is settled once."""
     assert client.settled(payment_id)["status"] in {"completed", "failed"}
     assert len(events(dynamodb, payment_id)) == 2
 
@@ -119,7 +119,7 @@ def test_process_killed_between_commit_and_enqueue_loses_nothing(
 
         caller = threading.Thread(target=post_to_the_doomed)
         caller.start()
-        assert asked.wait(30), "the hint is on its way, so the payment is committed"
+        assert asked.wait(30), "the message is being sent, so the payment is committed"
         os.kill(process.pid, signal.SIGKILL)
         caller.join()
     again = client.post(fields)
@@ -157,7 +157,7 @@ def test_killed_worker_leaves_its_work_to_the_next_start(
     try:
         first.wait_until_up()
         payment_id = first.client.post(request(metadata={"simulate": "slow:3"})).json["id"]
-        wait_until(lambda: _is_claimed(first, payment_id), "the worker has claimed it")
+        wait_until(lambda: _is_submitted(first, payment_id), "the worker marked it as submitted")
         first.children()["infra.local.worker"].kill()
         wait_until(lambda: first.process.poll() is not None, "the stack has noticed")
     finally:
@@ -172,7 +172,7 @@ def test_killed_worker_leaves_its_work_to_the_next_start(
         second.stop()
 
 
-def _is_claimed(stack: Stack, payment_id: str) -> bool:
+def _is_submitted(stack: Stack, payment_id: str) -> bool:
     item = stack.aws("dynamodb").get_item(
         TableName="payflow-payments-local",
         Key={"PK": {"S": f"PAY#{payment_id}"}, "SK": {"S": "PAYMENT"}},

@@ -77,11 +77,11 @@ def test_a_message_delivered_forty_times_settles_its_payment_once(
     client: Client, dynamodb: "DynamoDBClient", sqs: "SQSClient", stack: Stack, wish: Any
 ) -> None:
     payment_id = client.post(request(metadata=wish)).json["id"]
-    hint = encode(SettlePayment(payment_id))
+    message = encode(SettlePayment(payment_id))
     for _ in range(4):
         sqs.send_message_batch(
             QueueUrl=stack.local.queue_url,
-            Entries=[{"Id": str(index), "MessageBody": hint} for index in range(10)],
+            Entries=[{"Id": str(index), "MessageBody": message} for index in range(10)],
         )
     first = client.settled(payment_id)
     wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
@@ -120,11 +120,13 @@ def test_poison_message_is_dead_lettered_alone(
         payments.create(command(metadata={"simulate": "completed"}), actor="test") for _ in range(9)
     ]
     poison = payments.create(command(metadata={"simulate": "error"}), actor="test").resource_id
-    hints = [encode(SettlePayment(one.resource_id)) for one in made]
-    hints.insert(4, encode(SettlePayment(poison)))
+    messages = [encode(SettlePayment(one.resource_id)) for one in made]
+    messages.insert(4, encode(SettlePayment(poison)))
     sqs.send_message_batch(
         QueueUrl=stack.local.queue_url,
-        Entries=[{"Id": str(index), "MessageBody": hint} for index, hint in enumerate(hints)],
+        Entries=[
+            {"Id": str(index), "MessageBody": message} for index, message in enumerate(messages)
+        ],
     )
     for one in made:
         assert client.settled(one.resource_id)["status"] == "completed"
@@ -133,7 +135,9 @@ def test_poison_message_is_dead_lettered_alone(
     )
     assert int(dead["Attributes"]["ApproximateReceiveCount"]) == 4, "three tries, and this look"
     wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
-    assert [hint for hint in hints if dead_letter(sqs, hint)] == [encode(SettlePayment(poison))]
+    assert [message for message in messages if dead_letter(sqs, message)] == [
+        encode(SettlePayment(poison))
+    ]
     assert client.payment(poison)["status"] == "processing"
 
 

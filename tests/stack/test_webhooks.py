@@ -1,4 +1,4 @@
-"""Webhooks on the real stack: what a merchant gets, whatever happens to hints and workers."""
+"""Webhooks on the real stack: what merchants receive, despite lost messages and killed workers."""
 
 import http.client
 import json
@@ -132,7 +132,7 @@ def test_message_that_comes_three_times_makes_one_post(
             )
         merchant.is_open.set()
         assert ended(client, payment_id)["status"] == "delivered"
-        wait_until(lambda: is_empty(sqs, stack.local.deliveries_url), "all hints are done")
+        wait_until(lambda: is_empty(sqs, stack.local.deliveries_url), "all messages are done")
     assert merchant.counts() == {delivery["event_id"]: 1}
 
 
@@ -142,7 +142,7 @@ def test_sweeper_finds_a_delivery_whose_message_was_lost(
     with a_merchant() as (merchant, url):
         merchant.is_open.set()
         make(url)
-        # Its hint goes into a queue that nobody reads.
+        # Its message goes to a queue that no worker reads.
         payment_id = payments.create(command(metadata=COMPLETED), actor="test").resource_id
         payments.settle(payment_id)
         assert ended(client, payment_id)["status"] == "delivered"
