@@ -1,4 +1,4 @@
-"""The DynamoDB engines that the storage tests run on: the emulated AWS, and AWS's own."""
+"""The DynamoDB engines of the storage tests: the emulated AWS, and AWS's DynamoDB Local."""
 
 import os
 import shutil
@@ -21,12 +21,12 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 create_tables: Final = provision.create_tables
 _held: Final[list[socket.socket]] = []
 IS_THOROUGH: Final = bool(os.environ.get("CI"))
-"""CI tries more examples, and repeats races more often, than one waits for while one develops."""
+"""CI tries more examples and repeats races more often than a developer wants to wait for."""
 
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """AWS's DynamoDB Local, in memory, until the block ends; yields its address."""
+    """Run AWS's DynamoDB Local, in memory, until the block ends; yield its address."""
     try:
         engine.install()
     except SetupError as error:
@@ -47,9 +47,7 @@ def dynamodb_local() -> Iterator[str]:
 
 @contextmanager
 def emulated_aws(folder: Path) -> Iterator[str]:
-    """The local stack's emulator by itself, its rows in memory, until the block ends; yields its
-    address.
-    """
+    """Run the local stack's emulator alone, in memory, until the block ends; yield its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     own = {"AWS_ENDPOINT_URL": url, "PERSIST_STATE": "0"}
@@ -57,7 +55,7 @@ def emulated_aws(folder: Path) -> Iterator[str]:
         [sys.executable, "-m", "infra.local.emulator"],
         cwd=ROOT,
         env={**os.environ, **emulator.environment(port, folder), **own},
-        stdin=subprocess.PIPE,  # it ends when this does
+        stdin=subprocess.PIPE,  # it ends when this process does
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -65,12 +63,12 @@ def emulated_aws(folder: Path) -> Iterator[str]:
         wait_until(lambda: accepts(port), "the emulated AWS listens")
         yield url
     finally:
-        process.terminate()  # and not killed: it ends the Lambdas that it runs
+        process.terminate()  # not killed, so that it ends the Lambdas that it runs
         process.communicate(timeout=60)
 
 
 def node_packages() -> Path:
-    """The dashboard's node_modules, for tests that run Node."""
+    """Return the dashboard's node_modules, for tests that run Node."""
     packages = ROOT / "frontend" / "node_modules"
     if shutil.which("node") is None or not packages.exists():
         reason = "Node or frontend/node_modules is missing; `make test` installs the latter"
@@ -81,8 +79,10 @@ def node_packages() -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody else is given while this process runs, on Linux: another suite on this
-    machine may look for one before a server listens here. Servers set SO_REUSEADDR, and so can.
+    """Return a free port. On Linux it stays reserved while this process runs.
+
+    Otherwise another suite could be given it before a server listens on it. Servers can bind it
+    because they set SO_REUSEADDR.
     """
     probe = socket.socket()
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,11 +101,11 @@ def accepts(port: int) -> bool:
 
 
 def wait_until(condition: Any, what: str, *, seconds: float = 180) -> Any:
-    """The first true answer of `condition`; fails the test when there is none in time.
+    """Return the first true answer of `condition`; fail the test if none comes in time.
 
-    The longer it takes, the seldomer it is asked for: what answers needs the processor too. The
-    limit is for what never comes. On a busy machine all may take ten times as long, and what the
-    sweeper misses it looks for again after twice the time.
+    The longer the wait, the rarer the calls, to leave the processor to others. The limit is
+    generous: on a busy machine everything may take ten times as long, and the sweeper finds what it
+    missed only after twice the time.
     """
     began = time.monotonic()
     while not (answer := condition()):

@@ -1,6 +1,6 @@
-"""What all tests together made the functions ask of AWS is granted.
+"""Every call of AWS that a function made in any test is granted.
 
-It runs last: `make test` has other processes run the tests, and write down what they hear.
+Runs last: in `make test` other processes run the tests, and record the calls.
 """
 
 import pytest
@@ -21,7 +21,7 @@ def heard() -> Heard:
 
 
 def test_calls_of_every_function_are_recorded_in_tests_and_stacks(heard: Heard) -> None:
-    """In a run of all tests; some alone do not make every function work."""
+    """Only in a run of all tests: a few tests do not run every function."""
     for calls in heard.values():
         functions = {call.function for call in calls}
         assert functions <= set(FUNCTIONS)

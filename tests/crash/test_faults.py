@@ -1,4 +1,4 @@
-"""The harness itself: a fault that did not happen, or not as it is called, would prove nothing."""
+"""The harness itself: a fault that does not happen as described would prove nothing."""
 
 import json
 from typing import Any
