@@ -1,4 +1,4 @@
-"""The DynamoDB engines that the storage tests run on: the emulated AWS, and AWS's own."""
+"""The DynamoDB engines of the storage tests: the emulated AWS, and AWS's DynamoDB Local."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ free_port: Final = engines.free_port
 accepts: Final = engines.accepts
 wait_until: Final = engines.wait_until
 IS_THOROUGH: Final = bool(os.environ.get("CI"))
-"""CI tries more examples, and repeats races more often, than one waits for while one develops."""
+"""CI tries more examples and repeats races more often than a developer wants to wait for."""
 
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """AWS's DynamoDB Local, in memory, until the block ends; yields its address."""
+    """Run DynamoDB Local, in memory, until the block ends; yield its address."""
     with ExitStack() as stack:
         try:
             url = stack.enter_context(engines.dynamodb_local())
@@ -34,7 +34,7 @@ def dynamodb_local() -> Iterator[str]:
 
 
 def node_packages() -> Path:
-    """The dashboard's node_modules, for tests that run Node."""
+    """Return the dashboard's node_modules, for tests that run Node."""
     packages = ROOT / "frontend" / "node_modules"
     if shutil.which("node") is None or not packages.exists():
         _skip_unless_in_ci(

@@ -1,8 +1,8 @@
-"""Hears what each of the app's functions asks of AWS.
+"""Records the calls of AWS that each of the app's functions makes.
 
-Guarantee: every call that a boto3 client makes for one of the app's handlers is heard, whichever
-client, thread, process and test it comes from. Processes of the local stack import this too, so it
-imports nothing but what they have.
+Guarantee: every call that a boto3 client makes for one of the app's handlers is recorded, from
+every client, thread, process and test. Processes of the local stack import this module too, so it
+imports only what they have.
 """
 
 import json
@@ -21,11 +21,11 @@ API: Final = "api_handler"
 """Chalice's name for the one function behind all routes."""
 
 FOLDER: Final = "PAYFLOW_TEST_HEARD"
-"""The environment variable that names the folder where child processes write what they ask."""
+"""The environment variable with the folder to which child processes write their calls."""
 
 
 class Call(NamedTuple):
-    """One call of AWS, the function that made it and the test that made the function do so."""
+    """One call of AWS, with the function that made it and the test that ran the function."""
 
     function: str
     service: str
@@ -35,10 +35,10 @@ class Call(NamedTuple):
 
 
 class Recorder:
-    """Hears what the functions ask of AWS.
+    """Records the calls of AWS that functions make.
 
-    A call belongs to the function whose handler made it, be it in a thread of its own. What a
-    test or the local stack asks for itself belongs to none and is not kept.
+    A call belongs to the function whose handler made it, in whatever thread. A call that a test or
+    the local stack makes for itself belongs to no function, and is not kept.
     """
 
     def __init__(self, keep: Callable[[Call], None]) -> None:
@@ -48,7 +48,7 @@ class Recorder:
         self._running: ContextVar[str | None] = ContextVar("running", default=None)
 
     def listen(self) -> None:
-        """To every handler, and to every client that a session makes from now on."""
+        """Listen to every handler, and to every client that a session creates from now on."""
         recorder = self
         call_api, call_other = Chalice.__call__, EventSourceHandler.__call__
         submit = ThreadPoolExecutor.submit
@@ -95,8 +95,9 @@ class Recorder:
 
 
 def write_down(folder: Path) -> Callable[[Call], None]:
-    """Keep each call in this process's file in `folder`. One write a call: the process may be
-    killed at any moment.
+    """Return a function that appends each call to this process's file in `folder`.
+
+    One write for each call: the process may be killed at any moment.
     """
 
     def keep(call: Call) -> None:
@@ -111,13 +112,13 @@ def file_of_this_process(folder: Path) -> Path:
 
 
 def written_down(folder: Path) -> Iterator[Call]:
-    """The calls that any process has kept in `folder`."""
+    """Yield the calls that any process wrote to `folder`."""
     for file in folder.glob("*.jsonl"):
         yield from read(file)
 
 
 def read(file: Path) -> Iterator[Call]:
-    """The calls in `file`; none before the first is kept."""
+    """Yield the calls in `file`; none if there is no file yet."""
     if not file.exists():
         return
     with file.open() as lines:

@@ -1,7 +1,7 @@
-"""What a function's calls must be granted, and what its IAM policy grants.
+"""The grants that a function's calls need, and those that its IAM policy gives.
 
-Guarantee: each call is translated to the IAM actions that AWS checks for it. A call or a form of
-policy that is not known here fails; it is never passed over.
+Guarantee: each call is translated to the IAM actions that AWS checks for it. An unknown call or
+form of policy raises; it is never ignored.
 """
 
 import json
@@ -17,13 +17,13 @@ from tests.hearing import API, Call
 
 CHALICE: Final = ROOT / ".chalice"
 X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
-"""Their resource can only be `*`: X-Ray has no resource level for them."""
+"""Their resource can only be `*`: X-Ray has no resource-level permissions for them."""
 
 _MOMENT: Final = re.compile(r"(?<=-)[0-9]{8}T[0-9]{6}Z-")
-"""What stands in the name of a table that was restored, before the stage."""
+"""The part before the stage in the name of a restored table."""
 
 NO_SUCH_QUEUE: Final = "no-such-queue"
-"""What a test of an outage calls the queue; whoever asks it must be granted the real one."""
+"""The queue in tests of an outage. A function that calls it needs a grant for the real one."""
 
 _STATEMENT: Final = {"Sid", "Effect", "Action", "Resource", "Condition"}
 _BY_ITEM: Final = {
@@ -50,16 +50,16 @@ _ON_A_QUEUE: Final = {
 
 
 class NotUnderstood(Exception):
-    """A call or a policy that this module cannot judge; it must be taught first."""
+    """A call or a policy that this module does not support yet."""
 
 
 class Grant(NamedTuple):
-    """One action on one resource, which is named as infra/backend.yaml names it."""
+    """One action on one resource, by its logical id in infra/backend.yaml."""
 
     action: str
     resource: str
     partitions: str = ""
-    """Of the payments table, the kind of partition: `PAY#*` or `APIKEYS`."""
+    """The kind of partition in the payments table: `PAY#*` or `APIKEYS`."""
 
     def __str__(self) -> str:
         where = f" in {self.partitions}" if self.partitions else ""
@@ -67,26 +67,26 @@ class Grant(NamedTuple):
 
 
 def functions(app: Chalice) -> list[str]:
-    """The Lambda functions that Chalice makes of `app`, by its names for them."""
+    """Return the names of the Lambda functions that Chalice makes of `app`."""
     if app.websocket_handlers or app.pure_lambda_functions or app.builtin_auth_handlers:
         raise NotUnderstood("a kind of function that is not recorded yet")
     return [API, *(source.name for source in app.event_sources)]
 
 
 def policy_file(function: str) -> str:
-    """Where its policy is, in .chalice."""
+    """Return the name of the function's policy file in .chalice."""
     return f"policy-{function.removesuffix('_handler').replace('_', '-')}.json"
 
 
 def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
-    """What `function` must be granted for its calls, each with the first test that needs it."""
+    """Return the grants that the calls of `function` need, each with the first test that does."""
     names = _logical_ids(stage) | {NO_SUCH_QUEUE: "WebhookQueue"}
     found: dict[Grant, str] = {}
     for call in calls:
         if call.function == function:
             for action, name, partitions in _checked(call):
                 resource, slash, index = name.partition("/index/")
-                # One that was restored from a moment is granted as the first one, by that moment.
+                # A restored table has the grants of the first one, by its moment.
                 resource = _MOMENT.sub("", resource)
                 if resource not in names:
                     raise NotUnderstood(f"{call.test}: infra/backend.yaml makes no {resource}")
@@ -96,8 +96,9 @@ def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
 
 
 def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
-    """The actions that AWS checks for `call`, each with the name of its table, queue or log group,
-    and the kind of partition that it touches.
+    """Yield the actions that AWS checks for `call`.
+
+    Each has the name of its table, queue or log group, and its kind of partition.
     """
     params = call.params
     match call.service, call.operation:
@@ -112,7 +113,7 @@ def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
 
 
 def _checked_of_dynamodb(call: Call) -> Iterator[tuple[str, str, str]]:
-    """A transaction is checked item by item:
+    """Yield the actions for DynamoDB. A transaction is checked item by item:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     """
     params = call.params
@@ -140,8 +141,9 @@ def _not_known(call: Call) -> NotUnderstood:
 
 
 def _partitions(request: Mapping[str, Any]) -> str:
-    """The kind of partition, from the start of its key: `PAY#*` for `PAY#PAY-01…`. The payments
-    table alone has kinds; its key is PK, and its indexes are granted whole.
+    """Return the kind of partition, from the start of its key: `PAY#*` for `PAY#PAY-01…`.
+
+    Only the payments table has kinds; its key is PK. Its indexes are granted as a whole.
     """
     if "IndexName" in request:
         return ""
@@ -158,9 +160,10 @@ def _partitions(request: Mapping[str, Any]) -> str:
 
 
 def of_the_service(app: Chalice, function: str, stage: str) -> set[Grant]:
-    """What Lambda does in the function's name, so that no call of ours shows it: its log, its
-    traces, and the polling of the queue that feeds it. It may not make its log group: the
-    template does that, with a retention.
+    """Return the grants for what Lambda does with the function's role, which no call shows.
+
+    That is its log, its traces, and polling its queue. It must not create its log group: the
+    template creates it, with a retention.
     """
     # Chalice names the API's function without a suffix.
     logs = _arn("/aws/lambda/payflow-${Stage}" + ("" if function == API else f"-{function}"))
@@ -187,9 +190,10 @@ def read_policy(function: str) -> dict[str, Any]:
 
 
 def granted(policy: Mapping[str, Any]) -> set[Grant]:
-    """All that `policy` allows. Raises NotUnderstood for what could mean more than it seems to:
-    a denial, a condition but on the partition, an exception (NotAction, NotResource) or a
-    computed resource.
+    """Return all that `policy` allows.
+
+    Raises NotUnderstood for elements that this module does not support: a denial, a condition other
+    than on the partition, an exception (NotAction, NotResource) or a computed resource.
     """
     grants = set()
     for statement in policy["Statement"]:
@@ -203,7 +207,7 @@ def granted(policy: Mapping[str, Any]) -> set[Grant]:
 
 
 def _only_in(statement: Mapping[str, Any]) -> list[str]:
-    """The partitions that its condition allows: nothing but DynamoDB's leading keys is known.
+    """Return the partitions that its condition allows. Only DynamoDB's leading keys are known.
 
     "For all values" is true of a call that names no key, such as a scan; no such action may be
     granted this way. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
@@ -224,7 +228,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _resource(resource: Any) -> str:
-    """`PaymentsTable` for its ARN in either form; any other text as it is."""
+    """Return `PaymentsTable` for its ARN in either form, and other text unchanged."""
     match resource:
         case "*":
             return "*"
@@ -236,7 +240,7 @@ def _resource(resource: Any) -> str:
 
 
 def lacking(function: str, grants: set[Grant], needs: Mapping[Grant, str]) -> list[str]:
-    """A sentence for each need that is not granted."""
+    """Return a sentence for each need without a grant."""
     return [
         f"{policy_file(function)} lacks {need} (asked for by {needs[need]})"
         for need in sorted(needs.keys() - grants)
@@ -244,7 +248,7 @@ def lacking(function: str, grants: set[Grant], needs: Mapping[Grant, str]) -> li
 
 
 def unused(function: str, grants: set[Grant], needs: Iterable[Grant]) -> list[str]:
-    """A sentence for each grant that nothing needs."""
+    """Return a sentence for each grant without a need."""
     return [
         f"{policy_file(function)} grants {grant}, which no call needs"
         for grant in sorted(grants - set(needs))
@@ -252,14 +256,15 @@ def unused(function: str, grants: set[Grant], needs: Iterable[Grant]) -> list[st
 
 
 def _arn(log_group: str) -> str:
-    """As policies write it: of the group and of every stream in it."""
+    """Return the ARN as policies write it: of the group and all its streams."""
     account = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}"
     return f"{account}:log-group:{log_group}:*"
 
 
 def _logical_ids(stage: str) -> dict[str, str]:
-    """The ids in infra/backend.yaml, by the names that its tables and queues have in `stage`; of
-    log groups the ARNs.
+    """Return the logical ids in infra/backend.yaml, by the names of tables and queues in `stage`.
+
+    Log groups have their ARN instead.
     """
     found = {}
     for logical_id, resource in template()["Resources"].items():

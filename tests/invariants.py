@@ -1,13 +1,13 @@
-"""What must be true of all payments, whatever happened to them: as sentences about what is not.
+"""Invariants of all payments, whatever happened to them.
 
-Pure functions over what lies in the tables and what clients and merchants were told. Each gives
-the broken promises that it finds, and none when there is nothing to say:
+Pure functions of the items in the tables and of what clients and merchants were told. Each returns
+a sentence for every broken promise:
 
     books = read(scan(dynamodb, payments_table), scan(dynamodb, idempotency_table))
-    assert not broken(books)                    at any moment, in the midst of everything
-    assert not unsettled(books)                 once all is done
-    assert not forgotten(books, bodies)         what clients were answered is there
-    assert not untold(books, received)          what happened has reached the merchant
+    assert not broken(books)                    at any moment
+    assert not unsettled(books)                 once all work is done
+    assert not forgotten(books, bodies)         what clients were told is stored
+    assert not untold(books, received)          every outcome reached the merchant
 """
 
 import json
@@ -42,31 +42,31 @@ Broken = Iterator[str]
 _CHANGING: Final = frozenset(
     {"status", "updated_at", "completed_at", "failure_code", "amount_refunded"}
 )
-"""The fields of a payment or refund that are not as they were when it was made."""
+"""The fields of a payment or refund that change after its creation."""
 _NOTHING: Final = (0, Decimal(0))
 NEVER_SETTLED: Final = frozenset({"pending", "error"})
 
 
 @dataclass(frozen=True)
 class Life:
-    """A payment and all that belongs to it, as the table has it."""
+    """A payment and all its items, as the table has them."""
 
     payment: Payment
     refunds: Mapping[str, Refund] = field(default_factory=dict)
-    story: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     """Oldest first."""
     deliveries: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Books:
-    """Everything that the tables hold of payments."""
+    """All payments, as the tables have them."""
 
     lives: Mapping[str, Life]
     totals: list[Total]
     records: list[Record]
     halves: list[str]
-    """Partitions of payments without a payment."""
+    """Partitions that should have a payment, and have none."""
 
     @property
     def payments(self) -> list[Payment]:
@@ -74,14 +74,14 @@ class Books:
 
 
 def scan(dynamodb: "DynamoDBClient", table: str) -> Iterator[Row]:
-    """One look at everything, as only a test may take it."""
+    """Yield every item of a table, as only a test may do."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     for page in pages:
         yield from map(decode, page["Items"])
 
 
 def read(rows: Iterable[Row], records: Iterable[Row] = ()) -> Books:
-    """The books, from the rows of the payments table and of the one of idempotency records."""
+    """Return the books, from the items of the payments table and the idempotency table."""
     partitions: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         partitions[row["PK"]][row["SK"]] = row
@@ -108,29 +108,30 @@ def _life(rows: Mapping[str, Row]) -> Life:
     return Life(
         payment=items.payment_from_item(dict(rows["PAYMENT"])),
         refunds={refund.id: refund for refund in refunds},
-        story=[items.event_from_item(row) for row in under("EVENT#")],
+        events=[items.event_from_item(row) for row in under("EVENT#")],
         deliveries=[*under("DELIVERY#")],
     )
 
 
 def broken(books: Books, endpoints: int = 1) -> list[str]:
-    """All that may be true at no moment, with so many `endpoints` that have wanted every event
-    since before the first payment.
+    """Return every promise that is broken, which none may be at any moment.
+
+    `endpoints` counts those that have wanted every event since before the first payment.
     """
     return [*of_lives(books, endpoints), *totals(books), *keys(books)]
 
 
 def of_lives(books: Books, endpoints: int = 1) -> Broken:
-    """The same, of each payment by itself."""
+    """Yield the broken promises of each payment by itself."""
     for key in books.halves:
         yield f"{key}: half a payment"
     for payment_id, life in books.lives.items():
-        for sentence in (*money(life), *story(life), *deliveries(life, endpoints)):
+        for sentence in (*money(life), *numbering(life), *deliveries(life, endpoints)):
             yield f"{payment_id}: {sentence}"
 
 
 def money(life: Life) -> Broken:
-    """No more is refunded than was paid, and the payment's own sums are those of its refunds."""
+    """Check that refunds never exceed the payment, and that its sums agree with them."""
     payment, refunds = life.payment, life.refunds
     is_open = payment.status is Status.COMPLETED
     given = not_failed(refunds)
@@ -156,9 +157,9 @@ def under_way(refunds: Mapping[str, Refund]) -> int:
     return sum(one.status is RefundStatus.PROCESSING for one in refunds.values())
 
 
-def story(life: Life) -> Broken:
-    """Every change has exactly one event, and the last tells the state that is."""
-    payment, events = life.payment, life.story
+def numbering(life: Life) -> Broken:
+    """Check that every change has exactly one event, and that the last has the current state."""
+    payment, events = life.payment, life.events
     told = Counter(
         (event.type.value, event.data.refund and event.data.refund.id) for event in events
     )
@@ -204,8 +205,8 @@ def _last_event(event: Event, life: Life) -> Broken:
 
 
 def deliveries(life: Life, endpoints: int = 1) -> Broken:
-    """Every outcome has exactly one delivery to each endpoint, and it is of what happened."""
-    outcomes = {event.id: event for event in life.story if not event.type.endswith(".created")}
+    """Check that every outcome has exactly one delivery to each endpoint, with its content."""
+    outcomes = {event.id: event for event in life.events if not event.type.endswith(".created")}
     told = Counter(event_of(row) for row in life.deliveries)
     for event_id in outcomes.keys() | told.keys():
         if event_id not in outcomes:
@@ -223,13 +224,13 @@ def deliveries(life: Life, endpoints: int = 1) -> Broken:
 
 
 def event_of(delivery: Row) -> str:
-    """The id of the event that is delivered, which is what is sent as `webhook-id`."""
+    """Return the id of the delivered event, which is sent as `webhook-id`."""
     event_id: str = delivery["SK"].split("#")[1]
     return event_id
 
 
 def totals(books: Books) -> Broken:
-    """The totals are what a recount of the payments comes to."""
+    """Check that the totals equal a recount of the payments."""
     found: defaultdict[Any, tuple[int, Decimal]] = defaultdict(lambda: _NOTHING)
     for total in books.totals:
         count, volume = found[_kind(total)]
@@ -247,7 +248,7 @@ def _kind(total: Total) -> tuple[str, ...]:
 
 
 def recounted(payments: Iterable[Payment]) -> list[Total]:
-    """The rows that `payments` should have led to, counted one by one."""
+    """Return the totals of `payments`, counted one by one."""
     counts: Counter[Any] = Counter()
     volumes: defaultdict[Any, Decimal] = defaultdict(Decimal)
     for payment in payments:
@@ -264,9 +265,9 @@ def recounted(payments: Iterable[Payment]) -> list[Total]:
 
 
 def keys(books: Books) -> Broken:
-    """One payment a key, one refund a payment and key, and what the key remembers is it.
+    """Check that each key has one payment, or one refund of a payment, and a record of it.
 
-    Of books within the 24 hours that a key is good for, and read without the records if not.
+    Records are valid for 24 hours: read later books without them.
     """
     of_payments = Counter(payment.idempotency_key for payment in books.payments)
     for key, count in of_payments.items():
@@ -297,7 +298,7 @@ def _records(records: Iterable[Record], made: Mapping[str, Payment | Refund]) ->
 
 
 def forgotten(books: Books, bodies: Iterable[str | bytes]) -> list[str]:
-    """What clients were given as made, by 201 or 200, and is not there or not the same."""
+    """Return what clients were told by 201 or 200 that is missing or different."""
     made: dict[str, Payment | Refund] = {one.id: one for one in books.payments}
     for life in books.lives.values():
         made |= life.refunds
@@ -309,7 +310,7 @@ def forgotten(books: Books, bodies: Iterable[str | bytes]) -> list[str]:
 
 
 def _differences(told: Any, made: Mapping[str, Payment | Refund]) -> Broken:
-    """Between what was told of a payment or refund when it was made, and what is there."""
+    """Yield the differences between a stored payment or refund and its answer."""
     one = made.get(told["id"])
     if one is None:
         yield f"{told['id']}: acknowledged, and lost"
@@ -321,12 +322,12 @@ def _differences(told: Any, made: Mapping[str, Payment | Refund]) -> Broken:
 
 
 def _plain(value: Any) -> Any:
-    """Amounts are numbers in answers, and texts in a dump."""
+    """Return amounts as text: they are numbers in answers, but texts in a dump."""
     return str(value) if isinstance(value, Decimal | int) else value
 
 
 def unsettled(books: Books) -> list[str]:
-    """What is still under way, but for what has asked to be for ever."""
+    """Return what is still processing, except what was created to stay so."""
     return [
         *(
             f"{one.id} is processing"
@@ -344,7 +345,7 @@ def unsettled(books: Books) -> list[str]:
 
 
 def wrongly_settled(books: Books) -> list[str]:
-    """What has asked never to be settled by its processor, and was."""
+    """Return what was settled although it was created to stay processing."""
     return [
         f"{one.id} asked for {one.metadata[SIMULATE]}, and is {one.status}"
         for one in books.payments
@@ -354,8 +355,9 @@ def wrongly_settled(books: Books) -> list[str]:
 
 
 def untold(books: Books, received: Collection[str]) -> list[str]:
-    """Outcomes whose delivery says that the merchant has them and it has not, or the other way;
-    `received` are the ids of the webhooks that it took.
+    """Return deliveries that disagree with the merchant about what it accepted.
+
+    `received` has the ids of the webhooks that the merchant accepted.
     """
     return [
         f"{life.payment.id}: the delivery of {event_of(row)} is {row['state']}, "
@@ -367,7 +369,7 @@ def untold(books: Books, received: Collection[str]) -> list[str]:
 
 
 def steps(before: Life, after: Life) -> Broken:
-    """No final state was left but for one that may follow, and no refund is gone."""
+    """Check that each status changed legally, and that no refund disappeared."""
     was, is_now = before.payment.status, after.payment.status
     if was is not is_now and is_now not in TRANSITIONS[was]:
         yield f"{before.payment.id}: from {was} to {is_now}"

@@ -104,7 +104,7 @@ def is_refused(command: type[Command], fields: object) -> bool:
     is_text=st.booleans(),
     currency=st.sampled_from(Currency),
 )
-def test_an_amount_comes_back_byte_for_byte_however_it_was_spelled(
+def test_amount_comes_back_byte_for_byte_however_it_was_written(
     cents: int, zeros: int, is_text: bool, currency: Currency
 ) -> None:
     shown = f"{cents // 100}.{cents % 100:02}"
@@ -116,7 +116,7 @@ def test_an_amount_comes_back_byte_for_byte_however_it_was_spelled(
 
 
 @given(number=NUMBERS)
-def test_a_number_of_any_size_is_a_payable_amount_or_is_refused(number: str) -> None:
+def test_any_number_is_a_payable_amount_or_is_refused(number: str) -> None:
     fields = exact_json.loads(f'{{"amount":{number}}}'.lower().encode())
     for command, others in ((CreatePayment, PAYMENT), (CreateRefund, {"idempotency_key": "k" * 8})):
         if not is_refused(command, others | fields):
@@ -126,21 +126,21 @@ def test_a_number_of_any_size_is_a_payable_amount_or_is_refused(number: str) -> 
 
 
 @given(text=st.text(st.characters(categories=["Nd", "No", "Nl", "Sm", "P", "Zs"]), max_size=9))
-def test_an_amount_in_other_digits_than_ours_is_refused(text: str) -> None:
+def test_amount_in_other_digits_is_refused(text: str) -> None:
     assume(not text.isascii())
     assert is_refused(CreatePayment, PAYMENT | {"amount": text})
     assert is_refused(CreateRefund, {"idempotency_key": "k" * 8, "amount": text})
 
 
 @given(number=NUMBERS)
-def test_hours_of_any_size_are_hours_or_are_refused(number: str) -> None:
+def test_any_number_of_hours_is_valid_or_refused(number: str) -> None:
     fields = exact_json.loads(f'{{"overlap_hours":{number}}}'.lower().encode())
     if not is_refused(RollApiKey, fields):
         assert validated(RollApiKey, fields).overlap_hours == Decimal(number)
 
 
 @pytest.mark.parametrize("number", ["1e1000000", "-1e1000000", "1e999999999999999999"])
-def test_hours_past_all_arithmetic_are_refused(number: str) -> None:
+def test_hours_beyond_arithmetic_are_refused(number: str) -> None:
     assert is_refused(RollApiKey, exact_json.loads(f'{{"overlap_hours":{number}}}'.encode()))
 
 
@@ -153,7 +153,7 @@ def test_hours_past_all_arithmetic_are_refused(number: str) -> None:
      SimulateReturn],
 )  # fmt: skip
 @given(data=st.data())
-def test_a_body_of_anything_is_a_command_or_is_refused(command: Any, data: st.DataObject) -> None:
+def test_any_body_is_a_command_or_is_refused(command: Any, data: st.DataObject) -> None:
     names = [field.alias or name for name, field in command.model_fields.items()]
     fields = st.dictionaries(st.sampled_from(names) | st.text(), JSON)
     is_refused(command, data.draw(fields | JSON))
@@ -161,14 +161,14 @@ def test_a_body_of_anything_is_a_command_or_is_refused(command: Any, data: st.Da
 
 @pytest.mark.parametrize("command", [ListPayments, ListDeliveries, ReadStats, ReadLogs])
 @given(data=st.data())
-def test_a_query_of_anything_is_a_command_or_is_refused(command: Any, data: st.DataObject) -> None:
+def test_any_query_is_a_command_or_is_refused(command: Any, data: st.DataObject) -> None:
     names = [field.alias or name for name, field in command.model_fields.items()]
     moment = st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}[Z+-].{0,5})?")
     is_refused(command, data.draw(st.dictionaries(st.sampled_from(names), st.text() | moment)))
 
 
 @given(value=JSON)
-def test_json_comes_back_as_it_went(value: Any) -> None:
+def test_json_survives_a_round_trip(value: Any) -> None:
     text = exact_json.dumps(value) if _is_finite(value) else "0"
     assert exact_json.dumps(exact_json.loads(text.encode())) == text
 
@@ -180,12 +180,12 @@ def _is_finite(value: Any) -> bool:
 
 
 @given(key=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=128))
-def test_every_printable_key_is_kept_as_it_is(key: str) -> None:
+def test_printable_key_is_kept_unchanged(key: str) -> None:
     assert validated(CreateRefund, {"idempotency_key": key}).idempotency_key == key
 
 
 @given(key=st.text(max_size=140))
-def test_no_other_key_is_taken(key: str) -> None:
+def test_unprintable_key_is_refused(key: str) -> None:
     is_key = 8 <= len(key) <= 128 and all(" " <= character <= "~" for character in key)
     assert is_refused(CreateRefund, {"idempotency_key": key}) is not is_key
 
@@ -194,7 +194,7 @@ def test_no_other_key_is_taken(key: str) -> None:
 
 
 @given(moment=MOMENTS, payment_id=PAYMENT_IDS, limit=st.integers(1, 100))
-def test_a_cursor_leads_back_to_its_place(moment: datetime, payment_id: str, limit: int) -> None:
+def test_cursor_survives_a_round_trip(moment: datetime, payment_id: str, limit: int) -> None:
     last, query = f"{rfc3339(moment)}#{payment_id}", validated(ListPayments, {"type": "eft"})
     cursor = encode_cursor(last, query)
     assert len(cursor) <= 300
@@ -223,14 +223,14 @@ SECRETS = st.binary(min_size=24, max_size=64).map(lambda raw: "whsec_" + b64enco
 
 
 @given(body=BODIES, secret=SECRETS, event=ULIDS, seconds=st.integers(-240, 240))
-def test_what_is_signed_verifies(body: bytes, secret: str, event: str, seconds: int) -> None:
+def test_signed_webhook_verifies(body: bytes, secret: str, event: str, seconds: int) -> None:
     at = datetime.now(UTC) + timedelta(seconds=seconds)
     sent = signing.headers(f"EVT-{event}", at, body, [secret])
     assert Webhook(secret).verify(body, sent) == json.loads(body)
 
 
 @given(body=BODIES, secret=SECRETS, other=SECRETS, event=ULIDS, data=st.data())
-def test_what_was_changed_on_its_way_does_not_verify(
+def test_altered_webhook_does_not_verify(
     body: bytes, secret: str, other: str, event: str, data: st.DataObject
 ) -> None:
     at = datetime.now(UTC)
@@ -260,9 +260,7 @@ def test_what_was_changed_on_its_way_does_not_verify(
     ),
     allows_private=st.booleans(),
 )
-def test_a_url_that_is_taken_is_taken_again_as_it_was_written_down(
-    url: str, allows_private: bool
-) -> None:
+def test_accepted_url_is_accepted_again_unchanged(url: str, allows_private: bool) -> None:
     try:
         target = url_policy.parse(url, allows_private=allows_private)
     except UrlRefused:
@@ -273,7 +271,7 @@ def test_a_url_that_is_taken_is_taken_again_as_it_was_written_down(
 
 
 @pytest.mark.parametrize("resource", ["ü" * 700, "?q=" + "☕" * 300])
-def test_a_url_that_is_too_long_when_it_is_sent_to_is_refused_when_it_is_registered(
+def test_url_that_gets_too_long_when_encoded_is_refused(
     resource: str,
 ) -> None:
     with pytest.raises(UrlRefused, match="at most 2048 characters"):
@@ -289,20 +287,18 @@ def test_a_url_that_is_too_long_when_it_is_sent_to_is_refused_when_it_is_registe
     ),
     now=MOMENTS,
 )
-def test_whatever_a_merchant_asks_us_to_wait_it_is_seconds_or_nothing(
-    value: str, now: datetime
-) -> None:
+def test_any_retry_after_is_seconds_or_none(value: str, now: datetime) -> None:
     seconds = _retry_after_seconds([(b"retry-after", value.encode("latin-1"))], now)
     assert seconds is None or 0 <= seconds <= retry_schedule.MAX_RETRY_AFTER.total_seconds()
 
 
 @given(key=DELIVERY_KEYS)
-def test_a_deliverys_id_says_where_it_lies(key: DeliveryKey) -> None:
+def test_delivery_id_says_where_the_delivery_is_stored(key: DeliveryKey) -> None:
     assert delivery_key(key.delivery_id) == key
 
 
 @given(text=st.text() | ULIDS.map("DLV-{}".format) | st.from_regex(r"DLV-[0-9A-Z]{52,78}"))
-def test_any_text_is_a_deliverys_id_or_none(text: str) -> None:
+def test_any_text_is_a_delivery_id_or_none(text: str) -> None:
     key = delivery_key(text)
     assert key is None or key.delivery_id == text
 
@@ -311,7 +307,7 @@ def test_any_text_is_a_deliverys_id_or_none(text: str) -> None:
 
 
 @given(job=MESSAGES)
-def test_any_job_survives_the_wire(job: Message) -> None:
+def test_any_message_survives_encoding(job: Message) -> None:
     assert decode(encode(job)) == job
 
 
@@ -326,7 +322,7 @@ def test_any_job_survives_the_wire(job: Message) -> None:
         },
     )
 )
-def test_any_json_is_a_job_or_is_refused(content: Any) -> None:
+def test_any_json_is_a_message_or_is_refused(content: Any) -> None:
     assume(_is_finite(content))
     job = read(exact_json.dumps(content))
     if isinstance(job, Message):
@@ -342,7 +338,7 @@ def read(body: str) -> Message | type[MalformedMessage | UnknownMessage]:
 
 
 @given(bodies=st.lists(st.tuples(MESSAGES.map(encode) | st.text(), st.booleans()), max_size=10))
-def test_any_batch_reports_exactly_what_a_retry_could_help(bodies: list[tuple[str, bool]]) -> None:
+def test_any_batch_reports_exactly_what_a_retry_could_fix(bodies: list[tuple[str, bool]]) -> None:
     poison = [read(body) for body, fails in bodies if fails and isinstance(read(body), Message)]
 
     def handler(kind: Any) -> Any:
@@ -367,7 +363,7 @@ def test_any_batch_reports_exactly_what_a_retry_could_help(bodies: list[tuple[st
         st.text() | JSON.filter(_is_finite).map(exact_json.dumps), min_size=1, max_size=10
     )
 )
-def test_no_message_that_is_no_job_stops_a_queue(handler: str, bodies: list[str]) -> None:
+def test_malformed_messages_block_no_queue(handler: str, bodies: list[str]) -> None:
     records = [
         {"messageId": str(index), "body": body, "receiptHandle": "r"}
         for index, body in enumerate(bodies)
@@ -398,6 +394,6 @@ def test_no_message_that_is_no_job_stops_a_queue(handler: str, bodies: list[str]
     .filter(_is_finite)
     .map(exact_json.dumps)
 )
-def test_any_line_of_the_log_is_a_request_or_is_passed_over(line: str) -> None:
+def test_any_log_line_is_a_request_or_is_ignored(line: str) -> None:
     for request in _request(line):
         assert exact_json.loads(line.encode())["request_id"] == request.request_id

@@ -74,9 +74,7 @@ def fresh() -> Any:
 
 
 @pytest.mark.parametrize("module", LEFT_OUT)
-def test_the_first_request_does_not_wait_for_what_it_can_do_without(
-    fresh: Any, module: str
-) -> None:
+def test_first_request_loads_no_unneeded_module(fresh: Any, module: str) -> None:
     assert "chalicelib.payments" in fresh["imported"]
     assert module not in fresh["imported"], LEFT_OUT[module]
 
@@ -85,13 +83,13 @@ def test_no_model_is_built_before_a_request_needs_it(fresh: Any) -> None:
     assert fresh["built"] == []
 
 
-def test_a_process_makes_each_client_once(fresh: Any) -> None:
+def test_process_creates_each_client_once(fresh: Any) -> None:
     assert fresh["answers"] == [200, 200]
     assert fresh["made"] == ["dynamodb", "sqs"]
     assert fresh["made_for_logs"] == ["logs"]
 
 
-def test_garbage_is_looked_for_once_the_app_is_there_and_not_before(fresh: Any) -> None:
+def test_garbage_collector_is_enabled_only_after_the_import(fresh: Any) -> None:
     looks = fresh["looks_for_garbage"]
     assert looks["afterwards"]
     ours = {name for name in looks if name.startswith("chalicelib.")}

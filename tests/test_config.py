@@ -20,15 +20,15 @@ def settings(name: str, said: str | None) -> Settings:
 @pytest.mark.parametrize(
     "said", [None, "", "required", "OPEN", "open ", "opened", "none", "off", "false", "0"]
 )
-def test_a_key_is_required_whatever_is_said_but_open(said: str | None) -> None:
+def test_key_is_required_unless_auth_is_open(said: str | None) -> None:
     assert settings("PAYFLOW_AUTH", said).key_required
 
 
-def test_a_stage_that_says_open_is_open() -> None:
+def test_stage_whose_auth_is_open_needs_no_key() -> None:
     assert not settings("PAYFLOW_AUTH", "open").key_required
 
 
-def test_no_stage_is_open_but_the_local_one() -> None:
+def test_only_the_local_stage_is_open() -> None:
     said = {
         name: stage["environment_variables"].get("PAYFLOW_AUTH") for name, stage in STAGES.items()
     }
@@ -36,12 +36,12 @@ def test_no_stage_is_open_but_the_local_one() -> None:
 
 
 @pytest.mark.parametrize("said", [None, "", "refused", "ALLOWED", "true", "1"])
-def test_simulation_is_refused_whatever_is_said_but_allowed(said: str | None) -> None:
+def test_simulation_is_refused_unless_it_is_allowed(said: str | None) -> None:
     assert not settings("PAYFLOW_SIMULATION", said).simulation_allowed
 
 
 @pytest.mark.parametrize("said", [None, "", "refused", "ALLOWED", "true", "1"])
-def test_private_addresses_are_refused_whatever_is_said_but_allowed(said: str | None) -> None:
+def test_private_addresses_are_refused_unless_allowed(said: str | None) -> None:
     assert not settings("PAYFLOW_WEBHOOKS_PRIVATE", said).private_webhooks_allowed
 
 
@@ -51,7 +51,7 @@ def test_only_the_local_stage_allows_private_addresses() -> None:
     assert said == {"local": "allowed", "dev": None, "prod": None}
 
 
-def test_the_tables_are_the_stages_own_unless_others_are_named() -> None:
+def test_tables_are_those_of_the_stage_unless_named() -> None:
     own = from_environment(SETTINGS)
     assert own.payments_table == "payflow-payments-test"
     assert own.idempotency_table == "payflow-idempotency-test"
@@ -61,7 +61,7 @@ def test_the_tables_are_the_stages_own_unless_others_are_named() -> None:
     assert settings("PAYFLOW_IDEMPOTENCY_TABLE", restored).idempotency_table == restored
 
 
-def test_a_delivery_is_claimed_for_longer_than_its_worker_may_run() -> None:
+def test_lease_is_longer_than_a_worker_may_run() -> None:
     lease_seconds = from_environment(SETTINGS).delivery_lease_seconds
     workers = [
         stage["lambda_functions"]["delivery_worker"]
@@ -81,6 +81,6 @@ def test_a_delivery_is_claimed_for_longer_than_its_worker_may_run() -> None:
         "PAYFLOW_DELIVERIES_QUEUE_URL",
     ],
 )
-def test_a_setting_without_a_safe_default_is_asked_for_by_name(name: str) -> None:
+def test_missing_setting_without_a_default_is_named(name: str) -> None:
     with pytest.raises(MissingSetting, match=f"{name} is not set"):
         settings(name, None)

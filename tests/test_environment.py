@@ -44,8 +44,8 @@ HOSTILE = {
 SAMPLE = [
     "tests/test_environment.py::test_the_environment_is_the_tests_own",
     "tests/test_config.py",
-    "tests/api/test_app.py::test_location_has_the_stages_prefix_and_the_request_id_is_api_gateways",
-    "tests/stack/test_http.py::test_a_preflight_allows_the_one_origin_its_headers",
+    "tests/api/test_app.py::test_location_has_the_stage_prefix_and_request_id_is_api_gateways",
+    "tests/stack/test_http.py::test_preflight_allows_the_headers_to_one_origin",
     "tests/stack/test_http.py::test_a_replay_is_200_with_the_stored_body_byte_for_byte",
 ]
 

@@ -19,28 +19,28 @@ from chalicelib.errors import MalformedJson
         b"[" * 10_000 + b"]" * 10_000, b'{"a":' * 10_000,
     ],
 )  # fmt: skip
-def test_what_is_not_well_formed_is_refused(body: bytes) -> None:
+def test_malformed_json_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedJson) as refusal:
         exact_json.loads(body)
     assert refusal.value.detail
 
 
-def test_a_number_of_thousands_of_digits_arrives_whole() -> None:
+def test_number_of_thousands_of_digits_is_kept_in_full() -> None:
     assert exact_json.loads(b"9" * 5000) == Decimal("9" * 5000)
 
 
-def test_a_number_that_nothing_can_hold_arrives_infinite() -> None:
+def test_number_too_large_for_decimal_is_infinite() -> None:
     assert exact_json.loads(b"1e99999999999999999999") == Decimal("Infinity")
     assert exact_json.loads(b"-1e99999999999999999999") == Decimal("-Infinity")
 
 
-def test_what_is_no_number_arrives_as_one_that_is_not_finite() -> None:
+def test_nan_and_infinity_are_not_finite() -> None:
     for name in ("NaN", "Infinity", "-Infinity"):
         assert not exact_json.loads(name.encode()).is_finite()
 
 
 @given(value=st.decimals(allow_nan=False, allow_infinity=False))
-def test_a_number_survives_the_way_out_and_back(value: Decimal) -> None:
+def test_number_survives_a_round_trip(value: Decimal) -> None:
     assert exact_json.loads(exact_json.dumps(value).encode()) == value
 
 
@@ -52,5 +52,5 @@ def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
         return
 
 
-def test_what_is_written_is_ascii() -> None:
+def test_output_is_ascii() -> None:
     assert exact_json.dumps({"a": "é\ud800"}) == '{"a":"\\u00e9\\ud800"}'

@@ -19,14 +19,14 @@ def text(protocol: Protocol) -> str:
     return (MODULES / f"{protocol.module}.tla").read_text()
 
 
-def test_every_transition_is_shown_with_the_line_that_makes_it() -> None:
+def test_page_has_every_transition_and_its_line_of_code() -> None:
     made = transitions.lines()
     assert {one.action.partition("!")[0] for one in made} == {one.module for one in PROTOCOLS}
     for one in made:
         assert one.line > 0
 
 
-def test_a_transition_that_the_page_does_not_show_is_found(
+def test_transition_missing_from_the_page_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     page = transitions.DOCUMENT.read_text()
@@ -37,7 +37,7 @@ def test_a_transition_that_the_page_does_not_show_is_found(
 
 
 @pytest.mark.parametrize("part", ["no such line", "self"])
-def test_a_line_that_is_not_there_or_not_the_only_one_is_found(part: str) -> None:
+def test_missing_or_ambiguous_line_is_found(part: str) -> None:
     with pytest.raises(transitions.NotSo, match=r"times in PaymentRepository\.create"):
         transitions.line_of(
             transitions.ROOT / "chalicelib/payments/repository.py", "PaymentRepository.create", part
@@ -45,13 +45,13 @@ def test_a_line_that_is_not_there_or_not_the_only_one_is_found(part: str) -> Non
 
 
 @by_module
-def test_each_rule_that_a_module_can_leave_out_is_left_out_by_a_check(protocol: Protocol) -> None:
+def test_each_rule_of_a_module_is_left_out_by_a_check(protocol: Protocol) -> None:
     rules = set(re.findall(r'Broken (?:=|#) "(\w+)"', text(protocol)))
     assert rules == set(protocol.rules)
 
 
 @by_module
-def test_each_property_of_a_module_is_asked(protocol: Protocol) -> None:
+def test_each_property_of_a_module_is_checked(protocol: Protocol) -> None:
     last = text(protocol).partition("(* What holds in every state. *)")[2]
     properties = set(re.findall(r"^(\w+) ==", last, re.MULTILINE)) - {"Answers"}
     properties -= {"HasIt"}
@@ -66,7 +66,7 @@ def test_each_property_of_a_module_is_asked(protocol: Protocol) -> None:
     assert {name for name in asked if f"`{name}`" in page} == asked
 
 
-def test_the_page_has_the_states_of_each_check_and_what_each_rule_keeps() -> None:
+def test_page_has_the_states_of_each_check_and_the_rules() -> None:
     assert set(transitions.states()) == {(check.module, check.name) for check in HOLDS}
     page = transitions.DOCUMENT.read_text()
     for protocol in PROTOCOLS:

@@ -1,6 +1,6 @@
-"""What all tests together made the functions ask of AWS is granted.
+"""Every call of AWS that a function made in any test is granted.
 
-It runs last: `make test` has other processes run the tests, and write down what they hear.
+Runs last: in `make test` other processes run the tests, and record the calls.
 """
 
 import pytest
@@ -20,8 +20,8 @@ def heard() -> Heard:
     return {stage: list(written_down(folder)) for stage, folder in folders.items()}
 
 
-def test_every_function_is_heard_by_tests_and_in_stacks(heard: Heard) -> None:
-    """In a run of all tests; some alone do not make every function work."""
+def test_calls_of_every_function_are_recorded_in_tests_and_stacks(heard: Heard) -> None:
+    """Only in a run of all tests: a few tests do not run every function."""
     for calls in heard.values():
         functions = {call.function for call in calls}
         assert functions <= set(FUNCTIONS)
@@ -29,9 +29,7 @@ def test_every_function_is_heard_by_tests_and_in_stacks(heard: Heard) -> None:
 
 
 @each_function
-def test_a_function_is_granted_all_that_it_was_heard_to_ask_for(
-    function: str, heard: Heard
-) -> None:
+def test_function_is_granted_every_recorded_call(function: str, heard: Heard) -> None:
     grants = iam.granted(iam.read_policy(function))
     for stage, calls in heard.items():
         lacking = iam.lacking(function, grants, iam.asked(calls, function, stage))

@@ -50,7 +50,7 @@ def named(rows: list[Any], start: str) -> Any:
     return min((row for row in rows if row["SK"].startswith(start)), key=lambda row: row["SK"])
 
 
-def test_sound_books_have_nothing_to_say(tables: tuple[list[Any], list[Any]]) -> None:
+def test_sound_tables_violate_no_invariant(tables: tuple[list[Any], list[Any]]) -> None:
     rows, records = tables
     books = read(rows, records)
     assert broken(books) == []
@@ -109,7 +109,7 @@ def twice(start: str, **fields: Any) -> Callable[[list[Any]], None]:
         ),
     ],
 )
-def test_whatever_is_wrong_is_said(
+def test_each_wrong_row_is_reported(
     tables: tuple[list[Any], list[Any]], change: Callable[[list[Any]], None], said: str
 ) -> None:
     rows, records = tables
@@ -117,7 +117,7 @@ def test_whatever_is_wrong_is_said(
     assert any(said in sentence for sentence in broken(read(rows, records)))
 
 
-def test_what_was_acknowledged_and_is_not_there_is_said(
+def test_missing_acknowledged_payment_is_reported(
     tables: tuple[list[Any], list[Any]],
 ) -> None:
     rows, records = tables
@@ -134,7 +134,7 @@ def records_as_rows(records: list[Any]) -> list[Any]:
     return [record | {"SK": record["idempotencyKey"]} for record in records]
 
 
-def test_a_record_of_nothing_and_a_thing_without_a_record_are_said(
+def test_record_without_its_resource_and_reverse_are_reported(
     tables: tuple[list[Any], list[Any]],
 ) -> None:
     rows, records = tables
@@ -145,7 +145,7 @@ def test_a_record_of_nothing_and_a_thing_without_a_record_are_said(
     assert any("and nothing else" in one for one in broken(read(rows, [*records, strange])))
 
 
-def test_what_the_merchant_has_and_what_the_delivery_says_must_agree(
+def test_delivery_that_disagrees_with_the_merchant_is_reported(
     tables: tuple[list[Any], list[Any]],
 ) -> None:
     rows, records = tables
@@ -154,7 +154,7 @@ def test_what_the_merchant_has_and_what_the_delivery_says_must_agree(
     assert len(untold(books, {event_of(named(rows, "DELIVERY#"))})) == 1
 
 
-def test_a_final_state_that_was_left_is_said(tables: tuple[list[Any], list[Any]]) -> None:
+def test_change_of_a_final_status_is_reported(tables: tuple[list[Any], list[Any]]) -> None:
     rows, _ = tables
     (before,) = read(rows).lives.values()
     assert list(steps(before, before)) == []
@@ -166,7 +166,7 @@ def test_a_final_state_that_was_left_is_said(tables: tuple[list[Any], list[Any]]
     assert "became" in said[1]
 
 
-def test_what_asked_never_to_be_settled_and_was_is_said(
+def test_settled_pending_payment_is_reported(
     tables: tuple[list[Any], list[Any]],
 ) -> None:
     rows, _ = tables

@@ -31,7 +31,7 @@ from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
 from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines, hearing, iam
-from tests.api.test_app import create, hint
+from tests.api.test_app import create, message_of
 from tests.conftest import (
     HEARD_FROM_TESTS,
     QUEUE_URL,
@@ -139,13 +139,13 @@ def walk_through_settling() -> None:
         ("error", False),
     ]:
         payment_id = made(wish)
-        assert is_done(hint(payment_id)) is done
-        assert is_done(hint(payment_id)) is done, "a repeated hint"
-    assert is_done(hint("PAY-01M82Y8T27997E9EYD0G6SK6MT")), "of no payment"
+        assert is_done(message_of(payment_id)) is done
+        assert is_done(message_of(payment_id)) is done, "a repeated message"
+    assert is_done(message_of("PAY-01M82Y8T27997E9EYD0G6SK6MT")), "of no payment"
     assert is_done("no job")
     assert not is_done(json.dumps({"type": "of_tomorrow"}))
     with another_worker_is_faster():
-        assert is_done(hint(made("completed", key="settled-by-another")))
+        assert is_done(message_of(made("completed", key="settled-by-another")))
 
 
 def walk_through_canceling() -> None:
@@ -168,9 +168,9 @@ def walk_through_refunds(dynamodb: "DynamoDBClient") -> None:
         made = of_payment("POST", payment_id, "refunds", half)
         assert made["statusCode"] == 201
         job = {"type": "settle_refund", "payment_id": payment_id}
-        refund_hint = json.dumps(job | {"refund_id": json.loads(made["body"])["id"]})
-        assert is_done(refund_hint) is done
-        assert is_done(refund_hint) is done, "a repeated hint"
+        refund_message = json.dumps(job | {"refund_id": json.loads(made["body"])["id"]})
+        assert is_done(refund_message) is done
+        assert is_done(refund_message) is done, "a repeated message"
         assert of_payment("POST", payment_id, "refunds", half)["statusCode"] == 200
         rest = {"idempotency_key": "all-the-rest"}
         assert of_payment("POST", payment_id, "refunds", rest)["statusCode"] == 201
@@ -184,7 +184,7 @@ def walk_through_refunds(dynamodb: "DynamoDBClient") -> None:
 def paid(key: str, **metadata: str) -> str:
     fields = {"idempotency_key": key, "metadata": {"simulate": "completed"} | metadata}
     payment_id: str = json.loads(create(**fields)["body"])["id"]
-    assert is_done(hint(payment_id))
+    assert is_done(message_of(payment_id))
     return payment_id
 
 
@@ -212,10 +212,10 @@ def another_worker_is_faster() -> Iterator[None]:
     settle = type(payflow.services.payments.processor).settle
     with pytest.MonkeyPatch.context() as patch:
 
-        def settle_after_another(processor: Any, claimed: Payment) -> Any:
+        def settle_after_another(processor: Any, submitted: Payment) -> Any:
             patch.undo()
-            payflow.services.payments.settle(claimed.id)
-            return settle(processor, claimed)
+            payflow.services.payments.settle(submitted.id)
+            return settle(processor, submitted)
 
         patch.setattr(type(payflow.services.payments.processor), "settle", settle_after_another)
         yield
@@ -308,14 +308,14 @@ def replay(delivery_id: str) -> Any:
 
 def deliver(delivery_id: str, status: int) -> None:
     """By the worker's handler, to a merchant who answers with `status`."""
-    hint = json.dumps({"type": "deliver", "delivery_id": delivery_id})
+    message = json.dumps({"type": "deliver", "delivery_id": delivery_id})
     answer = Answer(status, 12, "", None, None, None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(
             vars(payflow.services), "http_client", SimpleNamespace(post=lambda *_: answer)
         )
         patch.delitem(vars(payflow.services), "delivery_worker", raising=False)
-        answered = payflow.delivery_worker(sqs_event(hint), None)
+        answered = payflow.delivery_worker(sqs_event(message), None)
     assert answered == {"batchItemFailures": []}
 
 
@@ -327,7 +327,7 @@ def issued(event: dict[str, Any]) -> Any:
 
 def walk_through_an_outage_of_the_queue(sqs: "SQSClient") -> None:
     sqs.delete_queue(QueueUrl=QUEUE_URL)
-    assert create(idempotency_key="a-lost-hint")["statusCode"] == 201
+    assert create(idempotency_key="a-lost-message")["statusCode"] == 201
     assert ask("/v1/health", deep="1")["statusCode"] == 503
     with pytest.raises(Unavailable):
         sweep(minutes=2, seconds=30)
@@ -341,7 +341,7 @@ def test_the_walk_visits_every_route_and_every_function(walk: Walk) -> None:
 
 
 @each_function
-def test_a_function_is_granted_all_that_the_walk_asks_for(function: str, walk: Walk) -> None:
+def test_function_is_granted_every_call_of_the_walk(function: str, walk: Walk) -> None:
     needs = iam.asked(walk.calls, function, STAGE)
     assert needs, "a function that asks nothing was not heard"
     lacking = iam.lacking(function, iam.granted(iam.read_policy(function)), needs)
@@ -349,16 +349,14 @@ def test_a_function_is_granted_all_that_the_walk_asks_for(function: str, walk: W
 
 
 @each_function
-def test_a_function_is_granted_what_lambda_does_in_its_name(function: str) -> None:
+def test_function_is_granted_what_lambda_does_with_its_role(function: str) -> None:
     needs = dict.fromkeys(iam.of_the_service(payflow.app, function, STAGE), "Lambda itself")
     lacking = iam.lacking(function, iam.granted(iam.read_policy(function)), needs)
     assert not lacking, "\n".join(lacking)
 
 
 @each_function
-def test_a_function_is_granted_nothing_that_the_walk_does_not_use(
-    function: str, walk: Walk
-) -> None:
+def test_function_is_granted_only_calls_of_the_walk(function: str, walk: Walk) -> None:
     needs = {
         *iam.asked(walk.calls, function, STAGE),
         *iam.of_the_service(payflow.app, function, STAGE),
@@ -380,7 +378,7 @@ def test_only_tracing_is_granted_on_everything_and_no_action_is_a_pattern(functi
 
 
 @each_function
-def test_what_reads_many_rows_at_once_is_granted_in_one_statement(function: str) -> None:
+def test_calls_that_read_many_rows_are_granted_in_one_statement(function: str) -> None:
     """IAM judges the keys of a batch together: two statements would each refuse a mixed one."""
     statements = [
         statement
@@ -411,13 +409,13 @@ def test_chalice_gives_every_function_its_own_policy_in_every_stage(stage: str) 
     assert used == {name: iam.policy_file(name) for name in FUNCTIONS}
 
 
-def test_there_is_one_policy_file_a_function_and_no_other() -> None:
+def test_every_function_has_one_policy_file() -> None:
     files = {path.name for path in iam.CHALICE.glob("*policy*")}
     assert files == {iam.policy_file(name) for name in FUNCTIONS}
     assert len(files) == len(FUNCTIONS)
 
 
-def test_a_grant_that_is_taken_away_is_missed_by_name(walk: Walk) -> None:
+def test_removed_grant_is_reported_by_name(walk: Walk) -> None:
     """Every one, so that no part of a policy goes unwatched."""
     for function in FUNCTIONS:
         needs = iam.asked(walk.calls, function, STAGE)
@@ -426,7 +424,7 @@ def test_a_grant_that_is_taken_away_is_missed_by_name(walk: Walk) -> None:
             assert sentence.startswith(f"{iam.policy_file(function)} lacks {grant} (asked for by")
 
 
-def test_a_grant_too_many_is_found_by_name(walk: Walk) -> None:
+def test_unused_grant_is_reported_by_name(walk: Walk) -> None:
     policy = copy.deepcopy(iam.read_policy("sweeper"))
     payments = {"Fn::GetAtt": ["PaymentsTable", "Arn"]}
     policy["Statement"].append(
@@ -502,7 +500,7 @@ TRANSACTION = call(
     ],
     ids=lambda value: value.operation if isinstance(value, Call) else "",
 )
-def test_a_call_authorises_as_what_aws_checks_for_it(call: Call, grants: set[Grant]) -> None:
+def test_call_needs_the_actions_that_aws_checks(call: Call, grants: set[Grant]) -> None:
     assert iam.asked([call], "sweeper", STAGE).keys() == grants
 
 
@@ -515,7 +513,7 @@ def test_a_call_authorises_as_what_aws_checks_for_it(call: Call, grants: set[Gra
     ],
     ids=["operation", "table", "key"],
 )
-def test_a_call_that_is_not_known_is_never_passed_over(unknown: Call) -> None:
+def test_unknown_call_raises(unknown: Call) -> None:
     with pytest.raises(NotUnderstood):
         iam.asked([unknown], "sweeper", STAGE)
 
@@ -534,7 +532,7 @@ def test_a_call_that_is_not_known_is_never_passed_over(unknown: Call) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_policy_that_could_mean_more_than_it_seems_is_refused(change: Any) -> None:
+def test_policy_with_unsupported_elements_is_refused(change: Any) -> None:
     statement = {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"} | change
     with pytest.raises(NotUnderstood):
         iam.granted({"Statement": [statement]})

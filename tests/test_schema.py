@@ -42,7 +42,7 @@ def test_a_model_is_not_built_before_it_is_used() -> None:
 
 
 @pytest.mark.usefixtures("hasty_threads")
-def test_threads_that_use_a_model_first_at_the_same_time_all_get_what_it_says() -> None:
+def test_threads_that_build_a_model_at_once_get_the_same_result() -> None:
     part = {"name": "a", "sizes": [1, 2]}
     fields = {"number": 1, "part": part, "parts": {"first": part}}
     for _ in range(50):

@@ -12,7 +12,7 @@ from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper, age_windows, stuck_before
 from tests.conftest import START, Clock, KeptQueue, refund_command
-from tests.payments.test_service import hints, made
+from tests.payments.test_service import enqueued, made
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MINUTE = timedelta(minutes=1)
 
 
-def test_a_lost_hint_is_sent_by_the_sweeper_when_the_payment_is_two_minutes_old(
+def test_sweeper_replaces_a_lost_message_after_two_minutes(
     payments: Payments,
     sweeper: Sweeper,
     sqs: "SQSClient",
@@ -30,19 +30,19 @@ def test_a_lost_hint_is_sent_by_the_sweeper_when_the_payment_is_two_minutes_old(
     with monkeypatch.context() as outage:
         outage.setattr(type(payments.queue), "send", lambda *_, **__: _refuse())
         payment = made(payments)
-    assert hints(payments, sqs) == []
+    assert enqueued(payments, sqs) == []
     clock.advance(seconds=119)
     assert sweeper.sweep(clock.now).enqueued == 0
     clock.advance(seconds=2)
     assert sweeper.sweep(clock.now).enqueued == 1
-    assert hints(payments, sqs) == [payment.id]
+    assert enqueued(payments, sqs) == [payment.id]
 
 
 def _refuse() -> None:
     raise Unavailable("The queue does not answer.")
 
 
-def test_a_missed_run_is_made_good_at_the_next_doubling(
+def test_items_of_a_missed_run_are_found_at_the_next_doubling(
     payments: Payments, sweeper: Sweeper, clock: Clock
 ) -> None:
     made(payments)
@@ -52,7 +52,7 @@ def test_a_missed_run_is_made_good_at_the_next_doubling(
     assert sweeper.sweep(clock.now).enqueued == 1
 
 
-def test_over_its_whole_life_a_payment_is_hinted_at_each_doubling_and_then_reported(
+def test_payment_is_enqueued_at_each_doubling_then_reported_stuck(
     payments: Payments, sweeper: Sweeper, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     payment = made(payments, metadata={"simulate": "pending"})
@@ -80,7 +80,7 @@ def test_stuck_payments_do_not_hide_newer_ones(
     assert sweeper.sweep(clock.now) == (1, 30)
 
 
-def test_an_outage_of_the_queue_hides_neither_the_stuck_nor_the_heartbeat(
+def test_outage_of_the_queue_hides_neither_stuck_nor_heartbeat(
     payments: Payments,
     sweeper: Sweeper,
     clock: Clock,
@@ -98,30 +98,30 @@ def test_an_outage_of_the_queue_hides_neither_the_stuck_nor_the_heartbeat(
     assert (metrics["SweeperHeartbeat"], metrics["StuckPayments"]) == (1, 1)
 
 
-def test_the_stuck_can_be_hinted_of_by_command(
+def test_requeue_enqueues_stuck_payments(
     payments: Payments, sweeper: Sweeper, sqs: "SQSClient", clock: Clock
 ) -> None:
     stuck = made(payments)
     clock.advance(days=6)
     made(payments)
-    hints(payments, sqs)
+    enqueued(payments, sqs)
     assert sweeper.requeue(clock.now, timedelta(days=5)) == 1
-    assert hints(payments, sqs) == [stuck.id]
+    assert enqueued(payments, sqs) == [stuck.id]
 
 
-def test_all_that_is_unfinished_can_be_hinted_of_whatever_its_age(
+def test_requeue_enqueues_unfinished_payments_of_any_age(
     payments: Payments, sweeper: Sweeper, sqs: "SQSClient", clock: Clock
 ) -> None:
     old = made(payments)
     clock.advance(days=6)
     payments.settle(made(payments, metadata={"simulate": "completed"}).id)
     young = made(payments)
-    hints(payments, sqs)
+    enqueued(payments, sqs)
     assert sweeper.requeue(clock.now) == 2
-    assert set(hints(payments, sqs)) == {old.id, young.id}
+    assert set(enqueued(payments, sqs)) == {old.id, young.id}
 
 
-def test_settled_payments_are_not_hinted(
+def test_settled_payments_are_not_enqueued(
     payments: Payments, sweeper: Sweeper, clock: Clock
 ) -> None:
     payments.settle(made(payments, metadata={"simulate": "completed"}).id)
@@ -129,7 +129,7 @@ def test_settled_payments_are_not_hinted(
     assert sweeper.sweep(clock.now) == (0, 0)
 
 
-def test_a_window_of_more_than_a_page_is_hinted_whole(
+def test_window_of_more_than_a_page_is_enqueued_in_full(
     payments: Payments,
     sweeper: Sweeper,
     sqs: "SQSClient",
@@ -140,10 +140,10 @@ def test_a_window_of_more_than_a_page_is_hinted_whole(
     moment = clock()
     at_once = Payments(**{**vars(payments), "clock": lambda: moment})
     expected = {made(one).id for one in [payments, *[at_once] * 9, payments]}
-    hints(payments, sqs)
+    enqueued(payments, sqs)
     clock.advance(minutes=2)
     assert sweeper.sweep(clock.now).enqueued == 11
-    assert set(hints(payments, sqs)) == expected
+    assert set(enqueued(payments, sqs)) == expected
 
 
 def test_the_windows_of_successive_runs_meet_without_gap_or_overlap() -> None:
@@ -155,7 +155,7 @@ def test_the_windows_of_successive_runs_meet_without_gap_or_overlap() -> None:
     assert stuck_before(START, MINUTE) == lower
 
 
-def test_a_window_takes_its_late_end_and_leaves_its_early_one(payments: Payments) -> None:
+def test_window_includes_its_late_end_but_not_its_early_one(payments: Payments) -> None:
     payment = made(payments)
     exactly_two = payment.created_at + 2 * MINUTE
     lower, upper = age_windows(exactly_two, MINUTE)[0]
@@ -164,7 +164,7 @@ def test_a_window_takes_its_late_end_and_leaves_its_early_one(payments: Payments
     assert not lower < sort_key(payment) < upper
 
 
-def test_refunds_are_swept_as_payments_are(
+def test_refunds_are_swept_like_payments(
     payments: Payments,
     refunds: Refunds,
     sweeper: Sweeper,

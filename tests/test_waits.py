@@ -22,7 +22,7 @@ OK = SimpleNamespace(status_code=200)
 
 
 class Patient:
-    """Stands in for DynamoDB: it answers claims and transactions ten at a time."""
+    """Stands in for DynamoDB: it answers updates and transactions ten at a time."""
 
     def __init__(self, request: CreatePayment) -> None:
         made = [new_payment(request, START, actor="test").payment for _ in range(BATCH_SIZE)]
@@ -54,7 +54,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
 
 
 def test_ten_payments_of_a_batch_wait_three_times_as_one_does(patient: Patient) -> None:
-    """For the claims, for one read of the endpoints, for the transactions."""
+    """One wait for the updates, one for a read of the endpoints, one for the transactions."""
     bodies = [job_body(SettlePayment(payment_id)) for payment_id in patient.items]
     answer = payflow.webhook_processor(sqs_event(*bodies), None)
     assert answer == {"batchItemFailures": []}

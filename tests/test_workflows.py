@@ -47,7 +47,7 @@ def test_main_is_deployed_when_it_is_pushed_and_at_no_other_time() -> None:
     assert triggers("checks") == {"pull_request": None, "workflow_call": None}
 
 
-def test_no_workflow_runs_others_code_with_this_repositorys_rights() -> None:
+def test_no_workflow_runs_foreign_code_with_our_rights() -> None:
     # Each of these runs for a stranger's event, in the name of the main branch.
     dangerous = {"pull_request_target", "workflow_run", "issue_comment", "issues", "discussion"}
     for name in WORKFLOWS:
@@ -55,7 +55,7 @@ def test_no_workflow_runs_others_code_with_this_repositorys_rights() -> None:
 
 
 @pytest.mark.parametrize("where", JOBS)
-def test_a_job_may_read_the_repository_and_only_a_deploy_gets_a_token_for_aws(
+def test_job_may_only_read_and_only_deploys_get_a_token_for_aws(
     where: tuple[str, str],
 ) -> None:
     token = {"id-token": "write"} if where in DEPLOYS else {}
@@ -63,7 +63,7 @@ def test_a_job_may_read_the_repository_and_only_a_deploy_gets_a_token_for_aws(
     assert WORKFLOWS[where[0]]["permissions"] == {}
 
 
-def test_what_is_known_of_what_is_locked_is_asked_every_week_by_a_job_that_may_do_nothing() -> None:
+def test_audit_runs_weekly_in_a_job_that_may_only_read() -> None:
     asked = triggers("audit")
     assert asked.keys() == {"schedule", "workflow_dispatch"}
     assert [run["cron"].split()[2:] for run in asked["schedule"]] == [["*", "*", "1"]]
@@ -83,7 +83,7 @@ def test_a_deploy_has_the_branch_as_its_subject_and_credentials_for_an_hour(
 
 
 @pytest.mark.parametrize("where", DEPLOYS)
-def test_beside_the_credentials_nothing_runs_but_our_scripts_and_known_bytes(
+def test_only_our_scripts_and_hashed_packages_run_with_credentials(
     where: tuple[str, str],
 ) -> None:
     for step in job_of(where)["steps"]:
@@ -98,7 +98,7 @@ def test_beside_the_credentials_nothing_runs_but_our_scripts_and_known_bytes(
 
 
 @pytest.mark.parametrize("what", ["backend", "frontend"])
-def test_what_is_deployed_is_what_its_own_job_built(what: str) -> None:
+def test_deploy_ships_the_artifact_of_the_build_job(what: str) -> None:
     # Any job of a run can replace an artifact under its name; the checks run others' code.
     build, deploy = job_of(("deploy", f"build-{what}")), job_of(("deploy", f"deploy-{what}"))
     (uploads,) = [step for step in build["steps"] if "upload-artifact" in step.get("uses", "")]
@@ -130,7 +130,7 @@ def test_checks_run_what_ci_runs_under_names_of_their_own() -> None:
     assert {"check", "coverage", "e2e"} <= set(words)
 
 
-def test_the_known_bytes_fit_together_on_the_machine_that_deploys(tmp_path: Path) -> None:
+def test_hashed_packages_of_the_deploy_are_compatible(tmp_path: Path) -> None:
     # Otherwise an update of one of them would be found out on main, by the deploy.
     setups = [step for step in job_of(DEPLOYS[0])["steps"] if "setup-python" in str(step)]
     assert [step["with"]["python-version"] for step in setups] == ["3.13"]
@@ -143,7 +143,7 @@ def test_the_known_bytes_fit_together_on_the_machine_that_deploys(tmp_path: Path
 
 
 @pytest.mark.parametrize("where", DEPLOYS)
-def test_a_deploy_comes_after_the_checks_and_is_looked_at_afterwards(
+def test_deploy_runs_after_the_checks_and_before_the_smoke_test(
     where: tuple[str, str],
 ) -> None:
     def all_before(job: str) -> set[str]:
@@ -155,7 +155,7 @@ def test_a_deploy_comes_after_the_checks_and_is_looked_at_afterwards(
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_two_runs_of_a_workflow_do_not_get_in_each_others_way(workflow: str) -> None:
+def test_runs_of_a_workflow_do_not_interfere(workflow: str) -> None:
     concurrency = WORKFLOWS[workflow]["concurrency"]
     # A deploy that has begun is never broken off.
     assert concurrency["cancel-in-progress"] == (workflow == "checks")
@@ -172,14 +172,14 @@ def test_an_action_is_one_commit_and_leaves_no_credentials(where: tuple[str, str
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_no_secret_is_named_and_no_value_is_pasted_into_a_script(file: Path) -> None:
+def test_workflows_name_no_secret_and_paste_no_value_into_scripts(file: Path) -> None:
     assert "secrets." not in file.read_text()
     for job in WORKFLOWS[file.stem]["jobs"].values():
         for step in steps(job):
             assert "${{" not in step.get("run", "")
 
 
-def test_every_variable_that_a_workflow_reads_is_one_that_bootstrap_names() -> None:
+def test_bootstrap_prints_every_variable_that_workflows_read() -> None:
     outputs = dict.fromkeys(
         [
             "BackendDeployRole", "CloudFormationRole", "DistributionId", "FrontendDeployRole",

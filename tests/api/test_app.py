@@ -40,7 +40,7 @@ def create(**fields: Any) -> Any:
     return payflow.app(api_event("POST", "/v1/payments", REQUEST | fields), None)
 
 
-def test_location_has_the_stages_prefix_and_the_request_id_is_api_gateways() -> None:
+def test_location_has_the_stage_prefix_and_request_id_is_api_gateways() -> None:
     answer = create()
     assert answer["statusCode"] == 201
     payment = json.loads(answer["body"])
@@ -51,7 +51,7 @@ def test_location_has_the_stages_prefix_and_the_request_id_is_api_gateways() -> 
     assert json.loads(got["body"]) == payment
 
 
-def test_a_body_that_api_gateway_has_encoded_is_read_all_the_same() -> None:
+def test_base64_body_from_api_gateway_is_decoded() -> None:
     event = api_event("POST", "/v1/payments", {"merchant": " "})
     event["body"] = base64.b64encode(event["body"].encode()).decode()
     event["isBase64Encoded"] = True
@@ -59,7 +59,7 @@ def test_a_body_that_api_gateway_has_encoded_is_read_all_the_same() -> None:
     assert json.loads(answer["body"])["errors"][0]["field"] == "merchant"
 
 
-def test_a_bug_is_a_500_that_tells_its_request_id_and_nothing_of_the_inside(
+def test_bug_is_a_500_with_its_request_id_and_no_internals(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def break_down(*_: Any, **__: Any) -> None:
@@ -92,7 +92,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payflow.services.api_keys, "is_required", True)
 
 
-def test_where_keys_are_required_only_health_and_the_document_answer_without(closed: None) -> None:
+def test_only_health_and_the_document_need_no_key(closed: None) -> None:
     answers = {}
     for route, methods in payflow.app.routes.items():
         path = dict.fromkeys(re.findall(r"{(\w+)}", route), "x")
@@ -106,14 +106,14 @@ def test_where_keys_are_required_only_health_and_the_document_answer_without(clo
     assert payflow.app(deep, None)["statusCode"] == 401
 
 
-def test_nothing_of_a_body_is_looked_at_before_the_key_was(closed: None) -> None:
+def test_body_is_not_read_before_the_key_is_checked(closed: None) -> None:
     for body in ("{", "x" * 70_000):
         event = api_event("POST", "/v1/payments")
         event["body"] = body
         assert payflow.app(event, None)["statusCode"] == 401
 
 
-def test_a_body_may_have_64_kib_and_not_a_byte_more() -> None:
+def test_body_is_limited_to_64_kib() -> None:
     event = api_event("POST", "/v1/payments")
     codes = []
     for size_bytes in (64 * 1024, 64 * 1024 + 1):
@@ -158,9 +158,7 @@ WITHOUT_ITS_BEGINNING = SECRET.removeprefix("pf_test_")
         "at the end",
     ],
 )
-def test_a_key_that_stands_in_the_path_is_not_logged(
-    path: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_key_in_the_path_is_not_logged(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     answer = payflow.app(api_event("GET", "/v1/payments/{payment_id}", payment_id=path), None)
     assert answer["statusCode"] == 404
     logged = unquote(capsys.readouterr().out).lower()
@@ -168,13 +166,13 @@ def test_a_key_that_stands_in_the_path_is_not_logged(
     assert WITHOUT_ITS_BEGINNING[:8] not in logged
 
 
-def test_a_keys_id_in_the_path_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_key_id_in_the_path_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     key_id = "KEY-0123456789ABCDEF0123"
     payflow.app(api_event("DELETE", "/v1/api_keys/{key_id}", key_id=key_id), None)
     assert json.loads(capsys.readouterr().out)["path"] == f"/v1/api_keys/{key_id}"
 
 
-def test_the_processor_settles_what_came_and_reports_what_failed(aws: Any) -> None:
+def test_webhook_processor_settles_and_reports_failures(aws: Any) -> None:
     good = json.loads(create(metadata={"simulate": "completed"})["body"])
     wish = {"simulate": "error"}
     poison = json.loads(create(metadata=wish, idempotency_key="another-key")["body"])
@@ -190,7 +188,7 @@ def test_the_processor_settles_what_came_and_reports_what_failed(aws: Any) -> No
     assert payflow.services.payments.get(poison["id"]).status == "processing"
 
 
-def test_of_a_batch_of_ten_only_the_failed_message_is_reported(
+def test_batch_reports_only_the_failed_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123456789"]
@@ -200,15 +198,15 @@ def test_of_a_batch_of_ten_only_the_failed_message_is_reported(
             raise RuntimeError("poison")
 
     monkeypatch.setattr(type(payflow.services.payments), "settle", settle)
-    answer = payflow.webhook_processor(sqs_event(*map(hint, ids)), None)
+    answer = payflow.webhook_processor(sqs_event(*map(message_of, ids)), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-4"}]}
 
 
-def hint(payment_id: str) -> str:
+def message_of(payment_id: str) -> str:
     return json.dumps({"type": "settle_payment", "payment_id": payment_id})
 
 
-def test_the_sweeper_takes_the_ages_at_the_time_that_it_was_scheduled_for() -> None:
+def test_sweeper_counts_ages_from_its_scheduled_time() -> None:
     created = json.loads(create()["body"])["created_at"]
     scheduled = datetime.fromisoformat(created) + timedelta(minutes=2, seconds=30)
     assert payflow.sweeper(scheduled_event(scheduled), None) == {"enqueued": 1, "stuck": 0}
@@ -219,10 +217,10 @@ def of_payment(method: str, payment_id: str, what: str, body: Any = None) -> Any
     return payflow.app(api_event(method, route, body, payment_id=payment_id), None)
 
 
-def test_the_story_of_a_payment_is_told_with_exact_amounts_and_without_nulls() -> None:
+def test_events_have_exact_amounts_and_no_nulls() -> None:
     wishes = {"simulate": "completed", "simulate_refund": "completed"}
     payment_id = json.loads(create(metadata=wishes)["body"])["id"]
-    payflow.webhook_processor(sqs_event(hint(payment_id)), None)
+    payflow.webhook_processor(sqs_event(message_of(payment_id)), None)
     body = {"amount": "2.50", "idempotency_key": "one-refund"}
     refund_id = json.loads(of_payment("POST", payment_id, "refunds", body)["body"])["id"]
     settle = {"type": "settle_refund", "payment_id": payment_id, "refund_id": refund_id}
@@ -250,9 +248,9 @@ def test_the_story_of_a_payment_is_told_with_exact_amounts_and_without_nulls() -
     }
 
 
-def test_a_refund_is_shown_alike_by_post_list_and_replay() -> None:
+def test_refund_is_the_same_in_post_list_and_replay() -> None:
     payment_id = json.loads(create(metadata={"simulate": "completed"})["body"])["id"]
-    payflow.webhook_processor(sqs_event(hint(payment_id)), None)
+    payflow.webhook_processor(sqs_event(message_of(payment_id)), None)
     event = api_event("POST", "/v1/payments/{payment_id}/refunds", payment_id=payment_id)
     event["headers"]["Idempotency-Key"] = "all-of-it"
     created, replayed = payflow.app(event, None), payflow.app(event, None)
@@ -269,7 +267,7 @@ def on_endpoint(method: str, what: str = "", body: Any = None, endpoint_id: str 
     return payflow.app(api_event(method, route, body, **path), None)
 
 
-def test_an_endpoints_secret_is_shown_when_it_is_made_or_rotated_and_nowhere_else(
+def test_endpoint_secret_is_shown_only_on_creation_and_rotation(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     url = "https://merchant.example/hooks"
@@ -308,21 +306,21 @@ def test_an_endpoints_secret_is_shown_when_it_is_made_or_rotated_and_nowhere_els
         ({"url": "https://merchant.example", "secret": "whsec_mine"}, "secret"),
     ],
 )
-def test_an_endpoint_that_is_not_valid_is_refused_by_its_field(body: Any, field: str) -> None:
+def test_invalid_endpoint_names_the_bad_field(body: Any, field: str) -> None:
     refused = on_endpoint("POST", body=body)
     assert refused["statusCode"] == 400
     assert {error["field"] for error in json.loads(refused["body"])["errors"]} == {field}
 
 
 @pytest.mark.parametrize("body", [{"enabled": "yes"}, {"enabled": 1}, {"id": "EP-1"}])
-def test_an_update_that_is_not_valid_changes_nothing(body: Any) -> None:
+def test_invalid_update_changes_nothing(body: Any) -> None:
     made = json.loads(on_endpoint("POST", body={"url": "https://merchant.example"})["body"])
     assert on_endpoint("PATCH", body=body, endpoint_id=made["id"])["statusCode"] == 400
     shown = json.loads(on_endpoint("GET", endpoint_id=made["id"])["body"])
     assert shown == {name: value for name, value in made.items() if name != "secret"}
 
 
-def test_a_caller_waits_for_no_client_for_long() -> None:
+def test_aws_clients_have_short_timeouts() -> None:
     """Seconds to connect, seconds to read, and attempts."""
     said = {
         client.meta.service_model.service_name: (

@@ -138,7 +138,7 @@ def names_in(route: str) -> list[str]:
     [KEY, WEBHOOK_SECRET, RAW_WEBHOOK_SECRET, f"{WORD}@example.com", KEY.upper(), KEY[12:60]],
     ids=["key", "webhook secret", "without its beginning", "an address", "capitals", "part"],
 )
-def test_what_stands_where_an_id_belongs_is_not_logged(
+def test_text_in_place_of_an_id_is_not_logged(
     method: str, route: str, said: str, printed: Printed
 ) -> None:
     for spelling in (said, quote(said, safe=""), quote(quote(said, safe=""), safe="")):
@@ -148,7 +148,7 @@ def test_what_stands_where_an_id_belongs_is_not_logged(
 
 
 @pytest.mark.parametrize(("method", "route"), OPERATIONS)
-def test_no_way_to_send_a_key_has_it_logged(
+def test_key_is_not_logged_however_it_is_sent(
     method: str, route: str, admin: str, printed: Printed
 ) -> None:
     ids = {name: UNKNOWN_IDS[name] for name in names_in(route)}
@@ -173,7 +173,7 @@ def answered(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     return Answer(500, 12, f"{ANSWER} {headers['webhook-signature']}", None, None, ANSWER)
 
 
-def test_the_whole_life_of_a_payment_is_logged_without_a_word_of_whom_it_is_about(
+def test_log_of_a_payments_life_has_no_personal_data(
     admin: str, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
     monkeypatch.setitem(vars(payflow.services), "http_client", Mock(post=answered))
@@ -200,8 +200,8 @@ def test_the_whole_life_of_a_payment_is_logged_without_a_word_of_whom_it_is_abou
     rotated = ask("POST", "/v1/webhook_endpoints/{endpoint_id}/rotate_secret", **on_endpoint)
     log_of = ask("GET", "/v1/webhook_endpoints/{endpoint_id}/deliveries", **on_endpoint)
     for delivery in log_of["deliveries"]:
-        hint = json.dumps({"type": "deliver", "delivery_id": delivery["id"]})
-        payflow.delivery_worker(sqs_event(hint), None)
+        message = json.dumps({"type": "deliver", "delivery_id": delivery["id"]})
+        payflow.delivery_worker(sqs_event(message), None)
         ask("POST", "/v1/deliveries/{delivery_id}/replay", delivery_id=delivery["id"])
     made = ask("POST", "/v1/api_keys", {"name": "shop", "scopes": ["write"]})
     rolled = ask("POST", "/v1/api_keys/{key_id}/roll", key_id=made["id"])
@@ -223,9 +223,7 @@ REJECTED = ClientError(
 
 
 @pytest.mark.parametrize("error", [OUTAGE, THROTTLED, REJECTED], ids=["out", "throttled", "a bug"])
-def test_when_aws_does_not_answer_no_line_has_what_was_asked_of_it(
-    error: Exception, admin: str, printed: Printed
-) -> None:
+def test_outage_of_aws_logs_no_request_data(error: Exception, admin: str, printed: Printed) -> None:
     settle = {"type": "settle_payment", "payment_id": UNKNOWN_IDS["payment_id"]}
     deliver = {"type": "deliver", "delivery_id": UNKNOWN_IDS["delivery_id"]}
     mistaken = {"type": "settle_payment", "payment_id": KEY, WORD: WORD}
@@ -242,9 +240,7 @@ def test_when_aws_does_not_answer_no_line_has_what_was_asked_of_it(
 
 
 @pytest.mark.parametrize("secret", [KEY, WEBHOOK_SECRET, KEY.upper(), f"x{KEY}x"], ids=named)
-def test_the_text_of_an_error_is_logged_without_the_secret_in_it(
-    secret: str, printed: Printed
-) -> None:
+def test_secret_in_an_error_text_is_not_logged(secret: str, printed: Printed) -> None:
     try:
         raise RuntimeError(f"cannot use {secret}, says Ñandú") from ValueError(secret)
     except RuntimeError as error:
@@ -255,16 +251,14 @@ def test_the_text_of_an_error_is_logged_without_the_secret_in_it(
     assert "Ñandú" in line["error"]
 
 
-def test_an_id_is_logged_whole(printed: Printed) -> None:
+def test_id_is_logged_in_full(printed: Printed) -> None:
     ids = [*UNKNOWN_IDS.values(), f"EVT-{UNKNOWN}", f"REF-{UNKNOWN}"]
     log("test", ids=ids)
     assert printed.lines()[0]["ids"] == ids
 
 
 @pytest.mark.parametrize("spoilt", ["metadata", "merchant", "description"])
-def test_a_row_that_cannot_be_read_is_reported_without_what_it_holds(
-    spoilt: str, printed: Printed
-) -> None:
+def test_unreadable_row_is_reported_without_its_content(spoilt: str, printed: Printed) -> None:
     made = payflow.app(api_event("POST", "/v1/payments", BODY), None)
     payment_id = json.loads(made["body"])["id"]
     SESSION.client("dynamodb").update_item(
@@ -281,7 +275,7 @@ def test_a_row_that_cannot_be_read_is_reported_without_what_it_holds(
     assert spoilt in bug["error"]
 
 
-def test_an_endpoint_that_cannot_be_read_is_reported_without_its_secret_or_its_url() -> None:
+def test_unreadable_endpoint_is_reported_without_secret_and_url() -> None:
     made = payflow.services.webhooks.create(CreateEndpoint(url=f"https://merchant.example/{WORD}"))
     with pytest.raises(ValidationError) as spoilt:
         type(made)(**vars(made) | {"secret": [made.secret], "url": [made.url], "events": [WORD]})
@@ -290,7 +284,7 @@ def test_an_endpoint_that_cannot_be_read_is_reported_without_its_secret_or_its_u
 
 
 @pytest.mark.parametrize("name", [KEY, KEY.upper(), f"for {WEBHOOK_SECRET}"], ids=named)
-def test_a_key_cannot_be_named_by_a_secret_for_its_name_is_logged(name: str) -> None:
+def test_secret_is_refused_as_the_name_of_a_key(name: str) -> None:
     answer = payflow.app(
         api_event("POST", "/v1/api_keys", {"name": name, "scopes": [Scope.READ]}), None
     )

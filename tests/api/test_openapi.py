@@ -27,11 +27,11 @@ OPERATIONS = [
 ]
 
 
-def test_it_is_valid() -> None:
+def test_document_is_valid_openapi() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 
-def test_it_has_every_route() -> None:
+def test_document_has_every_route() -> None:
     described = {(path, method.upper()) for path, method, _ in OPERATIONS}
     assert described == {
         (path, method) for path, methods in app.routes.items() for method in methods
@@ -57,27 +57,27 @@ def test_every_operation_names_its_errors_and_the_request_id(
     assert codes <= known
 
 
-def test_create_names_every_refusal_that_it_has() -> None:
+def test_create_lists_all_its_errors() -> None:
     responses = DOCUMENT["paths"]["/v1/payments"]["post"]["responses"]
     assert list(responses) == [
         "201", "200", "400", "401", "403", "409", "413", "415", "422", "500", "503"
     ]  # fmt: skip
 
 
-def test_what_is_ours_alone_is_not_shown() -> None:
+def test_internal_fields_are_not_in_the_document() -> None:
     shown = DOCUMENT["components"]["schemas"]["Payment"]["properties"]
     assert {"refundable", "version", "submitted_at"}.isdisjoint(shown)
     assert shown["amount"]["type"] == "number"
 
 
-def test_the_key_may_come_in_the_header_so_the_body_does_not_require_it() -> None:
+def test_idempotency_key_is_optional_in_the_body() -> None:
     schema = DOCUMENT["components"]["schemas"]["CreatePayment"]
     assert schema["required"] == ["merchant", "currency", "amount", "type"]
     (header,) = DOCUMENT["paths"]["/v1/payments"]["post"]["parameters"]
     assert header["name"] == "Idempotency-Key"
 
 
-def test_a_refund_of_all_that_is_left_needs_no_body() -> None:
+def test_full_refund_needs_no_body() -> None:
     refund = DOCUMENT["paths"]["/v1/payments/{payment_id}/refunds"]["post"]
     assert refund["requestBody"]["required"] is False
     assert list(refund["responses"]) == [
@@ -131,7 +131,7 @@ def the_text(model: str, field: str) -> Any:
     ],
 )  # fmt: skip
 @given(text=st.text(max_size=9) | st.text(st.characters(max_codepoint=160), max_size=9))
-def test_the_pattern_of_a_text_is_the_rule_that_it_is_held_to(
+def test_pattern_of_a_text_matches_its_validation(
     command: Any, field: str, others: dict[str, Any], text: str
 ) -> None:
     is_described = described(the_text(command.__name__, field)["pattern"], text)
@@ -143,14 +143,14 @@ def test_the_pattern_of_a_text_is_the_rule_that_it_is_held_to(
         assert is_described
 
 
-def test_the_names_that_stand_in_logs_are_described_as_one_line() -> None:
+def test_names_that_are_logged_are_one_line() -> None:
     one_line = the_text("CreateEndpoint", "description")["pattern"]
     assert the_text("CreatePayment", "merchant")["pattern"] == one_line
     assert the_text("CreateApiKey", "name")["pattern"] == one_line
 
 
 @given(text=st.from_regex("[0-9x]{2,4}") | st.text(max_size=3))
-def test_the_pattern_of_a_status_is_the_rule_that_it_is_held_to(text: str) -> None:
+def test_pattern_of_a_status_matches_its_validation(text: str) -> None:
     parameters = DOCUMENT["paths"]["/v1/logs"]["get"]["parameters"]
     (pattern,) = (one["schema"]["pattern"] for one in parameters if one["name"] == "status")
     is_described = described(pattern, text)
@@ -163,7 +163,7 @@ def test_the_pattern_of_a_status_is_the_rule_that_it_is_held_to(text: str) -> No
 
 
 @given(text=st.from_regex("[R90-3]{3}", fullmatch=True))
-def test_a_return_code_that_no_rail_has_is_not_described(text: str) -> None:
+def test_pattern_of_return_codes_has_only_those_of_rails(text: str) -> None:
     is_known = any(codes.pattern.fullmatch(text) for codes in RETURN_CODES.values())
     schema = DOCUMENT["components"]["schemas"]["SimulateReturn"]["properties"]["code"]
     assert described(schema["pattern"], text) == is_known
@@ -175,7 +175,7 @@ def test_numbers_are_described_with_their_bounds() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/payments", "/v1/webhook_endpoints/{endpoint_id}/deliveries"])
-def test_a_cursor_is_described_by_the_alphabet_that_it_is_written_in(path: str) -> None:
+def test_pattern_of_a_cursor_is_its_alphabet(path: str) -> None:
     parameters = DOCUMENT["paths"][path]["get"]["parameters"]
     (schema,) = (one["schema"] for one in parameters if one["name"] == "cursor")
     assert schema["pattern"] == "^[A-Za-z0-9_-]+$"

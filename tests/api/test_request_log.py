@@ -93,20 +93,20 @@ def test_no_millisecond_of_the_hour_is_read_twice_or_left_out() -> None:
     assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(windows))
 
 
-def test_a_line_that_was_shipped_twice_is_one_request() -> None:
+def test_line_that_was_shipped_twice_is_shown_once() -> None:
     ages = range(0, 50_000, 100)
     logs = CloudWatch([line(age) for age in ages] + [line(age) for age in ages])
     assert ages_ms(newest(logs)) == list(range(0, 20_000, 100))
 
 
-def test_two_hundred_are_enough_and_older_ones_are_not_even_asked_for() -> None:
+def test_reading_stops_after_two_hundred_requests() -> None:
     logs = CloudWatch([line(age) for age in range(0, 50_000, 100)])
     assert ages_ms(newest(logs)) == list(range(0, 20_000, 100))
     assert len(logs.asked) == 1
 
 
 @pytest.mark.parametrize("page", [5, 40, 10_000])
-def test_a_window_with_too_many_lines_is_halved_and_none_is_missed(
+def test_window_with_too_many_lines_is_halved_and_loses_none(
     page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "_LINES_A_PAGE", page)
@@ -115,7 +115,7 @@ def test_a_window_with_too_many_lines_is_halved_and_none_is_missed(
     assert ages_ms(newest(CloudWatch([line(age) for age in ages], page))) == ages[:200]
 
 
-def test_a_page_that_is_full_counts_as_too_many_though_nothing_says_so(
+def test_full_page_counts_as_too_many_lines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An emulator cuts at its limit without a word."""
@@ -126,14 +126,14 @@ def test_a_page_that_is_full_counts_as_too_many_though_nothing_says_so(
     assert ages_ms(newest(logs)) == list(range(0, 20_000, 100))
 
 
-def test_reading_ends_however_much_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_log, "_LINES_A_PAGE", 3)
     logs = CloudWatch([line(age) for age in range(3_000)], page=3)
     newest(logs, path="/v1/rare")
     assert len(logs.asked) <= request_log._MAX_WINDOWS_READ * request_log._PAGES
 
 
-def test_lines_that_tell_of_something_else_are_passed_over() -> None:
+def test_other_log_lines_are_ignored() -> None:
     others = ["", "START RequestId: 1", "[1]", '{"kind":"bug","status":500}', "{", "\ud800"]
     logs = CloudWatch([(START_MS - 5, other) for other in others] + [line(7)])
     assert ages_ms(newest(logs)) == [7]
@@ -168,7 +168,7 @@ def test_cloudwatch_is_asked_for_requests_of_the_status_only() -> None:
 @pytest.mark.parametrize(
     "query", [{"status": "6xx"}, {"status": "4x"}, {"status": "abc"}, {"q": "1"}]
 )
-def test_a_filter_that_means_nothing_is_refused(query: dict[str, str]) -> None:
+def test_invalid_filter_is_refused(query: dict[str, str]) -> None:
     with pytest.raises(ValidationFailed):
         validated(ReadLogs, query)
 
@@ -182,7 +182,7 @@ def refused(code: str) -> Callable[[], Any]:
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ResourceNotFoundException"])
-def test_a_log_that_cannot_be_read_now_is_unavailable(code: str) -> None:
+def test_outage_of_the_log_is_unavailable(code: str) -> None:
     with pytest.raises(Unavailable):
         refused(code)()
 

@@ -56,9 +56,7 @@ def bearer(issued: NewApiKey) -> str:
 
 @pytest.mark.parametrize("own", Scope)
 @pytest.mark.parametrize("needed", Scope)
-def test_a_scope_includes_those_before_it_and_no_other(
-    keys: ApiKeys, own: Scope, needed: Scope
-) -> None:
+def test_scope_includes_the_lower_scopes_only(keys: ApiKeys, own: Scope, needed: Scope) -> None:
     order = list(Scope)
     issued = make(keys, own.value)
     if order.index(needed) <= order.index(own):
@@ -68,7 +66,7 @@ def test_a_scope_includes_those_before_it_and_no_other(
             keys.authorize(bearer(issued), needed)
 
 
-def test_a_key_is_the_stages_with_256_bits_and_a_checksum() -> None:
+def test_key_has_its_stage_256_bits_and_a_checksum() -> None:
     secrets = {new_secret("dev") for _ in range(100)}
     assert len(secrets) == 100
     for secret in secrets:
@@ -84,7 +82,7 @@ def refusal(keys: ApiKeys, authorization: str | None) -> str:
     return refused.value.detail
 
 
-def test_every_way_of_being_wrong_is_told_alike(keys: ApiKeys, clock: Clock) -> None:
+def test_every_bad_key_gets_the_same_answer(keys: ApiKeys, clock: Clock) -> None:
     live, revoked = make(keys), make(keys)
     expiring = make(keys, expires_at="2026-11-23")
     keys.revoke(revoked.id)
@@ -102,13 +100,11 @@ def test_every_way_of_being_wrong_is_told_alike(keys: ApiKeys, clock: Clock) -> 
     assert keys.authorize(f"bearer  {live.key}", Scope.READ) == "dashboard"
 
 
-def test_without_a_header_the_caller_is_told_to_send_one(keys: ApiKeys) -> None:
+def test_missing_header_is_named_in_the_refusal(keys: ApiKeys) -> None:
     assert "Authorization: Bearer" in refusal(keys, None)
 
 
-def test_a_typing_error_and_another_stages_key_cost_no_look_up(
-    engine: "DynamoDBClient", keys: ApiKeys
-) -> None:
+def test_malformed_or_foreign_key_costs_no_read(engine: "DynamoDBClient", keys: ApiKeys) -> None:
     issued = make(keys)
     with Stubber(engine) as nothing_expected:
         refusal(keys, bearer(issued)[:-1] + "x")
@@ -116,7 +112,7 @@ def test_a_typing_error_and_another_stages_key_cost_no_look_up(
         nothing_expected.assert_no_pending_responses()
 
 
-def test_nothing_that_is_kept_tells_the_key(engine: "DynamoDBClient", keys: ApiKeys) -> None:
+def test_stored_item_does_not_reveal_the_key(engine: "DynamoDBClient", keys: ApiKeys) -> None:
     issued = make(keys, "admin")
     keys.authorize(bearer(issued), Scope.READ)
     kept = str(engine.scan(TableName=keys.repository._table.name)["Items"])
@@ -125,7 +121,7 @@ def test_nothing_that_is_kept_tells_the_key(engine: "DynamoDBClient", keys: ApiK
     assert not [start for start in range(0, 64, 8) if random_part[start : start + 8] in kept]
 
 
-def test_a_revoked_key_stops_here_at_once_and_elsewhere_within_a_minute(
+def test_revoked_key_stops_here_at_once_and_elsewhere_in_a_minute(
     key_repository: ApiKeyRepository, clock: Clock
 ) -> None:
     here, elsewhere = process_of(key_repository, clock), process_of(key_repository, clock)
@@ -139,7 +135,7 @@ def test_a_revoked_key_stops_here_at_once_and_elsewhere_within_a_minute(
     assert timedelta(minutes=1) > CACHE
 
 
-def test_revoking_again_keeps_the_first_time(keys: ApiKeys, clock: Clock) -> None:
+def test_second_revocation_keeps_the_first_time(keys: ApiKeys, clock: Clock) -> None:
     issued = make(keys)
     keys.revoke(issued.id)
     (first,) = listed(keys)
@@ -149,7 +145,7 @@ def test_revoking_again_keeps_the_first_time(keys: ApiKeys, clock: Clock) -> Non
     assert first.revoked_at is not None
 
 
-def test_a_key_ends_at_its_expiry_even_while_it_is_remembered(keys: ApiKeys, clock: Clock) -> None:
+def test_cached_key_ends_at_its_expiry(keys: ApiKeys, clock: Clock) -> None:
     issued = make(keys, expires_at="2026-11-22T22:00:00Z")
     clock.now = clock.now.replace(hour=21, minute=59, second=59)
     assert keys.authorize(bearer(issued), Scope.READ)
@@ -177,7 +173,7 @@ def test_rolling_without_overlap_ends_the_old_key_at_once(keys: ApiKeys) -> None
     assert keys.authorize(bearer(new), Scope.READ)
 
 
-def test_rolling_never_makes_a_key_live_longer(keys: ApiKeys, clock: Clock) -> None:
+def test_roll_never_extends_the_old_key(keys: ApiKeys, clock: Clock) -> None:
     old = make(keys, expires_at="2026-11-22T23:00:00Z")
     new = keys.roll(old.id, RollApiKey(overlap_hours=100))
     assert new.expires_at == old.expires_at
@@ -185,7 +181,7 @@ def test_rolling_never_makes_a_key_live_longer(keys: ApiKeys, clock: Clock) -> N
     refusal(keys, bearer(old))
 
 
-def test_a_key_that_has_ended_cannot_be_rolled(keys: ApiKeys, clock: Clock) -> None:
+def test_ended_key_cannot_be_rolled(keys: ApiKeys, clock: Clock) -> None:
     revoked, expired = make(keys), make(keys, expires_at="2026-11-22T23:00:00Z")
     keys.revoke(revoked.id)
     clock.advance(hours=2)
@@ -207,7 +203,7 @@ def test_a_key_is_rolled_once(keys: ApiKeys, clock: Clock) -> None:
     assert keys.authorize(bearer(keys.roll(new.id, RollApiKey())), Scope.READ)
 
 
-def test_a_key_that_is_revoked_while_it_is_rolled_gets_no_successor(
+def test_key_revoked_during_a_roll_gets_no_successor(
     keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = make(keys)
@@ -259,7 +255,7 @@ def test_the_last_use_is_noted_to_the_hour_with_one_write(
     assert writes == ["UpdateItem"]
 
 
-def test_where_keys_cannot_be_looked_up_nobody_gets_in(
+def test_outage_of_the_table_lets_no_caller_in(
     emulated_dynamodb: "DynamoDBClient", clock: Clock
 ) -> None:
     key_repository = ApiKeyRepository(emulated_dynamodb, payments_table="p")
@@ -269,9 +265,7 @@ def test_where_keys_cannot_be_looked_up_nobody_gets_in(
             process_of(key_repository, clock).authorize(f"Bearer {new_secret('test')}", Scope.READ)
 
 
-def test_where_no_key_is_required_everybody_is_admitted(
-    key_repository: ApiKeyRepository, clock: Clock
-) -> None:
+def test_open_stage_authorizes_every_caller(key_repository: ApiKeyRepository, clock: Clock) -> None:
     keys = ApiKeys(stage="test", repository=key_repository, is_required=False, clock=clock)
     assert keys.authorize(None, Scope.ADMIN) is None
 
@@ -286,7 +280,7 @@ def test_where_no_key_is_required_everybody_is_admitted(
         ({"owner": "x"}, "owner"), ({"name": new_secret("test")}, "name"),
     ],
 )  # fmt: skip
-def test_a_bad_key_request_is_refused_by_name(
+def test_invalid_key_request_names_the_bad_field(
     keys: ApiKeys, fields: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ValidationFailed) as refused:

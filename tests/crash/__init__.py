@@ -1,1 +1,1 @@
-"""Kills, cuts off and lies to PayFlow's handlers, and checks that nothing is lost or done twice."""
+"""Injects faults into PayFlow's handlers, and checks that nothing is lost or done twice."""

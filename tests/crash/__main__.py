@@ -1,11 +1,11 @@
-"""Injects faults into PayFlow's handlers, and says whether every promise was kept.
+"""Inject faults into PayFlow's handlers, and report whether every promise was kept.
 
     make crash SEED=1 FAULTS=10000 REPORT=docs/reports/crash.md
-    make crash SEED=1 LANE=0 CHAPTER=17       one chapter again, and what happened in it
+    make crash SEED=1 LANE=0 CHAPTER=17       repeat one chapter, and print its trace
 
-Two lanes share the faults: the local stack's own emulator is the DynamoDB of the first, AWS's
-DynamoDB Local that of the second; both have the emulator's SQS. What a lane does follows from the
-seed alone; its digest is the same for the same seed and the same code.
+Two lanes share the faults. The first uses the local stack's emulator as its DynamoDB, the second
+AWS's DynamoDB Local; both use the emulator's SQS. Only the seed decides what a lane does: the same
+seed and code have the same digest.
 """
 
 import argparse
@@ -69,14 +69,14 @@ def _started(stack: ExitStack, **asked: str | int | None) -> "subprocess.Popen[s
         stdout=subprocess.PIPE,
         text=True,
     )
-    stack.callback(process.terminate)  # when the other one broke down, or at Ctrl-C
+    stack.callback(process.terminate)  # if the other lane broke down, or at Ctrl-C
     return process
 
 
 def _lived(lane: int, process: "subprocess.Popen[str]") -> Lived:
     told, _ = process.communicate()
     if process.returncode:
-        sys.exit(f"Lane {lane} broke down; what it said is above.")
+        sys.exit(f"Lane {lane} broke down; its output is above.")
     return Lived.of(lane, LANES[lane], json.loads(told))
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with one call, and when it does."""
+"""The faults of a call, and the plans that say when they happen."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Fault(StrEnum):
-    """What becomes of a call, of its answer or of the process that made it."""
+    """What goes wrong with a call, its answer or the process that made it."""
 
     KILL_BEFORE = "kill before"
     KILL_AFTER = "kill after"
@@ -47,7 +47,7 @@ WHAT: Final = {
 DEADLY: Final = frozenset({Fault.KILL_BEFORE, Fault.KILL_AFTER})
 STOPPING: Final = frozenset({Fault.STOP_BEFORE, Fault.STOP_AFTER})
 SLOW: Final = frozenset({Fault.HANG_BEFORE, Fault.HANG_AFTER})
-"""Each takes as long as a client waits."""
+"""Faults that take as long as a client waits."""
 
 _ON_ANY: Final = frozenset(
     {
@@ -64,18 +64,18 @@ _ON_AN_INDEX: Final = frozenset({Fault.STALE_OLD, Fault.STALE_MISSING})
 _WRITES: Final = frozenset({"TransactWriteItems", "UpdateItem", "PutItem"})
 _BATCH: Final = "SendMessageBatch"
 POST: Final = "POST"
-"""What a call to a merchant is called."""
+"""The name of a call to a merchant."""
 
 
 class Call(NamedTuple):
-    """One request: what was asked, and with what."""
+    """One request: its operation and its parameters."""
 
     operation: str
     body: Mapping[str, Any]
 
     @property
     def name(self) -> str:
-        """As the report has it."""
+        """The name in the report."""
         index = self.body.get("IndexName")
         return f"{self.operation} {index}" if index else self.operation
 
@@ -95,15 +95,16 @@ class Call(NamedTuple):
 
 @dataclass
 class Plan:
-    """A fault that one process meets: at its call number `at`, or the first after it that can
-    meet it, and in as many calls on end as it is `wide`.
+    """A fault for one process, at its call number `at` or the next call that the fault can hit.
+
+    It also hits the calls after that one, `wide` in all.
     """
 
     fault: Fault
     at: int
     wide: int = 1
     met: list[str] = field(default_factory=list)
-    """The names of the calls that met it."""
+    """The names of the calls that it hit."""
 
     def meets(self, number: int, call: Call) -> bool:
         if number < self.at or len(self.met) >= self.wide or not call.may_meet(self.fault):
@@ -113,7 +114,7 @@ class Plan:
 
 
 class Answer(NamedTuple):
-    """What is sent back in the place of the service."""
+    """An answer that the proxy sends instead of the service."""
 
     status: int
     content_type: str
@@ -124,7 +125,7 @@ _JSON: Final = "application/x-amz-json-1.0"
 
 
 def refusal(fault: Fault, call: Call) -> Answer:
-    """What the service says when it will not: nothing of the call was done."""
+    """Return the refusal of a service that did nothing of the call."""
     if fault is Fault.GARBLED:
         return Answer(503, "text/html", b"<html><body>Service Unavailable</body></html>")
     if fault is Fault.BROKEN:
@@ -151,7 +152,7 @@ def _cancelled(codes: Sequence[str]) -> Answer:
 
 
 def partly_done(answer: Answer) -> Answer:
-    """A batch that was sent, told as if its last message had been refused."""
+    """Return the answer to a sent batch, changed so that its last message looks refused."""
     *kept, refused = json.loads(answer.body)["Successful"]
     failed = {"Id": refused["Id"], "Code": "InternalError", "SenderFault": False}
     told = {"Successful": kept, "Failed": [failed]}
@@ -159,7 +160,7 @@ def partly_done(answer: Answer) -> Answer:
 
 
 class Indexes:
-    """Remembers what the indexes have listed, so that they can be made to lag."""
+    """Remembers what the indexes listed, so that their answers can be made stale."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], dict[str, Any]] = {}
@@ -171,7 +172,7 @@ class Indexes:
                 listed[item[_range(call)]["S"]] = item
 
     def late(self, fault: Fault, call: Call, answer: Answer) -> Answer:
-        """`answer` as it was a while ago."""
+        """Return `answer` as it was a while ago."""
         told = json.loads(answer.body)
         found = {item[_range(call)]["S"]: item for item in told["Items"]}
         if fault is Fault.STALE_MISSING:

@@ -1,9 +1,9 @@
-"""Runs the app's handlers as Lambda does, each in a process of its own, forked from this one.
+"""Runs the app's handlers as Lambda does, each in its own process, forked from this one.
 
-The app is imported here once, with clients that talk to the proxy and wait half as long as they
-do on AWS; what a fork costs is a few milliseconds. The time that handlers see is the conductor's,
-and stands in memory that all of them share; what they take for random is drawn from the
-invocation's own seed, so that a run can be repeated.
+The app is imported here once, so a fork takes a few milliseconds. Its clients talk to the proxy and
+wait half as long as on AWS. Handlers see the conductor's clock, which is in memory that all
+processes share. Their random numbers come from the invocation's seed, so that a run can be
+repeated.
 """
 
 import gc
@@ -30,32 +30,32 @@ from typing import Any, Final, NamedTuple, NoReturn
 from tests.crash.faults import Plan
 
 _LONGEST_SECONDS: Final = 15
-"""Lambda ends a function too; none of ours should take so long here."""
+"""The limit for an invocation, as Lambda has one. No handler should take so long here."""
 _PATIENCE: Final = 0.5
-"""Of what a client waits for an answer on AWS."""
+"""The fraction of the read timeout on AWS that clients wait here."""
 _DEADLINE_SECONDS: Final = 0.3
-"""For a merchant."""
+"""The deadline for a merchant's answer."""
 _HASTE: Final = 0.02
-"""Of what a handler would sleep."""
+"""The fraction of the time that a handler asks to sleep."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ORIGIN: Final = "https://dashboard.example"
 
 
 class Outcome(NamedTuple):
-    """What became of an invocation."""
+    """The result of an invocation."""
 
     answer: Any
-    """What the handler returned; None when it was killed or raised."""
+    """The value that the handler returned; None if it was killed or raised."""
     raised: str | None
     stopped: bool
-    """It stands still, and goes on with `resume`."""
+    """Whether the process is stopped; `resume` continues it."""
     calls: list[str]
     met: list[list[str]]
-    """The calls that met each of the faults."""
+    """The calls that each fault hit."""
 
 
 class Clock:
-    """The conductor's time, in memory that its children share; a microsecond later each reading."""
+    """The conductor's clock, in memory that its children share. Each reading adds a microsecond."""
 
     def __init__(self, start: datetime) -> None:
         self._memory = mmap.mmap(-1, 8)
@@ -77,7 +77,7 @@ class Clock:
 
 
 class Conductor:
-    """Starts the proxy, imports the app behind it, and runs its handlers one after another."""
+    """Starts the proxy, imports the app behind it, and runs the handlers one after another."""
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class Conductor:
         self.url = f"http://127.0.0.1:{self._heard()['port']}"
         self.app = _imported(self.url, stage, queues, clock)
         self._children: dict[int, tuple[int, int]] = {}
-        """Pid and answer's file descriptor, by number."""
+        """Pid and the file descriptor of the answer, by invocation number."""
 
     def close(self) -> None:
-        """End the proxy, and what still stands still."""
+        """End the proxy and every stopped process."""
         for pid, _ in self._children.values():
             os.kill(pid, signal.SIGKILL)
         self._lines.close()
@@ -115,10 +115,10 @@ class Conductor:
         self._proxy.wait(10)
 
     def ask(self, **what: Any) -> dict[str, Any]:
-        """Tell the proxy; returns what it says."""
+        """Send a command to the proxy, and return its answer."""
         self._control.sendall(json.dumps(what).encode() + b"\n")
         while "stopped" in (heard := self._heard()):
-            pass  # of one that had ended by then: a merchant's deadline had passed
+            pass  # a process that ended meanwhile: a merchant's deadline had passed
         return heard
 
     def _heard(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Conductor:
         return heard
 
     def warm_up(self, work: Callable[[], object]) -> None:
-        """Do `work` here, for its children to have loaded what it loads; no connection stays."""
+        """Do `work` here, so that the children have loaded its modules. Keeps no connection."""
         self.ask(begin=0, pid=os.getpid(), plans=[])
         work()
         self.ask(end=0)
@@ -136,7 +136,7 @@ class Conductor:
         gc.freeze()
 
     def said(self) -> list[dict[str, Any]]:
-        """The log's lines since the last time."""
+        """Return the lines of the log since the last call."""
         with self._log.open() as log:
             log.seek(self._heard_until)
             lines = log.readlines()
@@ -151,7 +151,7 @@ class Conductor:
         plans: Sequence[Plan],
         seed: str,
     ) -> Outcome:
-        """Run one handler in a process of its own, until it ends or stands still."""
+        """Run one handler in its own process, until it ends or is stopped."""
         answer, answers = os.pipe()
         go, gate = os.pipe()
         sys.stdout.flush()
@@ -170,12 +170,12 @@ class Conductor:
         return self._until_it_ends(number)
 
     def resume(self, number: int) -> Outcome:
-        """Let one go on that stands still; its call goes out now, or its answer comes."""
+        """Continue a stopped process: its call is sent now, or its answer arrives."""
         self.ask(resume=number)
         return self._until_it_ends(number)
 
     def kill(self, number: int) -> Outcome:
-        """End one that stands still."""
+        """Kill a stopped process."""
         os.kill(self._children[number][0], signal.SIGKILL)
         return self._until_it_ends(number)
 
@@ -228,14 +228,14 @@ class Conductor:
 def _be_repeatable(seed: str) -> None:
     drawn = random.Random(seed)
     random.seed(seed)
-    os.urandom = drawn.randbytes  # ids are made of it
+    os.urandom = drawn.randbytes  # ids are made from it
     asleep: Callable[[float], None] = time.sleep
     time.sleep = lambda seconds: asleep(float(seconds) * _HASTE)
 
 
 @dataclass(frozen=True)
 class _Hurried:
-    """`aws._config`, with less patience."""
+    """`clients._config`, with shorter timeouts."""
 
     config: Callable[..., Any]
 
@@ -274,7 +274,7 @@ def _imported(url: str, stage: str, queues: Mapping[str, str], clock: Clock) -> 
 
     bootstrap: Any = importlib.import_module("chalicelib.bootstrap")
     bootstrap.datetime = Datetime
-    # The messages of a batch one after another: threads would take another order in each run.
+    # Process the messages of a batch one by one: threads would take another order in each run.
     messages = importlib.import_module("chalicelib.messages")
     messages.ThreadPoolExecutor = _OneByOne  # type: ignore[attr-defined]
     http_client = importlib.import_module("chalicelib.webhooks.http_client")

@@ -1,8 +1,8 @@
 """One lane of a run: chapters, one after another, on one engine.
 
-A chapter is a storm and a calm. In the storm clients ask, workers work and the sweeper sweeps,
-in an order and with faults that are drawn from the chapter's seed; in the calm nothing goes wrong
-any more, and by its end every promise must have been kept. A chapter starts with empty tables.
+A chapter starts with empty tables, and has a storm and a calm. In the storm clients send requests,
+workers process messages and the sweeper runs; the order and the faults are drawn from the chapter's
+seed. In the calm nothing fails, and at its end every promise must be kept.
 """
 
 import hashlib
@@ -38,26 +38,26 @@ START: Final = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
 _STEPS: Final = 250
 _PAYMENTS: Final = 24
 _FAULTY: Final = 0.9
-"""Of the invocations in a storm."""
+"""The fraction of invocations in a storm that get faults."""
 _OUTAGES: Final = 3
 _ROUNDS: Final = 60
-"""Of the calm, at most: far more than what is unfinished may take."""
+"""The limit of rounds in a calm: many more than unfinished work needs."""
 _UNIT: Final = timedelta(minutes=1)
 _STUCK: Final = _UNIT * (2**13 + 2)
-"""The sweeper reports what is older."""
+"""The sweeper reports older items as stuck."""
 _PATHS: Final = ("/calm", "/moody")
 _LATEST_CALL: Final = {"create": 2, "refund": 3, "cancel": 4, "return": 4, "process": 6,
                        "deliver": 5, "sweep": 40}  # fmt: skip
-"""The highest number at which a fault is set; one that no call reaches is none."""
+"""The highest call number of a fault. A fault has no effect if its call is never made."""
 
 
 class Killed(Exception):
-    """The function's process died, or it raised."""
+    """The process of the function died, or the function raised."""
 
 
 @dataclass
 class Tally:
-    """What was done to whom."""
+    """What a lane did, in numbers."""
 
     met: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Faults, by flow, call and fault."""
@@ -78,27 +78,27 @@ class Tally:
 
 @dataclass
 class Chapter:
-    """What happens in one."""
+    """The state of a chapter."""
 
     drawn: random.Random
     requests: list[Request] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
-    """Of the endpoints, by their path."""
+    """The endpoints' secrets, by their path."""
 
     def of(self, wish: Wish) -> list[Request]:
         return [request for request in self.requests if request.wish is wish]
 
     def paid(self) -> list[dict[str, Any]]:
-        """The payments that clients know of."""
+        """Return the payments that clients know about."""
         return [
             json.loads(one.told["body"]) for one in self.of(Wish.CREATE) if one.told is not None
         ]
 
 
 class Lane:
-    """An engine, a proxy before it, and the handlers behind that."""
+    """An engine, the proxy in front of it, and the handlers."""
 
     def __init__(
         self,
@@ -119,10 +119,10 @@ class Lane:
         self._is_calm = True
         self._has_stopped = False
         self._held: str | None = None
-        """The payment on which a process works that stands still."""
+        """The payment that a stopped process works on."""
 
     def warm_up(self) -> None:
-        """A payment's life in this process, for the others to start warm."""
+        """Settle a payment in this process, so that its children start warm."""
         app = self.conductor.app
         self._prepare()
         self.clock.reset(START - timedelta(days=1))
@@ -138,7 +138,7 @@ class Lane:
             app.sweeper(scheduled_event(self.clock()), None)
 
         def warm() -> bool:
-            """An engine that was just started is slow at first."""
+            """Return whether the engine answers in time. It is slow at first."""
             with suppress(Unavailable):
                 live()
                 return True
@@ -149,7 +149,7 @@ class Lane:
     # -- a chapter
 
     def run(self, number: int) -> list[str]:
-        """Live through a chapter; returns the promises that were broken."""
+        """Run a chapter, and return the broken promises."""
         self._number = 0
         self._chapter = Chapter(random.Random(f"{self.seed}:{number}"))
         self._name = f"{self.seed}:{number}"
@@ -162,11 +162,11 @@ class Lane:
 
     @property
     def trace(self) -> list[str]:
-        """What happened in the chapter, in its order."""
+        """What happened in the chapter, in order."""
         return self._chapter.trace
 
     def _prepare(self) -> None:
-        """Empty tables and queues."""
+        """Empty the tables and queues."""
         for table in (f"payflow-payments-{self.stage}", f"payflow-idempotency-{self.stage}"):
             if table in self.dynamodb.list_tables()["TableNames"]:
                 self.dynamodb.delete_table(TableName=table)
@@ -199,7 +199,7 @@ class Lane:
             (4, self._ask_again),
             (3, self._refund),
             (1, self._cancel),
-            (1, self._give_back),
+            (1, self._record_return),
             (8, lambda: self._work("webhooks")),
             (8, lambda: self._work("deliveries")),
             (1, self._sweep),
@@ -228,8 +228,9 @@ class Lane:
         self._judge(self._books())
 
     def _until_next(self, books: invariants.Books) -> timedelta | None:
-        """How long to wait until the sweeper finds more of what is unfinished; None when all is
-        finished.
+        """Return how long to wait until the sweeper finds more unfinished work.
+
+        Returns None when everything is finished.
         """
         since = [*_unfinished(books)]
         if not since and [*unanswered(books, self._chapter.requests)]:
@@ -253,7 +254,7 @@ class Lane:
         self._judge_expired_key()
 
     def _judge_stuck(self, books: invariants.Books) -> None:
-        """What never ends is reported, and all of it."""
+        """Check that the sweeper reports exactly what never ends."""
         self.clock.advance(_STUCK)
         open_refunds = sum(invariants.under_way(life.refunds) for life in books.lives.values())
         expected = open_refunds + sum(
@@ -264,13 +265,13 @@ class Lane:
             self._chapter.complaints.append(f"{expected} are stuck; the sweeper says {swept}")
 
     def _judge_expired_key(self) -> None:
-        """A key is good for 24 hours, be its record there or not; then it makes a payment anew."""
+        """Check that a key creates a new payment after 24 hours, if its record still exists."""
         made = [one for one in self._chapter.of(Wish.CREATE) if one.succeeded]
         for old in made[:1]:
             again = Request(Wish.CREATE, old.body)
             self._ask(again)
             if again.told is None or again.told["statusCode"] != 201:
-                self._chapter.complaints.append(f"the day after, its key got {again.told}")
+                self._chapter.complaints.append(f"a key that is a day old got {again.told}")
 
     def _books(self) -> invariants.Books:
         return invariants.read(
@@ -292,14 +293,14 @@ class Lane:
             self._new(merchant.refund(drawn, drawn.choice(paid), key))
 
     def _cancel(self) -> None:
-        if paid := self._chapter.paid():  # mostly the last one: others are too late
+        if paid := self._chapter.paid():  # mostly the last one: the others are usually submitted
             one = (
                 paid[-1] if self._chapter.drawn.random() < 0.7 else self._chapter.drawn.choice(paid)
             )
             self._new(Request(Wish.CANCEL, None, one["id"]))
 
     def _paid(self) -> list[dict[str, Any]]:
-        """Mostly those that are completed: of others there is nothing to give back."""
+        """Return mostly completed payments: no other can be refunded or returned."""
         if held := self._held_one():
             return held
         paid = self._chapter.paid()
@@ -318,7 +319,7 @@ class Lane:
     def _held_one(self) -> list[dict[str, Any]]:
         return [one for one in self._chapter.paid() if one["id"] == self._held]
 
-    def _give_back(self) -> None:
+    def _record_return(self) -> None:
         if paid := self._paid():
             self._new(Request(Wish.RETURN, {}, self._chapter.drawn.choice(paid)["id"]))
 
@@ -327,7 +328,7 @@ class Lane:
         self._ask(request)
 
     def _ask_again(self) -> None:
-        """For what was not answered, or, to see that it is one, for what was."""
+        """Repeat a request without an answer, or else an answered one, to see it replayed."""
         waiting = [one for one in self._chapter.requests if not one.is_done]
         keyed = [one for one in self._chapter.requests if one.succeeded and one.key]
         if candidates := waiting or keyed:
@@ -370,7 +371,7 @@ class Lane:
         )
 
     def _drain(self) -> None:
-        """Until nothing comes back: what fails is a dead letter after three receives."""
+        """Process messages until none is left; after three receives they are dead letters."""
         for name in ("webhooks", "deliveries"):
             source = self._source(name, 10)
             while source.poll():
@@ -379,7 +380,7 @@ class Lane:
     def _sweep(self) -> Any:
         outcome = self._swept()
         for _ in range(_OUTAGES):
-            if self._is_calm and outcome.raised:  # a busy machine's own
+            if self._is_calm and outcome.raised:  # an outage because the machine is busy
                 outcome = self._swept()
         return outcome.answer
 
@@ -390,7 +391,7 @@ class Lane:
         return outcome
 
     def _lose(self, name: str, *, all_of_them: bool = False) -> int:
-        """Messages that nobody gets."""
+        """Delete messages, and return how many."""
         lost = 0
         while messages := self._received(name):
             for message in messages:
@@ -404,7 +405,7 @@ class Lane:
         return lost
 
     def _repeat(self) -> None:
-        """A message that comes twice."""
+        """Send messages that are in the queue once more."""
         for message in self._received("webhooks"):
             self.sqs.send_message(QueueUrl=self.queues["webhooks"], MessageBody=message["Body"])
             self._note(f"repeated {message['Body']}")
@@ -420,23 +421,23 @@ class Lane:
     def _invoke(self, flow: str, handler: str, event: Mapping[str, Any]) -> Outcome:
         self._number += 1
         number = self._number
-        # Two processes forked from one would make the same id in the same millisecond.
+        # Two processes with one parent would create the same id in the same millisecond.
         self.clock.advance(timedelta(milliseconds=2))
         plans = [] if self._is_calm else self._plans(flow)
         outcome = self.conductor.invoke(number, handler, event, plans, f"{self._name}:{number}")
         if outcome.stopped:
-            outcome = self._while_it_stands_still(number, event)
+            outcome = self._while_it_is_stopped(number, event)
         self._count(flow, outcome, plans)
         return outcome
 
     def _plans(self, flow: str) -> list[Plan]:
-        """Up to three faults for one process: it may outlive the first."""
+        """Return up to three faults for one process, which may survive the first."""
         drawn = self._chapter.drawn
         if drawn.random() > _FAULTY:
             return []
         plans: list[Plan] = []
         for _ in range(drawn.randint(1, 3)):
-            # One at a time stands still, and once.
+            # Only one process at a time is stopped, and only once.
             may_stop = not self._has_stopped and not any(plan.fault in STOPPING for plan in plans)
             plans.append(self._plan(flow, may_stop=may_stop))
         return plans
@@ -449,8 +450,8 @@ class Lane:
         wide = 1 if kind in DEADLY | STOPPING | SLOW else drawn.choice([1, 1, 3, 20])
         return Plan(kind, drawn.randint(1, _LATEST_CALL[flow]), wide)
 
-    def _while_it_stands_still(self, number: int, event: Mapping[str, Any]) -> Outcome:
-        """Let others work on what it holds; then it goes on as if no time had passed, or dies."""
+    def _while_it_is_stopped(self, number: int, event: Mapping[str, Any]) -> Outcome:
+        """Let others work on the same rows, then continue or kill the stopped process."""
         drawn = self._chapter.drawn
         self._note(f"{number} stands still")
         self._has_stopped, self._held = True, _payment_of(event)
@@ -461,7 +462,7 @@ class Lane:
                 (3, self._ask_again),
                 (4, self._refund),
                 (1, self._cancel),
-                (2, self._give_back),
+                (2, self._record_return),
                 (4, lambda: self._work("webhooks")),
                 (2, lambda: self._work("deliveries")),
                 (2, lambda: self.clock.advance(timedelta(seconds=drawn.uniform(60, 120)))),
@@ -496,7 +497,7 @@ class Lane:
 
 
 def _payment_of(event: Mapping[str, Any]) -> str | None:
-    """The payment that it is about, or the first of them."""
+    """Return the payment, or the first payment, that the event is about."""
     for record in event.get("Records", []):
         payment_id: str | None = json.loads(record["body"]).get("payment_id")
         return payment_id
@@ -504,7 +505,7 @@ def _payment_of(event: Mapping[str, Any]) -> str | None:
 
 
 def _unfinished(books: invariants.Books) -> Iterator[datetime]:
-    """Since when each of them is, or from when it will be."""
+    """Yield since when each item is unfinished, or when it will be due."""
     for life in books.lives.values():
         wishes = life.payment.metadata
         if (
@@ -522,7 +523,7 @@ def _unfinished(books: invariants.Books) -> Iterator[datetime]:
 
 
 def _found_after(age: timedelta) -> timedelta:
-    """How long until something so old is in a window of the sweeper's."""
+    """Return how long it takes until an item of this age is in one of the sweeper's windows."""
     window = _UNIT
     while window <= age:
         window *= 2
@@ -530,7 +531,7 @@ def _found_after(age: timedelta) -> timedelta:
 
 
 def _shown(outcome: Outcome) -> Any:
-    """Without what is another in each run: the ids of SQS's messages."""
+    """Return the outcome without SQS's message ids, which differ in each run."""
     answer = outcome.answer
     if not isinstance(answer, dict):
         return outcome.raised

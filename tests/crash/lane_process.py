@@ -1,4 +1,4 @@
-"""A lane, as a process of its own: it forks, and so it may have no threads."""
+"""A lane in its own process. It forks, so it must not have threads."""
 
 import json
 import signal
@@ -14,11 +14,11 @@ from tests.crash.invocation import Clock, Conductor
 from tests.crash.lane import START, Lane
 
 _RECEIVES: Final = 3
-"""As infra/backend.yaml has it."""
+"""The `maxReceiveCount` of infra/backend.yaml."""
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what ends its children
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` ends its children
     asked = json.loads(sys.argv[1])
     answer, log = sys.stdout, Path(asked["log"])
     with log.open("a") as file, redirect_stdout(file):
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def lived(asked: dict[str, Any], log: Path) -> dict[str, Any]:
-    """Chapters until there were faults enough, or a promise was broken."""
+    """Run chapters until there were enough faults, or a promise was broken."""
     session = boto3.Session("local", "local", region_name="ca-central-1")
     sqs = session.client("sqs", endpoint_url=asked["sqs"])
     stage, queues = asked["stage"], _queues(sqs, asked["stage"])
@@ -62,7 +62,7 @@ def lived(asked: dict[str, Any], log: Path) -> dict[str, Any]:
 
 
 def _told(lane: Lane) -> dict[str, Any]:
-    """The tally, in what JSON has."""
+    """Return the tally as JSON values."""
     told = asdict(lane.tally)
     for counts in ("met", "calls"):
         told[counts] = [[*key, count] for key, count in getattr(lane.tally, counts).items()]
@@ -70,7 +70,7 @@ def _told(lane: Lane) -> dict[str, Any]:
 
 
 def _queues(sqs: Any, stage: str) -> dict[str, str]:
-    """Both queues, each with the one for its dead letters."""
+    """Create both queues and their dead letter queues, and return the URLs."""
     urls = {}
     for name in ("webhooks", "deliveries"):
         dead = urls[f"{name}-dlq"] = sqs.create_queue(QueueName=f"payflow-{name}-dlq-{stage}")[

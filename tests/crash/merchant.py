@@ -1,4 +1,4 @@
-"""What clients ask of the API, as they do it: with a key, and again until they are answered."""
+"""Clients of the API, which send a key, and repeat each request until it is answered."""
 
 import json
 import random
@@ -13,13 +13,13 @@ from infra.local.lambda_events import api_event
 
 _DONE: Final = frozenset({200, 201})
 _LATER: Final = frozenset({"conflict", "unavailable", "rate_limited"})
-"""Refusals that ask to be tried again."""
+"""Refusals that can be retried."""
 _RAILS: Final = (("eft", "CAD"), ("wire", "CAD"), ("ach", "USD"), ("ach", "CAD"))
 _ENDS: Final = (None, None, None, "completed", "completed", "completed", "pending", "error")
 
 
 class Wish(StrEnum):
-    """What a client wants."""
+    """The kinds of requests."""
 
     CREATE = "create"
     REFUND = "refund"
@@ -37,15 +37,15 @@ _ROUTES: Final = {
 
 @dataclass
 class Request:
-    """One thing that a client wants, however often it has to ask."""
+    """One request of a client, however often it has to be sent."""
 
     wish: Wish
     body: Mapping[str, Any] | None
     payment_id: str | None = None
     asked: int = 0
-    """How many times, answered or not."""
+    """How many times it was sent, answered or not."""
     told: dict[str, Any] | None = None
-    """The first answer that ended it."""
+    """The first final answer."""
     complaints: list[str] = field(default_factory=list)
 
     @property
@@ -61,13 +61,13 @@ class Request:
         return None if self.body is None else self.body.get("idempotency_key")
 
     def event(self) -> dict[str, Any]:
-        """For one more try."""
+        """Return the event of one more attempt."""
         self.asked += 1
         path = {"payment_id": self.payment_id} if self.payment_id else {}
         return api_event("POST", _ROUTES[self.wish], self.body, **path)
 
     def hear(self, answer: dict[str, Any] | None) -> None:
-        """Take what came back; None when nothing did."""
+        """Record an answer; None if no answer came."""
         if answer is None:
             return
         status, body = answer["statusCode"], json.loads(answer["body"])
@@ -85,7 +85,7 @@ class Request:
             self._compare(status, answer)
 
     def _compare(self, status: int, answer: dict[str, Any]) -> None:
-        """Every answer to a key is the same, and one at most is that of who made it."""
+        """Check that all answers to a key are the same, and at most one is a 201."""
         assert self.told is not None
         is_replay = answer["headers"].get("Idempotent-Replayed") == "true"
         if answer["body"] != self.told["body"] or is_replay is not (status == 200):
@@ -113,7 +113,7 @@ def payment(drawn: random.Random, key: str) -> Request:
 
 
 def refund(drawn: random.Random, paid: Mapping[str, Any], key: str) -> Request:
-    """Of all that is left, of a part, or of more than there is."""
+    """Return a refund of the rest, of a part, or of too much."""
     cents = int(Decimal(str(paid["amount"])).scaleb(2))
     amount = drawn.choice([None, drawn.randint(1, cents), max(1, cents // 2), cents + 1])
     body: dict[str, Any] = {"idempotency_key": key}

@@ -1,16 +1,16 @@
-"""Stands between the handlers and the services, a process of its own, and makes calls go wrong.
+"""A proxy between the handlers and the services, in its own process, that makes calls fail.
 
-It is DynamoDB, SQS and the merchants to the handlers: DynamoDB's and SQS's calls are passed on to
-the engines, those to a merchant are answered here. The conductor (lane.py) tells it over a pair of
-sockets, in lines of JSON, which process runs and what is to happen to which of its calls:
+Handlers send it all their calls. It forwards those to DynamoDB and SQS to the engines, and answers
+those to merchants itself. The conductor (invocation.py) tells it, in lines of JSON over a pair of
+sockets, which process runs and which of its calls get faults:
 
     {"begin": number, "pid": …, "plans": [[fault, at, wide], …]}   → {"ok": …}
     {"resume": number}                                             → {"ok": …}
     {"end": number}                                                → {"calls": […], "met": […]}
-    {"calm": true}    from here on merchants take everything       → {"ok": …}
+    {"calm": true}    from now on merchants accept everything      → {"ok": …}
     {"received": …}                                                → {"received": […]}
 
-and hears `{"stopped": number}` when it has stopped a process.
+The proxy sends `{"stopped": number}` when it has stopped a process.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass
 class Process:
-    """One handler's process, as the proxy knows it."""
+    """The process of one handler, as the proxy knows it."""
 
     pid: int
     plans: list[Plan]
@@ -61,7 +61,7 @@ class Process:
 
 
 class Upstream:
-    """A service, and connections to it that are kept open."""
+    """A service, with its open connections."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -69,12 +69,14 @@ class Upstream:
         self._idle: list[tuple[float, Stream]] = []
 
     async def ask(self, request: bytes) -> bytes:
-        """The whole answer, as it came."""
+        """Return the whole answer, unchanged."""
         answer = None
         if self._idle and monotonic() - self._idle[-1][0] < _IDLE_SECONDS:
             _, stream = self._idle.pop()
             with suppress(ConnectionError):
-                answer = await self._asked(stream, request)  # none, if it was just closed
+                answer = await self._asked(
+                    stream, request
+                )  # None if the connection was just closed
         if answer is None:
             stream = await asyncio.open_connection(self._host, self._port)
             answer = await self._asked(stream, request)
@@ -91,7 +93,7 @@ class Upstream:
 
 
 class Proxy:
-    """What one lane's handlers take for the world."""
+    """DynamoDB, SQS and the merchants of one lane's handlers."""
 
     def __init__(self, control: socket.socket, dynamodb: str, sqs: str) -> None:
         self._control = control
@@ -145,13 +147,13 @@ class Proxy:
                     break
                 writer.write(answer)
                 await writer.drain()
-                if process.goes_on.is_set():  # it stood still; now its answer is there
+                if process.goes_on.is_set():  # it was stopped; now its answer is there
                     process.goes_on.clear()
                     os.kill(process.pid, signal.SIGCONT)
         writer.close()
 
     async def _answer(self, process: Process, request: bytes) -> bytes | None:
-        """What the process hears; None when its connection breaks."""
+        """Return the answer to the process; None to break its connection."""
         call, service = _call(request)
         process.calls.append(call.name)
         met = (plan for plan in process.plans if plan.meets(len(process.calls), call))
@@ -169,7 +171,7 @@ class Proxy:
             await process.ended.wait()
             return None
         if fault in STOPPING:
-            await self._stand_still(process)
+            await self._stop(process)
             if process.ended.is_set():  # it was killed meanwhile
                 return None
             return done or await self._done(call, service, request)
@@ -179,7 +181,7 @@ class Proxy:
             return _encoded(partly_done(_decoded(done)))
         return _encoded(self._indexes.late(fault, call, _decoded(done)))
 
-    async def _stand_still(self, process: Process) -> None:
+    async def _stop(self, process: Process) -> None:
         os.kill(process.pid, signal.SIGSTOP)
         number = next(n for n, known in self._processes.items() if known is process)
         self._tell(stopped=number)
@@ -195,7 +197,7 @@ class Proxy:
         return answer
 
     def _receive(self, request: bytes) -> Answer:
-        """As a merchant does. One at /moody refuses a third of what comes, as long as it may."""
+        """Answer like a merchant. /moody refuses a third of its requests, except in the calm."""
         head, _, body = request.partition(b"\r\n\r\n")
         line, *fields = head.decode().split("\r\n")
         path = line.split(" ")[1]
@@ -211,7 +213,7 @@ class Proxy:
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes | None:
-    """One request or answer, head and body; None when there is no more."""
+    """Read one request or answer, head and body; None at the end of the stream."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -241,8 +243,9 @@ def _call(request: bytes) -> tuple[Call, str]:
 
 
 def _without_delay(call: Call, request: bytes) -> bytes:
-    """A message that comes at once: SQS's clock is not the conductor's. What it asks for is not
-    due by then, and so it also shows that a hint cannot jump the schedule.
+    """Return the request without its delay, since SQS does not use the conductor's clock.
+
+    The message arrives before its attempt is due, which shows that it cannot bypass the schedule.
     """
     head = request.partition(b"\r\n\r\n")[0]
     body = json.dumps({**call.body, "DelaySeconds": 0}).encode()

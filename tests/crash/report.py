@@ -1,4 +1,4 @@
-"""What a run tells: on the screen, and as a page."""
+"""The report of a run: on the screen, and as a page."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ _SUMS: Final = ("invocations", "chapters", "payments", "refunds", "webhooks", "d
 
 @dataclass(frozen=True)
 class Lived:
-    """What one lane tells of itself."""
+    """The results of one lane."""
 
     lane: int
     engine: str
@@ -48,7 +48,7 @@ class Lived:
 
 
 def summary(lived: Sequence[Lived], seed: str, seconds: float) -> str:
-    """For the screen: with the whole trace of a chapter that broke a promise."""
+    """Return the text for the screen, with the trace of a chapter that broke a promise."""
     lines = []
     for one in lived:
         lines.append(one.told)
@@ -66,7 +66,7 @@ def summary(lived: Sequence[Lived], seed: str, seconds: float) -> str:
 
 
 def page(lived: Sequence[Lived], seed: str) -> str:
-    """For docs/: what met what, and how often."""
+    """Return the page for docs/: which calls met which faults, and how often."""
     met, calls = Counter[tuple[str, str, str]](), Counter[tuple[str, str]]()
     for one in lived:
         met += one.met

@@ -1,4 +1,4 @@
-"""The harness itself: a fault that did not happen, or not as it is called, would prove nothing."""
+"""The harness itself: a fault that does not happen as described would prove nothing."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ def keys(answer: Answer) -> list[str]:
     return [item["createdAt"]["S"] for item in json.loads(answer.body)["Items"]]
 
 
-def test_a_fault_meets_its_call_or_the_first_after_it_that_can_meet_it() -> None:
+def test_fault_hits_its_call_or_the_next_one_possible() -> None:
     plan = Plan(Fault.CONFLICT, at=2)
     calls = [UPDATE, Call("GetItem", {}), SEND, TRANSACTION, TRANSACTION]
     assert [plan.meets(number, call) for number, call in enumerate(calls, 1)] == [
@@ -41,12 +41,12 @@ def test_a_fault_meets_its_call_or_the_first_after_it_that_can_meet_it() -> None
     assert plan.met == ["TransactWriteItems"]
 
 
-def test_a_wide_fault_meets_so_many_calls_on_end() -> None:
+def test_wide_fault_hits_consecutive_calls() -> None:
     plan = Plan(Fault.BROKEN, at=1, wide=3)
     assert [plan.meets(number, UPDATE) for number in range(1, 6)] == [True] * 3 + [False] * 2
 
 
-def test_what_only_aws_does_no_merchant_does() -> None:
+def test_faults_of_aws_hit_no_merchant() -> None:
     to_a_merchant = Call(POST, {})
     met = {fault for fault in Fault if to_a_merchant.may_meet(fault)}
     assert met.isdisjoint({Fault.THROTTLED, Fault.CONFLICT, Fault.PARTIAL, Fault.STALE_OLD})
@@ -64,7 +64,7 @@ def test_what_only_aws_does_no_merchant_does() -> None:
         (Fault.BROKEN, UPDATE, "InternalServerError"),
     ],
 )
-def test_botocore_reads_a_refusal_as_what_aws_would_have_said(
+def test_botocore_reads_a_faked_refusal_like_one_of_aws(
     fault: Fault, call: Call, code: str
 ) -> None:
     answer = refusal(fault, call)
@@ -82,7 +82,7 @@ def test_botocore_reads_a_refusal_as_what_aws_would_have_said(
         ]
 
 
-def test_a_stale_index_lists_what_has_left_it_within_what_is_asked() -> None:
+def test_stale_index_lists_items_that_left_it_within_the_query() -> None:
     indexes = Indexes()
     indexes.watch(query(), listed("b", "d", "f"))
     indexes.watch(query(), listed("g"))
@@ -114,7 +114,7 @@ def asked(*answers: dict[str, Any] | None) -> Request:
     return request
 
 
-def test_a_client_complains_of_a_key_that_made_two_and_of_answers_that_differ() -> None:
+def test_client_reports_a_key_that_created_two_or_answers_that_differ() -> None:
     replay = {"Idempotent-Replayed": "true"}
     assert not asked(None, answer(200, "{}", **replay), answer(200, "{}", **replay)).complaints
     assert not asked(answer(201, "{}"), answer(200, "{}", **replay)).complaints

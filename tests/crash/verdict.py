@@ -1,4 +1,4 @@
-"""What must be true at the end of a chapter."""
+"""The promises that must be kept at the end of a chapter."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from chalicelib.payments.simulator import SIMULATE
 from tests import invariants
 from tests.crash.merchant import Request, Wish
 
-_WORTH_ANOTHER_TRY = frozenset({"Conflict", "PaymentMoved", "SimulatedOutage", "Unavailable"})
+_WORTH_ANOTHER_TRY = frozenset({"Conflict", "StaleVersion", "SimulatedOutage", "Unavailable"})
 
 
 def verdict(
@@ -22,8 +22,9 @@ def verdict(
     received: Sequence[Mapping[str, Any]],
     said: Sequence[Mapping[str, Any]],
 ) -> list[str]:
-    """The promises that were broken: of what lies in the tables, of what clients were told, of
-    what the merchants behind the endpoints got, and of what the functions said.
+    """Return the broken promises.
+
+    `books` is the content of the tables, `received` what merchants received, `said` the log.
     """
     answers = [one.told["body"] for one in requests if one.succeeded and one.key and one.told]
     return [
@@ -40,22 +41,22 @@ def verdict(
 
 
 def unanswered(books: invariants.Books, requests: Sequence[Request]) -> Iterator[str]:
-    """Who still waits for an answer that will come."""
+    """Yield requests that are still unanswered, and should not be."""
     for one in requests:
         if one.is_done:
             continue
         life = books.lives.get(one.payment_id or "")
-        # A return waits for refunds, and one that hangs for ever holds it up for ever.
+        # A return waits for processing refunds, and a pending one blocks it for ever.
         if not (one.wish is Wish.RETURN and life and invariants.under_way(life.refunds)):
             yield f"{one.wish} of {one.payment_id or one.key}: no answer in {one.asked} tries"
 
 
 def _not_as_told(books: invariants.Books, requests: Sequence[Request]) -> Iterator[str]:
-    """Who was told that it is done finds it done; who was refused a refund finds none."""
+    """Check that what clients were told is true, and that refused refunds do not exist."""
     wanted = {one.key for one in requests if one.wish is Wish.CREATE}
     for payment in books.payments:
         if payment.idempotency_key not in wanted:
-            yield f"{payment.id}: nobody asked for it"
+            yield f"{payment.id}: no client asked for it"
         if payment.status is Status.CANCELED and payment.submitted_at is not None:
             yield f"{payment.id}: canceled after the processor was asked"
         if payment.status is Status.FAILED and payment.metadata.get(SIMULATE) == "completed":
@@ -75,11 +76,11 @@ def _not_as_told(books: invariants.Books, requests: Sequence[Request]) -> Iterat
 def _undelivered(
     books: invariants.Books, secrets: Mapping[str, str], received: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Every outcome has reached each merchant, signed, and as the delivery has it."""
+    """Check that every outcome reached each merchant, signed, with the payload of its delivery."""
     taken: dict[tuple[str, str], set[str]] = {}
     for post in received:
         if not _is_signed(post, secrets[post["path"]]):
-            yield f"not signed, or not rightly: {post}"
+            yield f"not signed, or with a wrong signature: {post}"
         if post["taken"]:
             where = (post["path"], post["headers"]["webhook-id"])
             taken.setdefault(where, set()).add(post["body"])
@@ -97,12 +98,13 @@ def _undelivered(
         if taken.get(where) != {payload}:
             yield f"{where} got {taken.get(where)}, and not {payload}"
     for where in taken.keys() - expected.keys():
-        yield f"{where}: no delivery says so"
+        yield f"{where}: received without a delivery"
 
 
 def _bugs(said: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What was tried again, and was not an outage or a collision; and a hint of what is not
-    there: it was sent before it was true.
+    """Yield failures that were no outage and no collision, and messages that were dropped.
+
+    A message of something that does not exist was enqueued before its commit.
     """
     for line in said:
         match line:
@@ -116,7 +118,7 @@ def _bugs(said: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _is_signed(post: Mapping[str, Any], secret: str) -> bool:
-    """By the standard's own library, at the time that it says: ours is not the clock's."""
+    """Verify by the standard's own library, at the time of the headers: the clock is not real."""
     headers = post["headers"]
     at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
     signature = Webhook(secret).sign(headers["webhook-id"], at, post["body"])

@@ -18,7 +18,7 @@ def test_every_defence_names_what_holds_it(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_what_holds_a_defence_exists(holder: str) -> None:
+def test_file_or_test_of_a_defence_exists(holder: str) -> None:
     file, _, test = holder.partition("::")
     assert (ROOT / file).is_file()
     if test:

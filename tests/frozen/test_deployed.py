@@ -7,7 +7,7 @@ from tests.frozen import facts, product
 
 @pytest.mark.parametrize("release", facts.releases("stacks"))
 @pytest.mark.parametrize("name", product.templates())
-def test_a_template_updates_the_stack_of_a_release(release: str, name: str) -> None:
+def test_template_updates_the_stack_of_a_release(release: str, name: str) -> None:
     frozen = facts.read(release, "stacks")[name]
     assert not list(facts.missing(frozen, facts.stack(product.templates()[name])))
 

@@ -94,7 +94,7 @@ def test_the_scenario_sends_the_frozen_messages(told: dict[str, Any]) -> None:
 
 
 @each("messages")
-def test_a_frozen_message_says_what_it_said(release: str) -> None:
+def test_frozen_message_is_decoded_as_before(release: str) -> None:
     for body in facts.read(release, "messages")["sent"]:
         again = product.message_round_trip(body)
         assert not list(facts.missing(facts.parsed(body), facts.parsed(again)))
@@ -112,7 +112,7 @@ def test_the_scenario_sends_the_frozen_webhooks(told: dict[str, Any]) -> None:
 
 
 @each("cursors")
-def test_a_frozen_cursor_goes_on_from_where_it_stood(release: str) -> None:
+def test_frozen_cursor_continues_from_its_place(release: str) -> None:
     for case in facts.read(release, "cursors"):
         assert product.place_of(case["list"], case["filters"], case["cursor"]) == case["last"], case
 

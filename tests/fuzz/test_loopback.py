@@ -32,7 +32,7 @@ def what_comes_of(url: str, **ports: str) -> str:
     return sender.stdout.strip()
 
 
-def test_a_made_up_url_leads_to_no_port_but_the_stacks_own() -> None:
+def test_generated_url_reaches_only_the_ports_of_the_stack() -> None:
     with serving(saying(b"HTTP/1.1 204 No Content\r\n\r\n")) as port:
         url = f"http://127.0.0.1:{port}/"
         assert what_comes_of(url) == "None connection"
@@ -42,5 +42,5 @@ def test_a_made_up_url_leads_to_no_port_but_the_stacks_own() -> None:
 @pytest.mark.parametrize(
     "url", ["https://example.com/webhooks", "http://192.0.2.1/", "https://[2001:db8::1]/"]
 )
-def test_a_made_up_url_leads_nowhere_else(url: str) -> None:
+def test_generated_url_reaches_no_other_host(url: str) -> None:
     assert what_comes_of(url) == "None dns"

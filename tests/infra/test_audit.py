@@ -52,7 +52,7 @@ def test_an_error_of_npm_fails_the_audit(output: str) -> None:
         (["one"], None, audit.FOUND),
     ],
 )
-def test_an_audit_succeeds_only_if_all_answered_and_nothing_is_known(
+def test_audit_succeeds_only_with_all_answers_and_no_finding(
     python_finds: list[str] | None,
     npm_finds: list[str] | None,
     status: int,

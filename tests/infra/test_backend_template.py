@@ -16,7 +16,7 @@ TABLES = ["PaymentsTable", "IdempotencyTable"]
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_is_on_demand_encrypted_recoverable_and_outlives_its_stack(table: str) -> None:
+def test_table_is_on_demand_encrypted_recoverable_and_retained(table: str) -> None:
     resource = RESOURCES[table]
     properties = resource["Properties"]
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
@@ -86,14 +86,14 @@ def test_names_carry_the_stage() -> None:
     } <= set(names)
 
 
-def test_all_that_can_be_tagged_is_tagged_with_project_and_stage() -> None:
+def test_every_taggable_resource_has_project_and_stage() -> None:
     tags = [{"Key": "Project", "Value": "payflow"}, {"Key": "Stage", "Value": {"Ref": "Stage"}}]
     for logical_id, resource in RESOURCES.items():
         if resource["Type"] not in UNTAGGABLE:
             assert resource["Properties"]["Tags"] == tags, logical_id
 
 
-def test_every_queue_refuses_whoever_comes_without_tls() -> None:
+def test_queue_refuses_calls_without_tls() -> None:
     policies = {
         policy["Queues"][0]["Ref"]: policy for policy in of_type("AWS::SQS::QueuePolicy").values()
     }
@@ -118,7 +118,7 @@ def test_no_log_is_kept_for_ever() -> None:
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-def test_every_alarm_tells_the_topic_when_it_comes_and_when_it_goes() -> None:
+def test_alarm_notifies_the_topic_at_its_start_and_end() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
     assert len(alarms) == 20
     for alarm in alarms.values():
@@ -126,7 +126,7 @@ def test_every_alarm_tells_the_topic_when_it_comes_and_when_it_goes() -> None:
 
 
 @pytest.mark.parametrize("metric", ["ReadThrottleEvents", "WriteThrottleEvents"])
-def test_the_payments_table_and_each_of_its_indexes_is_watched_for_throttling(metric: str) -> None:
+def test_payments_table_and_its_indexes_have_throttling_alarms(metric: str) -> None:
     watched = [
         {part["Name"]: part["Value"] for part in alarm["Dimensions"]}
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
@@ -138,12 +138,12 @@ def test_the_payments_table_and_each_of_its_indexes_is_watched_for_throttling(me
         assert table | {"GlobalSecondaryIndexName": index["IndexName"]} in watched
 
 
-def test_an_address_is_subscribed_only_where_one_is_given() -> None:
+def test_address_is_subscribed_only_if_given() -> None:
     assert RESOURCES["AlarmSubscription"]["Condition"] == "HasAlarmEmail"
     assert RESOURCES["AlarmSubscription"]["Properties"]["Endpoint"] == {"Ref": "AlarmEmail"}
 
 
-def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
+def test_missing_heartbeat_of_the_sweeper_triggers_an_alarm() -> None:
     alarm = RESOURCES["SilentSweeperAlarm"]["Properties"]
     assert alarm["TreatMissingData"] == "breaching"
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
@@ -158,7 +158,7 @@ def test_a_sweeper_that_says_nothing_is_an_alarm() -> None:
         ("StuckDeliveriesAlarm", "StuckDeliveries"),
     ],
 )
-def test_alarms_on_our_own_metrics_name_them_as_the_sweeper_writes_them(
+def test_alarms_watch_the_metrics_that_the_code_writes(
     alarm: str, metric: str, sweeper: Sweeper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweeper.sweep(START)
@@ -171,7 +171,7 @@ def test_alarms_on_our_own_metrics_name_them_as_the_sweeper_writes_them(
     assert [[dimension["Name"] for dimension in watched["Dimensions"]]] == directive["Dimensions"]
 
 
-def test_a_single_message_that_fails_is_no_alarm_for_age() -> None:
+def test_failing_message_triggers_no_alarm_for_age() -> None:
     visibility_seconds = TEMPLATE_BODY["Parameters"]["VisibilityTimeoutSeconds"]["Default"]
     tries = RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
     assert RESOURCES["OldMessagesAlarm"]["Properties"]["Threshold"] > visibility_seconds * tries

@@ -40,13 +40,13 @@ class NoStack:
         return None
 
 
-def test_a_new_frontend_stack_needs_whom_to_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_frontend_stack_needs_a_subject_to_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "Stack", NoStack)
     with pytest.raises(DeployError, match="SUBJECT=repo:"):
         bootstrap.bring_up_frontend("dev", {})
 
 
-def test_a_stage_that_has_no_package_is_refused_before_anything_is_made(
+def test_stage_without_a_package_is_refused_before_any_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bootstrap, "Stack", NoStack)
@@ -54,7 +54,7 @@ def test_a_stage_that_has_no_package_is_refused_before_anything_is_made(
         bootstrap.bootstrap("staging", {"GitHubSubject": SUBJECT}, "")
 
 
-def test_the_administrator_is_away_again_when_the_backend_does_not_come_up(
+def test_failed_backend_ends_the_administrators_presence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []
@@ -73,7 +73,7 @@ def test_the_administrator_is_away_again_when_the_backend_does_not_come_up(
     assert said == ["present", "away"]
 
 
-def test_the_dashboard_calls_the_api_where_it_is() -> None:
+def test_dashboard_has_the_address_of_the_api() -> None:
     url = bootstrap.api_url_of(BACKEND, FRONTEND)
     assert url == "https://a1b2.execute-api.ca-central-1.amazonaws.com/api"
     assert bootstrap.api_parameters(BACKEND, url) == {
@@ -83,7 +83,7 @@ def test_the_dashboard_calls_the_api_where_it_is() -> None:
     assert bootstrap.api_url_of(BACKEND, OWN) == "https://api.example.com"
 
 
-def test_the_owner_of_domains_is_told_where_they_must_point() -> None:
+def test_bootstrap_prints_where_domains_must_point() -> None:
     assert bootstrap.dns_records(FRONTEND) == ""
     assert bootstrap.dns_records(OWN).splitlines()[2:] == [
         "  pay.example.com  CNAME  d1234.cloudfront.net",
@@ -92,7 +92,7 @@ def test_the_owner_of_domains_is_told_where_they_must_point() -> None:
 
 
 @mock_aws
-def test_an_account_that_knows_github_already_keeps_its_provider() -> None:
+def test_account_keeps_its_provider_for_github() -> None:
     assert bootstrap.oidc_provider() == "create"
     iam = boto3.client("iam")
     iam.create_open_id_connect_provider(Url="https://gitlab.example", ThumbprintList=["0" * 40])
@@ -103,7 +103,7 @@ def test_an_account_that_knows_github_already_keeps_its_provider() -> None:
     assert bootstrap.oidc_provider() == "present"
 
 
-def test_the_page_is_uploaded_when_all_that_it_asks_for_is_there(tmp_path: Path) -> None:
+def test_page_is_uploaded_after_its_assets(tmp_path: Path) -> None:
     for file in ("index.html", "assets/b.js", "assets/a.css", "icon.svg"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()

@@ -21,7 +21,7 @@ from infra.local import browser_guard
         "bucket.localhost:4566",
     ],
 )
-def test_a_name_of_this_machine_is_one_that_no_other_can_own(host: str) -> None:
+def test_local_name_is_one_that_nobody_else_can_own(host: str) -> None:
     assert browser_guard.is_this_machine(host)
 
 
@@ -38,7 +38,7 @@ def test_a_name_of_this_machine_is_one_that_no_other_can_own(host: str) -> None:
         "[::ffff:192.168.1.7]:8000",
     ],
 )
-def test_a_name_that_somebody_may_own_is_none_of_this_machine(host: str) -> None:
+def test_name_that_others_can_own_is_not_local(host: str) -> None:
     assert not browser_guard.is_this_machine(host)
 
 
@@ -72,14 +72,14 @@ HERE = "127.0.0.1:4566"
     ],
     ids=["post", "sandboxed", "picture", "rebound name"],
 )
-def test_what_a_page_asks_is_refused_unheard(headers: dict[str, str], kind: str) -> None:
+def test_request_of_a_web_page_is_refused_unread(headers: dict[str, str], kind: str) -> None:
     said = asked(kind, **headers)
     assert "served" not in said
     first = said[0]
     assert first.get("status", first.get("code")) in {403, 1008}
 
 
-def test_a_program_and_a_person_at_the_address_bar_are_served() -> None:
+def test_programs_and_typed_addresses_are_served() -> None:
     assert asked(host=HERE) == ["served"]
     assert asked(host=HERE, sec_fetch_site="none") == ["served"]
     assert asked("lifespan") == ["served"]

@@ -56,14 +56,14 @@ def test_without_a_package_nothing_is_deployed(tmp_path: Path) -> None:
         deploy.deploy("dev", tmp_path, {})
 
 
-def test_a_stack_whose_creation_failed_is_a_sentence_with_the_way_out(
+def test_stack_whose_creation_failed_is_a_message_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(DeployError, match="delete-stack --stack-name payflow-dev"):
         stack_in("ROLLBACK_COMPLETE", monkeypatch).parameters()
 
 
-def test_a_stack_of_which_only_a_change_set_was_made_is_none(
+def test_stack_with_only_a_change_set_counts_as_absent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert stack_in("REVIEW_IN_PROGRESS", monkeypatch).parameters() is None
@@ -77,7 +77,7 @@ def test_a_new_stack_needs_an_origin(tmp_path: Path, monkeypatch: pytest.MonkeyP
         deploy.deploy("dev", tmp_path, {})
 
 
-def test_a_parameter_is_as_chosen_or_as_it_was_or_its_default() -> None:
+def test_parameter_is_the_chosen_the_current_or_the_default_value() -> None:
     previous = {"Stage", "AllowedOrigin", "Gone"}
     assert parameter_values(TEMPLATE, {"Stage": "dev"}, previous) == [
         {"ParameterKey": "Stage", "ParameterValue": "dev"},
@@ -115,7 +115,7 @@ def test_plain_chalice_is_given_every_value_that_it_cannot_look_up(tmp_path: Pat
     }  # fmt: skip
 
 
-def test_a_policy_that_names_what_is_not_there_is_a_sentence() -> None:
+def test_policy_of_a_missing_resource_is_a_plain_message() -> None:
     with pytest.raises(DeployError, match=r"RefundsTable\.Arn"):
         chalice_deploy.resolved([{"Fn::Sub": "${RefundsTable.Arn}/index/*"}], NAMES)
 
@@ -143,7 +143,9 @@ def test_after_plain_chalice_only_the_failed_messages_of_a_batch_come_back(
         stub.assert_no_pending_responses()
 
 
-def test_an_event_source_that_never_settles_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_source_that_stays_unready_is_a_plain_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(chalice_deploy, "_TIMEOUT_SECONDS", -1)
     lambdas = boto3.client("lambda", region_name=REGION)
     with Stubber(lambdas) as stub:
@@ -154,7 +156,7 @@ def test_an_event_source_that_never_settles_is_a_sentence(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("command", ["deploy", "package"])
-def test_chalice_alone_is_told_by_what_payflow_is_deployed(command: str, tmp_path: Path) -> None:
+def test_bare_chalice_deploy_names_the_command_of_payflow(command: str, tmp_path: Path) -> None:
     copy_sources(tmp_path)
     (tmp_path / "requirements.txt").touch()
     run = [str(Path(sys.executable).with_name("chalice")), command, "--stage", "dev"]

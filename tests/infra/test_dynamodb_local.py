@@ -59,7 +59,7 @@ def test_an_npm_that_fails_is_quoted(tmp_path: Path, on_path: Callable[[str, str
 
 
 @pytest.mark.parametrize("script", ["exit 1", "exit 0", says("1.8.0_422")])
-def test_a_java_that_is_none_or_too_old_is_a_sentence(
+def test_missing_or_old_java_is_a_plain_message(
     tmp_path: Path, on_path: Callable[[str, str], None], script: str
 ) -> None:
     on_path("java", script)
@@ -70,7 +70,7 @@ def test_a_java_that_is_none_or_too_old_is_a_sentence(
     ("version", "keeps_out"),
     [("11.0.2", True), ("17.0.15", True), ("21", True), ("24-ea", False), ("25.0.1", False)],
 )
-def test_a_java_that_can_keep_others_out_is_asked_to(
+def test_java_restricts_connections_if_it_can(
     on_path: Callable[[str, str], None], version: str, keeps_out: bool
 ) -> None:
     on_path("java", says(version))
@@ -79,11 +79,11 @@ def test_a_java_that_can_keep_others_out_is_asked_to(
     assert is_asked is keeps_out, "a newer one does not start when asked"
 
 
-def test_it_sends_no_telemetry_and_leaves_no_id_for_that(dynamodb_local_url: str) -> None:
+def test_dynamodb_local_sends_no_telemetry_and_stores_no_id(dynamodb_local_url: str) -> None:
     assert not (ROOT / "dynamodb-local-metadata.json").exists()
 
 
-def test_a_table_of_an_earlier_template_is_a_sentence(dynamodb_local_url: str) -> None:
+def test_table_of_an_earlier_template_is_a_plain_message(dynamodb_local_url: str) -> None:
     dynamodb = SESSION.client("dynamodb", endpoint_url=dynamodb_local_url)
     (wanted, *_) = [
         table for table in provision.tables("earlier") if "GlobalSecondaryIndexes" in table

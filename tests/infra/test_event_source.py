@@ -12,11 +12,11 @@ BATCH = {"a", "b"}
 @pytest.mark.parametrize(
     "answer", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}]
 )
-def test_no_reported_failure_means_that_all_are_done(answer: Any) -> None:
+def test_batch_without_reported_failures_is_deleted(answer: Any) -> None:
     assert failed_ids(answer, BATCH) == set()
 
 
-def test_the_reported_messages_stay_and_the_others_go() -> None:
+def test_only_reported_messages_stay() -> None:
     assert failed_ids({"batchItemFailures": [{"itemIdentifier": "b"}]}, BATCH) == {"b"}
 
 
@@ -31,5 +31,5 @@ def test_the_reported_messages_stay_and_the_others_go() -> None:
         {"batchItemFailures": [{"itemIdentifier": "another batch's"}]},
     ],
 )  # fmt: skip
-def test_an_answer_that_makes_no_sense_keeps_the_whole_batch(answer: Any) -> None:
+def test_invalid_answer_keeps_the_whole_batch(answer: Any) -> None:
     assert failed_ids(answer, BATCH) is None

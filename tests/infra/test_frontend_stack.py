@@ -50,7 +50,7 @@ boundary = STACK.resource("FunctionBoundary")["PolicyDocument"]["Statement"]
 
 
 @pytest.mark.parametrize("bucket", ["SiteBucket", "PackagesBucket"])
-def test_a_bucket_is_private_encrypted_versioned_and_outlives_the_stack(bucket: str) -> None:
+def test_bucket_is_private_encrypted_versioned_and_retained(bucket: str) -> None:
     properties = STACK.resource(bucket)
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(properties["PublicAccessBlockConfiguration"]) == 4
@@ -62,7 +62,7 @@ def test_a_bucket_is_private_encrypted_versioned_and_outlives_the_stack(bucket: 
 
 
 @pytest.mark.parametrize("bucket", ["SiteBucket", "PackagesBucket"])
-def test_a_bucket_refuses_what_does_not_come_by_tls(bucket: str) -> None:
+def test_bucket_refuses_requests_without_tls(bucket: str) -> None:
     policy = STACK.resource(f"{bucket}Policy")["PolicyDocument"]
     (denial,) = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
     assert denial["Principal"] == "*"
@@ -84,7 +84,7 @@ def test_only_this_distribution_reads_the_bucket() -> None:
     assert (access["SigningBehavior"], access["SigningProtocol"]) == ("always", "sigv4")
 
 
-def test_the_address_of_any_page_is_answered_by_the_dashboard() -> None:
+def test_dashboard_answers_the_address_of_any_page() -> None:
     answers = STACK.resource("Distribution")["DistributionConfig"]["CustomErrorResponses"]
     assert {answer["ErrorCode"] for answer in answers} == {403, 404}
     assert {(one["ResponseCode"], one["ResponsePagePath"]) for one in answers} == {
@@ -92,7 +92,7 @@ def test_the_address_of_any_page_is_answered_by_the_dashboard() -> None:
     }
 
 
-def test_the_dashboard_comes_by_https_compressed_and_over_every_http() -> None:
+def test_dashboard_is_served_by_https_compressed_in_every_version() -> None:
     config = STACK.resource("Distribution")["DistributionConfig"]
     assert config["HttpVersion"] == "http2and3"
     assert config["DefaultCacheBehavior"]["ViewerProtocolPolicy"] == "redirect-to-https"
@@ -108,13 +108,13 @@ def policy_of(stack: Template) -> dict[str, list[str]]:
     return {name: sources for name, *sources in directives}
 
 
-def test_the_dashboard_talks_to_the_api_and_to_nobody_else() -> None:
+def test_dashboard_may_call_only_the_api() -> None:
     api = "https://a1b2c3d4e5.execute-api.ca-central-1.amazonaws.com"
     assert policy_of(Template(BODY, ApiOrigin=api))["connect-src"] == [api]
     assert policy_of(Template(BODY))["connect-src"] == ["'none'"]
 
 
-def test_the_dashboard_runs_no_script_but_its_own_and_is_framed_by_nobody() -> None:
+def test_dashboard_runs_only_its_own_scripts_and_is_never_framed() -> None:
     policy = policy_of(STACK)
     assert policy["default-src"] == ["'none'"]
     assert policy["script-src"] == policy["style-src"] == ["'self'"]
@@ -167,12 +167,12 @@ def test_the_main_branch_of_this_repository_deploys_for_an_hour(role: str) -> No
         {"aud": "https://github.com/acme"},
     ],
 )
-def test_no_other_token_of_github_is_let_in(role: str, claims: dict[str, str]) -> None:
+def test_no_other_token_of_github_is_accepted(role: str, claims: dict[str, str]) -> None:
     assert not trusts(STACK.resource(role), GITHUB, THE_MAIN_BRANCH | claims)
 
 
 @pytest.mark.parametrize("role", DEPLOY_ROLES)
-def test_a_deploy_role_has_one_way_in_and_compares_the_whole_subject(role: str) -> None:
+def test_deploy_role_is_trusted_by_one_exact_subject(role: str) -> None:
     (statement,) = STACK.resource(role)["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"].keys() == {"Federated"}
     assert statement["Condition"].keys() == {"StringEquals"}
@@ -191,13 +191,13 @@ def test_a_deploy_role_has_one_way_in_and_compares_the_whole_subject(role: str) 
         ("repo:acme/payflow:pull_request", False),
     ],
 )
-def test_a_subject_is_a_main_branch_and_has_no_wildcard(subject: str, is_one: bool) -> None:
+def test_subject_is_a_branch_without_a_wildcard(subject: str, is_one: bool) -> None:
     pattern = BODY["Parameters"]["GitHubSubject"]["AllowedPattern"]
     assert (re.fullmatch(pattern, subject) is not None) == is_one
     assert "Default" not in BODY["Parameters"]["GitHubSubject"]
 
 
-def test_only_cloudformation_is_given_the_role_that_changes_the_backend() -> None:
+def test_only_cloudformation_assumes_the_role_that_changes_the_backend() -> None:
     (statement,) = STACK.resource("CloudFormationRole")["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "cloudformation.amazonaws.com"}
 
@@ -205,7 +205,7 @@ def test_only_cloudformation_is_given_the_role_that_changes_the_backend() -> Non
 # What a deploy can do
 
 
-def test_the_dashboards_role_adds_builds_and_shows_them_and_that_is_all() -> None:
+def test_dashboard_role_only_adds_and_publishes_builds() -> None:
     distribution = "arn:aws:cloudfront::123456789012:distribution/<Distribution>"
     assert frontend.allow("s3:PutObject", f"{SITE}/index.html")
     assert frontend.allow("cloudfront:CreateInvalidation", distribution)
@@ -215,7 +215,7 @@ def test_the_dashboards_role_adds_builds_and_shows_them_and_that_is_all() -> Non
     assert not frontend.allow("s3:PutObject", f"{PACKAGES}/code.zip")
 
 
-def test_the_backends_role_changes_one_stack_and_only_by_cloudformations_role() -> None:
+def test_backend_role_changes_one_stack_through_cloudformations_role() -> None:
     by_role = {"cloudformation:RoleArn": "<CloudFormationRole.Arn>"}
     assert backend.allow("cloudformation:CreateChangeSet", BACKEND, by_role)
     assert not backend.allow("cloudformation:CreateChangeSet", BACKEND)
@@ -231,7 +231,7 @@ def test_the_backends_role_changes_one_stack_and_only_by_cloudformations_role() 
     assert not backend.allow("iam:PassRole", ROLE, to_cloudformation)
 
 
-def test_the_backends_role_touches_no_resource_of_the_backend_itself() -> None:
+def test_backend_role_changes_no_resource_directly() -> None:
     services = {action.partition(":")[0] for action in backend.actions()}
     assert services == {"cloudformation", "iam", "s3"}
     assert {one for one in backend.actions() if one.startswith("iam:")} == {"iam:PassRole"}
@@ -345,7 +345,7 @@ def test_a_compromised_push_to_main_cannot(action: str, resource: str, context: 
         assert not rights.allow(action, resource, context)
 
 
-def test_without_an_api_named_by_the_administrator_none_is_changed() -> None:
+def test_no_api_is_changed_before_the_administrator_names_it() -> None:
     unnamed = rights_of(Template(BODY, Stage="dev").resource("CloudFormationRole"))
     assert not any(action.startswith("apigateway:") for action in unnamed.actions())
 
@@ -448,7 +448,7 @@ def needed_for(kind: str) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("kind", OWNED)
-def test_cloudformation_may_do_what_it_says_that_it_needs(kind: str) -> None:
+def test_cloudformation_role_has_the_permissions_of_its_handlers(kind: str) -> None:
     needed = needed_for(kind)
     assert needed
     lacking = [need for need in sorted(needed) if not cloudformation.allow(*need, CONTEXT)]
@@ -456,7 +456,7 @@ def test_cloudformation_may_do_what_it_says_that_it_needs(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("action", "resource"), BESIDE_THE_ADMINISTRATOR)
-def test_tables_and_schedules_are_made_while_an_administrator_deploys(
+def test_tables_and_schedules_are_created_only_by_an_administrator(
     action: str, resource: str
 ) -> None:
     attended = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="present")
@@ -474,7 +474,7 @@ def test_an_administrators_presence_changes_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
+def test_boundary_allows_a_function_its_calls(function: str) -> None:
     names = {"PaymentsTable": TABLE, "WebhookQueue": QUEUE, "*": "*"}
     names["DeliveriesQueue"] = QUEUE.replace("webhooks", "deliveries")
     names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
@@ -503,9 +503,7 @@ def test_the_boundary_leaves_a_function_what_it_does(function: str) -> None:
         ("sqs:SendMessage", QUEUE),
     ],
 )
-def test_the_boundary_leaves_the_api_its_counts_its_log_and_its_hints(
-    action: str, resource: str
-) -> None:
+def test_boundary_allows_the_api_to_count_to_log_and_to_enqueue(action: str, resource: str) -> None:
     # Whatever the partition: which ones is for the function's own policy to say.
     context: Context = {
         "lambda:SourceFunctionArn": FUNCTION,
@@ -522,7 +520,7 @@ FROM_OUTSIDE: list[Context] = [
 
 
 @pytest.mark.parametrize("context", FROM_OUTSIDE)
-def test_a_role_that_grants_all_and_trusts_anybody_reaches_neither_tables_nor_logs(
+def test_role_that_trusts_anybody_reaches_neither_tables_nor_logs(
     context: Context,
 ) -> None:
     evil = Rights(ALL_OF_IT, boundary)
@@ -550,12 +548,12 @@ def test_a_role_that_grants_all_and_trusts_anybody_reaches_neither_tables_nor_lo
         ("lambda:UpdateFunctionCode", FUNCTION),
     ],
 )
-def test_a_function_whatever_its_policy_says_cannot(action: str, resource: str) -> None:
+def test_boundary_forbids_a_function_whatever_its_policy(action: str, resource: str) -> None:
     evil = Rights(ALL_OF_IT, boundary)
     assert not evil.allow(action, resource, {"lambda:SourceFunctionArn": FUNCTION})
 
 
-def test_the_policies_are_no_longer_than_iam_takes() -> None:
+def test_policies_are_within_the_size_limits_of_iam() -> None:
     def length(document: Any) -> int:
         return len("".join(json.dumps(document).split()))
 

@@ -20,14 +20,14 @@ def stop() -> Iterator[Stop]:
     signal.signal(signal.SIGUSR1, before)
 
 
-def test_it_waits_until_a_signal_comes_and_no_longer(stop: Stop) -> None:
+def test_lifeline_waits_until_a_signal_comes(stop: Stop) -> None:
     assert not stop.wait(0.001)
     signal.raise_signal(signal.SIGUSR1)
     assert stop.is_set()
     assert stop.wait(3600), "it would still be waiting"
 
 
-def test_signals_that_come_at_any_moment_are_in_nobodys_way(stop: Stop) -> None:
+def test_signals_at_any_moment_do_no_harm(stop: Stop) -> None:
     """With an Event, a handler that interrupts `wait` waits for the lock that `wait` holds."""
     main = threading.get_ident()
     done = threading.Event()
@@ -64,7 +64,7 @@ def sleeper() -> Iterator[tuple["subprocess.Popen[bytes]", psutil.Process]]:
         process.kill()
 
 
-def test_another_program_ends_too_once_the_lifeline_is_cut(
+def test_watched_program_ends_when_the_lifeline_is_cut(
     sleeper: tuple["subprocess.Popen[bytes]", psutil.Process],
 ) -> None:
     process, _ = sleeper
@@ -73,7 +73,7 @@ def test_another_program_ends_too_once_the_lifeline_is_cut(
     assert process.wait(30) == -signal.SIGTERM
 
 
-def test_whoever_watches_another_program_ends_with_it(
+def test_watcher_ends_with_its_program(
     sleeper: tuple["subprocess.Popen[bytes]", psutil.Process],
 ) -> None:
     process, watcher = sleeper

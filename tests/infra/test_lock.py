@@ -18,7 +18,7 @@ def asked_for(source: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_holds_what_its_requirements_file_asks_for(lock: str) -> None:
+def test_lock_has_everything_that_its_requirements_ask_for(lock: str) -> None:
     found = locked(TEXTS[lock])
     wanted = asked_for(LOCKS[lock])
     assert wanted
@@ -26,13 +26,13 @@ def test_a_lock_holds_what_its_requirements_file_asks_for(lock: str) -> None:
     assert not stale, "run `make lock`"
 
 
-def test_tests_run_on_the_versions_that_run_and_ship() -> None:
+def test_tests_use_the_versions_that_run_and_ship() -> None:
     names = ("requirements.lock", "requirements-run.lock", "requirements-dev.lock")
     ships, runs, tested = (locked(TEXTS[name]).items() for name in names)
     assert ships < runs < tested
 
 
-def test_the_shipped_packages_are_pinned_whole() -> None:
+def test_shipped_packages_are_all_pinned() -> None:
     assert locked(TEXTS["requirements.lock"]).keys() == asked_for("requirements.txt").keys()
 
 

@@ -100,7 +100,7 @@ def test_every_stage_runs_the_same_zip(folders: dict[str, Path]) -> None:
     assert len({(folder / artifact.ZIP).read_bytes() for folder in folders.values()}) == 1
 
 
-def test_the_zip_has_our_sources_as_they_are(contents: dict[str, bytes]) -> None:
+def test_zip_has_our_sources_unchanged(contents: dict[str, bytes]) -> None:
     ours = {name for name in contents if name == "app.py" or name.startswith("chalicelib/")}
     assert ours == {
         "app.py",
@@ -110,7 +110,7 @@ def test_the_zip_has_our_sources_as_they_are(contents: dict[str, bytes]) -> None
         assert contents[name] == (ROOT / name).read_bytes()
 
 
-def test_the_zip_has_what_is_pinned_and_neither_tests_nor_what_the_runtime_brings(
+def test_zip_has_the_pinned_packages_but_no_tests_and_no_boto3(
     contents: dict[str, bytes],
 ) -> None:
     distributions = {name.split("-")[0] for name in contents if ".dist-info/METADATA" in name}
@@ -134,14 +134,14 @@ def test_every_binary_in_the_zip_is_for_arm_and_python_3_13(contents: dict[str, 
         assert "cpython-313-aarch64" in name
 
 
-def test_a_missing_wheel_is_no_package(tmp_path: Path) -> None:
+def test_missing_wheel_fails_the_package(tmp_path: Path) -> None:
     target = package.Target("3.99", LAMBDA.platform, LAMBDA.machine)
     with pytest.raises(PackageError, match=r"A wheel is missing for Python 3\.99"):
         package.build("dev", tmp_path / "made", target)
     assert not (tmp_path / "made").exists()
 
 
-def test_a_wheel_with_other_bytes_than_were_locked_is_no_package(
+def test_wheel_with_another_hash_fails_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoilt = re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", package._LOCK.read_text())
@@ -151,7 +151,7 @@ def test_a_wheel_with_other_bytes_than_were_locked_is_no_package(
         package.build("dev", tmp_path / "made", LAMBDA)
 
 
-def test_a_dependency_that_is_not_pinned_is_no_package(
+def test_unpinned_dependency_fails_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(package, "_pinned", lambda: {"pydantic", "simplejson"})
@@ -171,9 +171,7 @@ X86 = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little")
         ({"app.py": None}, "lacks files: app.py"),
     ],
 )
-def test_a_zip_that_is_not_as_it_should_be_is_no_package(
-    changed: dict[str, bytes | None], words: str
-) -> None:
+def test_unsound_zip_fails_the_package(changed: dict[str, bytes | None], words: str) -> None:
     arm = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
     good = {"app.py": b"", "pydantic_core/_core.so": arm}
     package._check_contents(good, good.keys(), LAMBDA)
@@ -188,7 +186,7 @@ def test_only_a_stage_that_is_deployed_has_a_package(stage: str, tmp_path: Path)
         package.build(stage, tmp_path)
 
 
-def test_an_overlay_on_what_chalice_does_not_make_is_no_package() -> None:
+def test_overlay_of_an_unknown_resource_fails_the_package() -> None:
     template: Any = {"Resources": {"APIHandlerr": {"Properties": {}}}}
     with pytest.raises(PackageError, match="APIHandlerr"):
         package._finished(template, "dev", LAMBDA)
@@ -211,7 +209,7 @@ def test_the_template_updates_the_stack_of_every_release(template: Any) -> None:
         assert not list(facts.missing(frozen, facts.stack(template))), release
 
 
-def test_while_its_tables_are_switched_nothing_refers_to_them_but_by_their_names(
+def test_template_refers_to_tables_by_name_during_a_switch(
     template: Any,
 ) -> None:
     names = table_names(template, "dev", "20261125T120000Z-")
@@ -227,7 +225,7 @@ def test_while_its_tables_are_switched_nothing_refers_to_them_but_by_their_names
         assert resources.count(table.arn) >= 1
 
 
-def test_the_sam_translator_takes_it_and_makes_one_stage(template: Any) -> None:
+def test_sam_translator_accepts_the_template_and_makes_one_stage(template: Any) -> None:
     resources = translated(template)["Resources"]
     kinds = [resource["Type"] for resource in resources.values()]
     assert kinds.count("AWS::ApiGateway::Stage") == 1
@@ -240,7 +238,7 @@ def test_the_sam_translator_takes_it_and_makes_one_stage(template: Any) -> None:
     assert "ApiGatewayAccount" in json.dumps(stage["Properties"]["Variables"])
 
 
-def test_another_origin_reaches_the_stage_although_the_definition_reads_the_same(
+def test_each_deploy_creates_a_new_deployment_of_the_api(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployments = []
@@ -255,7 +253,7 @@ def test_another_origin_reaches_the_stage_although_the_definition_reads_the_same
     assert len(set(deployments)) == 2
 
 
-def test_a_bank_is_acted_out_only_where_simulation_is_allowed(folders: dict[str, Path]) -> None:
+def test_simulate_return_exists_only_where_simulation_is_allowed(folders: dict[str, Path]) -> None:
     acted = "/v1/payments/{payment_id}/simulate_return"
     for stage, is_there in [("dev", True), ("prod", False)]:
         api = read(folders[stage])["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
@@ -279,7 +277,7 @@ def test_every_function_runs_python_3_13_on_arm_and_is_traced(template: Any, fun
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_function_may_do_what_its_own_policy_says(template: Any, function: str) -> None:
+def test_every_function_has_its_own_policy(template: Any, function: str) -> None:
     resources = template["Resources"]
     role, policy = FUNCTIONS[function]
     assert resources[function]["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
@@ -289,9 +287,7 @@ def test_every_function_may_do_what_its_own_policy_says(template: Any, function:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_function_is_told_its_stage_its_tables_its_queues_and_the_origin(
-    template: Any, function: str
-) -> None:
+def test_every_function_gets_stage_tables_queues_and_origin(template: Any, function: str) -> None:
     variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
     assert variables["PAYFLOW_STAGE"] == {"Ref": "Stage"}
     assert variables["PAYFLOW_PAYMENTS_TABLE"] == {"Ref": "PaymentsTable"}
@@ -312,7 +308,7 @@ def test_simulation_is_allowed_in_dev_and_not_in_prod(folders: dict[str, Path]) 
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_logs_where_the_log_does_not_stay_for_ever(template: Any, function: str) -> None:
+def test_function_logs_to_a_group_with_retention(template: Any, function: str) -> None:
     properties = template["Resources"][function]["Properties"]
     group = template["Resources"][properties["LoggingConfig"]["LogGroup"]["Ref"]]
     assert group["Type"] == "AWS::Logs::LogGroup"
@@ -332,17 +328,17 @@ def test_a_message_stays_hidden_for_six_times_its_functions_timeout(
     assert queue["VisibilityTimeout"] == {"Ref": "VisibilityTimeoutSeconds"}
 
 
-def test_a_delivery_is_one_workers_for_longer_than_the_worker_can_run(template: Any) -> None:
+def test_lease_is_longer_than_the_timeout_of_the_worker(template: Any) -> None:
     timeout = template["Resources"]["DeliveryWorker"]["Properties"]["Timeout"]
     assert DEADLINE_SECONDS < timeout < from_environment(SETTINGS).delivery_lease_seconds
 
 
-def test_slow_merchants_take_a_bounded_part_of_the_accounts_concurrency(template: Any) -> None:
+def test_slow_merchants_take_bounded_concurrency(template: Any) -> None:
     (source,) = template["Resources"]["DeliveryWorker"]["Properties"]["Events"].values()
     assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 10}
 
 
-def test_the_api_gives_up_before_api_gateway_does(template: Any) -> None:
+def test_api_times_out_before_api_gateway(template: Any) -> None:
     assert template["Resources"]["APIHandler"]["Properties"]["Timeout"] <= 29
 
 
@@ -354,9 +350,7 @@ def test_only_the_failed_messages_of_a_batch_come_back(template: Any, function: 
     assert source["Properties"]["BatchSize"] == 10
 
 
-def test_one_origin_reaches_the_preflight_the_functions_and_api_gateways_answers(
-    template: Any, api: Any
-) -> None:
+def test_origin_reaches_preflight_functions_and_gateway_responses(template: Any, api: Any) -> None:
     preflights = [methods["options"] for methods in api["DefinitionBody"]["paths"].values()]
     assert len(preflights) == len(api["DefinitionBody"]["paths"]) > 0
     for preflight in preflights:
@@ -372,9 +366,7 @@ def test_one_origin_reaches_the_preflight_the_functions_and_api_gateways_answers
     assert ".invalid" not in json.dumps(template)
 
 
-def test_the_api_is_throttled_traced_and_logged_and_pays_for_no_metric(
-    template: Any, api: Any
-) -> None:
+def test_api_is_throttled_traced_and_logged_without_paid_metrics(template: Any, api: Any) -> None:
     (settings,) = api["MethodSettings"]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (100, 200)
@@ -398,7 +390,7 @@ def test_the_alarm_on_5xx_watches_the_name_that_the_api_has(template: Any, api: 
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
 
 
-def test_every_role_has_a_boundary_and_a_functions_the_one_that_is_given(template: Any) -> None:
+def test_every_role_has_a_boundary(template: Any) -> None:
     roles = {
         name: resource["Properties"]
         for name, resource in translated(template)["Resources"].items()
@@ -427,7 +419,7 @@ def test_every_function_has_an_alarm_on_throttling(template: Any) -> None:
     assert watched == set(FUNCTIONS)
 
 
-def test_all_that_a_stack_has_and_can_be_tagged_is_tagged(template: Any) -> None:
+def test_every_taggable_resource_is_tagged(template: Any) -> None:
     untaggable = {
         "AWS::SQS::QueuePolicy",
         "AWS::SNS::Subscription",
@@ -445,7 +437,7 @@ def test_all_that_a_stack_has_and_can_be_tagged_is_tagged(template: Any) -> None
         assert tags["Stage"] in ({"Ref": "Stage"}, *STAGES), logical_id
 
 
-def test_the_accounts_role_for_access_logs_is_made_on_demand_and_outlives_the_stack(
+def test_role_for_access_logs_is_created_on_demand_and_retained(
     template: Any,
 ) -> None:
     assert template["Parameters"]["ApiGatewayLogsRole"]["Default"] == "present"
@@ -492,7 +484,7 @@ def test_every_problem_of_api_gateway_is_one_of_ours_and_names_its_request(api: 
         assert ("Retry-After" in headers) is (error.retry_after_seconds is not None)
 
 
-def test_prod_and_dev_are_tagged_as_what_they_are(folders: dict[str, Path]) -> None:
+def test_resources_are_tagged_with_their_own_stage(folders: dict[str, Path]) -> None:
     for stage in STAGES:
         for function in FUNCTIONS:
             tags = read(folders[stage])["Resources"][function]["Properties"]["Tags"]

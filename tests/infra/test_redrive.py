@@ -49,21 +49,21 @@ def run(sqs: "SQSClient", **how: Any) -> Redriven:
     return redriven
 
 
-def test_all_are_moved_and_not_one_is_left(sqs: "SQSClient", source: str, dead: str) -> None:
+def test_redrive_moves_all_dead_letters(sqs: "SQSClient", source: str, dead: str) -> None:
     put(sqs, dead, PAYMENT, 23)
     assert run(sqs).moved == 23
     assert bodies(sqs, source) == [PAYMENT] * 23
     assert bodies(sqs, dead) == []
 
 
-def test_so_many_are_moved_and_no_more(sqs: "SQSClient", source: str, dead: str) -> None:
+def test_redrive_moves_at_most_the_given_number(sqs: "SQSClient", source: str, dead: str) -> None:
     put(sqs, dead, PAYMENT, 23)
     assert run(sqs, most=12).moved == 12
     assert len(bodies(sqs, source)) == 12
     assert len(bodies(sqs, dead)) == 11
 
 
-def test_a_dry_run_moves_nothing_and_leaves_all_to_be_seen(
+def test_dry_run_moves_nothing_and_leaves_messages_visible(
     sqs: "SQSClient", source: str, dead: str
 ) -> None:
     put(sqs, dead, PAYMENT, 23)
@@ -75,13 +75,13 @@ def test_a_dry_run_moves_nothing_and_leaves_all_to_be_seen(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("no hint", "not a valid message"),
+        ("no message", "not a valid message"),
         ('{"type": "settle_payment", "payment_id": "x"}', "not a valid message: payment_id"),
         ('{"type": "of a version to come"}', "not a valid message: type 'of a version"),
         (DELIVERY, "not for this queue: Deliver"),
     ],
 )
-def test_what_is_no_hint_of_the_queue_stays_and_is_said_why(
+def test_foreign_message_stays_with_a_reason(
     sqs: "SQSClient", source: str, dead: str, body: str, reason: str
 ) -> None:
     put(sqs, dead, body)
@@ -95,7 +95,7 @@ def test_what_is_no_hint_of_the_queue_stays_and_is_said_why(
     assert bodies(sqs, dead) == [body]
 
 
-def test_it_ends_though_every_message_comes_back_at_once(
+def test_redrive_ends_even_if_every_message_returns_at_once(
     sqs: "SQSClient", dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if each failed again in no time."""
@@ -107,7 +107,7 @@ def test_it_ends_though_every_message_comes_back_at_once(
     assert len(bodies(sqs, dead)) == 7
 
 
-def test_what_was_sent_after_it_began_is_left_for_the_next_time(
+def test_messages_sent_after_the_start_are_left(
     sqs: "SQSClient", source: str, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_queues", lambda *_: (source, dead, START))
@@ -118,7 +118,7 @@ def test_what_was_sent_after_it_began_is_left_for_the_next_time(
     assert len(bodies(sqs, dead)) == 3
 
 
-def test_what_was_not_sent_is_not_deleted(
+def test_message_that_was_not_sent_is_not_deleted(
     sqs: "SQSClient", source: str, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(**_: Any) -> None:
@@ -133,7 +133,7 @@ def test_what_was_not_sent_is_not_deleted(
     assert bodies(sqs, source) == [PAYMENT] * 2
 
 
-def test_what_its_queue_refuses_stays(
+def test_message_that_its_queue_refuses_stays(
     sqs: "SQSClient", source: str, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(sqs, dead, PAYMENT, 2)

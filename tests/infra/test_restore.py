@@ -37,7 +37,7 @@ def dynamodb() -> Iterator["DynamoDBClient"]:
         yield client
 
 
-def test_both_tables_are_asked_for_of_one_moment(dynamodb: "DynamoDBClient") -> None:
+def test_both_tables_are_restored_to_one_moment(dynamodb: "DynamoDBClient") -> None:
     asked: list[dict[str, Any]] = []
     dynamodb.meta.events.register(
         "provide-client-params.dynamodb.RestoreTableToPointInTime",
@@ -50,7 +50,7 @@ def test_both_tables_are_asked_for_of_one_moment(dynamodb: "DynamoDBClient") -> 
     ]
 
 
-def test_a_restored_table_has_again_what_dynamodb_leaves_out(dynamodb: "DynamoDBClient") -> None:
+def test_restored_table_gets_the_settings_that_dynamodb_omits(dynamodb: "DynamoDBClient") -> None:
     restore(dynamodb, "test", AT, FIRST)
     ttl = dynamodb.describe_time_to_live(TableName=RESTORED.idempotency)["TimeToLiveDescription"]
     assert (ttl.get("TimeToLiveStatus"), ttl.get("AttributeName")) == ("ENABLED", "expiresAt")
@@ -63,18 +63,18 @@ def test_a_restored_table_has_again_what_dynamodb_leaves_out(dynamodb: "DynamoDB
         assert {tag["Key"]: tag["Value"] for tag in tags} == {"Project": "payflow", "Stage": "test"}
 
 
-def test_run_again_it_goes_on_with_the_tables_that_are_there(dynamodb: "DynamoDBClient") -> None:
+def test_second_run_continues_with_existing_tables(dynamodb: "DynamoDBClient") -> None:
     restore(dynamodb, "test", AT, FIRST)
     dynamodb.delete_table(TableName=RESTORED.idempotency)
     assert restore(dynamodb, "test", AT, FIRST) == RESTORED
 
 
-def test_the_tables_that_a_stage_runs_on_are_not_restored_to(dynamodb: "DynamoDBClient") -> None:
+def test_tables_in_use_are_not_restored_over(dynamodb: "DynamoDBClient") -> None:
     with pytest.raises(RestoreError, match="already"):
         restore(dynamodb, "test", AT, RESTORED)
 
 
-def test_a_table_without_its_indexes_is_not_called_ready(dynamodb: "DynamoDBClient") -> None:
+def test_table_without_its_indexes_is_not_ready(dynamodb: "DynamoDBClient") -> None:
     bare: dict[str, Any] = provision.tables("test", "20261120T120001Z-")[0]
     keys = [one for one in bare["AttributeDefinitions"] if one["AttributeName"] in {"PK", "SK"}]
     dynamodb.create_table(
@@ -87,7 +87,7 @@ def test_a_table_without_its_indexes_is_not_called_ready(dynamodb: "DynamoDBClie
         restore(dynamodb, "test", AT, FIRST)
 
 
-def test_recovery_is_switched_on_once_dynamodb_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_is_enabled_once_dynamodb_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0)
     dynamodb = boto3.client("dynamodb", region_name=REGION)
     with Stubber(dynamodb) as stub:
@@ -101,12 +101,12 @@ def test_recovery_is_switched_on_once_dynamodb_lets_it(monkeypatch: pytest.Monke
     "said",
     ["", "now", "2026-11-20", "2026-11-20T12:00:00", "2026-11-20T14:00:00+02:00", "20261120T1200Z"],
 )
-def test_a_moment_is_said_in_utc_and_to_the_second(said: str) -> None:
+def test_moment_is_in_utc_and_to_the_second(said: str) -> None:
     with pytest.raises(RestoreError, match="2026-11-25T12:00:00Z"):
         moment(said)
 
 
-def test_a_moment_lies_in_the_past() -> None:
+def test_future_moment_is_refused() -> None:
     assert moment("2026-11-20T12:00:01Z") == AT
     with pytest.raises(RestoreError, match="in the future"):
         moment("2999-01-01T00:00:00Z")

@@ -28,13 +28,13 @@ SECRETS = {
 }
 
 
-def test_every_shape_is_tried() -> None:
+def test_every_shape_of_secret_has_an_example() -> None:
     assert SECRETS.keys() == SHAPES.keys()
 
 
 @pytest.mark.parametrize("kind", SECRETS)
 @pytest.mark.parametrize("around", ["{}", 'KEY="{}"', "  key: {}  # ours", "+{}"])
-def test_a_secret_is_found_wherever_it_stands_in_a_line(kind: str, around: str) -> None:
+def test_secret_is_found_anywhere_in_a_line(kind: str, around: str) -> None:
     (found,) = secret_scan.leaks([("a/file:7", around.format(SECRETS[kind]))])
     assert (found.place, found.kind) == ("a/file:7", kind)
 
@@ -47,11 +47,11 @@ def test_a_secret_is_found_wherever_it_stands_in_a_line(kind: str, around: str) 
         "arn:aws:iam::123456789012:role/x", "PAY-01M82Y8T27997E9EYD0G6SK6MT",
     ],
 )  # fmt: skip
-def test_what_only_speaks_of_secrets_is_none(line: str) -> None:
+def test_text_about_secrets_is_no_secret(line: str) -> None:
     assert list(secret_scan.leaks([("a/file:7", line)])) == []
 
 
-def test_a_file_that_is_about_to_be_added_fails_the_check_and_its_secret_is_not_told(
+def test_untracked_file_with_a_secret_fails_without_printing_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(secret_scan, "ROOT", tmp_path)
@@ -63,7 +63,7 @@ def test_a_file_that_is_about_to_be_added_fails_the_check_and_its_secret_is_not_
     assert not any(secret in said for secret in SECRETS.values())
 
 
-def test_no_file_has_a_secret_and_nothing_is_excused_that_is_not_there(
+def test_no_file_has_a_secret_and_every_exception_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     secret_scan.main([])

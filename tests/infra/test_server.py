@@ -13,7 +13,7 @@ def said_of(error: Exception, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
-def test_a_client_that_hangs_up_leaves_no_trace_in_the_log_and_a_bug_does(
+def test_bug_logs_a_trace_and_a_client_that_hangs_up_does_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert said_of(BrokenPipeError(), capsys) == ""

@@ -18,7 +18,7 @@ TABLES = {
 }
 
 
-def test_meanwhile_nothing_refers_to_a_table_that_is_not_in_the_template() -> None:
+def test_template_during_a_switch_refers_to_no_missing_table() -> None:
     text = json.dumps(detached(template(), TABLES)["Resources"])
     for logical_id, table in TABLES.items():
         assert f'"{logical_id}"' not in text
@@ -26,7 +26,7 @@ def test_meanwhile_nothing_refers_to_a_table_that_is_not_in_the_template() -> No
         assert table.name in text
 
 
-def test_meanwhile_policies_name_the_new_table_and_its_index() -> None:
+def test_policies_during_a_switch_name_the_new_table_and_index() -> None:
     table = TABLES["PaymentsTable"]
     policy = {"Resource": [{"Fn::GetAtt": ["PaymentsTable", "Arn"]}, {"Ref": "PaymentsTable"}]}
     index = {"Fn::Sub": "${PaymentsTable.Arn}/index/due-index"}
@@ -37,12 +37,12 @@ def test_meanwhile_policies_name_the_new_table_and_its_index() -> None:
 
 
 @pytest.mark.parametrize("said", ["", "x", "2026-11-25T12:00:00Z", "20261125T120000", "-"])
-def test_what_is_no_moment_is_refused(said: str) -> None:
+def test_invalid_moment_is_refused(said: str) -> None:
     with pytest.raises(DeployError, match="must be `first`"):
         restored_parameter(said)
 
 
-def test_a_moment_or_the_first_tables_are_meant() -> None:
+def test_target_is_a_moment_or_the_first_tables() -> None:
     assert restored_parameter("20261125T120000Z") == "20261125T120000Z-"
     assert restored_parameter("first") == ""
 
@@ -70,7 +70,7 @@ class Account:
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
-def test_a_switch_that_broke_off_goes_on(
+def test_interrupted_switch_continues(
     fails_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account(fails_at)
@@ -87,7 +87,7 @@ def test_a_switch_that_broke_off_goes_on(
     assert not list((tmp_path / "dist").iterdir())
 
 
-def test_a_stack_without_tables_is_not_guessed_to_be_whole(
+def test_stack_without_tables_is_not_taken_for_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account(0)

@@ -56,7 +56,7 @@ def merchant(tmp_path: Path) -> Iterator[Merchant]:
         serving.join()
 
 
-def test_it_accepts_what_one_of_its_secrets_verifies(merchant: Merchant) -> None:
+def test_receiver_accepts_what_one_of_its_secrets_verifies(merchant: Merchant) -> None:
     ours, other, stranger = new_secret(), new_secret(), new_secret()
     assert merchant.told(ours, other) == 204
     assert merchant.sent("EVT-1", ours) == 200
@@ -79,9 +79,7 @@ def test_it_accepts_what_one_of_its_secrets_verifies(merchant: Merchant) -> None
         {"webhook-signature": ""},
     ],
 )
-def test_what_is_not_signed_is_kept_as_unverified(
-    merchant: Merchant, broken: dict[str, str]
-) -> None:
+def test_unsigned_webhook_is_kept_as_unverified(merchant: Merchant, broken: dict[str, str]) -> None:
     secret = new_secret()
     merchant.told(secret)
     sent = headers("EVT-1", datetime.now(UTC), BODY, [secret]) | broken if broken else {}
@@ -90,7 +88,7 @@ def test_what_is_not_signed_is_kept_as_unverified(
     assert one["verified"] is False
 
 
-def test_a_misbehaving_path_keeps_what_came_too(merchant: Merchant) -> None:
+def test_misbehaving_path_also_keeps_webhooks(merchant: Merchant) -> None:
     assert merchant.request("POST", "/status/503", BODY)[0] == 503
     assert [one["path"] for one in merchant.received()] == ["/status/503"]
 
@@ -99,30 +97,28 @@ def test_a_misbehaving_path_keeps_what_came_too(merchant: Merchant) -> None:
     "body",
     [b"", b"x", b"[]", b"{}", b'{"secrets": 1}', b'{"secrets": ["whsec_"]}', b'{"secrets":["a"]}'],
 )
-def test_secrets_that_are_none_are_refused_and_the_old_ones_stay(
-    merchant: Merchant, body: bytes
-) -> None:
+def test_invalid_secrets_are_refused_and_the_old_ones_stay(merchant: Merchant, body: bytes) -> None:
     secret = new_secret()
     merchant.told(secret)
     assert merchant.request("PUT", "/secrets", body)[0] == 400
     assert merchant.sent("EVT-1", secret) == 200
 
 
-def test_it_knows_its_secrets_after_a_restart_and_shows_them_to_nobody(tmp_path: Path) -> None:
+def test_receiver_keeps_its_secrets_private_across_a_restart(tmp_path: Path) -> None:
     secret = new_secret()
     webhook_receiver.Receiver(tmp_path).keep_secrets([secret])
     assert webhook_receiver.Receiver(tmp_path).secrets() == [secret]
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
 
 
-def test_it_remembers_the_last_thousand(tmp_path: Path) -> None:
+def test_receiver_keeps_the_last_thousand(tmp_path: Path) -> None:
     kept = webhook_receiver.Receiver(tmp_path)
     for number in range(1001):
         kept.receive(f"/{number}", {}, b"")
     assert [one.path for one in kept.received()] == [f"/{number}" for number in range(1, 1001)]
 
 
-def test_what_came_cannot_run_on_its_page(merchant: Merchant) -> None:
+def test_received_content_cannot_run_as_a_script(merchant: Merchant) -> None:
     merchant.request("POST", "/<script>", b"<script>alert(1)</script>", {"webhook-id": "<b>"})
     status, page = merchant.request("GET", "/")
     assert status == 200

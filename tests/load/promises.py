@@ -154,7 +154,7 @@ def told_to_merchants(found: Found) -> Broken:
             yield f"{body[:200]}: arrived under {len(under)} ids"
     verified = {one["webhook_id"] for one in found.received if one["verified"]}
     yield from untold(found.books, verified)
-    events = {event.id for life in found.books.lives.values() for event in life.story}
+    events = {event.id for life in found.books.lives.values() for event in life.events}
     for webhook_id in verified - events:
         yield f"webhook {webhook_id}: tells of no event"
 

@@ -22,7 +22,7 @@ def refused(fields: Any, model: type[Any] = CreatePayment) -> dict[str, str]:
     return {error.field: error.message for error in refusal.value.errors}
 
 
-def test_every_field_at_fault_is_named() -> None:
+def test_every_invalid_field_is_named() -> None:
     wrong = {"merchant": " ", "amount": Decimal("10.005"), "currency": "CAD", "tip": Decimal(1)}
     assert refused(wrong) == {
         "merchant": "must not be blank",
@@ -33,12 +33,12 @@ def test_every_field_at_fault_is_named() -> None:
     }
 
 
-def test_an_empty_text_is_refused_in_words_that_read_well() -> None:
+def test_empty_text_is_refused_in_plain_words() -> None:
     assert refused({"name": "", "scopes": ["read"]}, CreateApiKey) == {"name": "must not be empty"}
     assert refused(VALID | {"merchant": ""}) == {"merchant": "must not be empty"}
 
 
-def test_thousands_of_unknown_fields_are_told_of_in_a_short_answer() -> None:
+def test_thousands_of_unknown_fields_get_a_short_answer() -> None:
     assert len(refused({f"field-{number}": "" for number in range(5000)})) == 20
 
 
@@ -84,7 +84,7 @@ def test_a_lone_surrogate_is_refused_wherever_it_stands() -> None:
     assert field.encode("utf-8")
 
 
-def test_one_request_spelled_twice_has_one_fingerprint() -> None:
+def test_equal_requests_have_equal_fingerprints() -> None:
     metadata = {"order": "10023", "branch": "7"}
     one = validated(CreatePayment, VALID | {"amount": Decimal("10"), "metadata": metadata})
     respelled = {
@@ -107,7 +107,7 @@ def test_one_request_spelled_twice_has_one_fingerprint() -> None:
         {"metadata": {"a": "b"}},
     ],
 )
-def test_another_request_has_another_fingerprint(other: dict[str, Any]) -> None:
+def test_different_requests_have_different_fingerprints(other: dict[str, Any]) -> None:
     one = fingerprint(validated(CreatePayment, VALID))
     assert fingerprint(validated(CreatePayment, VALID | other)) != one
 
@@ -143,7 +143,7 @@ def test_a_date_as_the_end_of_a_range_includes_its_whole_day() -> None:
     ["", "yesterday", "1700000000", "2026-13-01", "2026-02-30", "2026-11-22T25:00:00Z",
      "2026-11-22T21:57:01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
 )  # fmt: skip
-def test_a_range_refuses_what_is_no_moment(text: str) -> None:
+def test_range_refuses_text_that_is_no_time(text: str) -> None:
     assert list(refused({"created_from": text}, ListPayments)) == ["created_from"]
     assert list(refused({"created_to": text}, ListPayments)) == ["created_to"]
 
@@ -166,7 +166,7 @@ def test_a_refund_needs_nothing_but_its_key() -> None:
     assert list(refused(nothing | {"reason": "r" * 501}, CreateRefund)) == ["reason"]
 
 
-def test_a_refund_without_an_amount_is_another_request_than_one_with_it() -> None:
+def test_refund_with_and_without_an_amount_are_different_requests() -> None:
     whole, part = (refund_command(idempotency_key="one-refund", **f) for f in ({}, {"amount": "1"}))
     assert fingerprint(whole) != fingerprint(part)
     assert fingerprint(part.in_currency(Currency.CAD)) == fingerprint(

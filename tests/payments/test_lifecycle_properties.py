@@ -226,7 +226,7 @@ class Lifecycles(RuleBasedStateMachine):
             payment_id = life.payment.id
             assert self.payments.get(payment_id) == life.payment
             assert refunds_by_id(self.repository.refunds(payment_id)) == life.refunds
-            assert self.repository.events(payment_id) == life.story
+            assert self.repository.events(payment_id) == life.events
 
 
 def refunds_by_id(refunds: list[Refund] | None) -> dict[str, Refund]:
@@ -243,7 +243,7 @@ def refusal_of(action: Callable[[], Any]) -> str | None:
 
 
 @pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True)
-def test_every_invariant_holds_whatever_happens_in_whatever_order(engine: "DynamoDBClient") -> None:
+def test_invariants_hold_in_any_order_of_operations(engine: "DynamoDBClient") -> None:
     class OnThisEngine(Lifecycles):
         def __init__(self) -> None:
             super().__init__(engine)

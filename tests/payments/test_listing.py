@@ -79,7 +79,7 @@ def test_filters_are_applied_together(repository: PaymentRepository) -> None:
 
 
 @pytest.mark.parametrize("status", [{}, {"status": "processing"}])
-def test_both_ends_of_a_time_range_belong_to_it(
+def test_time_range_includes_both_ends(
     repository: PaymentRepository, status: dict[str, str]
 ) -> None:
     made = [put(repository, START + timedelta(microseconds=number)) for number in range(5)]
@@ -90,7 +90,7 @@ def test_both_ends_of_a_time_range_belong_to_it(
     assert walk(repository, limit="2", **between, **status) == newest_first(made[1:4])
 
 
-def test_a_walk_over_everything_is_exact_while_payments_are_added_and_move(
+def test_paging_is_exact_while_payments_are_added_and_change(
     repository: PaymentRepository,
 ) -> None:
     made = [put(repository) for _ in range(9)]
@@ -112,7 +112,7 @@ def test_a_walk_over_everything_is_exact_while_payments_are_added_and_move(
     assert [payment.id for payment in seen] == [payment.id for payment in newest_first(made)]
 
 
-def test_a_page_reads_a_bounded_number_of_rows_and_the_rare_ones_are_still_found(
+def test_page_reads_bounded_rows_and_rare_payments_are_found(
     emulated_dynamodb: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = new_repository(emulated_dynamodb)
@@ -134,7 +134,7 @@ def test_a_page_reads_a_bounded_number_of_rows_and_the_rare_ones_are_still_found
         assert walk(repository, type="wire", **status) == [rare]
 
 
-def test_the_bound_is_a_thousand_rows_whatever_the_limit() -> None:
+def test_page_examines_a_thousand_rows_at_most() -> None:
     assert pagination.MAX_ROWS == 1000
     assert pagination._FILTERED_READ * (pagination.MAX_ROWS // pagination._FILTERED_READ) <= 1000
 
@@ -161,7 +161,7 @@ def test_a_cursor_of_another_filter_is_refused(other: dict[str, str]) -> None:
         decode_cursor(cursor, query(**other))
 
 
-def test_a_cursor_that_was_cut_or_changed_anywhere_is_refused() -> None:
+def test_cut_or_changed_cursor_is_refused() -> None:
     cursor = encode_cursor(LAST, query())
     changed = [cursor[:end] for end in range(len(cursor))]
     changed += [cursor + more for more in ("A", "=", " ", "\n", "AAAA")]
@@ -174,7 +174,7 @@ def test_a_cursor_that_was_cut_or_changed_anywhere_is_refused() -> None:
 
 
 @given(text=st.text(max_size=400))
-def test_no_text_that_we_did_not_write_is_a_cursor(text: str) -> None:
+def test_text_that_we_did_not_write_is_no_cursor(text: str) -> None:
     with pytest.raises(InvalidCursor):
         decode_cursor(text, query())
 
@@ -183,7 +183,7 @@ def test_no_text_that_we_did_not_write_is_a_cursor(text: str) -> None:
     "content",
     [None, [], [1], [2, "x", LAST], [1, "x", "~"], [1, "x", 7], {"a": 1}, [1, "x", [LAST]]],
 )
-def test_a_cursor_with_a_sound_checksum_but_other_content_is_refused(content: Any) -> None:
+def test_cursor_with_a_valid_checksum_but_bad_content_is_refused(content: Any) -> None:
     text = exact_json.dumps(content).encode()
     forged = base64.urlsafe_b64encode(pagination._checksum(text) + text)
     with pytest.raises(InvalidCursor):

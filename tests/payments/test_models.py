@@ -69,7 +69,7 @@ def step(payment: Payment, to: Status) -> Change:
     return payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
 
 
-def test_no_step_but_the_listed_ones_can_be_taken() -> None:
+def test_only_listed_transitions_are_legal() -> None:
     listed = {(source, to) for source, targets in TRANSITIONS.items() for to in targets}
     assert listed == {
         (Status.PROCESSING, Status.COMPLETED),
@@ -105,7 +105,7 @@ def refund_of(amount: str, status: RefundStatus = RefundStatus.PROCESSING) -> Re
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("submitted_at", [None, START])
-def test_only_what_is_processing_and_not_claimed_can_be_canceled(
+def test_only_processing_unsubmitted_payments_can_be_canceled(
     status: Status, submitted_at: datetime | None
 ) -> None:
     payment = PROCESSING.model_copy(update={"status": status, "submitted_at": submitted_at})
@@ -128,7 +128,7 @@ def test_only_a_completed_payment_is_refunded_or_returned(status: Status) -> Non
 
 
 @given(steps=st.lists(st.tuples(st.integers(1, 1250), st.sampled_from(RefundStatus)), max_size=20))
-def test_what_is_refunded_and_what_is_left_always_add_up_to_the_payment(
+def test_refunded_and_refundable_add_up_to_the_amount(
     steps: list[tuple[int, RefundStatus]],
 ) -> None:
     payment, refunded = COMPLETED, Decimal(0)
@@ -152,7 +152,7 @@ def test_what_is_refunded_and_what_is_left_always_add_up_to_the_payment(
 
 
 @pytest.mark.parametrize("status", [RefundStatus.COMPLETED, RefundStatus.FAILED])
-def test_a_refund_that_is_settled_stays_so(status: RefundStatus) -> None:
+def test_settled_refund_stays_settled(status: RefundStatus) -> None:
     payment = COMPLETED.refund(refund_of("1"), LATER, actor="test").payment
     with pytest.raises(IllegalTransition):
         payment.complete_refund(refund_of("1", status), LATER, actor="test")
@@ -160,7 +160,7 @@ def test_a_refund_that_is_settled_stays_so(status: RefundStatus) -> None:
         payment.fail_refund(refund_of("1", status), FailureCode.ACCOUNT_CLOSED, LATER, actor="test")
 
 
-def test_a_return_takes_what_refunds_have_left_and_waits_for_those_under_way() -> None:
+def test_return_takes_the_rest_and_waits_for_processing_refunds() -> None:
     refund = refund_of("2.50")
     under_way = COMPLETED.refund(refund, LATER, actor="test").payment
     with pytest.raises(Conflict):
@@ -174,7 +174,7 @@ def test_a_return_takes_what_refunds_have_left_and_waits_for_those_under_way() -
     )
 
 
-def test_of_what_is_refunded_in_full_nothing_is_returned() -> None:
+def test_fully_refunded_payment_cannot_be_returned() -> None:
     refund = refund_of("12.50")
     refunded = COMPLETED.refund(refund, LATER, actor="test").payment
     refunded = refunded.complete_refund(refund, LATER, actor="test").payment
@@ -185,7 +185,7 @@ def test_of_what_is_refunded_in_full_nothing_is_returned() -> None:
 @given(
     cents=st.integers(1, 100_000_000), zeros=st.integers(0, 5), currency=st.sampled_from(Currency)
 )
-def test_every_amount_of_whole_cents_is_exact_however_it_is_spelled(
+def test_amount_in_cents_is_exact_however_it_is_written(
     cents: int, zeros: int, currency: Currency
 ) -> None:
     value = Decimal(cents).scaleb(-2)
@@ -196,13 +196,13 @@ def test_every_amount_of_whole_cents_is_exact_however_it_is_spelled(
 
 
 @pytest.mark.parametrize("currency", Currency)
-def test_a_currency_has_the_decimals_that_iso_4217_gives_it(currency: Currency) -> None:
+def test_currency_has_the_decimals_of_iso_4217(currency: Currency) -> None:
     written = with_decimals(Decimal(1), currency)
     assert -int(written.as_tuple().exponent) == iso4217.Currency(currency.value).exponent
 
 
 @given(value=st.decimals(allow_nan=False))
-def test_an_amount_that_is_accepted_is_payable_and_unchanged(value: Decimal) -> None:
+def test_accepted_amount_is_payable_and_unchanged(value: Decimal) -> None:
     try:
         amount = exact_amount(value, Currency.CAD)
     except ValueError:
@@ -224,9 +224,7 @@ def test_an_amount_that_cannot_be_paid_is_refused(value: str) -> None:
     first=st.datetimes(timezones=st.just(UTC)),
     second=st.datetimes(timezones=st.just(UTC)),
 )
-def test_timestamps_are_of_one_width_and_sort_as_text_as_they_do_in_time(
-    first: datetime, second: datetime
-) -> None:
+def test_timestamps_have_one_width_and_sort_by_time(first: datetime, second: datetime) -> None:
     assert len(rfc3339(first)) == len(rfc3339(second)) == 27
     assert (rfc3339(first) < rfc3339(second)) == (first < second)
 

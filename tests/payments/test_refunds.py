@@ -99,7 +99,7 @@ def left(desk: Desk, payment: Payment) -> tuple[str, str, int]:
     return str(now.amount_refunded), str(now.refundable), now.refunds_processing
 
 
-def test_a_refund_is_processing_and_its_amount_set_aside(desk: Desk) -> None:
+def test_new_refund_is_processing_and_reserves_its_amount(desk: Desk) -> None:
     payment = desk.paid()
     created = desk.refund(payment, amount="30", reason="Broken cup")
     (refund,) = stored_refunds(desk.payments.repository, payment.id)
@@ -113,7 +113,7 @@ def test_a_refund_is_processing_and_its_amount_set_aside(desk: Desk) -> None:
     assert desk.queue.messages[-1] == SettleRefund(payment.id, refund.id)
 
 
-def test_without_an_amount_a_refund_takes_all_that_is_left(desk: Desk) -> None:
+def test_refund_without_an_amount_takes_the_rest(desk: Desk) -> None:
     payment = desk.paid()
     desk.refund(payment, amount="30")
     body = exact_json.loads(desk.refund(payment).body.encode())
@@ -121,7 +121,7 @@ def test_without_an_amount_a_refund_takes_all_that_is_left(desk: Desk) -> None:
     assert left(desk, payment) == ("100.00", "0.00", 2)
 
 
-def test_more_than_is_left_is_refused_and_says_what_is(desk: Desk) -> None:
+def test_refund_of_more_than_the_rest_is_refused_with_the_rest(desk: Desk) -> None:
     payment = desk.paid()
     desk.refund(payment, amount="30")
     with pytest.raises(
@@ -132,7 +132,7 @@ def test_more_than_is_left_is_refused_and_says_what_is(desk: Desk) -> None:
     assert left(desk, payment) == ("30.00", "70.00", 1)
 
 
-def test_where_nothing_is_left_there_is_nothing_to_refund(desk: Desk) -> None:
+def test_fully_refunded_payment_takes_no_refund(desk: Desk) -> None:
     payment = desk.paid()
     desk.refund(payment)
     with pytest.raises(PaymentNotRefundable):
@@ -151,7 +151,7 @@ def test_only_a_completed_payment_is_refunded(desk: Desk, wish: str) -> None:
 
 
 @pytest.mark.parametrize("payment_id", [UNKNOWN, "", "../x", "P" * 3000])
-def test_what_is_no_payment_is_not_found(desk: Desk, payment_id: str) -> None:
+def test_refund_of_an_unknown_payment_is_not_found(desk: Desk, payment_id: str) -> None:
     with pytest.raises(NotFound):
         desk.refunds.create(payment_id, refund_command(), actor="test")
     for read in (desk.refunds.all, desk.payments.events):
@@ -163,7 +163,7 @@ def test_a_payment_without_refunds_has_none(desk: Desk) -> None:
     assert stored_refunds(desk.payments.repository, desk.paid().id) == []
 
 
-def test_refunds_are_listed_as_they_were_made(desk: Desk) -> None:
+def test_refunds_are_listed_in_the_order_of_creation(desk: Desk) -> None:
     payment = desk.paid()
     made = [desk.refund(payment, amount="1").resource_id for _ in range(5)]
     assert [refund.id for refund in stored_refunds(desk.payments.repository, payment.id)] == made
@@ -175,7 +175,7 @@ def test_an_amount_has_no_more_decimals_than_the_payments_currency(desk: Desk) -
     assert refusal.value.errors == (("amount", "must have at most 2 decimal places in CAD"),)
 
 
-def test_the_retry_of_a_full_refund_is_a_replay_not_a_refusal(desk: Desk) -> None:
+def test_retry_of_a_full_refund_is_replayed(desk: Desk) -> None:
     payment = desk.paid()
     request = refund_command()
     first = desk.refunds.create(payment.id, request, actor="test")
@@ -187,7 +187,7 @@ def test_the_retry_of_a_full_refund_is_a_replay_not_a_refusal(desk: Desk) -> Non
     assert len(stored_refunds(desk.payments.repository, payment.id)) == 1
 
 
-def test_the_retry_of_a_partial_refund_is_a_replay_however_it_is_spelled(desk: Desk) -> None:
+def test_retry_of_a_partial_refund_is_replayed_however_written(desk: Desk) -> None:
     payment = desk.paid()
     first = desk.refund(payment, amount="30", idempotency_key="one-refund")
     again = desk.refund(payment, amount="30.00", idempotency_key="one-refund")
@@ -195,7 +195,7 @@ def test_the_retry_of_a_partial_refund_is_a_replay_however_it_is_spelled(desk: D
     assert left(desk, payment) == ("30.00", "70.00", 1)
 
 
-def test_a_replay_stands_after_the_payment_was_returned(desk: Desk) -> None:
+def test_refund_is_replayed_after_the_payment_was_returned(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "completed"})
     request = refund_command(amount="30")
     first = desk.refunds.create(payment.id, request, actor="test")
@@ -205,7 +205,7 @@ def test_a_replay_stands_after_the_payment_was_returned(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("other", [{"amount": "31"}, {"amount": "999"}, {}, {"reason": "x"}])
-def test_a_key_is_one_request_also_where_nothing_else_would_be_done(desk: Desk, other: Any) -> None:
+def test_reused_key_is_refused_even_if_nothing_is_refundable(desk: Desk, other: Any) -> None:
     payment = desk.paid()
     desk.refund(payment, amount="30", idempotency_key="one-refund")
     with pytest.raises(IdempotencyKeyReused):
@@ -217,7 +217,7 @@ def test_two_payments_may_be_refunded_with_one_key(desk: Desk) -> None:
         assert not desk.refund(payment, idempotency_key="one-key-twice").replayed
 
 
-def test_a_key_that_was_refused_is_free(desk: Desk) -> None:
+def test_refused_refund_leaves_its_key_free(desk: Desk) -> None:
     payment = desk.paid()
     with pytest.raises(RefundExceedsPayment):
         desk.refund(payment, amount="101", idempotency_key="one-refund")
@@ -238,7 +238,7 @@ def test_a_key_is_free_again_after_a_day(desk: Desk, clock: Clock) -> None:
         desk.refunds.create(payment.id, request, actor="test")
 
 
-def test_a_record_of_our_own_first_try_means_that_it_had_committed(
+def test_record_of_our_own_first_attempt_means_it_committed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = PaymentRepository.create_refund
@@ -255,7 +255,7 @@ def test_a_record_of_our_own_first_try_means_that_it_had_committed(
     assert left(desk, payment) == ("100.00", "0.00", 1)
 
 
-def test_a_hint_is_sent_of_what_is_committed_and_never_before(
+def test_message_is_enqueued_only_after_the_commit(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = desk.paid()
@@ -274,7 +274,7 @@ def test_a_hint_is_sent_of_what_is_committed_and_never_before(
     assert len(found) == 1
 
 
-def test_the_records_reason_outranks_that_nothing_is_left(desk: Desk) -> None:
+def test_existing_record_outranks_a_stale_payment(desk: Desk) -> None:
     """In the transaction itself: both conditions fail, and the record is what is told of."""
     payment = desk.paid()
     change = payment.refund(wanted(payment, "60"), datetime.now(UTC), actor="test")
@@ -304,7 +304,7 @@ def wanted(payment: Payment, amount: str) -> Refund:
     )
 
 
-def test_the_row_itself_refuses_more_than_is_left_whatever_its_version_says(desk: Desk) -> None:
+def test_condition_on_the_row_refuses_more_than_is_refundable(desk: Desk) -> None:
     payment = desk.paid()
     richer = payment.model_copy(update={"refundable": Decimal(200)})
     change = richer.refund(wanted(payment, "150"), payment.updated_at, actor="test")
@@ -320,7 +320,7 @@ def _record_of(desk: Desk, payment: Payment) -> Any:
     return desk.payments.repository.find_record(key, payment.created_at)
 
 
-def test_a_refund_that_lost_the_race_starts_again_from_what_is_left(
+def test_refund_that_lost_the_race_retries_on_the_current_payment(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = desk.paid()
@@ -337,7 +337,7 @@ def test_a_refund_that_lost_the_race_starts_again_from_what_is_left(
     assert seqs(desk, payment) == [1, 2, 3, 4]
 
 
-def test_a_race_without_end_is_a_conflict_with_a_time_to_retry(
+def test_endless_race_is_a_conflict_with_retry_after(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = desk.paid()
@@ -352,7 +352,7 @@ def test_a_race_without_end_is_a_conflict_with_a_time_to_retry(
     assert "Retry-After" in refusal.value.headers()
 
 
-def test_a_payment_takes_no_refunds_without_end(desk: Desk) -> None:
+def test_number_of_refunds_is_limited(desk: Desk) -> None:
     payment = desk.paid().model_copy(update={"version": MAX_VERSION})
     with pytest.raises(PaymentNotRefundable, match="too many"):
         payment.refund(wanted(payment, "1"), payment.updated_at, actor="test")
@@ -365,7 +365,7 @@ def test_a_completed_refund_stays_refunded(desk: Desk) -> None:
     assert left(desk, payment) == ("30.00", "70.00", 0)
 
 
-def test_a_failed_refund_gives_its_amount_back(desk: Desk) -> None:
+def test_failed_refund_frees_its_amount(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "failed:account_closed"})
     refund = desk.settled(payment)
     assert (refund.status, refund.failure_code) == (RefundStatus.FAILED, "account_closed")
@@ -374,7 +374,7 @@ def test_a_failed_refund_gives_its_amount_back(desk: Desk) -> None:
     assert not desk.refund(payment, amount="100").replayed
 
 
-def test_a_pending_refund_waits_and_one_in_error_is_tried_again(desk: Desk) -> None:
+def test_pending_refund_waits_and_failed_attempt_is_retried(desk: Desk) -> None:
     pending = desk.paid(metadata={"simulate_refund": "pending"})
     assert desk.settled(pending).status is RefundStatus.PROCESSING
     poison = desk.paid(metadata={"simulate_refund": "error"})
@@ -383,7 +383,7 @@ def test_a_pending_refund_waits_and_one_in_error_is_tried_again(desk: Desk) -> N
     assert left(desk, poison) == ("100.00", "0.00", 1)
 
 
-def test_a_refund_is_settled_once_however_often_its_hint_comes(desk: Desk) -> None:
+def test_refund_is_settled_once_however_often_its_message_arrives(desk: Desk) -> None:
     payment = desk.paid()
     refund = desk.settled(payment)
     for _ in range(3):
@@ -392,7 +392,7 @@ def test_a_refund_is_settled_once_however_often_its_hint_comes(desk: Desk) -> No
     assert seqs(desk, payment) == [1, 2, 3, 4]
 
 
-def test_a_refund_that_another_worker_settled_meanwhile_is_left_alone(
+def test_refund_settled_by_another_worker_is_left_alone(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = desk.paid()
@@ -409,7 +409,7 @@ def test_a_refund_that_another_worker_settled_meanwhile_is_left_alone(
     assert seqs(desk, payment) == [1, 2, 3, 4]
 
 
-def test_a_refund_that_was_settled_before_its_payment_was_returned_is_left_alone(
+def test_refund_of_a_returned_payment_is_left_alone(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = desk.paid(metadata={"simulate_refund": "completed"})
@@ -423,7 +423,7 @@ def test_a_refund_that_was_settled_before_its_payment_was_returned_is_left_alone
     assert seqs(desk, payment) == [1, 2, 3, 4, 5]
 
 
-def test_the_processor_is_not_asked_again_about_a_refund_that_is_settled(
+def test_processor_is_not_asked_about_a_settled_refund(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = desk.paid(metadata={"simulate_refund": "completed"})
@@ -436,14 +436,12 @@ def test_the_processor_is_not_asked_again_about_a_refund_that_is_settled(
     desk.refunds.settle(payment.id, refund.id)
 
 
-def test_a_hint_of_no_refund_is_dropped(desk: Desk) -> None:
+def test_message_of_an_unknown_refund_is_dropped(desk: Desk) -> None:
     for payment_id in (desk.paid().id, UNKNOWN):
         desk.refunds.settle(payment_id, UNKNOWN_REFUND)
 
 
-def test_refunds_are_in_no_list_of_payments_and_only_theirs_finds_them(
-    desk: Desk, clock: Clock
-) -> None:
+def test_refunds_are_in_no_list_of_payments(desk: Desk, clock: Clock) -> None:
     since = rfc3339(clock())
     payment = desk.paid()
     refund_id = desk.refund(payment).resource_id
@@ -460,19 +458,19 @@ def test_refunds_are_in_no_list_of_payments_and_only_theirs_finds_them(
     assert store.processing_refunds(since, "~", 10) == []
 
 
-def test_the_story_tells_each_change_once_and_the_state_it_left(desk: Desk) -> None:
+def test_events_have_each_change_once_with_the_state_after_it(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "failed:account_closed"})
     failed = desk.settled(payment, amount="30")
-    story = desk.payments.repository.events(payment.id)
-    assert [(event.seq, event.type) for event in story] == [
+    events = desk.payments.repository.events(payment.id)
+    assert [(event.seq, event.type) for event in events] == [
         (1, "payment.created"),
         (2, "payment.completed"),
         (3, "refund.created"),
         (4, "refund.failed"),
     ]
-    assert [event.actor for event in story] == ["test", "system", "test", "system"]
+    assert [event.actor for event in events] == ["test", "system", "test", "system"]
     refund = {"id": failed.id, "amount": "30.00"}
-    assert [event.model_dump(mode="json", exclude_none=True)["data"] for event in story] == [
+    assert [event.model_dump(mode="json", exclude_none=True)["data"] for event in events] == [
         {"status": "processing"},
         {"status": "completed"},
         {
@@ -514,7 +512,7 @@ def outcomes(times: int, action: Callable[[], Any]) -> Counter[str]:
         return Counter(future.result() for future in [pool.submit(run) for _ in range(times)])
 
 
-def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(real: Desk) -> None:
+def test_fifty_concurrent_refunds_of_30_on_100_leave_10(real: Desk) -> None:
     payment = real.paid()
     found = outcomes(50, lambda: real.refund(payment, amount="30"))
     assert found == {"done": 3, "refund_exceeds_payment": 47}
@@ -522,7 +520,7 @@ def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(real
     assert seqs(real, payment) == [1, 2, 3, 4, 5]
 
 
-def test_of_fifty_at_once_with_one_key_one_is_made(real: Desk) -> None:
+def test_fifty_concurrent_refunds_with_one_key_create_one(real: Desk) -> None:
     payment = real.paid()
     request = refund_command()
     found = outcomes(50, lambda: real.refunds.create(payment.id, request, actor="test"))
@@ -530,7 +528,7 @@ def test_of_fifty_at_once_with_one_key_one_is_made(real: Desk) -> None:
     assert len(stored_refunds(real.payments.repository, payment.id)) == 1
 
 
-def test_ten_refunds_of_one_payment_are_settled_at_once_each_once(real: Desk) -> None:
+def test_ten_refunds_settled_concurrently_are_each_settled_once(real: Desk) -> None:
     payment = real.paid(metadata={"simulate_refund": "completed"})
     made = [real.refund(payment, amount="10").resource_id for _ in range(10)]
     again = iter(made * 2)

@@ -96,13 +96,13 @@ def test_create_writes_the_payment_and_its_event_under_one_partition_key(
     assert found["PAYMENT"]["createdAt"] == {"S": f"2026-11-22T21:57:01.120000Z#{payment.id}"}
 
 
-def test_a_payment_comes_back_as_it_went_in(repository: PaymentRepository) -> None:
+def test_payment_is_read_as_it_was_written(repository: PaymentRepository) -> None:
     payment = put(repository, description="two\nlines", metadata={"order": "10023", "é": ""})
     assert stored(repository, payment.id) == payment
 
 
 @pytest.mark.parametrize("amount", ["0.01", "0.1", "0.30", "10", "999999.99", "1000000"])
-def test_amounts_come_back_digit_for_digit(repository: PaymentRepository, amount: str) -> None:
+def test_amounts_are_read_digit_for_digit(repository: PaymentRepository, amount: str) -> None:
     found = stored(repository, put(repository, amount=amount).id)
     assert found.amount == Decimal(amount)
     assert str(found.amount) == f"{Decimal(amount):.2f}"
@@ -124,7 +124,7 @@ def test_a_key_with_a_live_record_writes_nothing_and_names_the_record(
     assert rows(engine, repository, second.payment.id) == {}
 
 
-def test_a_record_past_its_expiry_counts_as_absent_while_it_is_still_there(
+def test_expired_record_counts_as_absent_until_it_is_deleted(
     repository: PaymentRepository,
 ) -> None:
     first = new_payment(command(), START, actor="test")
@@ -159,7 +159,7 @@ def test_a_change_may_leave_the_status_as_it_is(repository: PaymentRepository) -
     assert stored(repository, payment.id) == same_status
 
 
-def test_a_change_of_what_has_moved_writes_nothing_and_shows_what_is_there(
+def test_stale_change_writes_nothing_and_has_the_current_payment(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     payment = put(repository)
@@ -179,7 +179,7 @@ def test_a_change_of_what_has_moved_writes_nothing_and_shows_what_is_there(
     ("attribute", "now"),
     [("status", "canceled"), ("version", 7), ("submittedAt", rfc3339(LATER))],
 )
-def test_a_change_holds_only_while_each_thing_that_was_seen_is_still_so(
+def test_change_fails_if_any_field_that_was_read_changed(
     engine: "DynamoDBClient", repository: PaymentRepository, attribute: str, now: Any
 ) -> None:
     """Each by itself: whichever of them another writer forgets to move, the others still tell."""
@@ -206,7 +206,7 @@ def take_place(
 
 
 @pytest.mark.parametrize("place", ["PAYMENT", "EVENT#0000000001"])
-def test_a_create_writes_over_nothing(
+def test_create_overwrites_nothing(
     engine: "DynamoDBClient", repository: PaymentRepository, place: str
 ) -> None:
     change = new_payment(command(), START, actor="test")
@@ -219,7 +219,7 @@ def test_a_create_writes_over_nothing(
 
 
 @pytest.mark.parametrize("place", ["EVENT#0000000002", "DELIVERY"])
-def test_a_change_writes_over_nothing(
+def test_change_overwrites_nothing(
     engine: "DynamoDBClient", repository: PaymentRepository, place: str
 ) -> None:
     payment = put(repository)
@@ -236,7 +236,7 @@ def test_a_change_writes_over_nothing(
 
 
 @pytest.mark.parametrize("place", ["REFUND", "EVENT#0000000003"])
-def test_a_new_refund_writes_over_nothing(
+def test_new_refund_overwrites_nothing(
     engine: "DynamoDBClient", repository: PaymentRepository, place: str
 ) -> None:
     payment, change = with_a_refund(repository)
@@ -250,7 +250,7 @@ def test_a_new_refund_writes_over_nothing(
     assert rows(engine, repository, payment.id)[place]["id"] == {"S": "who was first"}
 
 
-def test_the_outcome_of_a_refund_writes_over_no_event(
+def test_outcome_of_a_refund_overwrites_no_event(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     payment, change = with_a_refund(repository)
@@ -273,7 +273,7 @@ def with_a_refund(repository: PaymentRepository) -> tuple[Payment, Change]:
     return payment, payment.refund(refund, LATER, actor="test")
 
 
-def test_the_first_claim_marks_the_payment_and_a_second_leaves_its_mark(
+def test_payment_keeps_the_time_of_its_first_submission(
     repository: PaymentRepository,
 ) -> None:
     payment = put(repository)
@@ -283,7 +283,7 @@ def test_the_first_claim_marks_the_payment_and_a_second_leaves_its_mark(
     assert again.version == payment.version
 
 
-def test_a_claim_of_a_final_payment_returns_it_untouched(repository: PaymentRepository) -> None:
+def test_marking_a_final_payment_returns_it_unchanged(repository: PaymentRepository) -> None:
     payment = put(repository)
     completed = payment.complete(LATER, actor="system")
     repository.change(payment, completed)
@@ -291,7 +291,7 @@ def test_a_claim_of_a_final_payment_returns_it_untouched(repository: PaymentRepo
     assert stored(repository, payment.id).submitted_at is None
 
 
-def test_a_claim_of_an_unknown_payment_leaves_no_ghost_row(
+def test_marking_an_unknown_payment_leaves_no_row(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     unknown = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
@@ -307,7 +307,7 @@ def test_lists_are_in_time_order_also_within_one_microsecond(repository: Payment
     assert [key for _, key in repository.all("0", "~", 10)] == expected
 
 
-def test_a_range_just_before_a_key_holds_all_below_it_and_one_just_after_all_above(
+def test_just_before_and_just_after_a_key_split_a_range_around_it(
     repository: PaymentRepository,
 ) -> None:
     keys = sorted(sort_key(put(repository)) for _ in range(5))
@@ -317,12 +317,12 @@ def test_a_range_just_before_a_key_holds_all_below_it_and_one_just_after_all_abo
     assert [entry.sort_key for entry in above] == keys[3:]
 
 
-def test_a_range_that_is_empty_has_no_payments(repository: PaymentRepository) -> None:
+def test_empty_range_has_no_payments(repository: PaymentRepository) -> None:
     put(repository)
     assert repository.all(rfc3339(LATER), rfc3339(START), 10) == []
 
 
-def test_a_settled_payment_leaves_one_status_list_for_the_other(
+def test_settled_payment_moves_to_the_list_of_its_status(
     repository: PaymentRepository,
 ) -> None:
     payment = put(repository)
@@ -332,7 +332,7 @@ def test_a_settled_payment_leaves_one_status_list_for_the_other(
     assert listed == stored(repository, payment.id)
 
 
-def test_many_are_read_at_once_and_unknown_ones_left_out(repository: PaymentRepository) -> None:
+def test_find_many_leaves_out_unknown_payments(repository: PaymentRepository) -> None:
     made = [put(repository) for _ in range(3)]
     unknown = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
     found = repository.find_many([payment.id for payment in made] + [unknown])
@@ -359,11 +359,11 @@ def test_read_outside_an_index_asks_for_the_last_write(
         assert read["ConsistentRead"] is True
 
 
-def test_the_check_passes_where_the_tables_are(repository: PaymentRepository) -> None:
+def test_check_passes_if_the_tables_exist(repository: PaymentRepository) -> None:
     repository.check()
 
 
-def test_the_check_fails_where_a_table_is_missing(engine: "DynamoDBClient") -> None:
+def test_check_fails_if_a_table_is_missing(engine: "DynamoDBClient") -> None:
     nowhere = PaymentRepository(
         engine, payments_table="no-such-table", idempotency_table="no-such-table"
     )
@@ -397,7 +397,7 @@ def create_on(stub: Stubber, dynamodb: "DynamoDBClient") -> None:
     stub.assert_no_pending_responses()
 
 
-def test_a_transaction_conflict_is_tried_again_until_it_goes_through(
+def test_transaction_conflict_is_retried_until_it_succeeds(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(emulated_dynamodb)
@@ -408,7 +408,7 @@ def test_a_transaction_conflict_is_tried_again_until_it_goes_through(
     create_on(stub, emulated_dynamodb)
 
 
-def test_another_items_condition_is_final_only_when_nothing_collided_besides(
+def test_condition_of_another_item_counts_only_without_a_collision(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(emulated_dynamodb)
@@ -418,7 +418,7 @@ def test_another_items_condition_is_final_only_when_nothing_collided_besides(
     create_on(stub, emulated_dynamodb)
 
 
-def test_a_transaction_that_is_sent_again_has_the_token_of_what_it_makes(
+def test_resent_transaction_has_the_same_token(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     tokens: list[str | None] = []
@@ -452,7 +452,7 @@ def a_server_that_is(kind: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["gone", "silent"])
-def test_a_dynamodb_that_is_out_of_reach_is_unavailable(kind: str) -> None:
+def test_unreachable_dynamodb_is_unavailable(kind: str) -> None:
     patience = Config(connect_timeout=0.2, read_timeout=0.2, retries={"total_max_attempts": 1})
     with a_server_that_is(kind) as url:
         dynamodb = SESSION.client("dynamodb", endpoint_url=url, config=patience)
@@ -475,7 +475,7 @@ def test_a_dynamodb_that_is_out_of_reach_is_unavailable(kind: str) -> None:
         ("ServiceUnavailable", 503),
     ],
 )
-def test_what_aws_cannot_do_now_is_unavailable(
+def test_error_of_aws_is_unavailable(
     emulated_dynamodb: "DynamoDBClient", code: str, status: int
 ) -> None:
     stub = Stubber(emulated_dynamodb)
@@ -485,9 +485,7 @@ def test_what_aws_cannot_do_now_is_unavailable(
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
-def test_what_is_our_own_fault_is_not_hidden(
-    emulated_dynamodb: "DynamoDBClient", code: str
-) -> None:
+def test_error_of_our_own_is_not_hidden(emulated_dynamodb: "DynamoDBClient", code: str) -> None:
     stub = Stubber(emulated_dynamodb)
     stub.add_client_error("transact_write_items", code)
     with pytest.raises(ClientError):
@@ -502,7 +500,7 @@ def encoded(payment: Payment) -> dict[str, Any]:
     return encode(payment_items.payment_to_item(payment))
 
 
-def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
+def test_query_continues_after_a_page_of_one_megabyte(
     emulated_dynamodb: "DynamoDBClient",
 ) -> None:
     made = [encoded(new_payment(command(), START, actor="test").payment) for _ in range(3)]
@@ -515,7 +513,7 @@ def test_a_query_goes_on_where_a_page_of_one_megabyte_ended(
     stub.assert_no_pending_responses()
 
 
-def test_what_a_batch_get_left_out_is_asked_for_again(
+def test_unprocessed_keys_of_a_batch_get_are_retried(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     made = [new_payment(command(), START, actor="test").payment for _ in range(2)]
@@ -533,7 +531,7 @@ def test_what_a_batch_get_left_out_is_asked_for_again(
     stub.assert_no_pending_responses()
 
 
-def test_a_batch_get_that_never_gets_on_is_unavailable(
+def test_batch_get_without_progress_is_unavailable(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     payment = new_payment(command(), START, actor="test").payment
@@ -553,7 +551,7 @@ def test_a_batch_get_that_never_gets_on_is_unavailable(
         ("ProvisionedThroughputExceeded", Unavailable),
     ],
 )
-def test_a_collision_that_stays_is_told_with_a_time_to_retry(
+def test_lasting_collision_is_raised_with_retry_after(
     emulated_dynamodb: "DynamoDBClient", quick: None, reason: str, said: type[Conflict]
 ) -> None:
     stub = Stubber(emulated_dynamodb)
@@ -565,7 +563,7 @@ def test_a_collision_that_stays_is_told_with_a_time_to_retry(
     stub.assert_no_pending_responses()
 
 
-def test_the_records_reason_outranks_a_conflict_on_another_item(
+def test_existing_record_outranks_a_conflict_on_another_item(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(emulated_dynamodb)
@@ -577,7 +575,7 @@ def test_the_records_reason_outranks_a_conflict_on_another_item(
     assert exists.value.record.resource_id == other.payment.id
 
 
-def test_a_claim_that_meets_a_transaction_is_tried_again(
+def test_mark_submitted_retries_when_it_meets_a_transaction(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(emulated_dynamodb)
@@ -596,7 +594,7 @@ def test_a_claim_that_meets_a_transaction_is_tried_again(
     ("number", "kept"),
     [("12.50", "12.5"), ("12.5", "12.5"), ("100", "100"), ("1E+2", "100"), ("0.00", "0")],
 )
-def test_numbers_are_written_as_dynamodb_keeps_them(number: str, kept: str) -> None:
+def test_numbers_are_sent_as_dynamodb_stores_them(number: str, kept: str) -> None:
     """Else the emulator takes the resend of a transaction for another one with its token."""
     assert encode({"amount": Decimal(number)}) == {"amount": {"N": kept}}
 
@@ -609,7 +607,7 @@ VALUES = st.recursive(
 
 
 @given(item=st.dictionaries(st.text(), VALUES))
-def test_attributes_mean_what_boto3_means_by_them(item: dict[str, Any]) -> None:
+def test_attributes_equal_those_of_boto3(item: dict[str, Any]) -> None:
     written = encode(item)
     assert decode(written) == item
     assert {name: TypeDeserializer().deserialize(one) for name, one in written.items()} == item
@@ -617,7 +615,7 @@ def test_attributes_mean_what_boto3_means_by_them(item: dict[str, Any]) -> None:
     assert decode(boto3s) == item
 
 
-def test_a_value_that_no_item_of_ours_has_is_a_bug_that_is_told() -> None:
+def test_value_of_an_unknown_type_raises_type_error() -> None:
     with pytest.raises(TypeError, match="float"):
         encode({"amount": 0.1})
     with pytest.raises(TypeError, match="SS"):

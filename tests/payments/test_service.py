@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-def hints(payments: Payments, sqs: "SQSClient") -> list[str]:
-    """The payments that the queue has hints of; receiving takes them out of sight."""
+def enqueued(payments: Payments, sqs: "SQSClient") -> list[str]:
+    """The ids of payments that have a message in the queue. Receiving hides the messages."""
     url = payments.queue._url
     found: list[str] = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -43,16 +43,16 @@ def made(payments: Payments, **fields: Any) -> Payment:
     return stored(payments.repository, created.resource_id)
 
 
-def test_creating_commits_the_payment_and_sends_its_hint(
+def test_create_commits_the_payment_and_enqueues_its_message(
     payments: Payments, sqs: "SQSClient"
 ) -> None:
     created = payments.create(command(), actor="test")
     payment = payments.get(created.resource_id)
     assert exact_json.dumps(payment.model_dump()) == created.body
-    assert hints(payments, sqs) == [created.resource_id]
+    assert enqueued(payments, sqs) == [created.resource_id]
 
 
-def test_the_same_request_again_gets_the_first_answer_byte_for_byte(
+def test_repeated_request_gets_the_first_answer_byte_for_byte(
     payments: Payments, sqs: "SQSClient"
 ) -> None:
     request = command()
@@ -60,10 +60,10 @@ def test_the_same_request_again_gets_the_first_answer_byte_for_byte(
     payments.settle(first.resource_id)
     again = payments.create(request, actor="test")
     assert again == (first.body, first.resource_id, True)
-    assert hints(payments, sqs) == [first.resource_id]
+    assert enqueued(payments, sqs) == [first.resource_id]
 
 
-def test_another_request_with_the_key_is_refused_and_told_nothing(payments: Payments) -> None:
+def test_reused_key_is_refused_and_reveals_nothing(payments: Payments) -> None:
     payments.create(command(idempotency_key="one-key-twice", merchant="Secret"), actor="test")
     with pytest.raises(IdempotencyKeyReused) as refusal:
         payments.create(command(idempotency_key="one-key-twice", amount="1"), actor="test")
@@ -78,9 +78,7 @@ def test_another_request_with_the_key_is_refused_and_told_nothing(payments: Paym
         {"type": "wire"}, {"description": "for the cup"}, {"metadata": {"order": "10024"}},
     ],
 )  # fmt: skip
-def test_a_key_is_of_the_whole_request_whatever_field_differs(
-    payments: Payments, other: Any
-) -> None:
+def test_reused_key_is_refused_whichever_field_differs(payments: Payments, other: Any) -> None:
     request = {"idempotency_key": "one-key-twice", "metadata": {"order": "10023"}}
     payments.create(command(**request), actor="test")
     with pytest.raises(IdempotencyKeyReused):
@@ -99,7 +97,7 @@ def test_a_key_is_free_again_after_a_day(payments: Payments, clock: Clock) -> No
     assert second.resource_id != first.resource_id
 
 
-def test_a_record_of_our_own_first_try_means_that_it_had_committed(
+def test_record_of_our_own_first_attempt_means_it_committed(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = type(payments.repository).create
@@ -114,7 +112,7 @@ def test_a_record_of_our_own_first_try_means_that_it_had_committed(
     assert payments.get(created.resource_id).status is Status.PROCESSING
 
 
-def test_a_hint_is_sent_of_what_is_committed_and_never_before(
+def test_message_is_enqueued_only_after_the_commit(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[Payment] = []
@@ -129,7 +127,7 @@ def test_a_hint_is_sent_of_what_is_committed_and_never_before(
     assert [payment.id for payment in found] == [created.resource_id]
 
 
-def test_what_could_not_be_committed_is_hinted_of_to_nobody(
+def test_failed_commit_enqueues_nothing(
     payments: Payments, sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def out_of_reach(*_: Any) -> None:
@@ -139,10 +137,10 @@ def test_what_could_not_be_committed_is_hinted_of_to_nobody(
         outage.setattr(type(payments.repository), "create", out_of_reach)
         with pytest.raises(Unavailable):
             payments.create(command(), actor="test")
-    assert hints(payments, sqs) == []
+    assert enqueued(payments, sqs) == []
 
 
-def test_a_payment_is_created_although_its_hint_is_lost(
+def test_payment_is_created_even_if_its_message_is_lost(
     payments: Payments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def out_of_reach(*_: Any, **__: Any) -> None:
@@ -156,7 +154,7 @@ def test_a_payment_is_created_although_its_hint_is_lost(
     assert counted["EnqueueFailures"] == 1
 
 
-def test_a_record_of_our_own_first_try_is_hinted_of_too(
+def test_record_of_our_own_first_attempt_enqueues_its_message(
     payments: Payments, sqs: "SQSClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = type(payments.repository).create
@@ -167,10 +165,10 @@ def test_a_record_of_our_own_first_try_is_hinted_of_too(
 
     monkeypatch.setattr(type(payments.repository), "create", commit_and_lose_the_answer)
     created = payments.create(command(), actor="test")
-    assert hints(payments, sqs) == [created.resource_id]
+    assert enqueued(payments, sqs) == [created.resource_id]
 
 
-def test_the_processor_is_asked_about_what_is_claimed_and_never_before(
+def test_processor_is_asked_only_after_the_payment_is_marked(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = made(payments, metadata={"simulate": "completed"})
@@ -186,7 +184,7 @@ def test_the_processor_is_asked_about_what_is_claimed_and_never_before(
     assert None not in claimed_at
 
 
-def test_a_processor_that_cannot_tell_leaves_the_payment_processing(payments: Payments) -> None:
+def test_unknown_outcome_leaves_the_payment_processing(payments: Payments) -> None:
     payment = made(payments, metadata={"simulate": "error"})
     with pytest.raises(SimulatedOutage):
         payments.settle(payment.id)
@@ -194,7 +192,7 @@ def test_a_processor_that_cannot_tell_leaves_the_payment_processing(payments: Pa
     assert len(payments.repository.events(payment.id)) == 1
 
 
-def test_a_commit_that_is_refused_while_the_payment_is_processing_is_tried_again(
+def test_stale_commit_of_a_processing_payment_is_retried(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = made(payments, metadata={"simulate": "completed"})
@@ -210,7 +208,7 @@ def test_a_commit_that_is_refused_while_the_payment_is_processing_is_tried_again
     assert payments.get(payment.id).status is Status.COMPLETED
 
 
-def test_settling_brings_a_payment_to_its_end_once(payments: Payments) -> None:
+def test_payment_is_settled_once(payments: Payments) -> None:
     payment = made(payments, metadata={"simulate": "completed"})
     payments.settle(payment.id)
     after = payments.get(payment.id)
@@ -219,7 +217,7 @@ def test_settling_brings_a_payment_to_its_end_once(payments: Payments) -> None:
     assert payments.get(payment.id) == after
 
 
-def test_a_pending_payment_stays_processing_and_is_claimed(payments: Payments) -> None:
+def test_pending_payment_stays_processing_and_submitted(payments: Payments) -> None:
     payment = made(payments, metadata={"simulate": "pending"})
     payments.settle(payment.id)
     after = payments.get(payment.id)
@@ -227,23 +225,23 @@ def test_a_pending_payment_stays_processing_and_is_claimed(payments: Payments) -
     assert after.submitted_at is not None
 
 
-def test_a_payment_that_another_worker_settled_meanwhile_is_left_alone(
+def test_payment_settled_by_another_worker_is_left_alone(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = made(payments, metadata={"simulate": "completed"})
     settle = type(payments.processor).settle
 
-    def settle_after_another(processor: Any, claimed: Payment) -> Any:
+    def settle_after_another(processor: Any, submitted: Payment) -> Any:
         monkeypatch.undo()
-        payments.settle(claimed.id)
-        return settle(processor, claimed)
+        payments.settle(submitted.id)
+        return settle(processor, submitted)
 
     monkeypatch.setattr(type(payments.processor), "settle", settle_after_another)
     payments.settle(payment.id)
     assert payments.get(payment.id).version == 2
 
 
-def test_a_hint_of_an_unknown_payment_is_dropped_and_the_log_says_why(
+def test_message_of_an_unknown_payment_is_dropped_with_a_reason(
     payments: Payments, capsys: pytest.CaptureFixture[str]
 ) -> None:
     payments.settle("PAY-01M82Y8T27997E9EYD0G6SK6MT")
@@ -253,16 +251,14 @@ def test_a_hint_of_an_unknown_payment_is_dropped_and_the_log_says_why(
 
 
 @pytest.mark.parametrize("payment_id", ["", "PAY-1", "../x", "%00", "P" * 3000, "PAY-" + "I" * 26])
-def test_what_cannot_be_an_id_is_not_found_without_asking(
-    payments: Payments, payment_id: str
-) -> None:
+def test_malformed_id_is_not_found_without_a_read(payments: Payments, payment_id: str) -> None:
     with pytest.raises(NotFound):
         payments.get(payment_id)
 
 
 @pytest.mark.parametrize("name", ["simulate", "simulate_refund"])
 @pytest.mark.parametrize("wish", ["completed", "nonsense"])
-def test_simulation_is_refused_where_the_stage_does_not_allow_it(
+def test_simulation_is_refused_unless_the_stage_allows_it(
     payments: Payments, name: str, wish: str
 ) -> None:
     prod = Payments(**{**vars(payments), "simulation_allowed": False})
@@ -272,13 +268,13 @@ def test_simulation_is_refused_where_the_stage_does_not_allow_it(
 
 
 @pytest.mark.parametrize("name", ["simulate", "simulate_refund"])
-def test_an_unknown_simulation_is_refused_by_name(payments: Payments, name: str) -> None:
+def test_unknown_simulation_is_refused_by_name(payments: Payments, name: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
         payments.create(command(metadata={name: "explode"}), actor="test")
     assert refusal.value.errors[0].field == f"metadata.{name}"
 
 
-def test_a_payment_that_no_worker_has_claimed_is_canceled_and_stays_so(payments: Payments) -> None:
+def test_unsubmitted_payment_is_canceled_and_stays_canceled(payments: Payments) -> None:
     payment = made(payments, metadata={"simulate": "completed"})
     canceled = payments.cancel(payment.id, actor="clerk")
     assert canceled.status is Status.CANCELED
@@ -290,14 +286,14 @@ def test_a_payment_that_no_worker_has_claimed_is_canceled_and_stays_so(payments:
     ]
 
 
-def test_a_payment_that_is_canceled_already_is_not_canceled_again(payments: Payments) -> None:
+def test_canceled_payment_cannot_be_canceled_again(payments: Payments) -> None:
     payment = made(payments)
     payments.cancel(payment.id, actor="clerk")
     with pytest.raises(PaymentNotCancelable, match="already canceled"):
         payments.cancel(payment.id, actor="clerk")
 
 
-def test_a_claim_between_the_look_and_the_cancel_wins(
+def test_submission_between_read_and_cancel_wins(
     payments: Payments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = made(payments, metadata={"simulate": "pending"})
@@ -327,7 +323,7 @@ def completed(payments: Payments, **fields: Any) -> Payment:
         ({"type": "eft"}, [None, "900", "901", "999"], ["899", "1000", "R01", ""]),
     ],
 )
-def test_a_rail_returns_with_its_own_codes_only(
+def test_return_takes_only_the_codes_of_its_rail(
     payments: Payments, fields: Any, codes: list[str | None], wrong: list[str]
 ) -> None:
     payment = completed(payments, **fields)
@@ -348,7 +344,7 @@ def test_a_rail_returns_with_its_own_codes_only(
 
 
 @pytest.mark.parametrize("rail", ["wire", "interac"])
-def test_what_a_final_rail_has_delivered_no_bank_returns(payments: Payments, rail: str) -> None:
+def test_payment_by_a_final_rail_cannot_be_returned(payments: Payments, rail: str) -> None:
     payment = completed(payments, type=rail)
     with pytest.raises(PaymentNotReturnable, match=f"by {rail} is final"):
         payments.record_return(payment.id, SimulateReturn(), actor="bank")

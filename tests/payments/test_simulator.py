@@ -16,7 +16,7 @@ def payment(**fields: Any) -> Payment:
     return new_payment(command(**fields), START, actor="test").payment
 
 
-def test_it_completes_85_in_100_and_fails_the_others_for_every_chance_reason() -> None:
+def test_simulator_completes_85_in_100_and_fails_with_every_reason() -> None:
     outcomes = [Simulator().settle(payment()) for _ in range(4000)]
     completed = sum(outcome == Completed() for outcome in outcomes)
     # Four standard deviations of a fair draw are 90 in 4,000: 1 run in 16,000 is outside.
@@ -29,14 +29,14 @@ def test_it_completes_85_in_100_and_fails_the_others_for_every_chance_reason() -
     }
 
 
-def test_it_decides_by_the_payments_id_and_nothing_else() -> None:
+def test_outcome_depends_on_the_payment_id_only() -> None:
     one = payment()
     other = one.model_copy(update={"merchant": "Another", "version": 9})
     assert len({Simulator().settle(one), Simulator().settle(one), Simulator().settle(other)}) == 1
 
 
 @pytest.mark.parametrize(("rate", "certain"), [(1.0, True), (0.0, False)])
-def test_a_rate_of_one_or_none_leaves_nothing_to_chance(rate: float, certain: bool) -> None:
+def test_rate_of_one_or_zero_is_certain(rate: float, certain: bool) -> None:
     outcomes = {Simulator(rate).settle(payment()) == Completed() for _ in range(200)}
     assert outcomes == {certain}
 
@@ -49,23 +49,23 @@ def test_a_rate_of_one_or_none_leaves_nothing_to_chance(rate: float, certain: bo
         *((f"failed:{code}", Failed(code)) for code in FailureCode),
     ],
 )
-def test_a_wish_is_granted(wish: str, outcome: Any) -> None:
+def test_simulated_outcome_is_returned(wish: str, outcome: Any) -> None:
     assert Simulator(0.0).settle(payment(metadata={"simulate": wish})) == outcome
 
 
-def test_a_wish_for_an_error_raises() -> None:
+def test_simulated_error_raises() -> None:
     with pytest.raises(SimulatedOutage):
         Simulator().settle(payment(metadata={"simulate": "error"}))
 
 
-def test_a_slow_one_decides_as_it_would_have() -> None:
+def test_slow_simulation_has_the_usual_outcome() -> None:
     slow = payment(metadata={"simulate": "slow:0.001"})
     quick = slow.model_copy(update={"metadata": {}})
     assert Simulator().settle(slow) == Simulator().settle(quick)
 
 
 @pytest.mark.parametrize(("type_", "currency"), [("interac", "USD"), ("ach", "CAD")])
-def test_a_rail_fails_the_currency_that_it_does_not_carry(type_: str, currency: str) -> None:
+def test_currency_that_the_rail_does_not_carry_fails(type_: str, currency: str) -> None:
     outcome = Simulator(1.0).settle(payment(type=type_, currency=currency))
     assert outcome == Failed(FailureCode.CURRENCY_NOT_SUPPORTED)
 
@@ -76,14 +76,14 @@ def refund_of(paid: Payment, number: int = 0) -> Refund:
     return new_refund(completed, refund_command(), refund_id, START)
 
 
-def test_a_refund_is_decided_by_its_own_id_and_not_by_its_payments_wish() -> None:
+def test_refund_outcome_depends_on_its_own_id() -> None:
     paid = payment(metadata={"simulate": "failed:account_closed"})
     outcomes = [Simulator().refund(refund_of(paid, number), paid) for number in range(200)]
     assert {type(outcome) for outcome in outcomes} == {Completed, Failed}
     assert outcomes == [Simulator().refund(refund_of(paid, number), paid) for number in range(200)]
 
 
-def test_what_is_wished_of_refunds_is_granted_to_refunds_alone() -> None:
+def test_simulate_refund_applies_to_refunds_only() -> None:
     paid = payment(metadata={"simulate_refund": "pending"})
     assert Simulator().refund(refund_of(paid), paid) == Pending()
     assert Simulator(1.0).settle(paid) == Completed()
@@ -93,6 +93,6 @@ def test_what_is_wished_of_refunds_is_granted_to_refunds_alone() -> None:
     "wish", ["", "Completed", "failed", "failed:", "failed:R01", "slow", "slow:", "slow:31",
              "slow:-1", "slow:1e1", "slow:nan", "pending "],
 )  # fmt: skip
-def test_an_unknown_wish_is_refused(wish: str) -> None:
+def test_unknown_outcome_to_simulate_is_refused(wish: str) -> None:
     with pytest.raises(ValueError, match="must be completed, pending"):
         check_simulation(wish)

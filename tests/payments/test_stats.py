@@ -53,14 +53,14 @@ def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
     )
 
 
-def test_the_day_is_utcs_wherever_the_clock_is() -> None:
+def test_day_is_utc_in_every_time_zone() -> None:
     late = datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
     payment = new_payment(command(), late, actor="test").payment
     (total,) = totals_moved(payment, payment.complete(late, actor="test").payment)
     assert total.day == date(2026, 11, 22)
 
 
-def test_a_step_from_one_final_state_to_another_moves_the_count() -> None:
+def test_change_between_final_statuses_moves_the_count() -> None:
     payment = new_payment(command(), START, actor="test").payment
     completed = payment.complete(START, actor="test").payment
     returned = completed.model_copy(update={"status": Status.RETURNED})
@@ -73,7 +73,7 @@ def test_a_step_from_one_final_state_to_another_moves_the_count() -> None:
     ]
 
 
-def test_a_change_that_leaves_the_status_moves_nothing() -> None:
+def test_change_without_a_new_status_moves_no_total() -> None:
     payment = new_payment(command(), START, actor="test").payment
     assert totals_moved(payment, payment.model_copy(update={"version": 2})) == []
 
@@ -92,7 +92,7 @@ def test_the_totals_are_a_recount_of_the_payments(repository: PaymentRepository)
     assert {row.currency for row in rows} == {"CAD", "USD"}
 
 
-def test_a_change_that_is_refused_counts_nothing(repository: PaymentRepository) -> None:
+def test_refused_change_counts_nothing(repository: PaymentRepository) -> None:
     payment = put(repository)
     change = payment.complete(START, actor="test")
     repository.change(payment, change)
@@ -101,7 +101,7 @@ def test_a_change_that_is_refused_counts_nothing(repository: PaymentRepository) 
     assert [row.count for row in read(repository).rows] == [1]
 
 
-def test_what_is_processing_is_counted_apart_and_stands_in_no_row(
+def test_processing_payments_are_counted_apart_from_the_totals(
     repository: PaymentRepository,
 ) -> None:
     put(repository)
@@ -114,7 +114,7 @@ def test_what_is_processing_is_counted_apart_and_stands_in_no_row(
     )
 
 
-def test_a_count_goes_on_over_every_page_and_ends(
+def test_count_reads_every_page_up_to_its_limit(
     repository: PaymentRepository, monkeypatch: Any
 ) -> None:
     for _ in range(5):
@@ -132,7 +132,7 @@ def test_a_row_is_written_with_its_currencys_decimals(repository: PaymentReposit
     assert '"volume":10.50}' in exact_json.dumps(read(repository).model_dump())
 
 
-def test_both_ends_belong_to_the_range_and_nothing_beyond_them(
+def test_range_of_days_includes_both_ends_only(
     repository: PaymentRepository,
 ) -> None:
     days = [DAY + timedelta(days=number) for number in range(-2, 3)]
@@ -153,7 +153,7 @@ def test_both_ends_belong_to_the_range_and_nothing_beyond_them(
         ({"from": "9999-12-31", "to": "9999-12-31"}, "9999-12-31", "9999-12-31"),
     ],
 )
-def test_an_end_that_is_missing_is_filled_in(query: Any, first: str, last: str) -> None:
+def test_missing_end_of_a_range_is_filled_in(query: Any, first: str, last: str) -> None:
     found = stats.days_of(validated(ReadStats, query), START)
     assert [day.isoformat() for day in (found[0], found[-1])] == [first, last]
 
@@ -169,13 +169,13 @@ def test_an_end_that_is_missing_is_filled_in(query: Any, first: str, last: str) 
         ({"until": "2026-11-22"}, "until"),
     ],
 )
-def test_a_range_that_cannot_be_is_refused_by_name(query: Any, field: str) -> None:
+def test_impossible_range_is_refused_by_name(query: Any, field: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
         stats.days_of(validated(ReadStats, query), START)
     assert [error.field for error in refusal.value.errors] == [field]
 
 
-def test_the_simulators_outcomes_are_recounted_through_the_list(
+def test_totals_equal_a_recount_of_the_list(
     payments: Payments,
 ) -> None:
     for number in range(30):

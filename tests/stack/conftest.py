@@ -1,6 +1,6 @@
-"""The real local stack, as `make run` starts it, on ports and in a folder of its own.
+"""The real local stack, as `make run` starts it, with its own ports and folder.
 
-Its tables are on the engine that PAYFLOW_TEST_DYNAMODB names; no test may care which one it is.
+PAYFLOW_TEST_DYNAMODB names the engine of its tables; no test may depend on which one it is.
 """
 
 import json
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 ENGINE = os.environ.get("PAYFLOW_TEST_DYNAMODB") or "emulated"
 os.environ["PAYFLOW_DYNAMODB"] = ENGINE  # for the stacks and commands that tests start
-# `make test-dynamodb-local` runs them, with all the others.
+# `make test-dynamodb-local` runs these tests, with all the others.
 collect_ignore = [] if ENGINE == "dynamodb-local" else ["test_dynamodb_local.py"]
 SWEEP_UNIT_SECONDS = 1
 VISIBILITY_SECONDS = 2
-# What a developer's shell may hold; none of it may reach the stack.
+# Settings that a developer's shell may have; none of them may reach the stack.
 A_DEVELOPERS_OWN = {
     "AWS_PROFILE": "production",
     "AWS_DEFAULT_PROFILE": "production",
@@ -57,7 +57,7 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Client:
-    """Speaks to one API process; every request has a connection of its own."""
+    """A client of one API process; every request has its own connection."""
 
     port: int
 
@@ -80,7 +80,7 @@ class Client:
         return reply.json
 
     def settled(self, payment_id: str) -> Any:
-        """The payment, once it is no longer processing."""
+        """Wait until the payment is no longer processing, and return it."""
 
         def final() -> Any:
             payment = self.payment(payment_id)
@@ -113,8 +113,8 @@ class Stack:
             "PAYFLOW_DYNAMODB_PORT": str(self.local.dynamodb_port or ""),
             "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT_SECONDS),
             "PAYFLOW_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
-            "PAYFLOW_DASHBOARD": "off",  # the browser's tests are frontend/e2e
-            # Its processes write down what their functions ask of AWS; see tests/hearing.py.
+            "PAYFLOW_DASHBOARD": "off",  # tests in a browser are in frontend/e2e
+            # Its processes record the calls of AWS that their functions make: see tests/hearing.py.
             "PYTHONPATH": str(Path(__file__).with_name("heard")),
             hearing.FOLDER: str(HEARD_FROM_STACKS),
             **env,
@@ -145,7 +145,7 @@ class Stack:
         assert self.process.poll() is None, self.said
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send the signal; returns the exit code."""
+        """Send the signal, and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         code = self.process.wait(60)
@@ -159,12 +159,12 @@ class Stack:
         return {_module(child): child for child in psutil.Process(self.process.pid).children()}
 
     def descendants(self) -> list[psutil.Process]:
-        """Its processes, and those that they have started."""
+        """The stack's processes, and those that they started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     @property
     def ports(self) -> list[int]:
-        """Those that it listens on."""
+        """The ports that the stack listens on."""
         ports = self.local.ports
         return [port for variable, port in ports.items() if variable != "PAYFLOW_DASHBOARD_PORT"]
 
@@ -179,7 +179,7 @@ class Stack:
 
     @contextmanager
     def another_api(self, **env: str) -> Iterator[tuple[Client, subprocess.Popen[bytes]]]:
-        """One more API process on the same tables, with faults in its environment."""
+        """Start another API process on the same tables, with faults in its environment."""
         port = free_port()
         process = subprocess.Popen(
             [sys.executable, "-m", "infra.local.server"],
@@ -198,7 +198,7 @@ class Stack:
 
 
 def _module(process: psutil.Process) -> str:
-    """That of DynamoDB Local has become Java."""
+    """Return the module that the process runs. DynamoDB Local's has become Java."""
     return "infra.local.dynamodb_local" if process.name() == "java" else process.cmdline()[-1]
 
 
@@ -211,8 +211,9 @@ def _answers(client: Client) -> bool:
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Shared by all tests of this folder that a process runs; it ends with the last of them, since
-    a stack uses a fifth of a processor while nobody asks it anything.
+    """One stack for all tests of this folder in one process.
+
+    It stops after the last of them: even an idle stack uses a fifth of a processor.
     """
     running = Stack(tmp_path_factory.mktemp("stack"))
     try:
@@ -241,19 +242,19 @@ def sqs(stack: Stack) -> "SQSClient":
 
 @pytest.fixture
 def payments(stack: Stack, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Payments:
-    """The use cases on the stack's tables, with a queue that nobody reads."""
+    """The use cases on the stack's tables, with a queue that no worker reads."""
     unread = Queue(sqs, sqs.create_queue(QueueName="payflow-unread")["QueueUrl"])
-    store = PaymentRepository(
+    repository = PaymentRepository(
         dynamodb,
         payments_table="payflow-payments-local",
         idempotency_table="payflow-idempotency-local",
     )
     return Payments(
         stage="local",
-        repository=store,
+        repository=repository,
         queue=unread,
         processor=Simulator(),
-        outbox=WebhookOutbox("local", webhook_repository_beside(store), unread, now),
+        outbox=WebhookOutbox("local", webhook_repository_beside(repository), unread, now),
         simulation_allowed=True,
         clock=now,
     )
@@ -266,7 +267,7 @@ def now() -> datetime:
 def rows(
     dynamodb: "DynamoDBClient", payment_id: str, table: str = "payflow-payments-local"
 ) -> dict[str, Any]:
-    """All that lies under a payment's partition key, by sort key."""
+    """Return the items of a payment's partition, by sort key."""
     items = dynamodb.query(
         TableName=table,
         KeyConditionExpression="PK = :pk",
@@ -279,7 +280,7 @@ def rows(
 def events(
     dynamodb: "DynamoDBClient", payment_id: str, table: str = "payflow-payments-local"
 ) -> list[str]:
-    """The types of a payment's events, oldest first."""
+    """Return the types of a payment's events, oldest first."""
     found = rows(dynamodb, payment_id, table)
     return [found[key]["type"]["S"] for key in sorted(found) if key.startswith("EVENT#")]
 
@@ -288,7 +289,7 @@ _keys = iter(range(1, 10**9))
 
 
 def request(**fields: Any) -> dict[str, Any]:
-    """A valid request with a key of its own."""
+    """Return a valid request with a new key."""
     return {
         "merchant": "Northern Lights Coffee",
         "amount": 12.50,

@@ -93,7 +93,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_without_a_key_every_door_says_the_same(
+def test_every_route_refuses_a_missing_key_alike(
     closed: Stack, method: str, path: str, scope: str
 ) -> None:
     for key in (None, "x", new_secret("local"), new_secret("prod")):
@@ -119,9 +119,7 @@ def test_a_key_in_the_query_string_or_another_header_does_not_count(
 
 
 @pytest.mark.parametrize("own", ["read", "write", "admin"])
-def test_a_key_opens_the_doors_of_its_scope_and_no_other(
-    closed: Stack, admin: str, own: str
-) -> None:
+def test_key_opens_only_the_routes_of_its_scope(closed: Stack, admin: str, own: str) -> None:
     order = ["read", "write", "admin"]
     key = new_key(closed.client, admin, own)["key"]
     for method, path, needed in ROUTES:
@@ -137,7 +135,7 @@ def test_health_and_the_document_are_public(closed: Stack) -> None:
     assert closed.client.get("/v1/openapi.json").status == 200
 
 
-def test_who_made_a_payment_stands_in_its_event(closed: Stack, admin: str) -> None:
+def test_event_names_the_key_that_made_the_payment(closed: Stack, admin: str) -> None:
     key = new_key(closed.client, admin, "write")["key"]
     payment_id = call(closed.client, key, "POST", "/v1/payments", request()).json["id"]
     item = closed.aws("dynamodb").get_item(
@@ -147,7 +145,7 @@ def test_who_made_a_payment_stands_in_its_event(closed: Stack, admin: str) -> No
     assert item["actor"] == {"S": "made by tests"}
 
 
-def test_a_key_is_made_listed_rolled_and_revoked(closed: Stack, admin: str) -> None:
+def test_key_is_created_listed_rolled_and_revoked(closed: Stack, admin: str) -> None:
     client = closed.client
     made = new_key(client, admin, "read")
     assert call(client, made["key"], "GET", "/v1/payments").status == 200
@@ -195,12 +193,12 @@ def test_a_preflight_needs_no_key(closed: Stack) -> None:
     assert closed.client.request("OPTIONS", "/v1/payments").status == 200
 
 
-def test_the_start_says_loudly_whether_the_api_is_open(closed: Stack, stack: Stack) -> None:
+def test_start_says_whether_the_api_is_open(closed: Stack, stack: Stack) -> None:
     assert "closed: callers need an API key" in closed.said
     assert "OPEN: any caller may do anything" in stack.said
 
 
-def test_a_key_that_cannot_be_made_is_a_sentence(closed: Stack) -> None:
+def test_failure_to_create_a_key_is_a_plain_message(closed: Stack) -> None:
     refused = subprocess.run(
         [
             sys.executable,
@@ -223,7 +221,7 @@ def test_a_key_that_cannot_be_made_is_a_sentence(closed: Stack) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_no_web_page_gets_the_emulated_aws_to_run_its_code(stack: Stack) -> None:
+def test_web_page_cannot_make_the_emulated_aws_run_code(stack: Stack) -> None:
     """A page needs no preflight for this; the emulator would take it, and run it."""
     function = json.dumps({"FunctionName": "of-a-page", "Runtime": "python3.13"})
     headers = {"Origin": "https://page.example", "Content-Type": "text/plain"}
@@ -232,7 +230,7 @@ def test_no_web_page_gets_the_emulated_aws_to_run_its_code(stack: Stack) -> None
     assert stack.aws("lambda").list_functions()["Functions"] == []
 
 
-def test_the_open_api_is_no_web_pages_whose_own_name_leads_here(stack: Stack) -> None:
+def test_web_page_cannot_reach_the_open_api_by_dns_rebinding(stack: Stack) -> None:
     client = Client(stack.local.api_port)
     reply = client.request("GET", "/v1/payments", Host=f"page.example:{client.port}")
     assert_problem(reply, 400, "validation_failed")

@@ -40,14 +40,14 @@ def ask(port: int | None, sender: str) -> bytes:
             return b""
 
 
-def test_it_answers_127_0_0_1_and_nobody_else(on_it: Stack) -> None:
+def test_engine_answers_127_0_0_1_only(on_it: Stack) -> None:
     port = on_it.local.dynamodb_port
     assert ask(port, "127.0.0.1") == b"HTTP/1.1"
     assert [ask(port, f"127.0.0.{number}") for number in range(2, 6)] == [b""] * 4
     assert ask(port, "127.0.0.1") == b"HTTP/1.1", "it has not minded"
 
 
-def test_the_stacks_aws_settings_lead_any_client_to_its_tables(
+def test_any_client_reaches_the_tables_with_the_printed_settings(
     on_it: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
@@ -60,7 +60,7 @@ def test_the_stacks_aws_settings_lead_any_client_to_its_tables(
     assert events(session.client("dynamodb"), payment_id)[0] == "payment.created"
 
 
-def test_its_tables_have_the_templates_ttl(on_it: Stack) -> None:
+def test_engine_tables_have_the_ttl_of_the_template(on_it: Stack) -> None:
     ttl = on_it.aws("dynamodb").describe_time_to_live(TableName="payflow-idempotency-local")
     description = ttl["TimeToLiveDescription"]
     assert (description["AttributeName"], description["TimeToLiveStatus"]) == (
@@ -69,7 +69,7 @@ def test_its_tables_have_the_templates_ttl(on_it: Stack) -> None:
     )
 
 
-def test_a_kill_of_the_engine_costs_at_most_the_write_that_it_answered_last(
+def test_killed_engine_loses_its_last_write_at_most(
     tmp_path: Path,
 ) -> None:
     """It answers a moment before it commits, one write after the other."""
@@ -112,11 +112,11 @@ def test_a_kill_of_the_engine_costs_at_most_the_write_that_it_answered_last(
         second.stop()
 
 
-def test_an_emulated_aws_that_is_killed_costs_messages_and_no_payment(tmp_path: Path) -> None:
+def test_killed_emulator_loses_messages_but_no_payment(tmp_path: Path) -> None:
     first = Stack(tmp_path, **ENGINE)
     first.wait_until_up()
     children = first.children()
-    children["infra.local.worker"].suspend()  # so that the hints are still in the queue
+    children["infra.local.worker"].suspend()  # so the messages stay in the queue
     made = [first.client.post(request()).json["id"] for _ in range(5)]
     children["infra.local.emulator"].kill()
     children["infra.local.worker"].resume()
@@ -135,7 +135,7 @@ def test_an_emulated_aws_that_is_killed_costs_messages_and_no_payment(tmp_path: 
         second.stop()
 
 
-def test_each_engine_has_data_of_its_own_and_a_reset_empties_both(tmp_path: Path) -> None:
+def test_each_engine_has_its_own_data_and_reset_empties_both(tmp_path: Path) -> None:
     def payments_on(engine: str, *made: str) -> list[str]:
         stack = Stack(tmp_path, PAYFLOW_DYNAMODB=engine)
         try:
@@ -155,16 +155,16 @@ def test_each_engine_has_data_of_its_own_and_a_reset_empties_both(tmp_path: Path
     assert payments_on("emulated") == []
 
 
-def test_an_engine_that_there_is_not_is_a_sentence(tmp_path: Path) -> None:
+def test_unknown_engine_is_a_plain_message(tmp_path: Path) -> None:
     ended = run(tmp_path, PAYFLOW_DYNAMODB="dynamo")
     assert_sentence(ended, "PAYFLOW_DYNAMODB is 'dynamo'", "emulated", "dynamodb-local")
 
 
-def test_without_java_it_is_a_sentence_and_nothing_is_left(tmp_path: Path) -> None:
+def test_missing_java_is_a_plain_message_and_leaves_nothing(tmp_path: Path) -> None:
     assert_sentence(run(tmp_path, **ENGINE, PATH=str(tmp_path)), "needs Java", "PAYFLOW_DYNAMODB")
 
 
-def test_its_port_is_checked_as_the_others_are(tmp_path: Path) -> None:
+def test_port_of_the_engine_is_checked_like_the_others(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = run(tmp_path, **ENGINE, PAYFLOW_DYNAMODB_PORT=port)

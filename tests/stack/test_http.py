@@ -92,9 +92,7 @@ def test_a_rail_that_cannot_carry_the_currency_fails_the_payment(client: Client)
 
 
 @pytest.mark.parametrize("amount", ["0.1", "0.30", "999999.99", "1000000", '"0.30"', "1e2"])
-def test_an_amount_is_exact_from_post_get_list_and_replay_alike(
-    client: Client, amount: str
-) -> None:
+def test_amount_is_exact_in_post_get_list_and_replay(client: Client, amount: str) -> None:
     body = raw("amount", amount)
     exact = Decimal(amount.strip('"'))
     created, replayed = client.post(body), client.post(body)
@@ -121,7 +119,7 @@ def test_a_replay_is_200_with_the_stored_body_byte_for_byte(client: Client) -> N
     assert "Idempotent-Replayed" not in first.headers
 
 
-def test_the_same_key_with_another_request_is_422_and_tells_nothing(client: Client) -> None:
+def test_reused_key_is_422_and_reveals_nothing(client: Client) -> None:
     fields = request(merchant="A well-kept secret")
     payment_id = client.post(fields).json["id"]
     reply = client.post(fields | {"merchant": "Another"})
@@ -130,7 +128,7 @@ def test_the_same_key_with_another_request_is_422_and_tells_nothing(client: Clie
     assert payment_id.encode() not in reply.body
 
 
-def test_the_key_may_come_in_the_header_in_the_body_or_alike_in_both(client: Client) -> None:
+def test_key_may_be_in_the_header_the_body_or_both(client: Client) -> None:
     fields = request()
     key = fields.pop("idempotency_key")
     by_header = client.post(fields, Idempotency_Key=key)
@@ -184,7 +182,7 @@ def test_an_empty_metadata_key_is_refused_by_name(client: Client) -> None:
     assert_invalid(client.post(request(metadata={"": "x"})), "metadata.")
 
 
-def test_an_unknown_simulation_is_refused_by_name(client: Client) -> None:
+def test_unknown_simulation_is_refused_by_name(client: Client) -> None:
     assert_invalid(client.post(request(metadata={"simulate": "explode"})), "metadata.simulate")
 
 
@@ -241,12 +239,12 @@ def test_a_body_of_64_kib_is_read_and_one_byte_more_is_413(client: Client) -> No
     assert_problem(client.post(body + " "), 413, "body_too_large")
 
 
-def test_a_body_that_api_gateway_would_not_pass_on_is_413_unread(client: Client) -> None:
+def test_body_above_the_limit_of_api_gateway_is_413_unread(client: Client) -> None:
     reply = client.request("POST", "/v1/payments", None, **JSON, Content_Length="99999999999")
     assert_problem(reply, 413, "body_too_large")
 
 
-def test_a_body_that_is_refused_unread_does_not_cost_the_client_its_answer(client: Client) -> None:
+def test_client_gets_the_answer_to_a_body_refused_unread(client: Client) -> None:
     for path, status in (("/v1/payments", 413), ("/v1/nothing", 404)):
         assert client.request("POST", path, b"x" * 12_000_000, **JSON).status == status
 
@@ -277,7 +275,7 @@ SMUGGLED = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
         b"Content-Length: " + b"9" * 5000 + b"%.0d",
     ],
 )
-def test_a_request_whose_end_is_uncertain_is_refused_and_nothing_after_it_is_read(
+def test_request_without_a_certain_end_is_refused_and_ends_reading(
     stack: Stack, framing: bytes
 ) -> None:
     head = b"POST /v1/payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -287,14 +285,14 @@ def test_a_request_whose_end_is_uncertain_is_refused_and_nothing_after_it_is_rea
     assert b"application/problem+json" in answer
 
 
-def test_a_connection_is_kept_for_the_next_request_after_a_refusal_by_a_view(stack: Stack) -> None:
+def test_connection_is_kept_after_a_view_refuses(stack: Stack) -> None:
     head = b"POST /v1/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
     answer = exchange(stack, head + SMUGGLED)
     assert answer.startswith(b"HTTP/1.1 415")
     assert b"HTTP/1.1 200 OK" in answer
 
 
-def test_a_client_that_expects_to_be_told_to_go_on_is_told(stack: Stack) -> None:
+def test_expect_100_continue_is_answered(stack: Stack) -> None:
     body = json.dumps(request()).encode()
     head = (
         b"POST /v1/payments HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -308,7 +306,7 @@ def test_a_client_that_expects_to_be_told_to_go_on_is_told(stack: Stack) -> None
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "1e3"])
-def test_a_length_that_is_no_number_is_refused(client: Client, length: str) -> None:
+def test_content_length_that_is_no_number_is_refused(client: Client, length: str) -> None:
     reply = client.request("POST", "/v1/payments", None, **JSON, Content_Length=length)
     assert_invalid(reply, "Content-Length")
 
@@ -317,7 +315,7 @@ def test_a_length_that_is_no_number_is_refused(client: Client, length: str) -> N
     "payment_id",
     [UNKNOWN, "PAY-6E8B4A0B", "x", "%00", "..%2F..%2Fetc", "../health/x", "P" * 3000, "PAY-%F0%9F"],
 )
-def test_an_id_that_is_none_of_ours_is_404(client: Client, payment_id: str) -> None:
+def test_foreign_id_is_404(client: Client, payment_id: str) -> None:
     assert_problem(client.get(f"/v1/payments/{payment_id}"), 404, "not_found")
 
 
@@ -358,9 +356,7 @@ def test_an_unknown_path_is_404(client: Client, method: str, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "PROPFIND"])
 @pytest.mark.parametrize("path", ["/v1/payments", "/v1/health", f"/v1/payments/{UNKNOWN}"])
-def test_a_wrong_method_is_405_and_says_which_are_right(
-    client: Client, method: str, path: str
-) -> None:
+def test_wrong_method_is_405_with_the_allowed_ones(client: Client, method: str, path: str) -> None:
     reply = client.request(method, path)
     assert_problem(reply, 405, "method_not_allowed")
     assert "GET" in reply.headers["Allow"].split(", ")
@@ -371,7 +367,7 @@ def test_head_is_405_without_a_body(client: Client) -> None:
     assert (reply.status, reply.body) == (405, b"")
 
 
-def test_a_preflight_allows_the_one_origin_its_headers(client: Client) -> None:
+def test_preflight_allows_the_headers_to_one_origin(client: Client) -> None:
     reply = client.request(
         "OPTIONS",
         "/v1/payments",
@@ -387,7 +383,7 @@ def test_a_preflight_allows_the_one_origin_its_headers(client: Client) -> None:
     assert reply.headers["X-Request-Id"]
 
 
-def test_what_is_not_http_gets_a_problem_and_no_trace(stack: Stack) -> None:
+def test_bytes_that_are_not_http_get_a_problem_without_a_trace(stack: Stack) -> None:
     answer = exchange(stack, b"GET / HTTP/9.9\r\n\r\n")
     assert b"400 Bad Request" in answer
     assert b"application/problem+json" in answer
@@ -405,7 +401,7 @@ def test_health_says_who_answers(client: Client) -> None:
         assert reply.json["version"] == "0.1.0"
 
 
-def test_answers_are_as_the_openapi_document_says(client: Client) -> None:
+def test_answers_match_the_openapi_document(client: Client) -> None:
     document = client.get("/v1/openapi.json").json
     created = client.post(request())
     answers = [

@@ -55,7 +55,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def test_data_survives_every_end_until_a_reset_and_no_process_is_left(tmp_path: Path) -> None:
+def test_data_survives_every_stop_until_reset_and_no_process_stays(tmp_path: Path) -> None:
     """Three ends that lose nothing, and a fourth in which the emulated AWS is killed."""
     kept: list[Any] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -111,40 +111,38 @@ def assert_ends_with_its_emulator(stack: Stack) -> None:
 @pytest.mark.parametrize(
     "variable", ["PAYFLOW_API_PORT", "PAYFLOW_AWS_PORT", "PAYFLOW_RECEIVER_PORT"]
 )
-def test_a_taken_port_is_a_sentence_that_names_its_variable(tmp_path: Path, variable: str) -> None:
+def test_taken_port_is_a_plain_message_with_its_variable(tmp_path: Path, variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert_sentence(run(tmp_path, **{variable: str(port)}), str(port), variable, "make run")
 
 
-def test_a_setting_that_means_nothing_is_a_sentence(tmp_path: Path) -> None:
+def test_invalid_setting_is_a_plain_message(tmp_path: Path) -> None:
     assert_sentence(run(tmp_path, PAYFLOW_API_PORT="x"), "PAYFLOW_API_PORT", "port number")
 
 
 @pytest.mark.parametrize("port", ["x", "0", "65536", "-1", "٣"])
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+def test_invalid_port_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     monkeypatch.setenv("PAYFLOW_API_PORT", port)
     with pytest.raises(SetupError, match=r"PAYFLOW_API_PORT.*port number"):
         from_environment()
 
 
 @pytest.mark.parametrize("seconds", ["x", "0", "-1", "3601"])
-def test_a_sweep_unit_that_is_none_is_refused(
-    monkeypatch: pytest.MonkeyPatch, seconds: str
-) -> None:
+def test_invalid_sweep_unit_is_refused(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
     monkeypatch.setenv("PAYFLOW_SWEEP_UNIT_SECONDS", seconds)
     with pytest.raises(SetupError, match=r"PAYFLOW_SWEEP_UNIT_SECONDS.*seconds, 1 to 3600"):
         from_environment()
 
 
-def test_an_emulator_that_dies_while_the_stack_starts_is_a_sentence(tmp_path: Path) -> None:
+def test_emulator_that_dies_during_the_start_is_a_plain_message(tmp_path: Path) -> None:
     stack = Stack(tmp_path)
     wait_until(lambda: "infra.local.emulator" in stack.children(), "the emulator is there")
     assert_ends_with_its_emulator(stack)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_while_the_stack_starts_ends_it_cleanly(
+def test_signal_during_the_start_stops_the_stack_cleanly(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     stack = Stack(tmp_path)
@@ -154,12 +152,12 @@ def test_a_signal_while_the_stack_starts_ends_it_cleanly(
     assert not any_alive(processes)
 
 
-def test_one_port_for_two_is_a_sentence(tmp_path: Path) -> None:
+def test_port_used_twice_is_a_plain_message(tmp_path: Path) -> None:
     ended = run(tmp_path, PAYFLOW_API_PORT="9001", PAYFLOW_AWS_PORT="9001")
     assert_sentence(ended, "PAYFLOW_API_PORT=9001", "PAYFLOW_AWS_PORT=9001", "port of its own")
 
 
-def test_a_second_start_in_one_folder_is_a_sentence(stack: Stack) -> None:
+def test_second_start_in_a_folder_is_a_plain_message(stack: Stack) -> None:
     assert_sentence(run(stack.local.state), "already runs", str(stack.process.pid))
     assert_sentence(run(stack.local.state, "reset"), "already runs")
 
@@ -197,7 +195,7 @@ def test_an_operators_command_says_so_when_no_stack_runs(
         assert_sentence(operate(stack, *command, **env), "No stack runs", "make run")
 
 
-def test_two_stacks_on_other_ports_do_not_meet(stack: Stack, tmp_path: Path) -> None:
+def test_two_stacks_on_different_ports_are_separate(stack: Stack, tmp_path: Path) -> None:
     other = Stack(tmp_path)
     try:
         other.wait_until_up()
@@ -223,13 +221,13 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     }
 
 
-def test_the_tables_have_the_templates_ttl(stack: Stack) -> None:
+def test_tables_have_the_ttl_of_the_template(stack: Stack) -> None:
     dynamodb: Any = stack.aws("dynamodb")
     ttl = dynamodb.describe_time_to_live(TableName="payflow-idempotency-local")
     assert ttl["TimeToLiveDescription"]["AttributeName"] == "expiresAt"
 
 
-def test_a_developers_own_settings_do_not_reach_the_stack(stack: Stack) -> None:
+def test_settings_of_the_shell_do_not_reach_the_stack(stack: Stack) -> None:
     """Every stack of these tests is started among them; that it is up is the proof."""
     assert stack.env.items() >= A_DEVELOPERS_OWN.items()
     assert stack.client.get("/v1/health?deep=1").status == 200
@@ -241,7 +239,7 @@ def test_the_allowed_origin_may_be_chosen(stack: Stack) -> None:
 
 
 def test_chalice_local_works_against_the_same_emulator(tmp_path: Path) -> None:
-    # Without a sweeper to send a lost hint again.
+    # No sweeper replaces a lost message.
     stack = Stack(tmp_path / "state", PAYFLOW_SWEEP_UNIT_SECONDS="3600")
     try:
         stack.wait_until_up()

@@ -37,7 +37,7 @@ def refund(client: Client, payment_id: str, **fields: Any) -> Reply:
     return client.post(body, path=f"/v1/payments/{payment_id}/refunds")
 
 
-def story(client: Client, payment_id: str) -> Any:
+def events(client: Client, payment_id: str) -> Any:
     reply = client.get(f"/v1/payments/{payment_id}/events")
     assert reply.status == 200, reply
     events = reply.json["events"]
@@ -45,7 +45,7 @@ def story(client: Client, payment_id: str) -> Any:
     return events
 
 
-def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(client: Client) -> None:
+def test_fifty_concurrent_refunds_of_30_on_100_leave_10(client: Client) -> None:
     payment_id = paid(client, simulate_refund="pending")
     replies = at_once(50, lambda: refund(client, payment_id, amount=30))
     assert Counter(reply.status for reply in replies) == {201: 3, 422: 47}
@@ -54,7 +54,7 @@ def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(clie
             assert_problem(reply, 422, "refund_exceeds_payment")
     assert client.payment(payment_id)["amount_refunded"] == 90
     assert refund(client, payment_id).json["amount"] == 10
-    assert [event["data"].get("amount_refunded") for event in story(client, payment_id)] == [
+    assert [event["data"].get("amount_refunded") for event in events(client, payment_id)] == [
         None,
         None,
         30,
@@ -64,7 +64,7 @@ def test_of_fifty_refunds_at_once_of_30_on_100_three_succeed_and_10_is_left(clie
     ]
 
 
-def test_of_fifty_refunds_at_once_with_one_key_one_is_made_and_all_get_its_answer(
+def test_fifty_concurrent_refunds_with_one_key_create_one(
     client: Client,
 ) -> None:
     payment_id = paid(client)
@@ -86,24 +86,24 @@ def settled_refunds(client: Client, payment_id: str) -> Any:
     return wait_until(all_settled, "the refunds are settled")
 
 
-def test_a_refund_ends_once_however_often_and_in_what_order_its_messages_come(
+def test_refund_is_settled_once_in_any_number_and_order_of_messages(
     client: Client, sqs: "SQSClient", stack: Stack
 ) -> None:
     payment_id = paid(client)
     made = [refund(client, payment_id, amount=10).json["id"] for _ in range(5)]
-    hints = [encode(SettleRefund(payment_id, refund_id)) for refund_id in reversed(made * 4)]
+    messages = [encode(SettleRefund(payment_id, refund_id)) for refund_id in reversed(made * 4)]
     for start in (0, 10):
         sqs.send_message_batch(
             QueueUrl=stack.local.queue_url,
             Entries=[
                 {"Id": str(index), "MessageBody": body}
-                for index, body in enumerate(hints[start : start + 10])
+                for index, body in enumerate(messages[start : start + 10])
             ],
         )
     refunds = settled_refunds(client, payment_id)
     wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
     assert settled_refunds(client, payment_id) == refunds
-    told = Counter(event["type"] for event in story(client, payment_id))
+    told = Counter(event["type"] for event in events(client, payment_id))
     ends = Counter(f"refund.{one['status']}" for one in refunds)
     assert told == ends + Counter({"payment.created": 1, "payment.completed": 1}) + Counter(
         {"refund.created": 5}
@@ -137,7 +137,7 @@ def completed(payments: Payments) -> str:
     return created.resource_id
 
 
-def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Payments) -> None:
+def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -> None:
     refunds = refunds_beside(payments)
     for number in range(12):
         payment_id = completed(payments)
@@ -164,13 +164,13 @@ def test_refunds_against_a_return_either_come_first_or_not_at_all(payments: Paym
 
 
 @pytest.mark.parametrize("head_start_ms", [0, 1, 2, 3, 4])
-def test_a_cancel_against_the_worker_has_one_winner(payments: Payments, head_start_ms: int) -> None:
+def test_cancel_against_the_worker_has_one_winner(payments: Payments, head_start_ms: int) -> None:
     for _ in range(6):
         created = payments.create(command(metadata={"simulate": "completed"}), actor="test")
         payment_id = created.resource_id
 
         def settle(payment_id: str = payment_id) -> str:
-            time.sleep(head_start_ms / 1000)  # a cancel looks before it writes; a claim does not
+            time.sleep(head_start_ms / 1000)  # a cancel reads before it writes; the worker does not
             return code_of(lambda: payments.settle(payment_id))
 
         def cancel(payment_id: str = payment_id) -> str:
@@ -187,24 +187,24 @@ def test_a_cancel_against_the_worker_has_one_winner(payments: Payments, head_sta
         ]
 
 
-def test_a_payment_can_be_canceled_until_a_worker_has_it_and_once(
+def test_payment_can_be_canceled_once_until_it_is_submitted(
     client: Client, payments: Payments, dynamodb: "DynamoDBClient"
 ) -> None:
     for _ in range(5):
         created = payments.create(command(), actor="test").resource_id
         path = f"/v1/payments/{created}/cancel"
         canceled = client.request("POST", path)
-        if canceled.status == 200:  # nobody reads its hint, but the sweeper may be early
+        if canceled.status == 200:  # no worker reads its message, but the sweeper may be early
             break
     assert (canceled.status, canceled.json["status"]) == (200, "canceled")
     assert_problem(client.request("POST", path), 409, "payment_not_cancelable")
     submitted = client.post(request(metadata={"simulate": "pending"})).json["id"]
-    wait_until(lambda: "submittedAt" in rows(dynamodb, submitted)["PAYMENT"], "it is claimed")
+    wait_until(lambda: "submittedAt" in rows(dynamodb, submitted)["PAYMENT"], "it is submitted")
     path = f"/v1/payments/{submitted}/cancel"
     assert_problem(client.request("POST", path), 409, "payment_not_cancelable")
 
 
-def test_a_return_is_told_by_its_code_and_takes_what_refunds_left(client: Client) -> None:
+def test_return_has_its_code_and_takes_the_rest(client: Client) -> None:
     payment_id = paid(client, amount="100.10", simulate_refund="completed")
     assert refund(client, payment_id, amount="30.05").status == 201
     settled_refunds(client, payment_id)
@@ -216,7 +216,7 @@ def test_a_return_is_told_by_its_code_and_takes_what_refunds_left(client: Client
     assert returned.json["amount_refunded"] == Decimal("30.05")
     assert_problem(client.post({}, path=path), 409, "payment_not_returnable")
     assert_problem(refund(client, payment_id), 409, "payment_not_refundable")
-    assert story(client, payment_id)[-1]["data"] == {
+    assert events(client, payment_id)[-1]["data"] == {
         "status": "returned",
         "failure_code": "905",
         "amount_refunded": Decimal("30.05"),
@@ -242,7 +242,7 @@ def test_a_bad_field_of_a_refund_is_refused_by_name(
 
 
 @pytest.mark.parametrize("payment_id", ["PAY-01M82Y8T27997E9EYD0G6SK6MT", "x", "%00", "P" * 3000])
-def test_of_what_is_no_payment_nothing_can_be_asked(client: Client, payment_id: str) -> None:
+def test_every_route_of_an_unknown_payment_is_404(client: Client, payment_id: str) -> None:
     path = f"/v1/payments/{payment_id}"
     for reply in (
         client.request("POST", f"{path}/cancel"),

@@ -59,7 +59,7 @@ def silent_server() -> Iterator[tuple[str, threading.Event]]:
 
 
 def assert_brought_home(client: Client, dynamodb: "DynamoDBClient", payment_id: str) -> None:
-    """The sweeper's hint arrives, and the payment ends once."""
+    """The sweeper's message arrives, and the payment is settled once."""
     assert client.settled(payment_id)["status"] in {"completed", "failed"}
     assert len(events(dynamodb, payment_id)) == 2
 
@@ -104,7 +104,7 @@ def test_a_queue_that_is_gone_does_not_stop_a_payment(
         assert_created_in_time_and_brought_home(faulty, client, dynamodb)
 
 
-def test_a_process_killed_between_the_transaction_and_the_hint_loses_nothing(
+def test_process_killed_between_commit_and_enqueue_loses_nothing(
     stack: Stack, client: Client, dynamodb: "DynamoDBClient"
 ) -> None:
     fields = request()
@@ -119,7 +119,7 @@ def test_a_process_killed_between_the_transaction_and_the_hint_loses_nothing(
 
         caller = threading.Thread(target=post_to_the_doomed)
         caller.start()
-        assert asked.wait(30), "the hint is on its way, so the payment is committed"
+        assert asked.wait(30), "the message is being sent, so the payment is committed"
         os.kill(process.pid, signal.SIGKILL)
         caller.join()
     again = client.post(fields)
@@ -127,7 +127,7 @@ def test_a_process_killed_between_the_transaction_and_the_hint_loses_nothing(
     assert_brought_home(client, dynamodb, again.json["id"])
 
 
-def test_without_a_database_the_answer_is_503_and_when_to_try_again(stack: Stack) -> None:
+def test_outage_of_the_database_is_503_with_retry_after(stack: Stack) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with stack.another_api(AWS_ENDPOINT_URL_DYNAMODB=nowhere) as (faulty, _):
         replies = [
@@ -149,7 +149,7 @@ def test_without_a_queue_deep_health_is_503(stack: Stack) -> None:
         assert faulty.get("/v1/health?deep=1").status == 503
 
 
-def test_a_worker_that_is_killed_leaves_the_rest_to_the_next_start(
+def test_killed_worker_leaves_its_work_to_the_next_start(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("killed-worker")
@@ -157,7 +157,7 @@ def test_a_worker_that_is_killed_leaves_the_rest_to_the_next_start(
     try:
         first.wait_until_up()
         payment_id = first.client.post(request(metadata={"simulate": "slow:3"})).json["id"]
-        wait_until(lambda: _is_claimed(first, payment_id), "the worker has claimed it")
+        wait_until(lambda: _is_submitted(first, payment_id), "the worker marked it as submitted")
         first.children()["infra.local.worker"].kill()
         wait_until(lambda: first.process.poll() is not None, "the stack has noticed")
     finally:
@@ -172,7 +172,7 @@ def test_a_worker_that_is_killed_leaves_the_rest_to_the_next_start(
         second.stop()
 
 
-def _is_claimed(stack: Stack, payment_id: str) -> bool:
+def _is_submitted(stack: Stack, payment_id: str) -> bool:
     item = stack.aws("dynamodb").get_item(
         TableName="payflow-payments-local",
         Key={"PK": {"S": f"PAY#{payment_id}"}, "SK": {"S": "PAYMENT"}},
@@ -181,7 +181,7 @@ def _is_claimed(stack: Stack, payment_id: str) -> bool:
 
 
 @pytest.mark.parametrize("amount", ["12.50", "12.00", "100.00", "0.01"])
-def test_a_create_that_is_sent_again_after_a_lost_answer_is_done_once_whatever_its_amount(
+def test_create_resent_after_a_lost_answer_is_done_once(
     payments: Payments, dynamodb: "DynamoDBClient", amount: str
 ) -> None:
     at = now()

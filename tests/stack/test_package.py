@@ -117,7 +117,7 @@ def deployed(
     return Deployed(aws, twin, dashboard, without_it)
 
 
-def test_the_api_allows_the_dashboards_origin_and_the_dashboard_talks_to_the_api(
+def test_api_and_dashboard_allow_each_others_origin(
     deployed: Deployed,
 ) -> None:
     answer = deployed.call("GET", "/v1/health")
@@ -130,7 +130,7 @@ def test_the_api_allows_the_dashboards_origin_and_the_dashboard_talks_to_the_api
     assert f"connect-src https://{deployed.outputs['RestAPIId']}.execute-api." in policy
 
 
-def test_a_build_is_published_with_how_long_each_file_holds(deployed: Deployed) -> None:
+def test_build_is_published_with_a_cache_age_for_each_file(deployed: Deployed) -> None:
     s3 = boto3.client("s3")
     bucket = deployed.frontend["SiteBucket"]
 
@@ -145,9 +145,7 @@ def test_a_build_is_published_with_how_long_each_file_holds(deployed: Deployed) 
     assert published("icon.svg") == ("image/svg+xml", "no-cache")
 
 
-def test_what_a_build_before_has_left_stays_for_the_tabs_that_are_open(
-    deployed: Deployed, tmp_path: Path
-) -> None:
+def test_assets_of_the_build_before_stay_for_open_tabs(deployed: Deployed, tmp_path: Path) -> None:
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("the next")
     (tmp_path / "assets" / "index-3c4d.js").write_text("export {}")
@@ -157,14 +155,14 @@ def test_what_a_build_before_has_left_stays_for_the_tabs_that_are_open(
     assert {"assets/index-1a2b.js", "assets/index-3c4d.js"} <= {one["Key"] for one in listed}
 
 
-def test_after_bootstrap_the_administrator_is_away(deployed: Deployed) -> None:
+def test_bootstrap_ends_the_administrators_presence(deployed: Deployed) -> None:
     (stack,) = boto3.client("cloudformation").describe_stacks(StackName="payflow-frontend-dev")[
         "Stacks"
     ]
     assert {"ParameterKey": "Administrator", "ParameterValue": "away"} in stack["Parameters"]
 
 
-def test_bootstrap_ends_with_what_there_is_to_know(deployed: Deployed) -> None:
+def test_bootstrap_prints_its_resources_and_the_next_command(deployed: Deployed) -> None:
     assert "make key STAGE=dev" in deployed.said
     for name in ("SiteBucket", "PackagesBucket", "BackendDeployRole", "FrontendDeployRole"):
         assert deployed.frontend[name] in deployed.said
@@ -195,7 +193,7 @@ def test_a_request_goes_through_api_gateway_to_the_function_in_the_zip(deployed:
     assert deployed.call("GET", "/v1/health?deep=1").status == 200
 
 
-def test_who_has_no_key_of_this_stage_does_not_get_in(deployed: Deployed) -> None:
+def test_caller_without_a_key_of_the_stage_is_refused(deployed: Deployed) -> None:
     revoked = make_key("dev", "revoked", ["admin"])
     keys = ApiKeys(
         "dev",
@@ -230,7 +228,7 @@ def make_key_of_another_stage() -> str:
     return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).key
 
 
-def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_letter(
+def test_poison_message_is_dead_lettered_alone_on_a_deployed_stage(
     deployed: Deployed,
 ) -> None:
     lambdas: Any = boto3.client("lambda")
@@ -259,7 +257,7 @@ def test_of_a_batch_with_one_poison_message_nine_are_done_and_one_is_a_dead_lett
     assert waiting("payflow-webhooks-dlq-dev") == 1
 
 
-def test_another_origin_is_all_that_changes_when_no_more_is_chosen(deployed: Deployed) -> None:
+def test_deploy_changes_only_the_chosen_origin(deployed: Deployed) -> None:
     deployed.deploy(AllowedOrigin="https://another.example")
     answer = deployed.call("GET", "/v1/health")
     assert answer.headers["Access-Control-Allow-Origin"] == "https://another.example"
@@ -269,7 +267,7 @@ def test_another_origin_is_all_that_changes_when_no_more_is_chosen(deployed: Dep
     assert attributes["VisibilityTimeout"] == "2"
 
 
-def test_a_stack_that_is_up_to_date_is_left_alone(
+def test_stack_that_is_up_to_date_is_not_changed(
     aws: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack = Stack("payflow-backend-twice")
@@ -373,13 +371,13 @@ def test_a_stage_is_switched_to_restored_tables_with_its_functions(
     wait_until(lambda: deployed.status(anew.json["id"]) == "completed", "the workers follow")
 
 
-def test_a_stack_that_comes_back_asks_which_tables_are_the_truth(deployed: Deployed) -> None:
+def test_stack_created_again_asks_which_tables_to_use(deployed: Deployed) -> None:
     template = yaml.safe_load(provision.TEMPLATE.read_text())
     with pytest.raises(DeployError, match=r"RESTORED=first or RESTORED=20261124T120000Z"):
         Stack("payflow-none").import_tables(template, "dev")
 
 
-def test_a_stack_that_was_taken_down_comes_back_with_its_payments(deployed: Deployed) -> None:
+def test_stack_created_again_has_its_payments(deployed: Deployed) -> None:
     """Those of the tables that it was switched to."""
     payment_id = deployed.call("POST", "/v1/payments", request()).json["id"]
     cloudformation = boto3.client("cloudformation")

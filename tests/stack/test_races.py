@@ -61,7 +61,7 @@ def test_fifty_concurrent_posts_of_fifty_keys_create_fifty_payments(client: Clie
     assert len({reply.json["id"] for reply in replies}) == 50
 
 
-def test_concurrent_posts_of_one_key_and_two_requests_let_one_of_the_two_win(
+def test_concurrent_posts_of_two_requests_with_one_key_let_one_win(
     client: Client,
 ) -> None:
     fields = request()
@@ -77,11 +77,11 @@ def test_a_message_delivered_forty_times_settles_its_payment_once(
     client: Client, dynamodb: "DynamoDBClient", sqs: "SQSClient", stack: Stack, wish: Any
 ) -> None:
     payment_id = client.post(request(metadata=wish)).json["id"]
-    hint = encode(SettlePayment(payment_id))
+    message = encode(SettlePayment(payment_id))
     for _ in range(4):
         sqs.send_message_batch(
             QueueUrl=stack.local.queue_url,
-            Entries=[{"Id": str(index), "MessageBody": hint} for index in range(10)],
+            Entries=[{"Id": str(index), "MessageBody": message} for index in range(10)],
         )
     first = client.settled(payment_id)
     wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
@@ -89,7 +89,7 @@ def test_a_message_delivered_forty_times_settles_its_payment_once(
     assert_settled_once(dynamodb, payment_id)
 
 
-def test_a_message_worked_on_by_eight_at_once_settles_its_payment_once(
+def test_message_processed_by_eight_workers_settles_its_payment_once(
     payments: Payments, dynamodb: "DynamoDBClient"
 ) -> None:
     for _ in range(10):
@@ -113,18 +113,20 @@ def is_empty(sqs: "SQSClient", url: str) -> bool:
     return waiting == ("0", "0")
 
 
-def test_of_ten_messages_with_one_poisoned_nine_go_through_and_one_dies_after_three_receives(
+def test_poison_message_is_dead_lettered_alone(
     payments: Payments, client: Client, sqs: "SQSClient", stack: Stack
 ) -> None:
     made = [
         payments.create(command(metadata={"simulate": "completed"}), actor="test") for _ in range(9)
     ]
     poison = payments.create(command(metadata={"simulate": "error"}), actor="test").resource_id
-    hints = [encode(SettlePayment(one.resource_id)) for one in made]
-    hints.insert(4, encode(SettlePayment(poison)))
+    messages = [encode(SettlePayment(one.resource_id)) for one in made]
+    messages.insert(4, encode(SettlePayment(poison)))
     sqs.send_message_batch(
         QueueUrl=stack.local.queue_url,
-        Entries=[{"Id": str(index), "MessageBody": hint} for index, hint in enumerate(hints)],
+        Entries=[
+            {"Id": str(index), "MessageBody": message} for index, message in enumerate(messages)
+        ],
     )
     for one in made:
         assert client.settled(one.resource_id)["status"] == "completed"
@@ -133,7 +135,9 @@ def test_of_ten_messages_with_one_poisoned_nine_go_through_and_one_dies_after_th
     )
     assert int(dead["Attributes"]["ApproximateReceiveCount"]) == 4, "three tries, and this look"
     wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
-    assert [hint for hint in hints if dead_letter(sqs, hint)] == [encode(SettlePayment(poison))]
+    assert [message for message in messages if dead_letter(sqs, message)] == [
+        encode(SettlePayment(poison))
+    ]
     assert client.payment(poison)["status"] == "processing"
 
 
@@ -149,7 +153,7 @@ def dead_letter(sqs: "SQSClient", body: str) -> Any:
     return next((message for message in messages if message["Body"] == body), None)
 
 
-def test_messages_that_name_no_payment_leave_no_row_and_only_the_unknown_type_is_kept(
+def test_foreign_messages_leave_no_row_and_unknown_types_are_kept(
     sqs: "SQSClient", dynamodb: "DynamoDBClient", client: Client, stack: Stack
 ) -> None:
     unknown_payment = "PAY-01M82Y8T27997E9EYD0G6SK6MT"
@@ -164,7 +168,7 @@ def test_messages_that_name_no_payment_leave_no_row_and_only_the_unknown_type_is
     assert client.get("/v1/health?deep=1").status == 200
 
 
-def test_a_walk_over_the_list_is_exact_while_payments_are_added_and_settle(client: Client) -> None:
+def test_paging_is_exact_while_payments_are_added_and_settled(client: Client) -> None:
     made = [client.post(request()).json for _ in range(30)]
     since, before = made[0]["created_at"], [payment["id"] for payment in made]
     done = threading.Event()

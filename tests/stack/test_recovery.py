@@ -102,14 +102,14 @@ def mend(dynamodb: "DynamoDBClient", payment_id: str) -> None:
     )
 
 
-def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
+def test_redriven_dead_letters_are_settled_once(
     quiet: Stack,
 ) -> None:
     sqs, dynamodb = quiet.aws("sqs"), quiet.aws("dynamodb")
     dead = quiet.local.queue_url.replace("webhooks", "webhooks-dlq")
     failing = [make(quiet, "error") for _ in range(12)]
     wait_until(lambda: visible(sqs, dead) == 12, "all have failed three times")
-    for body in ("no hint", '{"type": "of a version to come"}'):
+    for body in ("no message", '{"type": "of a version to come"}'):
         sqs.send_message(QueueUrl=dead, MessageBody=body)
     would = command(quiet, "infra.ops.redrive", "local", "--queue", "webhooks", "--dry-run")
     assert "webhooks: 12 would be moved, 2 kept" in would
@@ -121,16 +121,18 @@ def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
         redrive(Interrupted(sqs), "local", "webhooks", Redriven())  # type: ignore[arg-type]
     assert visible(sqs, dead) == 14
     said = command(quiet, "infra.ops.redrive", "local")
-    # The one that still fails may be a dead letter again by then, from its hint before.
+    # The payment that still fails may have another dead letter by then, from its message before.
     assert re.search(r"webhooks: 1[23] moved, 2 kept", said)
     assert "not a valid message: type 'of a version to come'" in said
     assert "deliveries: 0 moved, 0 kept" in said
     for payment_id in mended:
         assert quiet.client.settled(payment_id)["status"] == "completed"
-    wait_until(lambda: is_empty(sqs, quiet.local.queue_url), "the hints that came twice are done")
+    wait_until(
+        lambda: is_empty(sqs, quiet.local.queue_url), "the messages that came twice are done"
+    )
     for payment_id in mended:
         assert events(dynamodb, payment_id) == ["payment.created", "payment.completed"]
-    # What only fails again is a dead letter again, for each of its two hints.
+    # The payment that fails again has a dead letter for each of its two messages.
     assert visible(sqs, dead) == 4
     assert quiet.client.payment(still_failing)["status"] == "processing"
     sqs.purge_queue(QueueUrl=dead)
@@ -139,7 +141,7 @@ def test_dead_letters_come_back_once_their_cause_is_mended_and_are_settled_once(
     assert quiet.client.settled(still_failing)["status"] == "completed"
 
 
-def test_after_a_purge_one_command_has_all_that_was_under_way_done_once(quiet: Stack) -> None:
+def test_requeue_after_a_purge_finishes_everything_once(quiet: Stack) -> None:
     sqs, dynamodb = quiet.aws("sqs"), quiet.aws("dynamodb")
     queues = (quiet.local.queue_url, quiet.local.deliveries_url)
     with a_merchant() as (merchant, url):
@@ -161,7 +163,7 @@ def test_after_a_purge_one_command_has_all_that_was_under_way_done_once(quiet: S
         for queue in queues:
             wait_until(lambda queue=queue: is_empty(sqs, queue), "what pollers had is done")
         left = [one for one in made if quiet.client.payment(one)["status"] == "processing"]
-        assert left, "the purge took their hints"
+        assert left, "the purge deleted their messages"
         sent = re.fullmatch(
             r"Enqueued (\d+) messages\.\n", command(quiet, "infra.ops.requeue", "local")
         )

@@ -9,7 +9,7 @@ from tests.stack.conftest import Stack
 from tests.stack.test_races import walk
 
 
-def test_it_makes_as_many_as_were_asked_for_and_says_so(
+def test_seed_creates_the_given_number_and_says_so(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = set(walk(stack.client))
@@ -21,7 +21,7 @@ def test_it_makes_as_many_as_were_asked_for_and_says_so(
     assert {one["merchant"] for one in seeded} <= {one.name for one in seed.MERCHANTS}
 
 
-def test_a_stack_that_asks_for_a_key_is_a_sentence_that_says_where_to_put_it(stack: Stack) -> None:
+def test_seed_of_a_closed_stack_says_where_to_put_the_key(stack: Stack) -> None:
     with (
         stack.another_api(PAYFLOW_AUTH="required") as (closed, _),
         pytest.raises(SetupError, match="PAYFLOW_KEY"),
@@ -29,6 +29,6 @@ def test_a_stack_that_asks_for_a_key_is_a_sentence_that_says_where_to_put_it(sta
         seed.seed(3, closed.port, None)
 
 
-def test_without_a_stack_it_says_how_to_start_one() -> None:
+def test_seed_without_a_stack_says_how_to_start_one() -> None:
     with pytest.raises(SetupError, match="make run"):
         seed.seed(1, free_port(), None)

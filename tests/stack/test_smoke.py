@@ -43,7 +43,7 @@ def site(policy: str = POLICY, deep: int = 200, asset: str = "text/javascript") 
         server.server_close()
 
 
-def test_an_api_that_asks_for_a_key_and_allows_the_dashboard_is_well(stack: Stack) -> None:
+def test_closed_api_that_allows_the_dashboard_passes(stack: Stack) -> None:
     with stack.another_api(PAYFLOW_AUTH="required") as (closed, _):
         url = f"http://127.0.0.1:{closed.port}"
         smoke.check_api(url, "http://localhost:5173")
@@ -51,12 +51,12 @@ def test_an_api_that_asks_for_a_key_and_allows_the_dashboard_is_well(stack: Stac
             smoke.check_api(url, "https://another.example")
 
 
-def test_an_api_that_is_open_is_not_well(stack: Stack) -> None:
+def test_open_api_fails(stack: Stack) -> None:
     with pytest.raises(SmokeError, match="Without a key POST /v1/payments answers 400"):
         smoke.check_api(f"http://127.0.0.1:{stack.local.api_port}", "http://localhost:5173")
 
 
-def test_nothing_is_created_by_looking(stack: Stack) -> None:
+def test_smoke_test_creates_nothing(stack: Stack) -> None:
     before = stack.client.get("/v1/payments").json
     with pytest.raises(SmokeError):
         smoke.check_api(f"http://127.0.0.1:{stack.local.api_port}", "http://localhost:5173")

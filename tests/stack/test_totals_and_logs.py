@@ -40,7 +40,7 @@ def totals(client: Client) -> Counts:
     }
 
 
-def test_the_totals_are_a_recount_of_everything_that_this_stack_has_seen(
+def test_totals_equal_a_recount_of_all_payments_of_the_stack(
     client: Client, payments: Payments
 ) -> None:
     wishes: list[dict[str, str]] = [{}, {"simulate": "failed:account_closed"}]
@@ -66,7 +66,7 @@ def test_the_totals_are_a_recount_of_everything_that_this_stack_has_seen(
     assert len(found) > 4
 
 
-def test_what_is_processing_is_counted_and_labelled(client: Client) -> None:
+def test_processing_payments_are_counted_and_labelled(client: Client) -> None:
     stay = [client.post(request(metadata={"simulate": "pending"})).json["id"] for _ in range(3)]
     answer = client.get("/v1/stats").json["processing"]
     assert answer["approximate"] is True
@@ -86,7 +86,7 @@ def count_of_processing(client: Client) -> int:
     ("query", "field"),
     [("from=x", "from"), ("from=2026-01-01&to=2026-06-01", "from"), ("days=7", "days")],
 )
-def test_a_range_that_cannot_be_is_refused(client: Client, query: str, field: str) -> None:
+def test_impossible_range_is_refused(client: Client, query: str, field: str) -> None:
     assert_invalid(client.get(f"/v1/stats?{query}"), field)
 
 
@@ -96,7 +96,7 @@ def logged(client: Client, query: str = "") -> Any:
     return reply.json["logs"]
 
 
-def test_a_request_is_in_the_log_with_what_became_of_it(client: Client) -> None:
+def test_request_is_in_the_log_with_its_result(client: Client) -> None:
     created = client.post(request(merchant="Not for the log"))
     payment_id = created.json["id"]
 
@@ -111,7 +111,7 @@ def test_a_request_is_in_the_log_with_what_became_of_it(client: Client) -> None:
     assert "Not for the log" not in str(logged(client))
 
 
-def test_the_log_is_newest_first_and_narrowed_by_status_and_path(client: Client) -> None:
+def test_log_is_newest_first_and_filtered_by_status_and_path(client: Client) -> None:
     assert_problem(client.get("/v1/payments/PAY-NONE"), 404, "not_found")
     assert client.post(request(amount="x")).status == 400
     wait_until(lambda: logged(client, "status=404&path=PAY-NONE"), "the 404 is in the log")
@@ -130,14 +130,12 @@ def test_two_hundred_requests_are_shown_and_no_more(client: Client) -> None:
     assert len(found) == 200
 
 
-def test_a_filter_that_means_nothing_is_refused(client: Client) -> None:
+def test_invalid_filter_is_refused(client: Client) -> None:
     assert_invalid(client.get("/v1/logs?status=paid"), "status")
     assert_invalid(client.get("/v1/logs?cursor=x"), "cursor")
 
 
-def test_a_log_group_that_is_gone_is_503_and_the_log_comes_back(
-    client: Client, stack: Stack
-) -> None:
+def test_missing_log_group_is_503_until_it_is_back(client: Client, stack: Stack) -> None:
     logs = stack.aws("logs")
     logs.delete_log_group(logGroupName="/aws/lambda/payflow-local")
     try:

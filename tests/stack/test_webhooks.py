@@ -1,4 +1,4 @@
-"""Webhooks on the real stack: what a merchant gets, whatever happens to hints and workers."""
+"""Webhooks on the real stack: what merchants receive, despite lost messages and killed workers."""
 
 import json
 import threading
@@ -114,7 +114,7 @@ def test_an_outcome_reaches_the_receiver_and_verifies(
         assert one["body"] == delivery["payload"]
 
 
-def test_a_hint_that_comes_three_times_makes_one_post(
+def test_message_that_comes_three_times_makes_one_post(
     stack: Stack, client: Client, sqs: "SQSClient", make: Callable[..., Any]
 ) -> None:
     with a_merchant() as (merchant, url):
@@ -128,24 +128,24 @@ def test_a_hint_that_comes_three_times_makes_one_post(
             )
         merchant.is_open.set()
         assert ended(client, payment_id)["status"] == "delivered"
-        wait_until(lambda: is_empty(sqs, stack.local.deliveries_url), "all hints are done")
+        wait_until(lambda: is_empty(sqs, stack.local.deliveries_url), "all messages are done")
     assert merchant.counts() == {delivery["event_id"]: 1}
 
 
-def test_a_delivery_whose_hint_was_lost_is_found_by_the_sweeper(
+def test_sweeper_finds_a_delivery_whose_message_was_lost(
     client: Client, payments: Payments, make: Callable[..., Any]
 ) -> None:
     with a_merchant() as (merchant, url):
         merchant.is_open.set()
         make(url)
-        # Its hint goes into a queue that nobody reads.
+        # Its message goes to a queue that no worker reads.
         payment_id = payments.create(command(metadata=COMPLETED), actor="test").resource_id
         payments.settle(payment_id)
         assert ended(client, payment_id)["status"] == "delivered"
     assert len(merchant.got) == 1
 
 
-def test_payments_settle_while_a_merchant_keeps_every_webhook_waiting(
+def test_payments_settle_while_a_merchant_delays_every_webhook(
     client: Client, make: Callable[..., Any]
 ) -> None:
     with a_merchant() as (merchant, url):
@@ -162,7 +162,7 @@ def test_payments_settle_while_a_merchant_keeps_every_webhook_waiting(
             assert ended(client, payment_id)["status"] == "delivered"
 
 
-def test_of_twenty_endpoints_at_once_ten_are_made(client: Client) -> None:
+def test_twenty_concurrent_endpoints_create_ten(client: Client) -> None:
     replies = at_once(20, lambda: client.post({"url": "https://merchant.example"}, ENDPOINTS))
     try:
         assert Counter(reply.status for reply in replies) == {201: 10, 409: 10}
@@ -174,7 +174,7 @@ def test_of_twenty_endpoints_at_once_ten_are_made(client: Client) -> None:
             assert client.request("DELETE", f"{ENDPOINTS}/{endpoint['id']}").status == 204
 
 
-def test_a_worker_that_is_killed_in_the_midst_of_deliveries_loses_none(
+def test_killed_worker_loses_no_delivery(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("killed-in-delivery")

@@ -1,6 +1,6 @@
-"""Python runs this first in each process of a stack under test, which has its folder on the path.
+"""Python runs this module first in each process of a stack under test: its folder is on the path.
 
-The processes that run the app's functions then write down what those ask of AWS.
+The processes that run the app's functions then record the calls of AWS that these make.
 """
 
 import os
