@@ -240,14 +240,14 @@ class Payment(Schema):
     ) -> "Change":
         if refund.status is not RefundStatus.PROCESSING or self.status is not Status.COMPLETED:
             raise IllegalTransition(f"{refund.id}: {refund.status} to {to}, {self.status} payment")
-        given_back = refund.amount if to is RefundStatus.FAILED else Decimal(0)
+        freed = refund.amount if to is RefundStatus.FAILED else Decimal(0)
         return self._change(
             EventType(f"refund.{to}"),
             now,
             actor,
             refund=refund.model_copy(update={"status": to, "updated_at": now, **fields}),
-            amount_refunded=self.amount_refunded - given_back,
-            refundable=self.refundable + given_back,
+            amount_refunded=self.amount_refunded - freed,
+            refundable=self.refundable + freed,
             refunds_processing=self.refunds_processing - 1,
         )
 
