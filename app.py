@@ -1,4 +1,4 @@
-"""PayFlow's routes, queue handlers and schedule: decorators and one call each. No rules in here."""
+"""Routes, queue handlers and the schedule: decorators and one call each, no rules."""
 
 import gc
 
@@ -51,7 +51,7 @@ services = Services(settings)
 app = Chalice(app_name="payflow")
 app.api.cors = routing.cors(settings.allowed_origin)
 http = Api(app, lambda authorization, scope: services.api_keys.authorize(authorization, scope))
-# Views check the content type themselves: Chalice's own 415 is no problem document.
+# `routing` checks the content type: Chalice's own 415 is not a problem document.
 route = functools.partial(app.route, content_types=["*/*"])
 
 
@@ -59,7 +59,7 @@ route = functools.partial(app.route, content_types=["*/*"])
 @http.operation(
     "Create a payment",
     Success(201, "the payment, processing", Payment, headers=("Location",)),
-    Success(200, "the stored answer to this key", Payment, headers=("Idempotent-Replayed",)),
+    Success(200, "the stored answer for this key", Payment, headers=("Idempotent-Replayed",)),
     scope=Scope.WRITE,
     errors=(errors.Conflict, errors.IdempotencyKeyReused, errors.Unavailable),
     body=CreatePayment,
@@ -95,7 +95,7 @@ def get_payment(call: Call[Any]) -> Payment:
 
 @route("/v1/payments/{payment_id}/cancel", methods=["POST"])
 @http.operation(
-    "Cancel a payment that is not with its processor yet",
+    "Cancel a payment that has not been sent to its processor",
     Success(200, "the canceled payment", Payment),
     scope=Scope.WRITE,
     errors=(errors.NotFound, errors.PaymentNotCancelable, errors.Conflict, errors.Unavailable),
@@ -108,7 +108,7 @@ def cancel_payment(call: Call[Any]) -> Payment:
 @http.operation(
     "Refund a payment, in full or in part",
     Success(201, "the refund, processing", Refund),
-    Success(200, "the stored answer to this key", Refund, headers=("Idempotent-Replayed",)),
+    Success(200, "the stored answer for this key", Refund, headers=("Idempotent-Replayed",)),
     scope=Scope.WRITE,
     errors=(
         errors.NotFound,
@@ -152,7 +152,7 @@ if settings.simulation_allowed:
 
     @route("/v1/payments/{payment_id}/simulate_return", methods=["POST"])
     @http.operation(
-        "Simulate a bank's late return of a completed payment, where simulation is allowed",
+        "Simulate a bank's return of a completed payment, where simulation is allowed",
         Success(200, "the returned payment", Payment),
         scope=Scope.WRITE,
         errors=(errors.NotFound, errors.PaymentNotReturnable, errors.Conflict, errors.Unavailable),
@@ -177,7 +177,7 @@ def list_payment_deliveries(call: Call[Any]) -> DeliveryList:
 @route("/v1/webhook_endpoints", methods=["POST"])
 @http.operation(
     "Create a webhook endpoint",
-    Success(201, "the endpoint, with its secret, which is shown only this once", NewEndpoint),
+    Success(201, "the endpoint with its secret, which is shown only once", NewEndpoint),
     scope=Scope.ADMIN,
     errors=(errors.EndpointLimitReached, errors.Conflict, errors.Unavailable),
     body=CreateEndpoint,
@@ -232,8 +232,8 @@ def delete_webhook_endpoint(call: Call[Any]) -> None:
 
 @route("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", methods=["POST"])
 @http.operation(
-    "Give a webhook endpoint a new secret; the old one also signs for 24 hours",
-    Success(200, "the endpoint, with its new secret, which is shown only this once", NewEndpoint),
+    "Rotate the secret of a webhook endpoint; the old secret also signs for 24 hours",
+    Success(200, "the endpoint with its new secret, which is shown only once", NewEndpoint),
     scope=Scope.ADMIN,
     errors=(errors.NotFound, errors.Conflict),
 )
@@ -267,7 +267,7 @@ def list_webhook_deliveries(call: Call[ListDeliveries]) -> DeliveryPage:
 @route("/v1/webhook_endpoints/{endpoint_id}/replay_failed", methods=["POST"])
 @http.operation(
     "Replay the failed deliveries of a webhook endpoint, oldest first",
-    Success(200, "how many are due again, at most 100 for each call", Replayed),
+    Success(200, "the number of deliveries replayed, at most 100 per call", Replayed),
     scope=Scope.WRITE,
     errors=(errors.NotFound, errors.EndpointDisabled, errors.Conflict),
     body=ReplayFailed,
@@ -312,7 +312,7 @@ def read_logs(call: Call[ReadLogs]) -> Logs:
 @route("/v1/api_keys", methods=["POST"])
 @http.operation(
     "Create an API key",
-    Success(201, "the key, which is shown only this once", NewApiKey),
+    Success(201, "the key, which is shown only once", NewApiKey),
     scope=Scope.ADMIN,
     errors=(errors.Unavailable,),
     body=CreateApiKey,
@@ -332,7 +332,7 @@ def list_api_keys(_: Call[Any]) -> ApiKeyList:
 @route("/v1/api_keys/{key_id}/roll", methods=["POST"])
 @http.operation(
     "Replace an API key",
-    Success(201, "the new key, which is shown only this once", NewApiKey),
+    Success(201, "the new key, which is shown only once", NewApiKey),
     scope=Scope.ADMIN,
     errors=(errors.NotFound, errors.Conflict),
     body=RollApiKey,
@@ -389,7 +389,7 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     return messages.process_batch(event.to_dict(), handlers)
 
 
-# Ten batches of ten at once: slow merchants may take no more of the account's concurrency.
+# At most ten batches of ten at once: slow merchants must not use up the account's concurrency.
 @app.on_sqs_message(
     queue=settings.deliveries_queue,
     batch_size=BATCH_SIZE,
@@ -404,7 +404,7 @@ def delivery_worker(event: SQSEvent) -> dict[str, Any]:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
 def sweeper(event: CloudWatchEvent) -> dict[str, int]:
-    # The scheduled time, not the clock: a late start or a retry asks for the same ages.
+    # Use the scheduled time, not the clock: a late run or a retry then reads the same windows.
     return services.sweeper.sweep(datetime.fromisoformat(event.time))._asdict()
 
 

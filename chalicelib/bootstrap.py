@@ -1,7 +1,6 @@
-"""Builds every service of one stage from its settings, each when it is first used.
+"""Builds the services of one stage from its settings, each on first use.
 
-What few processes need is also imported when it is first used: a process that waits for API
-requests reads no log yet, and sends no webhook ever.
+Modules that few processes need are also imported on first use: the API never sends a webhook.
 """
 
 import functools
@@ -38,12 +37,12 @@ _BUILDING: Final = threading.RLock()
 
 
 def now() -> datetime:
-    """The clock of every service."""
+    """Return the current time: the clock of every service."""
     return datetime.now(UTC)
 
 
 class _Lazy(functools.cached_property[Built]):
-    """A service that is built on first use, and once, even if threads race for it."""
+    """A service that is built on first use, and only once, even if threads race for it."""
 
     def __get__(self, services: Any, owner: Any = None) -> Built:  # type: ignore[override]
         with _BUILDING:
@@ -58,7 +57,7 @@ class Services:
     settings: Settings
 
     def warm_up(self) -> None:
-        """Build now what nearly every function uses: Lambda gives more CPU before a request."""
+        """Build what nearly every function uses, while Lambda gives more CPU: during its init."""
         _ = self.payments, self.api_keys
 
     @_Lazy

@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment. A missing setting is an error, never a guess."""
+"""Settings: the only module that reads the environment. A missing setting is an error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class MissingSetting(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What differs from one deployment to the next."""
+    """The settings that differ between deployments."""
 
     stage: str
     region: str
@@ -56,7 +56,7 @@ def from_environment(env: Mapping[str, str] = environ) -> Settings:
         allowed_origin=_required(env, "PAYFLOW_ALLOWED_ORIGIN"),
         webhook_queue_url=_required(env, "PAYFLOW_WEBHOOK_QUEUE_URL"),
         deliveries_queue_url=_required(env, "PAYFLOW_DELIVERIES_QUEUE_URL"),
-        # A stage that was restored from a point in time runs on other tables.
+        # A stage that was restored from a backup uses tables with other names.
         payments_table=env.get("PAYFLOW_PAYMENTS_TABLE") or f"payflow-payments-{stage}",
         idempotency_table=env.get("PAYFLOW_IDEMPOTENCY_TABLE") or f"payflow-idempotency-{stage}",
         simulation_allowed=env.get("PAYFLOW_SIMULATION") == "allowed",

@@ -19,12 +19,11 @@
     ├── UnsupportedMediaType      415 unsupported_media_type
     ├── IdempotencyKeyReused      422 idempotency_key_reused
     ├── RefundExceedsPayment      422 refund_exceeds_payment
-    ├── RateLimited               429 rate_limited (sent by API Gateway, before any function)
+    ├── RateLimited               429 rate_limited (sent by API Gateway itself)
     ├── Internal                  500 internal
     └── Unavailable               503 unavailable
 
-Each class is one stable `code` of the API; `detail` says what happened this time and what the
-caller can do. Imports nothing of PayFlow.
+Each class is one stable `code` of the API. `detail` says what happened and what the caller can do.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,7 @@ class FieldError(NamedTuple):
 
 
 class PayFlowError(Exception):
-    """The root: an error that a caller can read and act on."""
+    """Base class of all API errors."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -51,7 +50,7 @@ class PayFlowError(Exception):
         self.detail = detail
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of the answer that belong to this error."""
+        """Return the headers that this error adds to the answer."""
         if self.retry_after_seconds is None:
             return {}
         return {"Retry-After": str(self.retry_after_seconds)}
@@ -158,7 +157,7 @@ class IdempotencyKeyReused(PayFlowError):
 
 class RefundExceedsPayment(PayFlowError):
     status, code = 422, "refund_exceeds_payment"
-    title = "The refund exceeds the rest of the payment"
+    title = "The refund exceeds the refundable amount"
 
 
 class RateLimited(PayFlowError):

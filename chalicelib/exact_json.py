@@ -1,7 +1,6 @@
 """JSON whose numbers keep their digits, in both directions.
 
-Guarantee: no number passes through a float, and what RFC 8259 leaves to chance
-(duplicate names, bytes that are not UTF-8) is refused.
+Guarantee: no number passes through a float. Duplicate names and invalid UTF-8 are refused.
 """
 
 import functools
@@ -16,8 +15,8 @@ from chalicelib.errors import MalformedJson
 def loads(body: bytes) -> Any:
     """Parse the body of a request; every number becomes a `Decimal`.
 
-    NaN, Infinity and numbers beyond what `Decimal` can hold become a `Decimal` that is not finite,
-    so that the check of the field rejects it by name. Raises MalformedJson.
+    NaN, Infinity and numbers too large for `Decimal` become a `Decimal` that is not finite. The
+    field's own check then rejects it. Raises MalformedJson.
     """
     try:
         return simplejson.loads(
@@ -43,7 +42,7 @@ def dumps(value: Any) -> str:
 
 
 def canonical(value: Any) -> str:
-    """Write `value` with sorted names at every depth, so that equal values are equal text."""
+    """Write `value` with sorted names at every depth, so that equal values give equal text."""
     return _dumps(value, sort_keys=True)
 
 

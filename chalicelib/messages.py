@@ -1,12 +1,12 @@
-"""Messages in the work queues: what they say, how they are enqueued and how a batch is processed.
+"""SQS messages: their types, how they are enqueued and how a batch is processed.
 
 Guarantee: a message only says "look at this row", so that losing, repeating or reordering one is
-harmless. A worker reports back what it cannot finish when a retry could help, and drops what no
-retry could finish, with a logged reason:
+harmless. A worker reports a failed message to SQS if a retry can help. Otherwise it logs why and
+drops the message:
 
-    the body is not a message          dropped: no retry changes it
-    a type that this version lacks     reported: a newer version may be rolling out
-    the work raised                    reported: after three receives, the dead letter queue
+    the body is not a message          dropped: a retry cannot help
+    the type is unknown                reported: a newer version may be rolling out
+    its handler raised                 reported: after three receives, the dead letter queue
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Deliver:
 
 Message = SettlePayment | SettleRefund | Deliver
 Handlers = Mapping[type[Message], Callable[..., None]]
-"""What a queue's worker does with each type; a handler takes the message's fields by name."""
+"""The handler of each type. It takes the message's fields as keyword arguments."""
 
 _TYPES: Final[Mapping[str, type[Message]]] = {
     "settle_payment": SettlePayment,
@@ -57,7 +57,7 @@ _IDS: Final = {"payment_id": PAYMENT_ID, "refund_id": REFUND_ID, "delivery_id": 
 
 
 class MalformedMessage(Exception):
-    """The body is not a message, and no retry will make it one."""
+    """The body is not a message: a retry cannot help."""
 
 
 class UnknownMessage(Exception):
@@ -67,7 +67,7 @@ class UnknownMessage(Exception):
 def enqueue(
     queue: Queue, messages: Sequence[Message], *, stage: str, delay_seconds: int = 0
 ) -> None:
-    """Enqueue what was committed. If SQS is down, log and count it: the sweeper is the retry."""
+    """Enqueue messages after a commit. If SQS is down, log and count them: the sweeper retries."""
     try:
         if len(messages) == 1:
             queue.send(encode(messages[0]), delay_seconds=delay_seconds)
@@ -80,7 +80,7 @@ def enqueue(
 
 
 def enqueue_all(queue: Queue, messages: Iterable[Message]) -> int:
-    """Enqueue messages, ten a call, and return how many SQS accepted. Raises Unavailable."""
+    """Enqueue messages, ten per call, and return how many SQS accepted. Raises Unavailable."""
     accepted = 0
     remaining = iter(messages)
     while batch := [encode(message) for message in islice(remaining, BATCH_SIZE)]:
@@ -119,12 +119,12 @@ def _id(content: Mapping[str, Any], name: str) -> str:
 
 
 def process_batch(event: Mapping[str, Any], handlers: Handlers) -> dict[str, Any]:
-    """Process the records of a Lambda SQS event side by side, and report those to be retried.
+    """Process the records of a Lambda SQS event in parallel, and report those to retry.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     records = event["Records"]
-    if len(records) == 1:  # saves starting a thread
+    if len(records) == 1:  # no thread needed
         done = [_process(records[0], handlers)]
     else:
         with ThreadPoolExecutor(max_workers=BATCH_SIZE) as pool:
@@ -143,7 +143,7 @@ def _process(record: Mapping[str, Any], handlers: Handlers) -> bool:
     except MalformedMessage as error:
         log("message_dropped", message_id=record["messageId"], reason=str(error))
         return True
-    except Exception as error:  # the other records of the batch go on, whatever happened here
+    except Exception as error:  # must not stop the other records of the batch
         log_exception("message_failed", error, message_id=record["messageId"])
         return False
     return True

@@ -1,8 +1,7 @@
-"""The base class of every model of a request, a stored item or an answer.
+"""The base class of all models: requests, stored items and answers.
 
-Guarantee: pydantic builds a model's validators when the model is first used, so that a new process
-builds only what its first request needs; and it builds them once, however many threads use the
-model first at the same time.
+Guarantee: validators are built on a model's first use, so that a new process builds only what its
+first request needs. They are built once, even if several threads use the model at the same time.
 """
 
 import threading
@@ -24,8 +23,8 @@ class Schema(BaseModel):
     def model_rebuild(cls, **options: Any) -> bool | None:
         """Build the validators, one thread at a time.
 
-        pydantic calls this on first use. Its own version can discard what another thread has just
-        built; a thread that waited here finds the work done.
+        pydantic calls this on first use. Without the lock, one thread can discard what another has
+        just built.
         """
         with _BUILDING:
             return super().model_rebuild(**options)

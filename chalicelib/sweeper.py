@@ -1,17 +1,17 @@
-"""The sweeper: enqueues what is unfinished again, so that a lost message loses nothing.
+"""The sweeper: enqueues unfinished work again, so that a lost message loses nothing.
 
-Guarantee: it keeps no state and never scans. Every run asks an index for items of certain ages, as
-of the time for which the run was scheduled. If a run is missed, the next age window catches its
-items. Items older than every window are stuck: counted, reported, and never in the way of others.
+Guarantee: it keeps no state and never scans. Every run queries an index for items of certain ages,
+counted back from its scheduled time. If a run is missed, the next age window catches its items.
+Items older than every window are stuck: they are counted and reported, and never delay others.
 
     age   0   1   2──3   4──5         8──9               16──17  …  2¹³ units   stuck
                    └ enqueue ┴ enqueue ─┴─ enqueue ─────────┴─ enqueue ───┴─── report
 
-The age of a payment or refund counts from its creation, that of a delivery from when it was due.
-So the sweeper also enqueues attempts that are due later than SQS can delay a message. Deliveries
-have one more window, from one unit to two; a shard in which nothing is late costs one query. A run
-enqueues a limited number of deliveries from each window, because a merchant that is down for long
-leaves very many: the rest is in the next window by then.
+The age of a payment or refund counts from its creation, the age of a delivery from its due time. So
+the sweeper also enqueues attempts that are due later than SQS can delay a message. Deliveries have
+one more window, from one unit to two. A shard with nothing late costs one query. A merchant that is
+down for long has many due deliveries: a run enqueues a limited number from each window, and the
+next window catches the rest.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,9 +36,9 @@ _DOUBLINGS: Final = range(1, 14)
 _PAGE: Final = 500
 _STUCK_SHOWN: Final = 10
 MAX_STUCK_COUNTED: Final = 1000
-"""A limit each for payments, for refunds, and for the deliveries of a shard."""
+"""The limit for payments, for refunds, and for the deliveries of each shard."""
 MAX_DUE_ENQUEUED: Final = 1000
-"""A limit for each run, window and shard."""
+"""The limit for each run, window and shard."""
 Entry = TypeVar("Entry", PaymentEntry, RefundEntry, DeliveryEntry)
 
 
@@ -61,10 +61,9 @@ class Sweeper:
     unit: timedelta
 
     def sweep(self, now: datetime) -> Swept:
-        """Enqueue what has been unfinished for too long, youngest first.
+        """Enqueue the unfinished items of every window, youngest first, and report stuck ones.
 
-        Stuck items are reported whatever happens to the rest. Raises Unavailable if some messages
-        could not be sent.
+        Raises Unavailable if some messages could not be sent, but only after the report.
         """
         enqueued = 0
         outage: Unavailable | None = None
@@ -86,7 +85,7 @@ class Sweeper:
         return Swept(enqueued, sum(counts.values()))
 
     def requeue(self, now: datetime, older_than: timedelta = timedelta()) -> int:
-        """Enqueue everything that has been unfinished for longer, stuck or not; return how many.
+        """Enqueue all items unfinished for `older_than`, stuck ones too; return how many.
 
         Raises Unavailable.
         """
@@ -97,7 +96,7 @@ class Sweeper:
         return enqueued
 
     def _enqueue_processing(self, now: datetime) -> Iterator[Callable[[], int]]:
-        """Yield calls that enqueue one window each, and return how many or raise Unavailable."""
+        """Yield functions that enqueue one window each. They return how many, or raise."""
         for window in age_windows(now, self.unit):
             yield partial(enqueue_all, self.payments_queue, self._processing(*window))
 
@@ -112,7 +111,7 @@ class Sweeper:
         return bool(self.webhooks.due(shard, EARLIEST, to_moment(now - self.unit), 1))
 
     def _stuck(self, shards: list[int], now: datetime) -> dict[str, list[str]]:
-        """Return the ids of what is older than every window, by kind; oldest first in a shard."""
+        """Return the ids of stuck items by kind, oldest first in each shard."""
         bound = (EARLIEST, stuck_before(now, self.unit), MAX_STUCK_COUNTED)
         due = [self.webhooks.due(shard, *bound) for shard in shards]
         return {
@@ -133,7 +132,7 @@ class Sweeper:
 
 
 def _walk(read: Callable[[str, str, int], list[Entry]], lower: str, upper: str) -> Iterator[Entry]:
-    """Yield all of the range, reading page by page."""
+    """Yield all entries of the range, reading page by page."""
     while True:
         page = read(lower, upper, _PAGE)
         yield from page
@@ -145,17 +144,16 @@ def _walk(read: Callable[[str, str, int], list[Entry]], lower: str, upper: str) 
 def age_windows(now: datetime, unit: timedelta) -> list[tuple[str, str]]:
     """Return ranges of sort keys for the ages [2ᵏ, 2ᵏ + 1) units, k = 1 … 13, youngest first.
 
-    A window is as wide as the sweeper's period, so that runs scheduled one unit apart find an item
-    once in each. If a run is missed, the next window catches its items.
+    Each window is as wide as the sweeper's period, so that each finds an item exactly once.
     """
     return [(to_moment(now - unit * (2**k + 1)), to_moment(now - unit * 2**k)) for k in _DOUBLINGS]
 
 
 def _just_late(now: datetime, unit: timedelta) -> tuple[str, str]:
-    """Return the window before the others: the ages from one unit to two."""
+    """Return the extra window of deliveries: the ages from one unit to two."""
     return to_moment(now - unit * 2), to_moment(now - unit)
 
 
 def stuck_before(now: datetime, unit: timedelta) -> str:
-    """Return the upper end of the range of items that are older than every window."""
+    """Return the upper end of the range of stuck items: those older than every window."""
     return to_moment(now - unit * (2 ** _DOUBLINGS[-1] + 1))

@@ -2,8 +2,8 @@
 
 A metric is a log line in CloudWatch's embedded metric format, so that it costs no call:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-Bodies, keys and secrets are never logged. Whatever looks like an API key or a webhook secret is
-removed from every line, since the text of an error may hold one.
+Bodies, keys and secrets are never logged. Text that looks like an API key or a webhook secret is
+redacted in every line, because an error's text may contain one.
 """
 
 import re
@@ -54,7 +54,7 @@ def _now_ms() -> int:
 
 
 def _write(line: dict[str, Any]) -> None:
-    # One call a line, so that lines of several threads do not mix.
+    # One call for each line, so that lines of different threads do not mix.
     text = simplejson.dumps(line, use_decimal=True, default=str)
     sys.stdout.write(_SECRET.sub(r"\1[redacted]", text) + "\n")
     sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""Field types that commands share, and how a request becomes a command.
+"""Field types that commands share, and the validation of requests.
 
-Guarantee: a command that exists has passed every rule that needs nothing but the request itself.
-The same types are the request half of `/v1/openapi.json`.
+Guarantee: every command has passed all rules that depend on the request alone. The same types
+describe requests in `/v1/openapi.json`.
 """
 
 import re
@@ -35,7 +35,7 @@ _DATE_TIME: Final = re.compile(
 
 
 def pattern(expression: str) -> dict[str, JsonValue]:
-    """Document a rule in `/v1/openapi.json` that a validator below applies."""
+    """Return the JSON schema of a rule that a validator below enforces."""
     return {"pattern": expression}
 
 
@@ -152,7 +152,7 @@ RequestedAmount = Annotated[
 Cursor = Annotated[
     str | None,
     Field(
-        description="`next_cursor` of the page before, with the same filters",
+        description="`next_cursor` of the previous page; keep the same filters",
         json_schema_extra=pattern("^[A-Za-z0-9_-]+$"),
     ),
 ]

@@ -1,7 +1,7 @@
 """Values that every capability shares: ids, money and timestamps. Pure.
 
-Guarantee: money is a `Decimal` with the decimals of its currency (ISO 4217), and a timestamp is
-written in one fixed width, so that text sorts as time.
+Guarantee: money is a `Decimal` with the decimals of its currency (ISO 4217). Timestamps have a
+fixed width, so that sorting their text sorts them by time.
 """
 
 import re
@@ -16,7 +16,7 @@ from pydantic import PlainSerializer, WithJsonSchema
 from ulid import ULID
 
 SYSTEM: Final = "system"
-"""The actor of changes that PayFlow makes by itself."""
+"""Actor for changes made by PayFlow itself."""
 
 ULID_PATTERN: Final = "[0-9A-HJKMNP-TV-Z]{26}"
 PAYMENT_ID: Final = re.compile(f"PAY-{ULID_PATTERN}")
@@ -31,7 +31,7 @@ MAX_AMOUNT: Final = Decimal(1_000_000)
 
 
 class Currency(StrEnum):
-    """The currencies that PayFlow moves, by their ISO 4217 codes."""
+    """The supported currencies (ISO 4217)."""
 
     CAD = "CAD"
     USD = "USD"
@@ -42,20 +42,17 @@ _DECIMALS: Final[Mapping[Currency, int]] = MappingProxyType({Currency.CAD: 2, Cu
 
 
 def rfc3339(moment: datetime) -> str:
-    """Return `moment` in UTC with six decimals and `Z` (RFC 3339), always of one width."""
+    """Return `moment` in UTC with six decimals and `Z` (RFC 3339). The width is fixed."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def with_decimals(value: Decimal, currency: Currency) -> Decimal:
-    """Round `value` to the decimals of `currency` (ISO 4217), and write all of them."""
+    """Return `value` rounded to exactly the decimals of `currency` (ISO 4217)."""
     return value.quantize(Decimal(1).scaleb(-_DECIMALS[currency]))
 
 
 def exact_amount(value: Decimal, currency: Currency) -> Decimal:
-    """Return `value` with the decimals of `currency`, provided that no digit is rounded away.
-
-    Raises ValueError, with a sentence for the caller.
-    """
+    """Return `value` with the decimals of `currency`. Raises ValueError if that loses a digit."""
     check_bounds(value)
     written = with_decimals(value, currency)
     if written != value:

@@ -1,4 +1,4 @@
-"""What the commands for a stage share: how they read their arguments, and how they fail."""
+"""The argument parser and the error handling of all commands for a stage."""
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter

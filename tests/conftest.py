@@ -1,4 +1,4 @@
-"""The engines, and the pieces that every test builds its payments from."""
+"""The engines, and the fixtures and builders that all tests share."""
 
 import atexit
 import importlib
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
-import moto.core  # noqa: F401 (only sessions that are made after it can be mocked)
+import moto.core  # noqa: F401 (it mocks only sessions that are created after its import)
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-# No test fails for being slow: that is for benchmarks, on a quiet machine.
+# No test fails because it is slow: benchmarks measure time, on a quiet machine.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", unhurried, max_examples=20)
 settings.register_profile("thorough", unhurried, max_examples=100)
@@ -57,8 +57,8 @@ SETTINGS = {
     "PAYFLOW_AUTH": "open",
 }
 IN_PARTS = "PAYFLOW_TEST_HEARD_IN" in os.environ
-"""Whether several processes run the suite, as `make test` has them. They write what they hear into
-one folder, and the last of them judges it."""
+"""Whether several processes run the suite, as `make test` does. They record the calls of AWS in one
+folder, and the last process checks them."""
 _heard_in = Path(
     os.environ.get("PAYFLOW_TEST_HEARD_IN") or tempfile.mkdtemp(prefix="payflow-heard-")
 )
@@ -71,21 +71,19 @@ recorder = hearing.Recorder(keep=hearing.write_down(HEARD_FROM_TESTS))
 recorder.listen()  # before the app makes its clients
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import
-# Each boto3.client() of its own would read botocore's models anew, a fifth of a second a test.
+# One session for all: boto3.client() would load botocore's models in each test, for 0.2 s.
 SESSION = boto3.Session(region_name=REGION)
 START = datetime(2026, 11, 22, 21, 57, 1, 120000, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First what starts stacks, since it takes longest and the stacks can then end; last what is
-    heard of all tests.
-    """
+    """Run the tests that start stacks first: they take longest. Run test_heard last."""
     items.sort(key=lambda item: (item.path.stem == "test_heard", "stack" not in item.path.parts))
 
 
 class Clock:
-    """Says what the test says it is; every reading is a microsecond later than the last."""
+    """A clock that the test sets. Each reading adds a microsecond."""
 
     def __init__(self) -> None:
         self.now = START
@@ -106,7 +104,7 @@ def dynamodb_local_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emulated_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The local stack's emulated AWS, one a process of the tests: each test has its own tables."""
+    """The local stack's emulated AWS, one for each test process. Each test has its own tables."""
     with engines.emulated_aws(tmp_path_factory.mktemp("emulated")) as url:
         yield url
 
@@ -126,7 +124,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator["DynamoDBClient"]:
 
 
 def new_repository(dynamodb: "DynamoDBClient") -> PaymentRepository:
-    """A repository on tables of its own."""
+    """Return a repository with new tables."""
     stage = f"test{next(_numbers)}"
     engines.create_tables(dynamodb, stage)
     return PaymentRepository(
@@ -138,7 +136,7 @@ def new_repository(dynamodb: "DynamoDBClient") -> PaymentRepository:
 
 @pytest.fixture
 def repository(engine: "DynamoDBClient") -> PaymentRepository:
-    """On both engines."""
+    """A repository on each engine in turn."""
     return new_repository(engine)
 
 
@@ -180,26 +178,26 @@ def refunds(payments: Payments) -> Refunds:
 
 
 def refunds_beside(payments: Payments) -> Refunds:
-    """The refunds of the same stage."""
+    """Return the refunds of the same stage."""
     return Refunds(payments)
 
 
 def stored(repository: PaymentRepository, payment_id: str) -> Payment:
-    """The payment, which must be there."""
+    """Return the stored payment, which must exist."""
     payment = repository.find(payment_id)
     assert payment is not None
     return payment
 
 
 def stored_refund(repository: PaymentRepository, payment_id: str, refund_id: str) -> Refund:
-    """The refund, which must be there."""
+    """Return the stored refund, which must exist."""
     refund = repository.find_refund(payment_id, refund_id)
     assert refund is not None
     return refund
 
 
 def stored_refunds(repository: PaymentRepository, payment_id: str) -> list[Refund]:
-    """The refunds of a payment that must be there."""
+    """Return the stored refunds of a payment, which must exist."""
     refunds = repository.refunds(payment_id)
     assert refunds is not None
     return refunds
@@ -211,7 +209,7 @@ def outbox_of(payments: Payments) -> WebhookOutbox:
 
 
 def webhooks_beside(payments: Payments, *, allows_private: bool = False) -> Webhooks:
-    """The webhooks of the same stage."""
+    """Return the webhooks of the same stage."""
     outbox = outbox_of(payments)
     return Webhooks(
         stage=payments.stage,
@@ -224,24 +222,24 @@ def webhooks_beside(payments: Payments, *, allows_private: bool = False) -> Webh
 
 
 def webhook_repository_beside(repository: PaymentRepository) -> WebhookRepository:
-    """On the same table."""
+    """Return the webhook repository on the same table."""
     table = repository._payments
     return WebhookRepository(table._dynamodb, payments_table=table.name)
 
 
 def key_repository_beside(repository: PaymentRepository) -> ApiKeyRepository:
-    """On the same table."""
+    """Return the API key repository on the same table."""
     table = repository._payments
     return ApiKeyRepository(table._dynamodb, payments_table=table.name)
 
 
 class KeptQueue(Queue):
-    """Keeps its messages for a test to read."""
+    """A queue that keeps its messages, so that a test can read them."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.delays_seconds: list[int] = []
-        """Of the messages that were sent with a delay."""
+        """The delays of the messages that were sent with one."""
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
         self.messages.append(decode(body))
@@ -264,7 +262,7 @@ def delivery_worker_on(
     clock: Callable[[], datetime],
     post: Post | None = None,
 ) -> DeliveryWorker:
-    """A delivery worker whose POSTs are all answered, unless `post` says otherwise."""
+    """Return a delivery worker whose POSTs all succeed, unless `post` is given."""
 
     def answer_all(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         return Answer(200, 12, "ok", None, None, None)
@@ -281,7 +279,7 @@ def delivery_worker_on(
 
 
 def payments_on(repository: PaymentRepository, clock: Callable[[], datetime]) -> Payments:
-    """The service on any engine, with a queue that a test can read."""
+    """Return the service on any engine, with a queue that a test can read."""
     return Payments(
         stage="test",
         repository=repository,
@@ -311,14 +309,14 @@ def sweeper_of(payments: Payments) -> Sweeper:
 
 
 def refund_command(**fields: Any) -> CreateRefund:
-    """A request for all that is left, unless `fields` say otherwise, with a key of its own."""
+    """Return a refund of all that is refundable, with a new key. `fields` override its fields."""
     return CreateRefund.model_validate(
         {"idempotency_key": f"test-refund-{next(_numbers):06}"} | fields
     )
 
 
 def command(**fields: Any) -> CreatePayment:
-    """A valid request; `fields` replace what the test is about. Every one has a key of its own."""
+    """Return a valid payment to create, with a new key. `fields` override its fields."""
     return CreatePayment.model_validate(
         {
             "merchant": "Northern Lights Coffee",

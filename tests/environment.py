@@ -1,9 +1,8 @@
-"""The environment that the tests run in, whatever the caller's shell says.
+"""The environment of the tests, whatever the caller's shell has.
 
-Guarantee: once `clean` has run, this process and all that it starts hear nothing of the caller's
-PayFlow, AWS and Python settings, proxies, language and time zone. What `make` tells the tests on
-purpose begins with PAYFLOW_TEST_. Behind a proxy, pip and npm are told of it by their own
-settings files.
+Guarantee: after `clean`, this process and its children see none of the caller's PayFlow, AWS and
+Python settings, proxies, language and time zone. `make` passes settings to the tests in variables
+that begin with PAYFLOW_TEST_. Behind a proxy, configure pip and npm in their own settings files.
 """
 
 import locale
@@ -29,18 +28,18 @@ _OWN: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
-    # Half the CPU time for DynamoDB Local: it ends before a second compiler has paid off.
+    # This halves DynamoDB Local's CPU time: it ends before a second compiler has an effect.
     "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
 
 
 def clean() -> None:
-    """Make this process's environment the tests' own. Raises UsageError without assertions."""
+    """Clean this process's environment. Raises UsageError if assertions are off."""
     if sys.flags.optimize:
-        raise pytest.UsageError("Unset PYTHONOPTIMIZE: it takes the assertions out.")
+        raise pytest.UsageError("Unset PYTHONOPTIMIZE: it removes the assertions.")
     _replace(os.environ)
     time.tzset()
-    with suppress(locale.Error):  # macOS may lack it, where text is UTF-8 in any case
+    with suppress(locale.Error):  # macOS may lack it, but its text is UTF-8 anyway
         locale.setlocale(locale.LC_ALL, _OWN["LC_ALL"])
 
 

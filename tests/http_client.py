@@ -28,7 +28,7 @@ def exchange(
     body: bytes | str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """One request on a connection that may be kept alive."""
+    """Send one request on a connection that may be kept alive."""
     raw = body.encode() if isinstance(body, str) else body
     connection.request(method, path, raw, headers or {})
     response = connection.getresponse()
@@ -42,7 +42,7 @@ def send(
     body: bytes | str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """One request on a connection of its own."""
+    """Send one request on a new connection."""
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
     try:
         return exchange(connection, method, path, body, headers)

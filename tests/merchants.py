@@ -1,4 +1,4 @@
-"""Servers of merchants, as tests need them: on loopback, in threads, saying what they are told."""
+"""Merchants' servers for tests: on loopback, in threads, with scripted answers."""
 
 import socket
 import ssl
@@ -19,8 +19,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @contextmanager
 def serving(talk: Talk) -> Iterator[int]:
-    """A port where each connection is one call of `talk`, in a thread of its own; an OSError in
-    it is the sender hanging up.
+    """Serve a port. Each connection is one call of `talk`, in its own thread.
+
+    Ignores an OSError of `talk`: the sender has hung up.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         threads: list[threading.Thread] = []
@@ -48,7 +49,7 @@ def serving(talk: Talk) -> Iterator[int]:
 
 
 def saying(answer: bytes) -> Talk:
-    """Takes a request and says `answer`."""
+    """Return a `talk` that reads a request and sends `answer`."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -58,7 +59,7 @@ def saying(answer: bytes) -> Talk:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Head and body, by its Content-Length."""
+    """Read the head, and the body by its Content-Length."""
     request = b""
     while b"\r\n\r\n" not in request:
         request += _more(connection)
@@ -76,7 +77,7 @@ def _more(connection: socket.socket) -> bytes:
 
 
 class Authority:
-    """A certificate authority of a test's own."""
+    """A certificate authority for one test."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -91,12 +92,12 @@ class Authority:
         )
 
     def trust(self) -> ssl.SSLContext:
-        """Trusts this authority and no other."""
+        """Return a client's context that trusts only this authority."""
         pem = self._certificate.public_bytes(serialization.Encoding.PEM)
         return ssl.create_default_context(cadata=pem.decode())
 
     def server(self, name: str, valid_for: timedelta = timedelta(days=1)) -> ssl.SSLContext:
-        """A server's context with a certificate for `name`."""
+        """Return a server's context with a certificate for `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_name(name), self._name, key.public_key(), valid_for)

@@ -1,8 +1,8 @@
-"""Judges what IAM policies allow, as AWS does.
+"""Evaluates IAM policies as AWS does.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
-A denial outranks all; then something must allow, and so must the permissions boundary. What this
-module does not know of it refuses to judge.
+A denial always wins. Otherwise a statement must allow the request, and so must the permissions
+boundary. This module raises NotUnderstood for elements that it does not know.
 """
 
 import re
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 Context = Mapping[str, str | list[str]]
-"""What AWS knows of a request besides its action and resource, by condition key."""
+"""The properties of a request besides its action and resource, by condition key."""
 
 
 class NotUnderstood(Exception):
-    """A policy or a template that cannot be judged; this module must be taught first."""
+    """A policy or a template that this module does not support yet."""
 
 
 class Template:
-    """A CloudFormation template, rendered as a stack of the given parameters would have it."""
+    """A CloudFormation template, rendered with the given parameters."""
 
     def __init__(self, body: Mapping[str, Any], **parameters: str) -> None:
         self._body = body
@@ -37,7 +37,7 @@ class Template:
         }
 
     def resource(self, logical_id: str) -> Any:
-        """Its properties. A resource of the template stands for itself: `<SiteBucket.Arn>`."""
+        """Return its properties. References look like `<SiteBucket.Arn>`."""
         return self._rendered(self._body["Resources"][logical_id].get("Properties", {}))
 
     def holds(self, condition: str) -> bool:
@@ -82,7 +82,7 @@ class Template:
 
 
 class Rights(NamedTuple):
-    """Statements that grant and deny, and what bounds them."""
+    """The statements of policies, and the permissions boundary."""
 
     statements: list[Any]
     boundary: list[Any] | None = None
@@ -99,12 +99,12 @@ class Rights(NamedTuple):
         return (statement for statement in self.statements if statement["Effect"] == effect)
 
     def actions(self) -> set[str]:
-        """All that is granted anywhere."""
+        """Return all actions that any statement allows."""
         return {action for one in self.of_effect("Allow") for action in _listed(one["Action"])}
 
 
 def rights_of(role: Mapping[str, Any], boundary: list[Any] | None = None) -> Rights:
-    """A role's, from its rendered properties."""
+    """Return the rights of a role, from its rendered properties."""
     if "ManagedPolicyArns" in role:
         raise NotUnderstood("a managed policy")
     documents = [policy["PolicyDocument"] for policy in role["Policies"]]
@@ -112,7 +112,7 @@ def rights_of(role: Mapping[str, Any], boundary: list[Any] | None = None) -> Rig
 
 
 def trusts(role: Mapping[str, Any], provider: str, claims: Mapping[str, str]) -> bool:
-    """Whether the role can be assumed with a token of `provider` that has these claims."""
+    """Return whether a token of `provider` with these claims can assume the role."""
     return any(
         statement["Effect"] == "Allow"
         and statement["Principal"].get("Federated", "").endswith(f":oidc-provider/{provider}")

@@ -81,5 +81,5 @@ def test_a_hostile_shell_changes_no_python_test() -> None:
 
 def test_a_hostile_shell_changes_no_dashboard_test() -> None:
     engines.node_packages()
-    ended = run("npm", "test", "--silent", "--", "figures", cwd="frontend")
+    ended = run("npm", "test", "--silent", "--", "totals", cwd="frontend")
     assert ended.returncode == 0, ended.stdout

@@ -74,7 +74,7 @@ class Problem(Schema):
 
 @functools.cache
 def document(app: Chalice) -> Json:
-    """Describe every route of `app`, once in a process."""
+    """Return the document for all routes of `app`; cached."""
     routes = list(_operations(app))
     schemas = _schemas(operation for _, _, operation in routes)
     paths: Json = {}
@@ -115,7 +115,7 @@ def _schemas(operations: Iterator[Operation]) -> Json:
     _, definitions = models_json_schema(wanted, ref_template=_REF)
     schemas: Json = definitions["$defs"]
     for model in inputs:
-        # The header may hold the key instead, which a schema of the body cannot express.
+        # The key may be in the header instead; a schema of the body cannot say so.
         required = schemas[model.__name__].get("required", [])
         if "idempotency_key" in required:
             required.remove("idempotency_key")
@@ -150,7 +150,7 @@ def _parameters(path: str, operation: Operation, schemas: Json) -> list[Json]:
     if _takes_key(operation):
         parameters.append(_KEY_HEADER)
     if operation.query is not None:
-        # Each field is a parameter; nothing refers to the schema as a whole.
+        # Each field becomes a parameter, so the document needs no schema of the query.
         query = schemas.pop(operation.query.__name__)
         for name, schema in query["properties"].items():
             parameters.append({"name": name, "in": "query", "schema": _without_null(schema)})

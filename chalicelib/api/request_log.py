@@ -1,11 +1,10 @@
 """The API requests of the last hour, read back from the log: the only module that calls
 CloudWatch Logs.
 
-Guarantee: it shows what `routing` logged of each request, newest first and without a gap, and adds
-no write to a request. CloudWatch shows a line after some seconds and returns lines oldest first. So
-the hour is read in windows, newest first, and a window with more lines than a few pages is halved.
-The number of windows is limited, so that under heavy traffic a rare filter may not reach back the
-whole hour.
+Guarantee: it returns the requests that `routing` logged, newest first and without gaps. Requests
+cost no extra write. CloudWatch shows a line after some seconds and returns lines oldest first. So
+the hour is read in windows, newest first. A window with too many lines is halved. The number of
+windows is limited: under heavy traffic, a rare filter may cover less than the hour.
 
     an hour ago ├──────────── 50 min ────────────┼─── 9 min ───┼ 1 min ┤ now
                                                  └ too many? ┬─┘
@@ -127,7 +126,7 @@ class RequestLog:
         return Logs(logs=list(found.values())[:NEWEST])
 
     def _read(self, window: _Window, pattern: str) -> tuple[list[str], bool]:
-        """Return the lines of a window, and whether these are all of them."""
+        """Return the lines of a window, and whether they are complete."""
         lines: list[str] = []
         place: dict[str, Any] = {}
         for _ in range(_PAGES):
@@ -165,7 +164,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _filter_pattern(query: ReadLogs) -> str:
-    """Return a CloudWatch pattern that rules out most other lines; `_matches` decides."""
+    """Return a CloudWatch pattern that excludes most other lines; `_matches` is exact."""
     wanted = ['$.kind = "request"']
     if query.status is not None:
         lowest, highest = query.status.replace("x", "0"), query.status.replace("x", "9")
@@ -179,7 +178,7 @@ def _matches(request: LoggedRequest, query: ReadLogs) -> bool:
 
 
 def _request(line: str) -> Iterator[LoggedRequest]:
-    """Yield the request of a line; nothing if it is another line, or of an unknown version."""
+    """Yield the request in a line; nothing for other lines and unknown versions."""
     try:
         fields = exact_json.loads(line.encode("utf-8", "replace"))
     except MalformedJson:  # a line of Lambda itself

@@ -1,8 +1,8 @@
 """Routing: parsing, answers, problems and the request log. The only module that knows requests.
 
-Guarantee: a view runs only for an authorized caller, with a command that has passed its checks, in
-this order: key, scope, body size and form, fields. Every answer, whatever happened, is JSON with an
-`X-Request-Id`; errors are problem details (RFC 9457) that reveal nothing internal.
+Guarantee: a view runs only for an authorized caller and a valid command. The checks run in this
+order: key, scope, body size and form, fields. Every answer is JSON and has an `X-Request-Id`.
+Errors are problem details (RFC 9457) that reveal nothing internal.
 """
 
 import functools
@@ -27,7 +27,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 REQUEST_HEADERS: Final = ("Authorization", "Idempotency-Key")
 EXPOSED_HEADERS: Final = ("X-Request-Id", "Idempotent-Replayed", "Location", "Retry-After")
 _PREFLIGHT_SECONDS: Final = 600
-# Anything else in place of an id may be a key or a secret.
+# Other text in place of an id may be a key or a secret, so it is not logged.
 _ID: Final = re.compile(r"[a-z]{2,3}-[0-9a-z]{1,80}", re.IGNORECASE)
 
 
@@ -43,7 +43,7 @@ def cors(allowed_origin: str) -> CORSConfig:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with a status or headers of its own. `body` is JSON text."""
+    """An answer that sets its own status or headers. `body` is JSON text."""
 
     status: int
     body: str
@@ -79,7 +79,7 @@ class Nothing(Schema):
 
 
 View = Callable[[Call[Any]], Schema | Answer | None]
-"""A model becomes the JSON of its first success; None becomes 204."""
+"""A returned model is sent as JSON, with the status of the first success; None becomes 204."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Api:
             answer = _answer(result, operation, path)
         except errors.PayFlowError as error:
             answer = problem(error, request_id)
-        except Exception as error:  # a bug: the log gets the details, the client none
+        except Exception as error:  # a bug: log its details, but send none to the client
             log_exception("bug", error, request_id=request_id)
             answer = problem(
                 errors.Internal("The request failed; quote its request_id."), request_id
@@ -191,9 +191,9 @@ def _answer(
 
 
 def _loggable(route: str, path: Mapping[str, str]) -> str:
-    """Return the path with ids only: anything else that a client put there becomes "…".
+    """Return the path to log: text that is not an id becomes "…".
 
-    Ids are decoded, which a local server does not do.
+    Decodes the ids, because a local server does not.
     """
     ids = {name: unquote(value) for name, value in path.items()}
     return route.format(
@@ -230,9 +230,9 @@ def _command(request: Request, operation: Operation) -> Schema:
 
 
 def required_fields(model: type[Schema]) -> list[str]:
-    """Return the fields that a body must have; a body without such fields may be left out.
+    """Return the fields that a body must have; if there are none, the body may be left out.
 
-    An idempotency key may come in the header instead.
+    The idempotency key is not one of them: it may come in the header instead.
     """
     return [
         name

@@ -1,4 +1,4 @@
-"""What a caller may ask of API keys."""
+"""Commands for API keys."""
 
 import re
 from datetime import datetime
@@ -16,14 +16,14 @@ _SECRET = re.compile("pf_[a-z0-9]+_[0-9a-f]{16}|whsec_[a-z0-9+/]{16}", re.IGNORE
 
 def _check_not_reserved(name: str) -> str:
     if _SECRET.search(name):
-        raise ValueError("must not be a key: names are shown in logs and events")
+        raise ValueError("must not contain a key or secret: names are shown in logs and events")
     if name.strip().lower() == SYSTEM:
         raise ValueError(f"must not be {SYSTEM!r}: it marks changes made by PayFlow itself")
     return name
 
 
 class CreateApiKey(Schema):
-    """An API key to create. It is shown once, in the answer."""
+    """An API key to create. The answer is the only place that shows the key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +32,7 @@ class CreateApiKey(Schema):
         Field(
             min_length=1,
             max_length=100,
-            description="the actor in events and logs",
+            description="shown as the actor in events and logs",
             json_schema_extra=validation.ONE_LINE,
         ),
         AfterValidator(validation.check_one_line),
@@ -46,13 +46,13 @@ class CreateApiKey(Schema):
             lambda value: None if value is None else validation.moment(value, end_of_day=True)
         ),
         validation.moment_schema(
-            "a date (to its end, UTC) or an RFC 3339 time; null or left out: never"
+            "a date (the end of that UTC day) or an RFC 3339 time; by default, never"
         ),
     ] = None
 
 
 class RollApiKey(Schema):
-    """An API key to replace. The old one works for `overlap_hours` more."""
+    """An API key to replace. The old key works for another `overlap_hours`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -26,14 +26,14 @@ class ApiKey(Schema):
     name: str
     scopes: list[Scope]
     created_at: Timestamp
-    last_used_at: Timestamp | None = Field(description="to the hour")
+    last_used_at: Timestamp | None = Field(description="rounded down to the hour")
     expires_at: Timestamp | None
     revoked_at: Timestamp | None
 
     digest: str = Field(exclude=True, description="SHA-256 of the key, in hexadecimal")
 
     def may(self, scope: Scope) -> bool:
-        """Return whether one of its scopes is, or includes, `scope`."""
+        """Return whether the key's scopes include `scope`."""
         order = list(Scope)
         return any(order.index(own) >= order.index(scope) for own in self.scopes)
 
@@ -42,7 +42,7 @@ class ApiKey(Schema):
 
 
 class NewApiKey(ApiKey):
-    """A key that was just created: `key` is shown only this once."""
+    """A new key. `key` is shown only once."""
 
     key: str
 

@@ -1,7 +1,7 @@
 """API keys in the payments table: `APIKEYS` / `APIKEY#<sha256 of the key>`.
 
-Guarantee: a key is replaced by its successor in one transaction, once. Raises Conflict and
-Unavailable as `aws.dynamodb` does.
+Guarantee: a key is replaced at most once, in one transaction with its successor. Raises Conflict
+and Unavailable as `aws.dynamodb` does.
 """
 
 from datetime import datetime
@@ -27,7 +27,7 @@ PARTITION: Final = "APIKEYS"
 
 
 class KeyEnded(Exception):
-    """The API key is revoked, has expired or was replaced before."""
+    """The API key is revoked, has expired or was already replaced."""
 
 
 class ApiKeyRepository:
@@ -46,7 +46,7 @@ class ApiKeyRepository:
         return from_item(item) if item is not None else None
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Return the key with this id, which holds the first digits of the digest."""
+        """Return the key with this id. The id contains the first digits of the digest."""
         if not API_KEY_ID.fullmatch(key_id):
             return None
         found = self._starting_with(key_id.removeprefix("KEY-").lower())
@@ -57,9 +57,9 @@ class ApiKeyRepository:
         return self._starting_with("")
 
     def replace(self, old: ApiKey, old_ends_at: datetime, new: ApiKey) -> None:
-        """Add `new` and let `old` end, both or none.
+        """Add `new` and set the end of `old`, in one transaction.
 
-        Raises KeyEnded when `old` is revoked or was replaced before.
+        Raises KeyEnded when `old` is revoked or was already replaced.
         """
         end = self._table.update_request(
             item_key(old.digest),
@@ -72,7 +72,7 @@ class ApiKeyRepository:
             raise KeyEnded from failed
 
     def revoke(self, key: ApiKey, now: datetime) -> None:
-        """Revoke the key, or leave the time at which it was revoked before."""
+        """Revoke the key. No-op if it is already revoked."""
         request = self._table.update_request(
             item_key(key.digest), exists(), set_if_absent={"revokedAt": rfc3339(now)}
         )

@@ -1,8 +1,8 @@
-"""API keys: who may call, and what for.
+"""API keys: who may call what.
 
 Guarantee: a key is shown once, and only its SHA-256 is stored. It is looked up by that digest, so
-no secret is ever compared. A key that is revoked or has expired stops working everywhere within
-`CACHE`, the time for which a process remembers a key that it has looked up.
+no secret is ever compared. A revoked or expired key stops working everywhere within `CACHE`, which
+is how long a process caches a key.
 
     pf_<stage>_<64 hexadecimal digits: 256 random bits><8 more: a checksum>
 
@@ -76,7 +76,7 @@ class ApiKeys:
     def roll(self, key_id: str, command: RollApiKey) -> NewApiKey:
         """Replace a live key; the old one ends after the overlap.
 
-        Raises NotFound, Unavailable, or Conflict when it has ended or was rolled already.
+        Raises NotFound, Unavailable, or Conflict when the key has ended or was already rolled.
         """
         old, now = self._get(key_id), self.clock()
         end = now + timedelta(hours=command.overlap_hours)
@@ -87,7 +87,7 @@ class ApiKeys:
             self.repository.replace(old, min(end, old.expires_at or end), new)
         except KeyEnded:
             raise errors.Conflict(
-                "The key is revoked, has expired or was rolled before; create a new one."
+                "The key is revoked, has expired or was already rolled; create a new one."
             ) from None
         self._cache.pop(old.digest, None)
         return new
@@ -107,7 +107,7 @@ class ApiKeys:
     def _authenticate(self, authorization: str | None) -> ApiKey:
         if authorization is None:
             raise errors.Unauthenticated("Send the header Authorization: Bearer <API key>.")
-        # One text for every kind of invalid key: it tells nobody which keys exist.
+        # One text for all invalid keys, so that callers cannot find out which keys exist.
         invalid = errors.Unauthenticated("The API key is not valid.")
         bearer = _BEARER.fullmatch(authorization.strip())
         if bearer is None or not _is_well_formed(bearer[1], self.stage):
@@ -162,7 +162,7 @@ class ApiKeys:
 
 
 def new_secret(stage: str) -> str:
-    """Return a new key, as its holder sends it."""
+    """Return a new key in clear text."""
     body = f"pf_{stage}_{secrets.token_hex(_SECRET_BYTES)}"
     return body + _checksum(body)
 
@@ -173,5 +173,5 @@ def _is_well_formed(secret: str, stage: str) -> bool:
 
 
 def _checksum(body: str) -> str:
-    """Guard against typing errors. It is no secret, so the comparison may leak its timing."""
+    """Return a checksum against typing errors. It is no secret: comparing it may leak timing."""
     return hashlib.sha256(body.encode()).hexdigest()[:_CHECKSUM_DIGITS]

@@ -1,7 +1,7 @@
-"""The AWS clients, with timeouts short enough for a caller who waits.
+"""The AWS clients, with timeouts short enough for API requests.
 
-Guarantee: what `outage_is_unavailable` guards raises `Unavailable` when AWS is out of reach, slow,
-throttling or broken. Every other error passes through: it is a bug.
+Guarantee: inside `outage_is_unavailable`, a call raises `Unavailable` when AWS is out of reach,
+slow, throttling or broken. Every other error passes through: it is a bug.
 """
 
 import functools
@@ -30,7 +30,7 @@ _OUTAGE_CODES: Final = frozenset(
         "RequestLimitExceeded",
         "RequestThrottled",
         "ThrottlingException",
-        "TransactionInProgressException",  # our own first attempt still runs; botocore has waited
+        "TransactionInProgressException",  # our first attempt is still running after retries
     }
 )
 
@@ -64,14 +64,14 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
 
 
 def is_outage(error: ClientError) -> bool:
-    """Return whether AWS throttled the call or failed by itself, so that a retry can help."""
+    """Return whether AWS throttled the call or failed, so that a retry can help."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error.response["Error"]["Code"] in _OUTAGE_CODES or status >= 500
 
 
 @functools.cache
 def _session() -> boto3.Session:
-    """One session for all clients: they share the service models that it has loaded."""
+    """Return the session of all clients, which share the service models that it loads."""
     return boto3.Session()
 
 

@@ -1,12 +1,12 @@
 """A DynamoDB table: the only module that builds requests for DynamoDB and sends them.
 
 Guarantee: nothing scans. A read sees the last write, except through an index, which lags by a
-moment. A write that collides with another is retried, which botocore does not do for transactions;
-if the collisions go on it raises Conflict. When DynamoDB cannot answer, a call raises Unavailable:
-whether a write that ended so was done is unknown until it is asked again.
+moment. A write that collides with another is retried (botocore retries no transactions), and raises
+Conflict if the collisions continue. A call raises Unavailable when DynamoDB cannot answer: a write
+may then have been done or not.
 
-Knows no payment and no endpoint. Repositories say which item, which condition
-(`boto3.dynamodb.conditions.Attr`) and which range of keys; this module turns that into requests:
+Knows nothing of payments or endpoints. Repositories name the item, the condition
+(`boto3.dynamodb.conditions.Attr`) and the range of keys; this module turns them into requests:
 
     table.transact(
         token,
@@ -55,7 +55,7 @@ _THROTTLES: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded
 class ConditionFailed(Exception):
     """The condition of a write did not hold.
 
-    `items` has, for each write of the transaction, the stored item if its condition failed.
+    `items` has one entry for each write: the stored item if its condition failed, or None.
     """
 
     def __init__(self, items: Sequence[Item | None]) -> None:
@@ -64,7 +64,7 @@ class ConditionFailed(Exception):
 
 
 class StaleVersion(Exception, Generic[Current]):
-    """The stored item changed since the caller read it; `current` is what it is now."""
+    """The stored item changed since the caller read it; `current` is its new state."""
 
     def __init__(self, current: Current) -> None:
         super().__init__(f"{getattr(current, 'id', 'it')} changed since it was read")
@@ -84,7 +84,7 @@ TABLE: Final = Index("", "PK", "SK")
 
 
 class KeyRange(NamedTuple):
-    """Part of a table or index: one hash key, and a range of range keys with both ends included."""
+    """Part of a table or index: one hash key, and the range keys from `lower` to `upper`."""
 
     hash: str
     lower: str = EARLIEST
@@ -92,14 +92,14 @@ class KeyRange(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One write, as a part of a transaction or by itself."""
+    """One write, in a transaction or alone."""
 
     kind: Literal["Put", "Update", "Delete"]
     request: dict[str, Any]
 
 
 class Table:
-    """One table. A transaction may hold writes of several."""
+    """One table. A transaction may also write to others."""
 
     def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
         self._dynamodb = dynamodb
@@ -114,7 +114,7 @@ class Table:
         return decode(answer["Item"]) if "Item" in answer else None
 
     def find_many(self, keys: Sequence[Item]) -> Iterator[Item]:
-        """Yield those items of at most `MAX_KEYS` keys that exist, in any order."""
+        """Yield the items that exist among at most `MAX_KEYS` keys, in any order."""
         wanted: list[Any] = [encode(key) for key in keys]
         for attempt in range(_ATTEMPTS):
             if not wanted:
@@ -183,7 +183,7 @@ class Table:
         return Write("Put", self._request(condition, Item=encode(item)))
 
     def put_if_absent(self, item: Item) -> Write:
-        """Put an item that replaces nothing."""
+        """Put `item` if there is no item with its key."""
         return self.put_if(item, Attr(TABLE.hash).not_exists())
 
     def delete_request(self, key: Item, condition: ConditionBase) -> Write:
@@ -203,7 +203,7 @@ class Table:
     ) -> Write:
         """Change attributes of the item, if the condition holds.
 
-        `append` adds to the end of lists, `add` to numbers; an absent number counts as 0.
+        `append` extends lists. `add` adds to numbers; an absent number counts as 0.
         """
         settings = [f"#{name} = :{name}" for name in set_ or {}]
         settings += [f"#{name} = if_not_exists(#{name}, :{name})" for name in set_if_absent or {}]
@@ -257,7 +257,7 @@ class Table:
         return request | {"TableName": self.name}
 
     def write(self, write: Write) -> Item:
-        """Do one put or update; return the item that it leaves.
+        """Send one put or update, and return the item as stored.
 
         Raises ConditionFailed, Conflict or Unavailable.
         """
@@ -268,7 +268,7 @@ class Table:
         return decode(answer["Attributes"])
 
     def transact(self, token: str, *writes: Write) -> None:
-        """Do all of the writes or none. A resend with the same token does nothing twice.
+        """Send all of the writes or none. A resend with the same token has no second effect.
 
         Raises ConditionFailed, Conflict or Unavailable.
         """
@@ -289,7 +289,7 @@ class Table:
 
 
 def unchanged(item: Item, *names: str) -> ConditionBase:
-    """Return the condition that these attributes are stored as `item` has or lacks them."""
+    """Return the condition that these attributes still have the values of `item`, or are absent."""
     return reduce(
         and_,
         (Attr(name).eq(item[name]) if name in item else Attr(name).not_exists() for name in names),
@@ -297,7 +297,7 @@ def unchanged(item: Item, *names: str) -> ConditionBase:
 
 
 def exists() -> ConditionBase:
-    """Return the condition that the item is there."""
+    """Return the condition that the item exists."""
     return Attr(TABLE.hash).exists()
 
 
@@ -306,7 +306,7 @@ def retry_on_conflict(
 ) -> Result:
     """Call `attempt` on `current`, and again on the newer state whenever it raises StaleVersion.
 
-    Raises what `attempt` raises, or Conflict after so many tries.
+    Raises what `attempt` raises, or Conflict after the last of `tries`.
     """
     for number in range(tries):
         if number:
@@ -319,15 +319,15 @@ def retry_on_conflict(
 
 
 def drop_none(item: Item) -> Item:
-    """Leave out what is None: an attribute is stored or it is not."""
+    """Return `item` without its None values: no attribute is stored for them."""
     return {name: value for name, value in item.items() if value is not None}
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return `item` as DynamoDB's attributes.
 
-    Raises TypeError for a type that no item has. boto3's serializer does the same two to three
-    times slower; a property test holds this one to it.
+    Raises TypeError for a type that no item has. boto3's serializer takes two to three times as
+    long; a property test compares the two.
     """
     return {name: _attribute(value) for name, value in item.items()}
 
@@ -352,10 +352,10 @@ def _attribute(value: Any) -> dict[str, Any]:
 
 
 def _canonical(value: Decimal) -> str:
-    """Write a number as DynamoDB stores it, without zeros at the end.
+    """Write a number as DynamoDB stores it, without trailing zeros.
 
-    An emulator that stores the number so in the request too would take a resend with the same
-    token for another request.
+    Otherwise, an emulator that rewrites the numbers of a request takes a resend with the same token
+    for another request.
     """
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -392,7 +392,7 @@ def back_off(attempt: int) -> None:
 
 
 def _send(call: Callable[[], Result]) -> Result:
-    """Make `call`, and again while it only collides: botocore does not retry collisions."""
+    """Make `call`, and retry it after collisions, because botocore does not."""
     attempt = 1
     while True:
         try:
@@ -420,10 +420,10 @@ def _collision(error: ClientError) -> Conflict | Unavailable | None:
 
 
 def _raise_if_condition_failed(error: ClientError) -> None:
-    """Raise ConditionFailed when a retry would meet the same condition.
+    """Raise ConditionFailed when a retry would fail too.
 
-    A failed condition of the first item outranks every other reason: the caller is told about it.
-    Another item's counts only when nothing collided besides.
+    A failed condition of the first item always counts, because the caller needs to know it. A
+    failed condition of another item counts only if there was no collision.
     """
     if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
         item: Any = error.response.get("Item")

@@ -1,11 +1,10 @@
-"""Lists, newest first, a page at a time, and the cursor between pages.
+"""Pages of lists, newest first, and the cursors between them.
 
-Guarantee: a client that follows `next_cursor` to the end sees every item that the index held at
-the start, once, while others are added and change. A list of all payments or deliveries walks an
-index whose entries never change. A list by status may show an item that changes status at that
-moment on either page, on both or on none. An index lags a write by a moment (it is eventually
-consistent). A page reads a bounded number of rows, so with a rare filter it may be short and still
-have a `next_cursor`.
+Guarantee: a client that follows `next_cursor` to the end sees every item that the index had at the
+start exactly once, even while items are added and changed. A list of all payments or deliveries
+walks an index whose entries never change. A list by status may miss or repeat an item whose status
+changes meanwhile. An index is eventually consistent: it lags a write by a moment. A page reads a
+limited number of rows: with a rare filter it may be short and still have a `next_cursor`.
 
 Sort keys are `<RFC 3339 time>#<id>`: unique, of one width, and in time order as text.
 """
@@ -23,7 +22,7 @@ from chalicelib.schema import Schema
 from chalicelib.values import ULID_PATTERN, rfc3339
 
 MAX_ROWS: Final = 1000
-"""Rows that one page reads at most, whatever its filter lets through."""
+"""The limit of rows read for one page, whatever the filter."""
 
 _FILTERED_READ: Final = 100
 _VERSION: Final = 1
@@ -35,11 +34,11 @@ _SORT_KEY: Final = re.compile(
 
 Row = TypeVar("Row")
 Read = Callable[[str | None, int], list[tuple[str, Row | None]]]
-"""Reads at most so many rows below a sort key, each with its own; None for a row that is gone."""
+"""Returns at most so many rows below a sort key, with their keys; None for a deleted row."""
 
 
 class PageQuery(Protocol):
-    """What every list takes."""
+    """The fields of every list query."""
 
     @property
     def limit(self) -> int: ...
@@ -58,7 +57,7 @@ def read_page(
 ) -> tuple[list[Row], str | None]:
     """Return the rows of one page, and the cursor of the next.
 
-    A cursor is only good for the same `filters`. `is_filtered` says that some rows may not match.
+    A cursor is valid for the same `filters` only. `is_filtered` means that some rows may not match.
     Raises InvalidCursor, or what `read` raises.
     """
     last = None if query.cursor is None else decode_cursor(query.cursor, filters)
@@ -79,18 +78,18 @@ def read_page(
 
 
 def encode_cursor(last: str, filters: Schema) -> str:
-    """Return opaque text that holds a version, the filters and the last sort key, checksummed."""
+    """Return opaque text: a checksum, a version, the filters' digest and the last sort key."""
     content = exact_json.dumps([_VERSION, _filter_digest(filters), last]).encode()
     return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, filters: Schema) -> str:
-    """Return the sort key that the page before ended with.
+    """Return the last sort key of the previous page.
 
-    Raises InvalidCursor for a cursor that is garbled, cut or made for other filters. The checksum
-    is no secret: a made-up position shows nothing that the list would not.
+    Raises InvalidCursor for a cursor that is corrupt or has other filters. The checksum is no
+    secret: a forged cursor shows nothing that the list would not.
     """
-    invalid = InvalidCursor("Send next_cursor as the last page gave it, with the same filters.")
+    invalid = InvalidCursor("Send next_cursor exactly as received, with the same filters.")
     if len(cursor) > _MAX_CURSOR_CHARACTERS:
         raise invalid
     try:
@@ -100,14 +99,14 @@ def decode_cursor(cursor: str, filters: Schema) -> str:
         raise invalid from error
     if not (isinstance(last, str) and is_sort_key(last)):
         raise invalid
-    # Nothing else in it is trusted: it must be exactly what we would write for this position.
+    # Trust nothing else: the cursor must equal the one that we would make for this position.
     if encode_cursor(last, filters) != cursor:
         raise invalid
     return last
 
 
 def is_sort_key(text: str) -> bool:
-    """Return whether `text` is a time and an id, as lists are ordered by."""
+    """Return whether `text` is a sort key: a time and an id."""
     return _SORT_KEY.fullmatch(text) is not None
 
 
@@ -119,7 +118,7 @@ def from_moment(moment: datetime) -> str:
 def to_moment(moment: datetime) -> str:
     """Return the upper end of a range that holds everything at `moment` or earlier.
 
-    As a lower end it leaves exactly those out: '$' sorts right after the '#' of a sort key.
+    As a lower end, it excludes exactly those: '$' sorts right after the '#' of a sort key.
     """
     return f"{rfc3339(moment)}$"
 

@@ -1,7 +1,7 @@
 """An SQS queue: the only module that calls SQS.
 
-Guarantee: every failure of a call is Unavailable. A message that was not accepted is simply not
-in the queue, whether the call timed out or the queue is gone.
+Guarantee: every failed call raises Unavailable, whether it timed out or the queue does not exist.
+After a timeout, the message may still be in the queue.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH_SIZE: Final = 10
-"""Messages in one call (SQS's limit), and in one batch that a Lambda receives (our choice)."""
+"""Messages in one call (SQS's limit), and in one Lambda invocation (our choice)."""
 
 MAX_DELAY: Final = timedelta(minutes=15)
-"""SQS's limit for holding a message back."""
+"""SQS's limit for delaying a message."""
 
 
 class Queue:

@@ -1,4 +1,4 @@
-"""What a caller may ask of payments, refunds and their totals."""
+"""Commands for payments, refunds and totals."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -75,19 +75,19 @@ class CreatePayment(Schema):
     @classmethod
     def _payable(cls, amount: Decimal, info: ValidationInfo) -> Decimal:
         currency = info.data.get("currency")
-        if currency is None:  # has an error of its own; the bounds hold in every currency
+        if currency is None:  # reported by itself; the bounds hold in every currency
             check_bounds(amount)
             return amount
         return exact_amount(amount, currency)
 
 
 class CreateRefund(Schema):
-    """A refund to create. Without `amount`, the rest of the payment is refunded."""
+    """A refund to create. By default, it refunds all that is refundable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     amount: validation.RequestedAmount | None = Field(
-        default=None, description="at most the rest of the payment, in its currency"
+        default=None, description="at most the refundable amount, in the payment's currency"
     )
     reason: validation.Text | None = None
     idempotency_key: validation.IdempotencyKey = Field(
@@ -96,7 +96,7 @@ class CreateRefund(Schema):
     )
 
     def in_currency(self, currency: Currency) -> "CreateRefund":
-        """Return the command with its amount as `currency` writes it. Raises ValidationFailed."""
+        """Return the command with its amount in `currency`. Raises ValidationFailed."""
         if self.amount is None:
             return self
         try:
@@ -114,7 +114,7 @@ class CreateRefund(Schema):
 
 
 class SimulateReturn(Schema):
-    """A late return by the payer's bank to simulate. Without `code`: insufficient funds."""
+    """A return by the payer's bank to simulate. By default, `code` means insufficient funds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -146,9 +146,7 @@ class ListPayments(Schema):
     created_to: Annotated[
         datetime | None,
         BeforeValidator(lambda value: validation.moment(value, end_of_day=True)),
-        validation.moment_schema(
-            "a date (to the end of that UTC validation.day) or an RFC 3339 time, inclusive"
-        ),
+        validation.moment_schema("a date (the end of that UTC day) or an RFC 3339 time, inclusive"),
     ] = None
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 20
     cursor: validation.Cursor = None
@@ -171,10 +169,10 @@ class ReadStats(Schema):
         date | None,
         BeforeValidator(validation.day),
         Field(alias="from"),
-        validation.day_schema("the first UTC validation.day; by default 30 days in all"),
+        validation.day_schema("the first UTC day; by default, the range has 30 days"),
     ] = None
     to: Annotated[
         date | None,
         BeforeValidator(validation.day),
-        validation.day_schema("the last UTC validation.day; by default today"),
+        validation.day_schema("the last UTC day; by default, today"),
     ] = None

@@ -1,11 +1,11 @@
-"""One idempotency key, one effect: what a record stores, and how a repeated request is answered.
+"""One effect for each idempotency key: the stored record, and the answer to a repeated request.
 
 The record is written in the transaction that does the work (`repository.py`), so there is no "in
 progress" state, no lock to expire, and no moment at which a crash leaves half of the work:
 
     request ──▶ transaction ──┬─ committed ─────────────▶ 201, and the record holds the answer
                               └─ the key has a record ──▶ same fingerprint: 200, that answer
-                                                          another one: 422
+                                                          different one: 422
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class Created(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """What is stored of a request that succeeded, for `WINDOW`."""
+    """The stored result of a successful request. It expires after `WINDOW`."""
 
     key: str
     fingerprint: str
@@ -41,7 +41,7 @@ class Record:
     def replay(self, fingerprint: str) -> str:
         """Return the stored answer, byte for byte.
 
-        Raises IdempotencyKeyReused when the fingerprint is another request's.
+        Raises IdempotencyKeyReused when the fingerprint differs.
         """
         if fingerprint != self.fingerprint:
             raise IdempotencyKeyReused(
@@ -51,10 +51,10 @@ class Record:
         return self.response
 
     def answer(self, resource_id: str, fingerprint: str) -> Created:
-        """Answer a request that wanted to create `resource_id` and met this record.
+        """Answer a request to create `resource_id` whose key already has this record.
 
-        If the record names that very id, an earlier attempt of the same request had committed.
-        Raises IdempotencyKeyReused.
+        If the record has the same id, an earlier attempt of this request committed. Raises
+        IdempotencyKeyReused.
         """
         if self.resource_id == resource_id:
             return Created(self.response, resource_id, replayed=False)
@@ -62,15 +62,15 @@ class Record:
 
 
 def record_key(operation: str, resource: str, key: str) -> str:
-    """Return the record's key: a payment and a refund with one idempotency key do not collide."""
+    """Return the record's key. Payments and refunds may use the same idempotency key."""
     return f"{operation}#{resource}#{key}"
 
 
 def fingerprint(command: Schema) -> str:
-    """Return the SHA-256 of the validated request, in which 10, 10.0 and "10.00" are the same."""
+    """Return the SHA-256 of the validated request: the same for 10, 10.0 and "10.00"."""
     return hashlib.sha256(exact_json.canonical(command.model_dump()).encode()).hexdigest()
 
 
 def expiry_seconds(now: datetime) -> int:
-    """Return when a record written `now` expires, in Unix seconds as DynamoDB's TTL takes them."""
+    """Return the expiry of a record written `now`, in Unix seconds for DynamoDB's TTL."""
     return int((now + WINDOW).timestamp())

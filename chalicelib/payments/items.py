@@ -20,18 +20,18 @@ BY_STATUS: Final = Index("status-createdAt-index", "status", "createdAt")
 ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
 LISTING: Final = "PAYMENT"
 TOTALS_SHARDS: Final = 16
-"""Partitions that hold the totals, so that payments seldom settle on the same row."""
+"""The partitions of the totals: with several, payments seldom update the same row at once."""
 
 
 class PaymentEntry(NamedTuple):
-    """A payment as an index names it."""
+    """The entry of a payment in an index."""
 
     payment_id: str
     sort_key: str
 
 
 class RefundEntry(NamedTuple):
-    """A refund as an index names it."""
+    """The entry of a refund in an index."""
 
     payment_id: str
     refund_id: str
@@ -111,7 +111,7 @@ def refund_key(payment_id: str, refund_id: str) -> Item:
 
 
 def stored_refund_status(status: RefundStatus) -> str:
-    """Return the status as stored: lists of payments by status must not hold refunds."""
+    """Return the status as stored: lists of payments by status must not contain refunds."""
     return f"refund_{status}"
 
 
@@ -153,7 +153,7 @@ def refund_entry(item: Item) -> RefundEntry:
 
 
 def event_to_item(event: Event) -> Item:
-    # Ten digits keep text order and number order the same.
+    # Ten digits: sorting the text sorts the numbers.
     return {
         "PK": payment_partition(event.payment_id),
         "SK": f"EVENT#{event.seq:010}",
@@ -163,7 +163,7 @@ def event_to_item(event: Event) -> Item:
         "paymentId": event.payment_id,
         "createdAt": rfc3339(event.created_at),
         "actor": event.actor,
-        # Amounts as text: a number would lose its decimals, and an event knows no currency.
+        # Amounts are text: a number would lose trailing zeros, and an event has no currency.
         "data": event.data.model_dump(mode="json", exclude_none=True),
     }
 

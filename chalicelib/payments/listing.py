@@ -44,7 +44,7 @@ def _read(
         payments = repository.by_status(query.status, lower, upper, size)
         return [(sort_key(payment), payment) for payment in payments]
     entries = repository.all(lower, upper, size)
-    # The last row of a full read only tells that there are more.
+    # The last row of a full read only shows that there are more.
     found = repository.find_many([entry.payment_id for entry in entries[: size - 1]])
     return [(entry.sort_key, found.get(entry.payment_id)) for entry in entries]
 

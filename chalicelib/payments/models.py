@@ -1,8 +1,7 @@
-"""The payment, its refunds and its events: frozen records and the changes that are legal. Pure.
+"""Payments, refunds and events: frozen records and their legal changes. Pure.
 
-Guarantee: a change that the tables below do not list cannot be made, and each that is made has
-exactly one event. No clock, no environment and no AWS in here: the caller brings `now`, and every
-method returns all that it changed, together with its event.
+Guarantee: only the changes below are possible, and each has exactly one event. This module uses no
+clock, no environment and no AWS: the caller passes `now`, and a method returns the whole change.
 
     payment   processing ──┬─▶ completed ──▶ returned
                            ├─▶ failed
@@ -11,8 +10,8 @@ method returns all that it changed, together with its event.
     refund    processing ──┬─▶ completed        only of a completed payment, which stays completed
                            └─▶ failed           while a refund of it is processing
 
-Of a completed payment, always:  amount = amount_refunded + refundable,
-amount_refunded being the sum of its refunds that have not failed.
+A completed payment always has amount = amount_refunded + refundable. Here amount_refunded is the
+sum of its refunds that have not failed.
 """
 
 import re
@@ -39,7 +38,7 @@ from chalicelib.values import (
 )
 
 MAX_VERSION: Final = 2_000
-"""A payment with so many changes takes no new refund: its events must fit into one answer."""
+"""A payment with this many changes takes no new refund: its events must fit into one answer."""
 
 
 class PaymentType(StrEnum):
@@ -96,7 +95,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
 
 
 class ReturnCodes(NamedTuple):
-    """The codes with which a rail returns a payment late."""
+    """The codes of a rail for the return of a payment."""
 
     pattern: re.Pattern[str]
     described: str
@@ -109,11 +108,11 @@ RETURN_CODES: Mapping[PaymentType, ReturnCodes] = MappingProxyType(
         PaymentType.EFT: ReturnCodes(re.compile(r"9[0-9]{2}"), "900 to 999", "901"),
     }
 )
-"""A payment by any other rail is final."""
+"""Payments by other rails are final."""
 
 
 class IllegalTransition(Exception):
-    """A change that the module's table does not list: a bug in the caller, never bad input."""
+    """A change that is not legal: a bug in the caller, never bad input."""
 
 
 class Payment(Schema):
@@ -145,7 +144,7 @@ class Payment(Schema):
     refunds_processing: int = Field(exclude=True, description="a return waits for them")
     version: int = Field(exclude=True, description="counts changes; the newest event's `seq`")
     submitted_at: Timestamp | None = Field(
-        exclude=True, description="when a worker took it up first"
+        exclude=True, description="when a worker first submitted it"
     )
 
     def complete(self, now: datetime, *, actor: str) -> "Change":
@@ -171,8 +170,8 @@ class Payment(Schema):
     def record_return(self, code: str, now: datetime, *, actor: str) -> "Change":
         """Record that the payer's bank took back the part of a payment that is not refunded.
 
-        Raises PaymentNotReturnable, or Conflict while a refund is processing: until it is settled
-        nobody knows that part.
+        Raises PaymentNotReturnable, or Conflict while a refund is processing, because that part is
+        not known yet.
         """
         if self.status is not Status.COMPLETED:
             raise errors.PaymentNotReturnable(f"The payment is {self.status}, not completed.")
@@ -204,9 +203,7 @@ class Payment(Schema):
         if not refund.amount:
             raise errors.PaymentNotRefundable("Nothing is left to refund.")
         if self.version >= MAX_VERSION:
-            raise errors.PaymentNotRefundable(
-                "The payment has had too many refunds to take another."
-            )
+            raise errors.PaymentNotRefundable("The payment has reached its limit of refunds.")
         return self._change(
             EventType.REFUND_CREATED,
             now,
@@ -218,7 +215,7 @@ class Payment(Schema):
         )
 
     def complete_refund(self, refund: "Refund", now: datetime, *, actor: str) -> "Change":
-        """Record that the money is back with the payer.
+        """Record that the payer received the money.
 
         Raises IllegalTransition unless the refund is processing.
         """
@@ -227,7 +224,7 @@ class Payment(Schema):
     def fail_refund(
         self, refund: "Refund", failure_code: FailureCode, now: datetime, *, actor: str
     ) -> "Change":
-        """Record that the money did not go back, so that its amount can be refunded again.
+        """Record that the payer did not receive the money; the amount can be refunded again.
 
         Raises IllegalTransition unless the refund is processing.
         """
@@ -298,16 +295,16 @@ class RefundState(Schema):
 
 
 class EventData(Schema):
-    """The state after an event. A field that does not apply is left out, and never null."""
+    """The state after an event. Fields that do not apply are left out, never null."""
 
     model_config = ConfigDict(frozen=True)
 
     status: Status = Field(description="the payment's")
     failure_code: str | None = Field(default=None, description="the payment's")
     amount_refunded: Amount | None = Field(
-        default=None, description="the payment's; with refunds and returns"
+        default=None, description="the payment's; for refunds and returns only"
     )
-    refund: RefundState | None = Field(default=None, description="with refunds")
+    refund: RefundState | None = Field(default=None, description="for refunds only")
 
 
 class Event(Schema):
@@ -351,7 +348,7 @@ class Event(Schema):
 
 
 class Change(NamedTuple):
-    """A change that was made: the payment after it, its event, and the refund that it is about."""
+    """A change: the payment after it, its event, and the refund after it, if it changes one."""
 
     payment: Payment
     event: Event
@@ -374,8 +371,8 @@ class Total(Schema):
 def totals_moved(before: Payment, after: Payment) -> list[Total]:
     """Return what a change subtracts from the totals of settled payments, and adds to them.
 
-    Processing payments are in no total. The day is the one on which the payment was created, so
-    that a later change, such as a bank's return, changes the totals of that same day.
+    Processing payments are in no total. A payment counts for the day of its creation, even if it
+    changes later: a bank's return updates the totals of that day.
     """
     if before.status is after.status:
         return []

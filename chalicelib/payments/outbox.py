@@ -1,4 +1,4 @@
-"""What payments ask of an outbox, which tells others of each change (`webhooks/outbox.py`)."""
+"""The interface of an outbox, which announces the changes of payments (`webhooks/outbox.py`)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from chalicelib.payments.models import Change
 
 
 class Outgoing(NamedTuple):
-    """What goes out with a change: `writes` in its transaction, `messages` once it is committed."""
+    """What announces a change: `writes` join its transaction, `messages` follow its commit."""
 
     writes: Sequence[Write] = ()
     messages: Sequence[Message] = ()
@@ -18,10 +18,10 @@ class Outgoing(NamedTuple):
 
 class Outbox(Protocol):
     def prepare(self, change: Change, *, created: datetime) -> Outgoing:
-        """Decide what goes out with `change`; `created` is when its payment or refund was created.
+        """Return what announces `change`. Its payment or refund was created at `created`.
 
         Raises Unavailable.
         """
 
     def enqueue(self, outgoing: Outgoing) -> None:
-        """Enqueue what was committed. If SQS is down, log it: the sweeper is the retry."""
+        """Enqueue the messages after the commit. If SQS is down, log them: the sweeper retries."""

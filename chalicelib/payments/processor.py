@@ -1,9 +1,8 @@
-"""The processor: whoever moves the money. PayFlow ships a simulator; bring your own.
+"""The interface of a processor, which moves the money. PayFlow ships a simulator; bring your own.
 
-Guarantee asked of every processor: `settle` is called at least once for each payment and `refund`
-at least once for each refund, maybe several times and at the same time. The id of the payment or
-refund is the processor's idempotency key. It raises when it cannot tell the outcome: an unknown
-outcome is never guessed.
+Guarantee required of every processor: it moves the money of each payment and refund once. PayFlow
+calls `settle` and `refund` at least once, possibly several times at once. The id of the payment or
+refund is the idempotency key. A processor that does not know the outcome raises, and never guesses.
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Failed:
-    """The money will not arrive, and why."""
+    """The money will not arrive; `code` says why."""
 
     code: FailureCode
 
@@ -37,4 +36,4 @@ class Processor(Protocol):
         """Move the money of `payment` once, however often this is called."""
 
     def refund(self, refund: Refund, payment: Payment) -> Outcome:
-        """Move the money of `refund` back once, however often this is called."""
+        """Send back the money of `refund` once, however often this is called."""

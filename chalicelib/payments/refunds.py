@@ -1,15 +1,15 @@
 """Refunds: create, list, settle.
 
-Guarantee: the refunds of a payment that have not failed never add up to more than the payment,
-however many are requested at once: each reserves its amount in the transaction that creates it, on
-the condition that the amount is still refundable. As with payments, one key creates one refund,
-which is committed before its message is sent, found by the sweeper, and settled once.
+Guarantee: the refunds of a payment, without the failed ones, never add up to more than the payment.
+The transaction that creates a refund reserves its amount, and fails if less is refundable. As with
+payments, one key creates one refund. It is committed before its message is sent, found by the
+sweeper if the message is lost, and settled once.
 
     create ── commit ── message ──▶ settle ── processor ── commit
               the amount is         completed: it stays refunded
               reserved              failed: it can be refunded again
 
-A refund is not marked as submitted before the processor is asked, since nothing can cancel it.
+A refund is not marked as submitted before the processor is called, because it cannot be canceled.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _CREATE: Final = "create_refund"
 
 @dataclass(frozen=True)
 class Refunds:
-    """The refunds of one stage, with what its payments work with."""
+    """The refunds of one stage. They share the repository, queue and processor of its payments."""
 
     payments: Payments
 
@@ -99,7 +99,7 @@ class Refunds:
         try:
             change = payment.refund(refund, now, actor=actor)
         except (PaymentNotRefundable, RefundExceedsPayment):
-            # An earlier request with this key may be the reason; then its answer stands.
+            # An earlier request with this key may have made this refund: then return its answer.
             existing = self.payments.repository.find_record(key, now)
             if existing is None:
                 raise
@@ -119,7 +119,7 @@ class Refunds:
 
     def _settle(self, payment: Payment, refund: Refund, outcome: Completed | Failed) -> Change:
         if payment.status is not Status.COMPLETED:
-            # Returned since the refund was read; a return waits until no refund is processing.
+            # It was returned after the read. A return waits for refunds, so this one is settled.
             raise RefundSettled(refund.id)
         now = self.payments.clock()
         match outcome:
@@ -134,7 +134,7 @@ class Refunds:
 
 
 def new_refund(payment: Payment, command: CreateRefund, refund_id: str, now: datetime) -> Refund:
-    """Return the refund that `command` asks for; whether it is allowed is not checked here."""
+    """Return the requested refund. The caller checks whether it is allowed."""
     return Refund(
         id=refund_id,
         payment_id=payment.id,

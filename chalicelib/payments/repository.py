@@ -1,7 +1,7 @@
 """Payments, refunds, events, totals and idempotency records in DynamoDB.
 
-Guarantee: every change of a payment is one transaction that carries its event, and holds only if
-the payment is still what the caller read. What one transaction writes, all of it or nothing:
+Guarantee: every change of a payment is one transaction that includes its event. It fails if the
+payment changed since the caller read it. Each transaction writes all of these items or none:
 
     create          record   absent, or past its own expiresAt
                     payment  absent
@@ -9,7 +9,7 @@ the payment is still what the caller read. What one transaction writes, all of i
     change          payment  has the status, version and submittedAt that we read
                     event    absent
                     totals   add the difference
-                    outgoing what goes out with the change: its deliveries
+                    outgoing the deliveries that announce the change
     create_refund   record   absent, or past its own expiresAt
                     payment  as in a change, and at least the refund's amount is refundable
                     refund   absent
@@ -19,11 +19,11 @@ the payment is still what the caller read. What one transaction writes, all of i
                     event    absent
                     outgoing as in a change
 
-The version is part of every condition because it numbers the event: of two workers that read the
-same version one commits, and the other starts again from the result.
+The version is in every condition because it numbers the event. If two workers read the same
+version, one commits, and the other starts again from the result.
 
-Raises Unavailable when DynamoDB is out of reach, and Conflict when other requests keep changing
-the same items: whether a write that ended so was done is unknown until it is asked again.
+Raises Unavailable when DynamoDB is out of reach: a write may then have been done or not. Raises
+Conflict when other requests keep changing the same items.
 """
 
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 MAX_COUNTED: Final = 10_000
 _READ_FIELDS: Final = ("status", "version", "submittedAt")
-"""Attributes of a payment that must still be as the caller read them."""
+"""The attributes of a payment that must not have changed since the caller read it."""
 
 
 class RecordExists(Exception):
@@ -91,7 +91,7 @@ class PaymentRepository:
     def create(self, change: Change, record: Record, now: datetime) -> None:
         """Write a new payment, its event and its idempotency record.
 
-        Raises RecordExists when the key has a record that is not expired `now`.
+        Raises RecordExists when the key has a record that has not expired at `now`.
         """
         try:
             # The id is the token: a resend after a lost answer commits nothing twice.
@@ -112,13 +112,13 @@ class PaymentRepository:
         return self._records.put_if(items.record_to_item(record), is_absent | is_expired)
 
     def find_record(self, key: str, now: datetime) -> Record | None:
-        """Return the idempotency record of `key` that is not expired `now`."""
+        """Return the idempotency record of `key`, unless it has expired at `now`."""
         item = self._records.find(items.record_key(key))
         record = items.record_from_item(item) if item is not None else None
         return record if record and record.expires_at_seconds > int(now.timestamp()) else None
 
     def change(self, before: Payment, change: Change, outgoing: Sequence[Write] = ()) -> None:
-        """Replace `before` by the changed payment, with its event, its totals and `outgoing`.
+        """Replace `before` with the changed payment; write its event, its totals and `outgoing`.
 
         Raises StaleVersion when the stored payment is no longer `before`.
         """
@@ -138,7 +138,7 @@ class PaymentRepository:
     def create_refund(self, before: Payment, change: Change, record: Record, now: datetime) -> None:
         """Write a new refund with its idempotency record, and reserve its amount.
 
-        Raises RecordExists as `create` does, before anything else; or StaleVersion.
+        Raises RecordExists as `create` does, even if another condition failed too; or StaleVersion.
         """
         assert change.refund is not None
         try:
@@ -160,7 +160,7 @@ class PaymentRepository:
     def settle_refund(
         self, before: Payment, refund: Refund, change: Change, outgoing: Sequence[Write] = ()
     ) -> None:
-        """Replace `before` and its processing `refund` by their new states.
+        """Replace `before` and its processing `refund` with their new states.
 
         Raises RefundSettled when another worker was faster, or StaleVersion.
         """
@@ -198,9 +198,9 @@ class PaymentRepository:
         )
 
     def mark_submitted(self, payment_id: str, now: datetime) -> Payment | None:
-        """Mark a processing payment as submitted, the first time `now`, and return it.
+        """Set `submittedAt` of a processing payment, unless it is set, and return the payment.
 
-        A payment that is no longer processing is returned unchanged. One write, no read before it.
+        Returns a payment that is no longer processing unchanged. One write, no read before it.
         """
         request = self._payments.update_request(
             items.payment_key(payment_id),
@@ -224,7 +224,7 @@ class PaymentRepository:
         return items.refund_from_item(item) if item is not None else None
 
     def _find(self, payment_id: str, key: Item) -> Item | None:
-        # Other text may be longer than DynamoDB allows a key to be.
+        # Text that is not an id may exceed DynamoDB's limit for keys.
         return self._payments.find(key) if PAYMENT_ID.fullmatch(payment_id) else None
 
     def find_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
@@ -253,7 +253,7 @@ class PaymentRepository:
         return self._payments.query(KeyRange(items.payment_partition(payment_id), lower, upper))
 
     def by_status(self, status: Status, lower: str, upper: str, limit: int) -> list[Payment]:
-        """Return payments of one status as the index has them, newest first."""
+        """Return payments of one status from the index, newest first."""
         keys = KeyRange(status, lower, upper)
         found = self._payments.query(keys, items.BY_STATUS, limit=limit, newest_first=True)
         return [items.payment_from_item(item) for item in found]
@@ -265,28 +265,25 @@ class PaymentRepository:
         return [items.payment_entry(item) for item in found]
 
     def processing(self, lower: str, upper: str, limit: int) -> list[items.PaymentEntry]:
-        """Return payments that are processing, oldest first, even if one cannot be read."""
+        """Return entries of processing payments, oldest first, malformed payments included."""
         keys = KeyRange(Status.PROCESSING, lower, upper)
         found = self._payments.query(keys, items.BY_STATUS, limit=limit)
         return [items.payment_entry(item) for item in found]
 
     def processing_refunds(self, lower: str, upper: str, limit: int) -> list[items.RefundEntry]:
-        """Return refunds that are processing, oldest first, even if one cannot be read."""
+        """Return entries of processing refunds, oldest first, malformed refunds included."""
         keys = KeyRange(items.stored_refund_status(RefundStatus.PROCESSING), lower, upper)
         found = self._payments.query(keys, items.BY_STATUS, limit=limit)
         return [items.refund_entry(item) for item in found]
 
     def count_processing(self, lower: str, upper: str) -> int:
-        """Count the payments that are processing, as the index has them, up to `MAX_COUNTED`."""
+        """Count the processing payments in the index, up to `MAX_COUNTED`."""
         return self._payments.count(
             KeyRange(Status.PROCESSING, lower, upper), items.BY_STATUS, MAX_COUNTED
         )
 
     def totals(self, first: date, last: date) -> list[Total]:
-        """Return the totals of a range of days, as of the last write, shard by shard.
-
-        One query for each shard, however many days.
-        """
+        """Return the totals of a range of days, as of the last write. Sends one query per shard."""
         lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}$"
         with ThreadPoolExecutor(max_workers=items.TOTALS_SHARDS) as pool:
             shards = pool.map(

@@ -1,14 +1,14 @@
 """Payments: create, read, list, cancel, settle, record a return.
 
 Guarantee: the row is the truth, and a message only says "look at this row". A payment is committed
-before its message is sent, so that a message may be lost, repeated or late, and the payment is
-still settled once:
+before its message is sent. If the message is lost, repeated or late, the payment is still settled
+once:
 
     create ── commit ── message ──▶ settle ── mark submitted ── processor ── commit
                 │                     ▲
                 └── message lost? ── the sweeper finds the payment by its age
 
-Knows no HTTP, no Lambda and no table layout.
+Knows nothing of HTTP, Lambda or the table layout.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ from chalicelib.telemetry import log
 from chalicelib.values import SYSTEM, new_id, with_decimals
 
 MAX_TRIES: Final = 12
-"""More than a batch of messages, all of which may be about refunds of one payment."""
+"""More than one batch of messages: all of them may be about refunds of one payment."""
 
 _CREATE: Final = "create_payment"
 
@@ -114,7 +114,7 @@ class Payments:
         return self._change(payment_id, lambda payment: payment.cancel(self.clock(), actor=actor))
 
     def record_return(self, payment_id: str, command: SimulateReturn, *, actor: str) -> Payment:
-        """Record a late return of a completed payment by the payer's bank.
+        """Record that the payer's bank returned a completed payment.
 
         Raises NotFound, ValidationFailed, PaymentNotReturnable, Conflict or Unavailable.
         """
@@ -213,7 +213,7 @@ def new_payment(command: CreatePayment, now: datetime, *, actor: str) -> Change:
 
 
 def settle(payment: Payment, outcome: Outcome, now: datetime) -> Change | None:
-    """Return the change that `outcome` asks for; None while the bank has not decided."""
+    """Return the change for `outcome`; None while the bank has not decided."""
     match outcome:
         case Completed():
             return payment.complete(now, actor=SYSTEM)

@@ -1,7 +1,7 @@
 """The processor that ships with PayFlow: it simulates a bank.
 
 Guarantee: the outcome is a pure function of the payment's id and metadata (or of the refund's id
-and the payment's metadata), so that a redelivered message decides the same.
+and the payment's metadata), so that a repeated message gets the same outcome.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from chalicelib.values import Currency
 MAX_SLOW_SECONDS: Final = 30
 SIMULATE: Final = "simulate"
 SIMULATE_REFUND: Final = "simulate_refund"
-"""Metadata of a payment that set its own outcome, and the outcome of every refund of it."""
+"""The metadata keys of a payment that set its outcome, and the outcome of its refunds."""
 
 
 class SimulatedOutage(Exception):
-    """The metadata asked for a processor that fails."""
+    """The metadata asked for an error of the processor."""
 
 
 _UNSUPPORTED: Final = frozenset(
@@ -60,7 +60,7 @@ class Simulator:
 
 
 def check_simulation(wish: str) -> None:
-    """Raise ValueError, with a sentence for the caller, unless `wish` is a known outcome."""
+    """Raise ValueError, with a text for the caller, unless `wish` is a known outcome."""
     if wish in {"completed", "pending", "error"}:
         return
     if wish.startswith("failed:") and wish.removeprefix("failed:") in set(FailureCode):

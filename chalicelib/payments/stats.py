@@ -1,8 +1,8 @@
 """Totals of settled payments, by day, currency, type and status.
 
-Guarantee: the totals are exact, since each is written in the transaction that settles its payment;
-amounts of two currencies are never added. Processing payments are counted from an index, which lags
-a write by a moment, and the count is labelled approximate.
+Guarantee: the totals are exact, because the transaction that settles a payment updates them.
+Amounts of different currencies are never added. Processing payments are counted from an index,
+which lags a write by a moment: the count is labelled approximate.
 """
 
 from collections import defaultdict
@@ -41,8 +41,8 @@ class Stats(Schema):
     from_: Day = Field(serialization_alias="from")
     to: Day
     timezone: Literal["UTC"] = "UTC"
-    rows: list[Total] = Field(description="by day, currency, type and status; none is empty")
-    processing: Approximate = Field(description="of the same days, and in no row")
+    rows: list[Total] = Field(description="one for each day, currency, type and status in use")
+    processing: Approximate = Field(description="payments of the same days that no row counts")
 
 
 def read(repository: PaymentRepository, query: ReadStats, now: datetime) -> Stats:

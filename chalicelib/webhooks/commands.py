@@ -1,4 +1,4 @@
-"""What a caller may ask of webhook endpoints and deliveries."""
+"""Commands for webhook endpoints and deliveries."""
 
 from datetime import datetime
 from typing import Annotated
@@ -27,20 +27,20 @@ EndpointDescription = Annotated[
 
 
 class CreateEndpoint(Schema):
-    """A webhook endpoint to create. Its secret is shown once, in the answer."""
+    """A webhook endpoint to create. The answer is the only place that shows its secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Url
     events: Subscriptions = Field(
         default=[Subscription.EVERYTHING],
-        description="`*` means all events, also those of later versions",
+        description="`*` means all events, including those of later versions",
     )
     description: EndpointDescription | None = None
 
 
 class UpdateEndpoint(Schema):
-    """Changes to an endpoint. A field that is left out or null stays as it is."""
+    """Changes to an endpoint. Omitted fields keep their values; null only clears `description`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +63,7 @@ class ListDeliveries(Schema):
 
 
 class ReplayFailed(Schema):
-    """The time from which on the failed deliveries of an endpoint are replayed."""
+    """The failed deliveries of an endpoint to replay: those of events since a time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,7 +72,7 @@ class ReplayFailed(Schema):
         BeforeValidator(lambda value: moment(value, end_of_day=False)),
         WithJsonSchema(
             {
-                "description": "a date or an RFC 3339 time, inclusive; the event's time counts",
+                "description": "a date or an RFC 3339 time, inclusive; the time of the event",
                 "examples": ["2026-11-22"],
                 "anyOf": [{"type": "string", "format": form} for form in ("date", "date-time")],
             }

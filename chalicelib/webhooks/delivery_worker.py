@@ -1,16 +1,16 @@
-"""The delivery worker: leases what is due, sends it, and records the result.
+"""The delivery worker: leases a due delivery, sends it, and records the result.
 
-Guarantee: each delivery is sent at least once, and continues until it is delivered or fails
-visibly, whatever happens to its messages and workers. A message may be processed at any time and
-any number of times; only an attempt that is due is made:
+Guarantee: each delivery continues until it is delivered or fails visibly, whatever happens to its
+messages and workers. A message may be processed at any time and any number of times: the worker
+makes an attempt only if it is due.
 
     message ──▶ lease ──▶ endpoint as it is now ──▶ POST ──▶ record ──▶ message for the next
                  │           └── disabled or deleted: failed     │      attempt, if SQS can delay
                  │                                               │      it so long; or the sweeper
                  └── not due: nothing         410, or five days of failures only: disabled
 
-The lease is longer than a worker may run. If a worker is killed, the next attempt is made only
-once the killed one cannot be in progress any more.
+The lease is longer than a worker may run. If a worker is killed, the next attempt begins only after
+the killed one must have ended.
 """
 
 import random
@@ -55,7 +55,7 @@ class DeliveryWorker:
     jitter: Callable[[], float] = random.random
 
     def deliver(self, delivery_id: str) -> None:
-        """Make the attempt that is due, if one is. Raises Conflict or Unavailable: call again."""
+        """Make an attempt if one is due. Raises Conflict or Unavailable: call again then."""
         began = self.clock()
         leased = self.repository.lease(delivery_id, began, began + self.lease)
         if leased is None:
@@ -113,7 +113,7 @@ class DeliveryWorker:
         try:
             self.repository.record(leased, after)
         except LeaseLost:
-            # It took longer than its lease: the worker that holds it now continues.
+            # The attempt outlasted its lease: the worker that holds the lease now continues.
             log("lease_lost", delivery_id=leased.id)
             return
         made = len(after.attempts) - after.attempts_before
@@ -141,7 +141,7 @@ class DeliveryWorker:
 
 
 def attempted(at: datetime, result: PostResult) -> Attempt:
-    """Return what is stored of an attempt."""
+    """Return the attempt to store."""
     return Attempt(
         at=at,
         status=result.status,
@@ -153,7 +153,7 @@ def attempted(at: datetime, result: PostResult) -> Attempt:
 
 
 def printable(text: str) -> str:
-    """Return `text` as it is stored and shown: no control characters, at most 2 KiB."""
+    """Return `text` to store and show: without control characters, at most 2 KiB."""
     clean = "".join(
         one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text
     )
@@ -165,7 +165,7 @@ def _reason_not_to_send(leased: Delivery, endpoint: Endpoint | None) -> FailureR
         return FailureReason.ENDPOINT_DELETED
     if not endpoint.enabled:
         return FailureReason.ENDPOINT_DISABLED
-    # The schedule ends it sooner, unless its workers were killed again and again.
+    # The schedule ends a delivery sooner, unless its workers are killed repeatedly.
     if len(leased.attempts) - leased.attempts_before > retry_schedule.MAX_ATTEMPTS:
         return FailureReason.EXHAUSTED
     return None

@@ -1,11 +1,10 @@
 """One POST to a merchant's server, which may be slow, broken or hostile.
 
 Guarantee: `post` returns by its deadline, whatever the server does. The deadline covers everything
-from the name look-up to the last byte of the answer; each wait gets what is left of it. The
-addresses that are checked are those that are connected to: a name is resolved once and connected to
-by number, while TLS still verifies the name. At most 2 KiB of the answer's body are kept and 64 KiB
-are read. Redirects are not followed, and no proxy is used. It raises only for bugs. Threads may
-share one client.
+from the name look-up to the last byte of the answer; each step gets the time that is left. A name
+is resolved once. The client connects only to the addresses that it checked, and TLS still verifies
+the name. At most 64 KiB of the answer are read, and 2 KiB of its body are kept. Redirects are not
+followed, and no proxy is used. It raises only for bugs. Threads may share one client.
 """
 
 import socket
@@ -38,7 +37,7 @@ _MAX_DIGITS: Final = 10
 
 
 class PostError(StrEnum):
-    """Why there is no answer, or no complete one."""
+    """Why there is no complete answer."""
 
     URL_REFUSED = "url_refused"
     ADDRESS_REFUSED = "address_refused"
@@ -86,7 +85,7 @@ class _AddressRefused(Exception):
 
 
 class _AnswerTooLong(Exception):
-    """The answer has more bytes than are read."""
+    """The answer exceeds the limit of bytes to read."""
 
 
 class _Deadline:
@@ -102,10 +101,9 @@ class _Deadline:
 
 
 class _Stream:
-    """A connection whose every wait ends by the deadline.
+    """A connection on which every call ends by the deadline.
 
-    A socket's timeout applies to each call of `send` and `recv`, encrypted or not, so it is set
-    again before each.
+    A socket's timeout applies to a single call of `send` or `recv`, so it is set again before each.
     """
 
     def __init__(self, sock: socket.socket, deadline: _Deadline) -> None:
@@ -130,7 +128,7 @@ class _Stream:
 
 @dataclass
 class _Received:
-    """The answer so far. It is kept when the rest does not arrive."""
+    """The answer so far. It is kept even if the rest does not arrive."""
 
     status: int | None = None
     retry_after_seconds: int | None = None
@@ -156,7 +154,7 @@ def connect(address: Address, timeout_seconds: float) -> socket.socket:
 
 
 def trust() -> ssl.SSLContext:
-    """Trust Mozilla's certificate authorities, as pinned, and not the machine's."""
+    """Trust the pinned list of Mozilla's certificate authorities, not the machine's list."""
     context = ssl.create_default_context(cafile=certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -176,7 +174,7 @@ class HttpClient:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
-        """POST `body`, which is JSON, with `headers` besides those that HTTP needs."""
+        """POST the JSON `body` with `headers`, and add the headers that HTTP needs."""
         started = time.monotonic()
         received = _Received()
         error, detail = self._outcome(url, body, headers, received)
@@ -225,7 +223,7 @@ class HttpClient:
         sock = self._connected(addresses, deadline)
         try:
             if target.is_tls:
-                sock.settimeout(deadline.left())  # wrapping is the handshake, all of it
+                sock.settimeout(deadline.left())  # wrapping does the whole handshake
                 sock = self.trust.wrap_socket(sock, server_hostname=target.host)
             stream = _Stream(sock, deadline)
             protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)
@@ -235,7 +233,7 @@ class HttpClient:
             sock.close()
 
     def _checked(self, addresses: Sequence[Address]) -> Sequence[Address]:
-        """Raise _AddressRefused if any address is not public: mixing them is an attack."""
+        """Raise _AddressRefused if any address is not public: a mix of both is an attack."""
         if not self.allows_private and not all(
             url_policy.is_public(address.place[0]) for address in addresses
         ):
@@ -312,7 +310,7 @@ def _request(
 def _retry_after_seconds(headers: Any, now: datetime) -> int | None:
     """Read the first Retry-After header, in seconds or as a date (RFC 9110, 10.2.3).
 
-    Returns at most what the schedule honours; None if there is none, or for any other text.
+    Returns at most `MAX_RETRY_AFTER`; None if the header is missing or not valid.
     """
     text = next((value for name, value in headers if name == b"retry-after"), b"").decode("latin-1")
     longest = int(retry_schedule.MAX_RETRY_AFTER.total_seconds())

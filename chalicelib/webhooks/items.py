@@ -29,13 +29,13 @@ from chalicelib.webhooks.models import (
 BY_ENDPOINT: Final = Index("endpoint-deliveryAt-index", "endpointId", "deliveryAt")
 DUE: Final = Index("due-index", "due", "dueAt")
 DUE_SHARDS: Final = 8
-"""Partitions of the due index, so that deliveries seldom wait for each other."""
+"""The partitions of the due index: with several, deliveries seldom wait for each other."""
 ENDPOINTS: Final = "ENDPOINTS"
 COUNT_KEY: Final = {"PK": ENDPOINTS, "SK": "COUNT"}
 
 
 class DeliveryEntry(NamedTuple):
-    """A delivery as an index names it."""
+    """The entry of a delivery in an index."""
 
     delivery_id: str
     sort_key: str
@@ -87,7 +87,7 @@ def endpoint_from_item(item: Item) -> Endpoint:
 
 
 def disabled_event_item(endpoint: Endpoint, event_id: str) -> Item:
-    """Return the event that an endpoint was disabled."""
+    """Return the item of the event `endpoint.disabled`."""
     assert endpoint.disabled_at is not None
     return {
         "PK": _endpoint_partition(endpoint.id),
@@ -118,7 +118,7 @@ def delivery_to_item(delivery: Delivery) -> Item:
         "endpointId": delivery.endpoint_id,
         "deliveryAt": delivery_at(delivery),
         "type": delivery.event_type,
-        # `state`, because whatever has a `status` is in the lists of payments.
+        # Not `status`: that attribute would put deliveries into the lists of payments.
         "state": delivery.status,
         "reason": delivery.failure_reason,
         "due": None if due is None else due_shard(delivery.id),

@@ -1,9 +1,9 @@
 """Webhook endpoints and deliveries: frozen records, their ids, and their legal changes. Pure.
 
 Guarantee: there is one delivery for each event and endpoint, and its id says where it is stored.
-Its attempts are in the order in which they began, each with its result; an attempt whose worker
-was killed has no result, stays in the list and counts. A delivery takes at most ten attempts, and
-ten more each time it is replayed.
+Its attempts are in the order of their start, each with its result. If a worker is killed, its
+attempt stays in the list without a result, and counts. A delivery has at most ten attempts, and ten
+more after each replay.
 
     pending ──┬─▶ delivered ──┐
       ▲       └─▶ failed ─────┤
@@ -32,7 +32,7 @@ _KEPT_ON_REPLAY: Final = 10
 
 
 class Subscription(StrEnum):
-    """The events that an endpoint can subscribe to; `*` means all, also those added later."""
+    """The events that an endpoint can subscribe to; `*` means all, including future ones."""
 
     EVERYTHING = "*"
     PAYMENT_COMPLETED = "payment.completed"
@@ -59,7 +59,7 @@ class DisabledReason(StrEnum):
 
 
 class OldSecret(NamedTuple):
-    """A secret that was rotated, and still signs until `until`."""
+    """A replaced secret, which still signs until `until`."""
 
     secret: str
     until: datetime
@@ -82,7 +82,7 @@ class Endpoint(Schema):
         description="`gone`: it answered 410; `failing`: every attempt of five days failed"
     )
     failing_since: Timestamp | None = Field(
-        description="its first failure since the last success; five days later it is disabled"
+        description="the first failure since the last success; disabled five days later"
     )
 
     secret: str = Field(exclude=True)
@@ -94,7 +94,7 @@ class Endpoint(Schema):
         return max((old.until for old in self.old_secrets), default=None)
 
     def wants(self, event: EventType) -> bool:
-        """Return whether it receives events of this type. None receives `*.created` events."""
+        """Return whether it receives events of this type. No endpoint receives `*.created`."""
         if not self.enabled or event.value not in set(Subscription):
             return False
         return bool({Subscription.EVERYTHING, Subscription(event.value)} & set(self.events))
@@ -104,7 +104,7 @@ class Endpoint(Schema):
         return [self.secret, *(old.secret for old in self.old_secrets if now < old.until)]
 
     def rotated(self, secret: str, now: datetime) -> "Endpoint":
-        """Return it with a new secret. The old one also signs for a day. Raises Conflict."""
+        """Return a copy with a new secret. The old one also signs for a day. Raises Conflict."""
         valid = [old for old in self.old_secrets if now < old.until]
         if len(valid) >= MAX_OLD_SECRETS:
             raise Conflict(
@@ -120,7 +120,7 @@ class Endpoint(Schema):
         )
 
     def enabled_again(self) -> "Endpoint":
-        """Return it enabled, with its failures reset."""
+        """Return an enabled copy with its failures reset."""
         fresh = {"disabled_at": None, "disabled_reason": None, "failing_since": None}
         return self.model_copy(update={"enabled": True} | fresh)
 
@@ -153,7 +153,7 @@ class Attempt(Schema):
     error: str | None = Field(
         default=None,
         description="why there is no complete answer: `url_refused`, `address_refused`, `dns`, "
-        "`connection`, `tls`, `timeout` or `protocol`; the attempt failed, whatever `status` is",
+        "`connection`, `tls`, `timeout` or `protocol`; ignore `status` then",
     )
     detail: str | None = Field(default=None, description="a short explanation of the error")
 
@@ -175,7 +175,7 @@ class DeliveryKey(NamedTuple):
 
 
 def delivery_key(delivery_id: str) -> DeliveryKey | None:
-    """Return what the id says; None if it is no delivery's id."""
+    """Parse the id of a delivery; None if it is not one."""
     found = DELIVERY_ID.fullmatch(delivery_id)
     if found is None:
         return None
@@ -231,13 +231,13 @@ class Delivery(Schema):
         return self._ended(DeliveryStatus.FAILED, reason, [*self.attempts[:-1], attempt])
 
     def not_sent(self, reason: FailureReason) -> "Delivery":
-        """Return it failed, without the attempt that was begun: nothing was sent."""
+        """Return a failed copy without the attempt that was begun: nothing was sent."""
         return self._ended(DeliveryStatus.FAILED, reason, self.attempts[:-1])
 
     def reschedule(
         self, attempt: Attempt, now: datetime, *, jitter: float, retry_after: timedelta | None
     ) -> "Delivery":
-        """Return it due for the next attempt, or failed if that was the last one."""
+        """Return a copy that is due for the next attempt, or failed after the last one."""
         made = len(self.attempts) - self.attempts_before
         delay = retry_schedule.delay_after(made, jitter=jitter, retry_after=retry_after)
         if delay is None:
@@ -246,7 +246,10 @@ class Delivery(Schema):
         return self.model_copy(update={"attempts": attempts, "next_attempt_at": now + delay})
 
     def replayed(self, now: datetime) -> "Delivery":
-        """Return it due at once, with ten new attempts. Raises Conflict during an attempt."""
+        """Return a copy that is due at once, with ten new attempts.
+
+        Raises Conflict during an attempt.
+        """
         is_in_progress = bool(self.attempts) and self.attempts[-1].latency_ms is None
         if is_in_progress and self.next_attempt_at is not None and now < self.next_attempt_at:
             raise Conflict("An attempt is in progress; wait for its result.")
@@ -275,7 +278,7 @@ class Delivery(Schema):
 
 
 class NewEndpoint(Endpoint):
-    """An endpoint with the secret that it was just given: `secret` is shown only this once."""
+    """An endpoint with its new `secret`, which is shown only once."""
 
     secret: str
 
@@ -303,7 +306,7 @@ class DeliveryPage(Schema):
 
 
 class Replayed(Schema):
-    """How many deliveries are due again. If there are more, ask again from `next_since`."""
+    """The number of deliveries replayed. If there are more, call again from `next_since`."""
 
     model_config = ConfigDict(frozen=True)
 

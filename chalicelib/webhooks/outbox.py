@@ -1,16 +1,16 @@
-"""The deliveries that go out with a change of a payment, and their messages once it is committed.
+"""The webhook outbox: deliveries in the transaction of a change, messages after its commit.
 
-Guarantee: an endpoint that existed when a payment or refund was created receives each outcome of
-it that the endpoint wants. So a snapshot of the endpoints is used only if it was read after that
-moment, and for `CACHE` at most; a burst of payments shares one read. (The two moments are from two
-machines; their clocks may differ by less than the time from one request to the next.)
+Guarantee: an endpoint that existed when a payment or refund was created receives each outcome that
+it subscribes to. So a snapshot of the endpoints must be read after that creation, and is used for
+at most `CACHE`. A burst of payments shares one read. (The times come from two machines: this
+assumes that their clocks differ by less than the time from one request to the next.)
 
     endpoint created ── payment created ── endpoints read ── outcome and its deliveries written
-                                              └── used again for what was created before it
+                                              └── reused for payments created before it
 
 If an endpoint is disabled, deleted or changed in those seconds, the delivery worker notices: it
-reads the endpoint again before it sends. At worst an endpoint receives one more event of a type
-that it has just unsubscribed from.
+reads the endpoint again before it sends. At worst, an endpoint that has just unsubscribed from a
+type receives one more event of it.
 """
 
 import threading
@@ -32,7 +32,7 @@ CACHE: Final = timedelta(seconds=5)
 
 
 class Snapshot(NamedTuple):
-    """The endpoints as they were at a moment, or after it."""
+    """The endpoints, read at `at` or later."""
 
     endpoints: Sequence[Endpoint]
     at: datetime
@@ -50,7 +50,7 @@ class WebhookOutbox:
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self, change: Change, *, created: datetime) -> Outgoing:
-        """Return the deliveries of `change`; `created` is when its payment or refund was created.
+        """Return the deliveries of `change`. Its payment or refund was created at `created`.
 
         Raises Unavailable.
         """
@@ -61,7 +61,7 @@ class WebhookOutbox:
         )
 
     def enqueue(self, outgoing: Outgoing) -> None:
-        """Enqueue what was committed. If SQS is down, log it: the sweeper is the retry."""
+        """Enqueue the messages after the commit. If SQS is down, log them: the sweeper retries."""
         enqueue(self.queue, outgoing.messages, stage=self.stage)
 
     def _deliveries(self, change: Change, created: datetime) -> list[Delivery]:
@@ -93,10 +93,10 @@ class WebhookOutbox:
 def payload_of(
     event_type: EventType | EndpointEvent, at: datetime, data: Payment | Refund | Endpoint
 ) -> str:
-    """Return the body of a webhook, with `data` as its GET shows it at that moment.
+    """Return the body of a webhook, with `data` as the API shows it at that moment.
 
-    An endpoint is shown without its URL, which can be as good as a password: whoever may read
-    deliveries need not be allowed to read endpoints.
+    Leaves out the URL of an endpoint, which may hold a secret: a caller who may read deliveries may
+    not be allowed to read endpoints.
     """
     shown = data.model_dump(exclude={"url"} if isinstance(data, Endpoint) else None)
     return exact_json.dumps({"type": event_type, "timestamp": rfc3339(at), "data": shown})

@@ -1,9 +1,9 @@
 """Webhook endpoints and deliveries in DynamoDB.
 
-Guarantee: there are never more than `MAX_ENDPOINTS` endpoints, however many are added at once: each
-is counted in the transaction that adds it. One worker at a time holds the lease of a delivery, and
-never before the delivery is due; what a worker writes holds only while its lease does. What one
-transaction writes, all of it or nothing:
+Guarantee: there are never more than `MAX_ENDPOINTS` endpoints, however many are added at once: the
+transaction that adds one also counts it. One worker at a time holds the lease of a due delivery,
+and can write a result only while it holds the lease. Each transaction writes all of these items or
+none:
 
     add        count    below the maximum, plus one       delete    endpoint  exists; it is deleted
                endpoint absent                                      count     minus one
@@ -15,7 +15,7 @@ A lease is the attribute `dueAt`:
     due ──▶ lease: dueAt has come ──▶ dueAt = until ──▶ send ──▶ record: dueAt is still `until`
                                           └── if the worker dies here, it is due again at `until`
 
-While a delivery is pending it is in the due index; its entry there is unique and in time order.
+A pending delivery is in the due index; its sort key there is unique and in time order.
 Raises Conflict and Unavailable as `aws.dynamodb` does.
 """
 
@@ -55,7 +55,7 @@ MAX_OF_PAYMENT: Final = 50
 
 
 class LeaseLost(Exception):
-    """Another worker holds the lease of the delivery, or it was replayed or completed."""
+    """Another worker holds the lease, or the delivery was replayed or has ended."""
 
 
 class WebhookRepository:
@@ -107,7 +107,7 @@ class WebhookRepository:
         return items.endpoint_from_item(item)
 
     def change(self, before: Endpoint, after: Endpoint) -> None:
-        """Write what differs.
+        """Write the attributes that differ.
 
         Raises StaleVersion if the secret changed since it was read, or NotFound.
         """
@@ -120,10 +120,10 @@ class WebhookRepository:
             raise _stale(failed) from failed
 
     def disable(self, before: Endpoint, after: Endpoint, event_id: str) -> None:
-        """Disable the endpoint and write the event of it.
+        """Disable the endpoint and write the event that says so.
 
-        Raises NotFound, or StaleVersion if the endpoint is already disabled, has another URL, or,
-        where failures are the reason, has had a success.
+        Raises NotFound, or StaleVersion if the endpoint is already disabled or has another URL. If
+        the reason is its failures, a success since the read also raises StaleVersion.
         """
         old = items.endpoint_to_item(before)
         read = ["isEnabled", "url"]
@@ -141,7 +141,7 @@ class WebhookRepository:
             raise _stale(failed) from failed
 
     def note_failure(self, endpoint: Endpoint, now: datetime) -> Endpoint:
-        """Mark the endpoint as failing since `now`, or since before, and return it.
+        """Set `failingSince` to `now`, unless it is set, and return the endpoint.
 
         Raises NotFound.
         """
@@ -154,8 +154,8 @@ class WebhookRepository:
             raise _endpoint_not_found() from failed
 
     def note_success(self, endpoint: Endpoint) -> None:
-        """Reset the failures that were read; later ones stay."""
-        if endpoint.failing_since is None:  # nearly always, and then it costs nothing
+        """Remove `failingSince` if it is still as it was read; a later one stays."""
+        if endpoint.failing_since is None:  # the usual case costs no write
             return
         was_read = Attr("failingSince").eq(rfc3339(endpoint.failing_since))
         request = self._table.update_request(
@@ -167,15 +167,15 @@ class WebhookRepository:
             return
 
     def put_delivery(self, delivery: Delivery) -> Write:
-        """Return the write of a new delivery, for the transaction of the change it tells of."""
+        """Return the write of a new delivery, for the transaction of the change."""
         return self._table.put_if_absent(items.delivery_to_item(delivery))
 
     def add_delivery(self, delivery: Delivery) -> None:
-        """Store a delivery that belongs to no change of a payment."""
+        """Store a delivery of an event of the endpoint itself."""
         self._table.write(self.put_delivery(delivery))
 
     def lease(self, delivery_id: str, now: datetime, until: datetime) -> Delivery | None:
-        """Begin an attempt and hold the delivery until then.
+        """Begin an attempt, and lease the delivery until `until`.
 
         Returns None if it is not due: done, leased by another worker, unknown, or too early.
         """
@@ -236,19 +236,19 @@ class WebhookRepository:
     def of_endpoint(
         self, endpoint_id: str, lower: str, upper: str, limit: int, *, newest_first: bool
     ) -> list[items.DeliveryEntry]:
-        """Return deliveries to an endpoint as the index has them."""
+        """Return entries of deliveries to an endpoint, from the index."""
         keys = KeyRange(endpoint_id, lower, upper)
         found = self._table.query(keys, items.BY_ENDPOINT, limit=limit, newest_first=newest_first)
         return [items.delivery_entry(item, items.BY_ENDPOINT) for item in found]
 
     def due(self, shard: int, lower: str, upper: str, limit: int) -> list[items.DeliveryEntry]:
-        """Return due deliveries, the longest due first, even if one cannot be read."""
+        """Return entries of due deliveries, the longest due first, malformed ones included."""
         found = self._table.query(KeyRange(str(shard), lower, upper), items.DUE, limit=limit)
         return [items.delivery_entry(item, items.DUE) for item in found]
 
 
 def _check_id(endpoint_id: str) -> None:
-    """Raise NotFound for other text, which may be longer than DynamoDB allows a key to be."""
+    """Raise NotFound for text that is not an id: it may exceed DynamoDB's limit for keys."""
     if not ENDPOINT_ID.fullmatch(endpoint_id):
         raise _endpoint_not_found()
 

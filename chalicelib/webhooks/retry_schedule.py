@@ -1,7 +1,7 @@
 """When a delivery is retried, and when an endpoint is disabled. Pure.
 
-Guarantee: ten attempts over 75.6 hours; none sooner than the merchant asked for, and no merchant
-can postpone one for more than a day at a time.
+Guarantee: ten attempts over 75.6 hours. None is made sooner than the merchant's Retry-After asks,
+of which at most a day is honoured.
 """
 
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ def delay_after(
     delay = DELAYS[attempts] * (1 - _JITTER + 2 * _JITTER * jitter)
     if retry_after is None:
         return delay
-    # Only ever later: asked sooner, a busy merchant would have to refuse again.
+    # Never sooner than Retry-After: a busy merchant would have to refuse again.
     return max(delay, min(retry_after, MAX_RETRY_AFTER) * (1 + _JITTER * jitter))
 
 

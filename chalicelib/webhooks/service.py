@@ -1,8 +1,8 @@
-"""Webhook endpoints, and what is shown of their deliveries.
+"""Webhook endpoints, and the list and replay of their deliveries.
 
-Guarantee: at most ten endpoints, each at a URL that was checked, with a secret that is shown when
-it is created or rotated and never again. A replay sends the same event under the same id. A change
-of an endpoint is in force for the very next attempt.
+Guarantee: there are at most ten endpoints. Each has a checked URL, and a secret that is shown only
+when it is created or rotated. A replay sends the same event under the same id. A change of an
+endpoint applies to the next attempt.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ _TRIES: Final = 5
 
 
 class _DeliveryFilters(Schema):
-    """What a cursor of deliveries belongs to."""
+    """The filters to which a cursor of deliveries belongs."""
 
     endpoint_id: str
     status: DeliveryStatus | None
@@ -120,7 +120,7 @@ class Webhooks:
         return self._change(endpoint_id, change)
 
     def rotate(self, endpoint_id: str) -> NewEndpoint:
-        """Give the endpoint a new secret; the old one also signs for 24 hours.
+        """Rotate the secret of the endpoint; the old secret also signs for 24 hours.
 
         Raises NotFound, Conflict or Unavailable.
         """
@@ -157,7 +157,7 @@ class Webhooks:
             entries = self.repository.of_endpoint(
                 endpoint_id, EARLIEST, upper, size, newest_first=True
             )
-            # The last row of a full read only tells that there are more.
+            # The last row of a full read only shows that there are more.
             wanted = entries if len(entries) < size else entries[:-1]
             found = self.repository.find_deliveries([entry.delivery_id for entry in wanted])
             return [(entry.sort_key, found.get(entry.delivery_id)) for entry in entries]
@@ -187,7 +187,7 @@ class Webhooks:
         return after
 
     def replay_failed(self, endpoint_id: str, command: commands.ReplayFailed) -> Replayed:
-        """Replay failed deliveries of the events since a moment, oldest first, up to a limit.
+        """Replay failed deliveries of events since a time, oldest first, up to a limit.
 
         Raises NotFound, EndpointDisabled or Unavailable.
         """
@@ -253,7 +253,7 @@ class Webhooks:
 
 
 def normalized(events: list[Subscription]) -> list[Subscription]:
-    """Return the events once each, in a fixed order; `*` includes all others."""
+    """Return the events without duplicates, in a fixed order; `*` includes all others."""
     if Subscription.EVERYTHING in events:
         return [Subscription.EVERYTHING]
     return [event for event in Subscription if event in events]

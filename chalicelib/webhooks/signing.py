@@ -1,7 +1,7 @@
 """Signatures of webhooks, by Standard Webhooks 1.0.
 
-Guarantee: the headers verify with any library of that standard, for every secret that is given.
-They are made from the bytes that are sent, and are valid for five minutes around their time.
+Guarantee: any library of that standard verifies the headers with any of the given secrets. They
+sign the exact bytes that are sent, and are valid for five minutes before and after their time.
 """
 
 import base64
@@ -17,7 +17,7 @@ _SECRET_BYTES: Final = 32  # the standard asks for 24 to 64
 
 
 def new_secret() -> str:
-    """Return a new secret, as a merchant is shown it."""
+    """Return a new secret in the form that a merchant sees."""
     random = randomness.token_bytes(_SECRET_BYTES)
     return _PREFIX + base64.b64encode(random).decode()
 
@@ -25,12 +25,12 @@ def new_secret() -> str:
 def headers(webhook_id: str, at: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
     """Return the three headers, with one signature for each secret.
 
-    While a secret is being rotated, pass both, the new one first. `at` is the time of sending, not
-    of the event: each attempt is signed again, with the same id.
+    During a rotation, pass both secrets, the new one first. `at` is the time of sending, not of the
+    event: each attempt is signed again, with the same id.
     """
     if at.tzinfo is None or not secrets:
         raise ValueError("a signature needs a time with a zone, and at least one secret")
-    moment = at.astimezone(UTC)  # the library ignores the zone and takes the digits for UTC
+    moment = at.astimezone(UTC)  # the library ignores the zone and assumes UTC
     text = body.decode()
     signatures = [Webhook(secret).sign(webhook_id, moment, text) for secret in secrets]
     return {

@@ -1,9 +1,9 @@
 """The rules for the URL of a webhook endpoint, and for the addresses behind its host name.
 
-Guarantee: one parser reads a URL, both when it is registered and when it is sent to, so that no
-spelling (decimal, octal, full-width, escaped) means one host here and another there. What `parse`
-returns is HTTPS, on port 443 or above 1023, and has no credentials. `is_public` is true only for
-addresses that the public internet routes. Resolves nothing and connects to nothing.
+Guarantee: the same parser reads a URL when it is registered and when a webhook is sent, so that no
+spelling (decimal, octal, full-width, escaped) can name two hosts. `parse` returns HTTPS URLs only,
+on port 443 or above 1023, without credentials. `is_public` is true only for addresses that the
+public internet routes. This module resolves no name and opens no connection.
 """
 
 import re
@@ -22,7 +22,7 @@ _HIGHEST_PRIVILEGED_PORT: Final = 1023
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _PRIVATE_NAMES: Final = (".localhost", ".local", ".internal")
 
-# `is_global` follows IANA's registries as of each Python version; some call these global.
+# `is_global` depends on the Python version; some versions call these global.
 _NOT_PUBLIC: Final = tuple(
     ip_network(network)
     for network in (
@@ -39,7 +39,7 @@ _GLOBAL_UNICAST: Final = ip_network("2000::/3")
 
 
 class UrlRefused(ValueError):
-    """The URL breaks rules; `sentences` has one for each."""
+    """The URL breaks rules; `sentences` has a sentence for each of them."""
 
     def __init__(self, sentences: list[str]) -> None:
         super().__init__("; ".join(sentences))
@@ -80,13 +80,13 @@ def parse(url: str, *, allows_private: bool) -> Target:
     authority = literal if port == (_HTTPS_PORT if is_tls else 80) else f"{literal}:{port}"
     resource = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
     written = f"{parsed.scheme}://{authority}{resource}"
-    if len(written) > MAX_URL_LENGTH:  # escapes made it longer; it is parsed again when sent to
-        raise UrlRefused([f"must be at most {MAX_URL_LENGTH} characters, percent-encoded"])
+    if len(written) > MAX_URL_LENGTH:  # escapes made it longer; sending parses it again
+        raise UrlRefused([f"must be at most {MAX_URL_LENGTH} characters after percent-encoding"])
     return Target(written, is_tls, host, port, authority, resource)
 
 
 def is_public(address: str) -> bool:
-    """Return whether the public internet routes to the address; False if it is none."""
+    """Return whether the public internet routes to the address; False for other text."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -127,7 +127,7 @@ def _violations(url: Url, *, allows_private: bool) -> Iterator[str]:
 
 
 def _host(url: Url) -> str:
-    """Return the host without an address's brackets and without the dot of a rooted name.
+    """Return the host without the brackets of an address or the final dot of a name.
 
     Certificates name hosts without that dot.
     """
@@ -143,7 +143,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _may_be_public(host: str) -> bool:
-    """Check without resolving. The addresses of a name are checked when it is sent to."""
+    """Check without resolving. The HTTP client checks the addresses of a name when it sends."""
     if _address(host) is not None:
         return is_public(host)
     return "." in host and not host.endswith(_PRIVATE_NAMES)

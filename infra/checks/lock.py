@@ -12,7 +12,7 @@ from infra.checks import tools
 from infra.checks.tools import ToolError
 
 WHOLE: Final = "requirements-dev.lock"
-"""It holds everything that the other locks hold, at the same versions."""
+"""This lock includes all packages of the other locks, at the same versions."""
 
 LOCKS: Final = {
     WHOLE: "requirements-dev.txt",

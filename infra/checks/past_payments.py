@@ -53,7 +53,7 @@ def create(now: datetime) -> int:
 
 
 def _moments(now: datetime) -> list[datetime]:
-    """Mostly in business hours; more on weekdays; growing over the month."""
+    """Return times: mostly in business hours, more on weekdays, and more towards the end."""
     found = []
     for ago in range(1, DAYS):
         day = now.replace(hour=0, minute=0, second=0) - timedelta(days=ago)

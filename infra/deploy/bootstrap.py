@@ -3,9 +3,9 @@
     the frontend stack ──▶ the backend, for its origin ──▶ the dashboard, for the backend's URL
                        ──▶ the frontend stack again, which now knows the API ──▶ smoke tests
 
-Run it again to change what has changed, and nothing else: this is also how to upgrade the frontend
-stack. Afterwards GitHub Actions deploys what is pushed to `main`. The variables that it needs are
-printed at the end.
+Run it again to apply changes, for example to upgrade the frontend stack: it leaves the rest as it
+is. Afterwards GitHub Actions deploys each push to `main`. The command prints the variables that
+GitHub needs.
 """
 
 import os
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
 
 def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
-    """Do every step; return what to know and to do next. A second run continues a failed one.
+    """Do every step; return the instructions for the next. A second run continues a failed one.
 
     Raises DeployError, PackageError, smoke.SmokeError or boto3 errors.
     """

@@ -1,4 +1,4 @@
-"""The answers that API Gateway gives itself: no function was called, or none answered in time.
+"""API Gateway's own answers, when it called no function, or no function answered in time.
 
 Guarantee: they are problems of `chalicelib.errors`, with the same codes, titles and CORS headers,
 so clients read one kind of error.

@@ -1,9 +1,9 @@
 """`make package`: build a stage's CloudFormation template and the zip that its functions run.
 
-Guarantee: the package is complete and contains nothing else. The zip holds our sources, the wheels
-that requirements.lock pins by hash, built for Lambda's processor and Python version whatever this
-machine has, and Chalice's two modules. The template knows every resource that it changes. The same
-commit gives the same bytes.
+Guarantee: the package is complete and contains nothing else. The zip holds our sources, Chalice's
+two modules, and the wheels that requirements.lock pins by hash, for Lambda's processor and Python
+version on any machine. The template changes only resources that exist. The same commit gives the
+same bytes.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""The whole of PayFlow on one machine: emulated AWS, the API, the worker, the dashboard."""
+"""PayFlow on one machine: emulated AWS, the API, the worker, the dashboard."""

@@ -1,7 +1,7 @@
 """Keep web pages, other than the dashboard, away from the local stack.
 
 A page that a developer visits runs in a browser on this machine, so it can reach servers on
-loopback. Two things give it away: browsers name the origin of a page's requests, and a page whose
+loopback. Two headers identify it: browsers name the origin of a page's requests, and a page whose
 domain resolves to loopback (DNS rebinding) still sends that domain as the Host.
 """
 
@@ -20,7 +20,7 @@ Asgi = Callable[[Scope, Any, Any], Coroutine[Any, Any, None]]
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a Host header names this machine.
+    """Return whether a Host header names this machine.
 
     Nobody else can own a name without a dot, or one that ends in .localhost.
     """
@@ -29,7 +29,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def refuse_web_pages(serve: Asgi) -> Asgi:
-    """Wrap `serve` so that it refuses web pages: the emulated AWS runs any code it is sent."""
+    """Wrap `serve` so that it refuses web pages: the emulated AWS runs any code that it gets."""
 
     async def guarded(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan" or not _is_page(scope["headers"]):

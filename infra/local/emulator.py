@@ -1,6 +1,6 @@
 """The emulated AWS: on loopback only, and closed to web pages.
 
-It includes Lambda, so it runs any code that it is sent; see infra/local/browser_guard.py.
+It includes Lambda, so it runs any code that it receives; see infra/local/browser_guard.py.
 """
 
 import os

@@ -56,7 +56,7 @@ def emulated_aws(folder: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """Return a free port. On Linux, this process keeps other processes from being given it too.
+    """Return a free port. On Linux, other processes are not given the same port.
 
     It holds a socket that never listens. Servers can still bind: they set SO_REUSEADDR.
     """
@@ -79,9 +79,9 @@ def accepts(port: int) -> bool:
 def wait_until(condition: Any, what: str, *, seconds: float = 180) -> Any:
     """Return the first true answer of `condition`. Raises TimeoutError.
 
-    The longer it waits, the more rarely it asks: what answers needs the processor too. The limit
-    is for what never comes. On a busy machine everything may take ten times as long, and the
-    sweeper looks again only after twice the time.
+    The longer it waits, the less often it asks, because the answering process needs the CPU too.
+    The limit is long: a busy machine may take ten times as long, and the sweeper runs again only
+    after twice the time.
     """
     began = time.monotonic()
     while not (answer := condition()):

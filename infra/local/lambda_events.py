@@ -1,4 +1,4 @@
-"""What Lambda hands the functions: the events of API Gateway, SQS and EventBridge."""
+"""The events that Lambda passes to the functions: of API Gateway, SQS and EventBridge."""
 
 import json
 from datetime import datetime
@@ -8,7 +8,7 @@ REGION: Final = "ca-central-1"
 
 
 def api_event(method: str, resource: str, body: Any = None, **path: str) -> dict[str, Any]:
-    """As API Gateway sends it to a stage named `api`."""
+    """Return a request as API Gateway sends it, from a stage named `api`."""
     return {
         "resource": resource,
         "httpMethod": method,
@@ -44,7 +44,7 @@ def sqs_event(*bodies: str) -> dict[str, Any]:
 
 
 def scheduled_event(at: datetime) -> dict[str, Any]:
-    """As EventBridge sends it."""
+    """Return a scheduled event as EventBridge sends it."""
     return {
         "version": "0", "id": "1", "account": "123456789012", "region": REGION, "detail": {},
         "detail-type": "Scheduled Event", "source": "aws.events", "resources": [],

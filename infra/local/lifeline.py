@@ -1,4 +1,4 @@
-"""Stop a process on a signal, or when its parent ends for whatever reason."""
+"""Stop a process on a signal, or when its parent ends for any reason."""
 
 import os
 import select
@@ -47,7 +47,7 @@ def hold() -> None:
 
 
 def hold_for_the_next_program() -> None:
-    """Do as `hold` for a process that is about to exec another program: a child watches for it."""
+    """Do the same for a process that is about to exec another program: a child process watches."""
     program = os.getpid()
     ended, open_while_it_runs = os.pipe()
     if os.fork() != 0:

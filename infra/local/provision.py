@@ -1,6 +1,6 @@
-"""Create the local tables and queues from infra/backend.yaml, the template that AWS gets.
+"""Create the local tables and queues from infra/backend.yaml, the template for AWS.
 
-DynamoDB Local knows no CloudFormation: if it is the engine, its tables are created through its API
+DynamoDB Local has no CloudFormation: if it is the engine, its tables are created through its API
 from the same template, and the tables in the emulated AWS stay empty.
 """
 

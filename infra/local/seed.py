@@ -25,7 +25,7 @@ _BAR: Final = 30
 
 
 class Merchant(NamedTuple):
-    """A merchant, and what its payments are like."""
+    """A merchant, and the properties of its payments."""
 
     name: str
     type: str

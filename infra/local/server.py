@@ -1,7 +1,7 @@
-"""The API: Chalice's local server, made fit for 50 connections at once.
+"""The API: Chalice's local server, changed to serve 50 connections at once.
 
-It fixes three of Chalice's habits (two writes per answer, Nagle's algorithm, a backlog of 5), and
-answers with a problem document where API Gateway or HTTP itself would refuse a request.
+It fixes three problems of Chalice's server (two writes per answer, Nagle's algorithm, a backlog of
+5), and answers with a problem document where API Gateway or HTTP itself would refuse a request.
 """
 
 import os
@@ -102,7 +102,7 @@ class Handler(ChaliceRequestHandler):
             raise ValidationFailed([FieldError("Host", "must be 127.0.0.1 or localhost")])
 
     def _check_framing(self) -> None:
-        """Refuse a request of uncertain length: the next one could start in its middle."""
+        """Refuse a request of unclear length: its rest could be read as the next request."""
         if any(isinstance(defect, _BROKEN_HEADERS) for defect in self.headers.defects):
             raise ValidationFailed([FieldError("headers", "must be well-formed")])
         if "transfer-encoding" in self.headers:
@@ -164,7 +164,7 @@ class Server(ThreadedHTTPServer):
     app: Chalice
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that hang up before their answer: that is no error of ours."""
+        """Ignore clients that hang up before their answer: that is not our error."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 

@@ -244,7 +244,7 @@ class Server(ThreadingHTTPServer):
 
 
 def server(receiver: Receiver, port: int) -> Server:
-    """Return a listening server that hands what it gets to `receiver`."""
+    """Return a listening server that passes its requests to `receiver`."""
     handler = type("ReceiverHandler", (Handler,), {"receiver": receiver})
     return Server((HOST, port), handler)
 

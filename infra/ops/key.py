@@ -1,6 +1,6 @@
 """`make key`: create an API key, with the operator's own AWS credentials.
 
-The API cannot create a stage's first key: that takes a key.
+The API cannot create a stage's first key, because a request to create one needs a key.
 """
 
 import sys

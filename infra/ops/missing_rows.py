@@ -4,8 +4,8 @@ Guarantee: this names every payment, refund, key and endpoint that the restored 
 every outcome that only the current ones have. It queries indexes, never scans, and changes nothing:
 people decide what to carry over, because they know what went wrong.
 
-A process dates a row and writes it a moment later. So the search begins some time before the
-moment of the restore; what counts is whether the restored tables have the row.
+A process dates a row and writes it a moment later. So the search begins some time before the moment
+of the restore, and reports only rows that the restored tables lack.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _MARGIN: Final = timedelta(minutes=15)
 _KEY: Final = ("PK", "SK")
 _REFUNDS: Final = [stored_refund_status(status) for status in RefundStatus]
 _VOLATILE: Final = {"lastUsedAt", "failingSince"}
-"""Attributes that change by use alone."""
+"""Attributes that every use changes."""
 
 
 def missing_rows(dynamodb: "DynamoDBClient", old: str, new: str, at: datetime) -> Iterator[Row]:

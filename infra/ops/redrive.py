@@ -50,7 +50,7 @@ _SHOWN: Final = 100
 
 @dataclass
 class Redriven:
-    """What one run did with a dead letter queue."""
+    """The result of one run for a dead letter queue."""
 
     moved: int = 0
     kept: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Redriven:
 def main(arguments: list[str]) -> None:
     parser = cli.parser("redrive", __doc__)
     parser.add_argument("--queue", default="", choices=["", *QUEUES], help="redrive only this one")
-    parser.add_argument("--most", type=int, default=sys.maxsize, help="at most so many of a queue")
+    parser.add_argument("--most", type=int, default=sys.maxsize, help="the limit for each queue")
     parser.add_argument("--dry-run", action="store_true", help="list, but move nothing")
     asked = parser.parse_args(arguments)
     stopped = "Stopped. No message is lost; run it again for the rest"
@@ -191,7 +191,7 @@ def _send(
 
 
 def _delete(sqs: "SQSClient", dead: str, messages: Sequence["MessageTypeDef"]) -> None:
-    """Delete the messages. One that stays is only handled once more."""
+    """Delete the messages. If one stays, it is only processed once more."""
     if messages:
         sqs.delete_message_batch(QueueUrl=dead, Entries=_handles(messages))
 

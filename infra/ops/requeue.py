@@ -1,8 +1,8 @@
 """`make requeue`: enqueue a message for everything that is unfinished.
 
-Use it when messages were lost and the sweeper would take long to notice, or never would: a queue
-was purged, tables were restored to a point in time, or the sweeper has given up on something.
-One message too many does no harm. It queries the sweeper's indexes, and scans nothing.
+Use it when messages were lost and the sweeper would enqueue them late or never: a queue was purged,
+tables were restored to a point in time, or the sweeper has given up on something. Extra messages do
+no harm. The command queries the sweeper's indexes, and scans nothing.
 """
 
 import os
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
         nargs="?",
         type=age,
         default=timedelta(),
-        help="skip what is younger, for example 90s, 15m, 6h or 5d",
+        help="skip younger rows, for example 90s, 15m, 6h or 5d",
     )
     asked = parser.parse_args(arguments)
     with stages.operated(asked.stage, "Not everything was enqueued"):

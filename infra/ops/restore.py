@@ -1,10 +1,10 @@
-"""`make restore`: restore a stage's tables to a point in time, beside those that it uses.
+"""`make restore`: restore a stage's tables to a point in time, as new tables.
 
-Guarantee: existing tables do not change. Both tables are restored to the same moment: payments
-without their idempotency records would let a key be used twice, and records without their payments
-would answer with payments that do not exist. DynamoDB restores neither TTL, point-in-time recovery
-nor tags: this sets them again before it reports the tables as ready. A second run with the same
-moment continues an interrupted one.
+Guarantee: existing tables do not change. Both tables are restored to the same moment. Otherwise a
+key could be used twice (a payment without its idempotency record), or a replay could return a
+payment that does not exist (a record without its payment). DynamoDB does not restore TTL,
+point-in-time recovery and tags: this sets them again before it reports the tables as ready. A
+second run with the same moment continues an interrupted one.
 
 `make switch` then has the stage use the restored tables.
 """

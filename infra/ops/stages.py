@@ -1,4 +1,4 @@
-"""A stage as its operator reaches it: past the API, with the operator's own AWS credentials.
+"""An operator's access to a stage: without the API, with the operator's own AWS credentials.
 
 The stage `local` is the stack that runs from this folder. Every other stage is on AWS.
 """

@@ -1,16 +1,16 @@
 """`make switch`: have a stage use restored tables, or the original ones again.
 
-Guarantee: this changes which tables the stage's stack has, and nothing else: no code. Policies,
-alarms and settings follow, because they refer to the tables. The previous tables stay as they
-are, outside any stack, and one can switch back to them. A second run continues an interrupted one.
+Guarantee: this changes only the tables of the stage's stack, and no code. Policies, alarms and
+settings follow, because they refer to the tables. The previous tables stay as they are, outside any
+stack, and one can switch back to them. A second run continues an interrupted one.
 
 CloudFormation cannot give a resource another table, so this takes three changes:
 
     1  the stack without tables: references are replaced by the new tables' names and ARNs.
        From here on the stage uses the new tables
     2  an import of the new tables, under the logical ids of the old ones
-    3  the original template, with the parameter `Restored`: the references are back, and what
-       they resolve to stays the same
+    3  the original template, with the parameter `Restored`: the references are back, and still
+       resolve to the new tables
 
 The stage must be quiet before the first change (see the procedure for restoring tables): while
 its functions are being updated, one may still write to the old tables.
@@ -47,7 +47,7 @@ _MAX_BODY: Final = 51_200
 
 
 class Named(NamedTuple):
-    """What references to a table resolve to."""
+    """The values of references to a table."""
 
     name: str
     arn: str

@@ -1,4 +1,4 @@
-"""Made-up requests: what the API says of itself is held against what it answers."""
+"""Generated requests: compares the API's answers with its document."""
 
 from pathlib import Path
 from typing import Final
@@ -8,6 +8,7 @@ CONFINED: Final = {
     "PYTHONPATH": str(FOLDER / "loopback"),
     "PAYFLOW_WEBHOOKS_PRIVATE": "refused",
 }
-"""The environment of a stack that no made-up URL leads out of: as on AWS, no private address is
-sent to; and since the public ones must not be either, see loopback/sitecustomize.py.
+"""The environment of a stack that can send no webhook to others.
+
+As on AWS, it refuses private addresses. loopback/sitecustomize.py blocks all public ones too.
 """

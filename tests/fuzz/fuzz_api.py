@@ -1,8 +1,7 @@
-"""`make fuzz`: the API against its own document, by requests that schemathesis makes up.
+"""`make fuzz`: compares the API with its own document, by requests that schemathesis generates.
 
-Two stacks of its own, one that asks for no key and one that does; in a run of a seed the same
-requests are made, as far as they do not hang on what was answered before. The processes of a
-stack can reach nothing but each other.
+It starts two stacks: one requires keys, the other does not. The same seed sends the same requests,
+except those that depend on earlier answers. The processes of a stack can reach only each other.
 """
 
 import json
@@ -26,19 +25,19 @@ from tests.stack.test_access import make_key
 SEED: Final = os.environ.get("SEED") or "1"
 EXAMPLES: Final = os.environ.get("EXAMPLES") or "10"
 LONGEST_SECONDS: Final = 240 + 20 * int(EXAMPLES)
-"""Of one run: many times what it takes, so that it ends even if the stack hangs."""
+"""The limit of one run: many times its usual time, so that it ends even if the stack hangs."""
 
 UNASKED: Final = {"GET /v1/openapi.json 200"}
-"""Where schemathesis has the document from: it leaves this operation out."""
+"""Operations that schemathesis leaves out: it reads the document from this one."""
 
 Fuzz = Callable[..., None]
 heard: Counter[str] = Counter()
-"""How often each operation gave each status, to those who may do everything."""
+"""How often each operation answered with each status, to callers who may do everything."""
 
 
 @pytest.fixture(scope="module")
 def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """It has payments that can be refunded and returned: few made-up ones are completed."""
+    """A stack with completed payments to refund and return: few generated ones complete."""
     for stack in running(tmp_path_factory.mktemp("open"), "open"):
         made = [stack.client.post(request(metadata={"simulate": "completed"})) for _ in range(20)]
         for reply in made:
@@ -48,7 +47,7 @@ def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def closed_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Its worker rests, so that what was created is still processing when it is canceled."""
+    """A stack whose worker is suspended, so that new payments can be canceled."""
     for stack in running(tmp_path_factory.mktemp("closed"), "required"):
         worker = stack.children()["infra.local.worker"]
         worker.suspend()
@@ -66,7 +65,7 @@ def running(state: Path, auth: str) -> Iterator[Stack]:
 
 
 def fuzz(stack: Stack, folder: Path, *options: str, key: str = "") -> Counter[str]:
-    """One run; fails with all that schemathesis found, and how to do it again."""
+    """Run once. Fail with all findings of schemathesis, and how to reproduce them."""
     answers = folder / "answers.json"
     command = [
         sys.executable,
@@ -97,7 +96,7 @@ def fuzz(stack: Stack, folder: Path, *options: str, key: str = "") -> Counter[st
 
 
 def shown(answers: Counter[str]) -> set[str]:
-    """Those that succeeded; a preflight shows nothing."""
+    """Return the answers that succeeded, without preflights, which show nothing."""
     return {one for one in answers if one[-3:] < "300" and not one.startswith("OPTIONS")}
 
 
@@ -129,7 +128,7 @@ def test_whatever_is_asked_without_a_key_nothing_is_shown(
 
 
 def test_every_success_that_the_document_names_was_among_the_answers() -> None:
-    """Last: requests that are all refused would prove little."""
+    """Runs last: if all requests were refused, the others would prove little."""
     promised = {
         f"{method.upper()} {path} {status}"
         for path, methods in openapi.document(payflow.app)["paths"].items()

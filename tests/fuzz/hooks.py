@@ -1,5 +1,5 @@
-"""What schemathesis is taught of PayFlow: a stricter document, checks of our own, and which
-refusals no schema could have foretold.
+"""Settings of schemathesis for PayFlow: a stricter document, our own checks, and the refusals that
+a schema cannot express.
 """
 
 import atexit
@@ -42,17 +42,18 @@ UNFORETOLD: Final = [
         r"metadata\.simulate(_refund)?: .*",
         "(merchant|name): must not be blank",
         "name: must not be .*",
+        "name: must not contain a key or secret: .*",
         "url: .*",  # every sentence of tests/webhooks/test_url_policy.py
     )
 ]
-"""What may be refused though it fits the schema: by `field: message`, and nothing else."""
+"""The refusals, as `field: message`, of requests that fit the schema. No other is allowed."""
 
 heard: Counter[str] = Counter()
 
 
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
-    """A name in an answer that the document does not know is an error here."""
+    """Refuse names in answers that the document does not list."""
     for schema in raw_schema["components"]["schemas"].values():
         if "properties" in schema:
             schema.setdefault("additionalProperties", False)
@@ -68,7 +69,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 
 def make_acceptable(case: Any) -> None:
-    """One idempotency key, and whole cents: most of what fits the schema would be refused."""
+    """Keep one idempotency key, and whole cents: otherwise most requests would be refused."""
     if not isinstance(case.body, dict):
         return
     if "idempotency_key" in case.body:
@@ -86,7 +87,7 @@ def after_call(context: Any, case: Any, response: Any) -> None:
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Whether a failure counts."""
+    """Return whether a failure counts."""
     if not isinstance(failure, RejectedPositiveData):
         return True
     problem = response.json()
@@ -98,7 +99,7 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
 
 @schemathesis.check
 def every_answer_is_told_apart(ctx: Any, response: Any, case: Any) -> None:
-    """It has an id, is kept by no cache, and can be read by the dashboard."""
+    """Check that it has an id, that no cache keeps it, and that the dashboard may read it."""
     header = {name: values[0] for name, values in response.headers.items()}
     assert header["x-request-id"]
     assert header["access-control-allow-origin"] == os.environ["PAYFLOW_FUZZ_ORIGIN"]

@@ -1,4 +1,4 @@
-"""What fuzzing makes up stays on this machine, and within its own stack."""
+"""A generated URL leads nowhere outside its own stack."""
 
 import os
 import subprocess
@@ -12,15 +12,15 @@ from tests.merchants import saying, serving
 
 SEND = """
 import sys
-from chalicelib.webhooks.http_client import Sender
+from chalicelib.webhooks.http_client import HttpClient
 
-attempt = Sender(allows_private=True).send(sys.argv[1], b"{}", {})
-print(attempt.status, attempt.error)
+result = HttpClient(allows_private=True).post(sys.argv[1], b"{}", {})
+print(result.status, result.error)
 """
 
 
 def what_comes_of(url: str, **ports: str) -> str:
-    """Of a webhook that is sent by a process whose stack has these ports."""
+    """Return the result of a webhook to `url`, sent by a process whose stack has these ports."""
     sender = subprocess.run(
         [sys.executable, "-c", SEND, url],
         cwd=ROOT,

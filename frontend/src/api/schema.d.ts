@@ -58,7 +58,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel a payment that is not with its processor yet
+         * Cancel a payment that has not been sent to its processor
          * @description Needs a key with the scope `write`.
          */
         post: operations["cancel_payment"];
@@ -122,7 +122,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Simulate a bank's late return of a completed payment, where simulation is allowed
+         * Simulate a bank's return of a completed payment, where simulation is allowed
          * @description Needs a key with the scope `write`.
          */
         post: operations["simulate_return"];
@@ -214,7 +214,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give a webhook endpoint a new secret; the old one also signs for 24 hours
+         * Rotate the secret of a webhook endpoint; the old secret also signs for 24 hours
          * @description Needs a key with the scope `admin`.
          */
         post: operations["rotate_webhook_secret"];
@@ -465,7 +465,7 @@ export interface components {
             created_at: string;
             /**
              * Last Used At
-             * @description to the hour
+             * @description rounded down to the hour
              */
             last_used_at: string | null;
             /** Expires At */
@@ -525,7 +525,7 @@ export interface components {
             response?: string | null;
             /**
              * Error
-             * @description why there is no complete answer: `url_refused`, `address_refused`, `dns`, `connection`, `tls`, `timeout` or `protocol`; the attempt failed, whatever `status` is
+             * @description why there is no complete answer: `url_refused`, `address_refused`, `dns`, `connection`, `tls`, `timeout` or `protocol`; ignore `status` then
              * @default null
              */
             error?: string | null;
@@ -538,26 +538,26 @@ export interface components {
         };
         /**
          * CreateApiKey
-         * @description An API key to create. It is shown once, in the answer.
+         * @description An API key to create. The answer is the only place that shows the key.
          */
         CreateApiKey: {
             /**
              * Name
-             * @description the actor in events and logs
+             * @description shown as the actor in events and logs
              */
             name: string;
             /** Scopes */
             scopes: components["schemas"]["Scope"][];
             /**
              * Expires At
-             * @description a date (to its end, UTC) or an RFC 3339 time; null or left out: never
+             * @description a date (the end of that UTC day) or an RFC 3339 time; by default, never
              * @default null
              */
             expires_at?: string | null;
         };
         /**
          * CreateEndpoint
-         * @description A webhook endpoint to create. Its secret is shown once, in the answer.
+         * @description A webhook endpoint to create. The answer is the only place that shows its secret.
          */
         CreateEndpoint: {
             /**
@@ -569,7 +569,7 @@ export interface components {
             url: string;
             /**
              * Events
-             * @description `*` means all events, also those of later versions
+             * @description `*` means all events, including those of later versions
              * @default [
              *       "*"
              *     ]
@@ -620,12 +620,12 @@ export interface components {
         };
         /**
          * CreateRefund
-         * @description A refund to create. Without `amount`, the rest of the payment is refunded.
+         * @description A refund to create. By default, it refunds all that is refundable.
          */
         CreateRefund: {
             /**
              * Amount
-             * @description at most the rest of the payment, in its currency
+             * @description at most the refundable amount, in the payment's currency
              * @default null
              */
             amount?: (number | string) | null;
@@ -643,7 +643,7 @@ export interface components {
         };
         /**
          * Currency
-         * @description The currencies that PayFlow moves, by their ISO 4217 codes.
+         * @description The supported currencies (ISO 4217).
          * @enum {string}
          */
         Currency: "CAD" | "USD";
@@ -771,7 +771,7 @@ export interface components {
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
              * Failing Since
-             * @description its first failure since the last success; five days later it is disabled
+             * @description the first failure since the last success; disabled five days later
              */
             failing_since: string | null;
             /**
@@ -824,7 +824,7 @@ export interface components {
         };
         /**
          * EventData
-         * @description The state after an event. A field that does not apply is left out, and never null.
+         * @description The state after an event. Fields that do not apply are left out, never null.
          */
         EventData: {
             /** @description the payment's */
@@ -837,12 +837,12 @@ export interface components {
             failure_code?: string | null;
             /**
              * Amount Refunded
-             * @description the payment's; with refunds and returns
+             * @description the payment's; for refunds and returns only
              * @default null
              */
             amount_refunded?: number | null;
             /**
-             * @description with refunds
+             * @description for refunds only
              * @default null
              */
             refund?: components["schemas"]["RefundState"] | null;
@@ -928,7 +928,7 @@ export interface components {
         };
         /**
          * NewApiKey
-         * @description A key that was just created: `key` is shown only this once.
+         * @description A new key. `key` is shown only once.
          */
         NewApiKey: {
             /** Id */
@@ -945,7 +945,7 @@ export interface components {
             created_at: string;
             /**
              * Last Used At
-             * @description to the hour
+             * @description rounded down to the hour
              */
             last_used_at: string | null;
             /** Expires At */
@@ -957,7 +957,7 @@ export interface components {
         };
         /**
          * NewEndpoint
-         * @description An endpoint with the secret that it was just given: `secret` is shown only this once.
+         * @description An endpoint with its new `secret`, which is shown only once.
          */
         NewEndpoint: {
             /** Id */
@@ -992,7 +992,7 @@ export interface components {
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
              * Failing Since
-             * @description its first failure since the last success; five days later it is disabled
+             * @description the first failure since the last success; disabled five days later
              */
             failing_since: string | null;
             /** Secret */
@@ -1186,19 +1186,19 @@ export interface components {
         RefundStatus: "processing" | "completed" | "failed";
         /**
          * ReplayFailed
-         * @description The time from which on the failed deliveries of an endpoint are replayed.
+         * @description The failed deliveries of an endpoint to replay: those of events since a time.
          */
         ReplayFailed: {
             /**
              * Since
-             * @description a date or an RFC 3339 time, inclusive; the event's time counts
+             * @description a date or an RFC 3339 time, inclusive; the time of the event
              * @example 2026-11-22
              */
             since: string;
         };
         /**
          * Replayed
-         * @description How many deliveries are due again. If there are more, ask again from `next_since`.
+         * @description The number of deliveries replayed. If there are more, call again from `next_since`.
          */
         Replayed: {
             /** Replayed */
@@ -1213,7 +1213,7 @@ export interface components {
         };
         /**
          * RollApiKey
-         * @description An API key to replace. The old one works for `overlap_hours` more.
+         * @description An API key to replace. The old key works for another `overlap_hours`.
          */
         RollApiKey: {
             /**
@@ -1230,7 +1230,7 @@ export interface components {
         Scope: "read" | "write" | "admin";
         /**
          * SimulateReturn
-         * @description A late return by the payer's bank to simulate. Without `code`: insufficient funds.
+         * @description A return by the payer's bank to simulate. By default, `code` means insufficient funds.
          */
         SimulateReturn: {
             /**
@@ -1265,10 +1265,10 @@ export interface components {
             timezone?: "UTC";
             /**
              * Rows
-             * @description by day, currency, type and status; none is empty
+             * @description one for each day, currency, type and status in use
              */
             rows: components["schemas"]["Total"][];
-            /** @description of the same days, and in no row */
+            /** @description payments of the same days that no row counts */
             processing: components["schemas"]["Approximate"];
         };
         /**
@@ -1278,7 +1278,7 @@ export interface components {
         Status: "processing" | "completed" | "failed" | "canceled" | "returned";
         /**
          * Subscription
-         * @description The events that an endpoint can subscribe to; `*` means all, also those added later.
+         * @description The events that an endpoint can subscribe to; `*` means all, including future ones.
          * @enum {string}
          */
         Subscription: "*" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "refund.completed" | "refund.failed";
@@ -1307,7 +1307,7 @@ export interface components {
         };
         /**
          * UpdateEndpoint
-         * @description Changes to an endpoint. A field that is left out or null stays as it is.
+         * @description Changes to an endpoint. Omitted fields keep their values; null only clears `description`.
          */
         UpdateEndpoint: {
             /**
@@ -1460,7 +1460,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the stored answer to this key */
+            /** @description the stored answer for this key */
             200: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -1940,7 +1940,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the stored answer to this key */
+            /** @description the stored answer for this key */
             200: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -2064,7 +2064,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `refund_exceeds_payment`: The refund exceeds the rest of the payment; `idempotency_key_reused`: The idempotency key was used for another request */
+            /** @description `refund_exceeds_payment`: The refund exceeds the refundable amount; `idempotency_key_reused`: The idempotency key was used for another request */
             422: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -2553,7 +2553,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the endpoint, with its secret, which is shown only this once */
+            /** @description the endpoint with its secret, which is shown only once */
             201: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -3057,7 +3057,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the endpoint, with its new secret, which is shown only this once */
+            /** @description the endpoint with its new secret, which is shown only once */
             200: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -3397,7 +3397,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description how many are due again, at most 100 for each call */
+            /** @description the number of deliveries replayed, at most 100 per call */
             200: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -3939,7 +3939,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the key, which is shown only this once */
+            /** @description the key, which is shown only once */
             201: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -4067,7 +4067,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description the new key, which is shown only this once */
+            /** @description the new key, which is shown only once */
             201: {
                 headers: {
                     /** @description the id to quote in a support request */
