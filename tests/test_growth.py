@@ -139,17 +139,6 @@ def rows_in(
     return {(row["PK"], row["SK"]): row for row in rows if not row["SK"].startswith("EVENT#")}
 
 
-def test_day_has_every_outcome_and_is_settled_before_it_ends() -> None:
-    settled = [payment for _, payment in payments_of(NEWEST)]
-    statuses = [payment.status for payment in settled]
-    assert set(statuses) == {Status.COMPLETED, Status.FAILED, Status.CANCELED}
-    assert statuses.count(Status.COMPLETED) > 800
-    assert {payment.updated_at.date() for payment in settled} == {NEWEST}
-    for payment in settled:
-        is_canceled = payment.status is Status.CANCELED
-        assert (payment.submitted_at is None) == is_canceled, "a worker submits it first"
-
-
 @pytest.mark.parametrize(
     ("flow", "medians", "is_flat"),
     [
@@ -167,5 +156,5 @@ def test_flow_more_than_a_fifth_dearer_than_at_first_is_not_flat(
 
 
 def test_page_1000_is_compared_with_page_1_of_the_same_size() -> None:
-    seconds = {("list, page 1", 100_000): [10.0], ("list, page 1,000", 100_000): [12.1]}
+    seconds = {("list", 100_000): [10.0], ("list, page 1,000", 100_000): [12.1]}
     assert verdict(seconds) == ["list, page 1,000: 1.21 times as much at 100,000 payments"]
