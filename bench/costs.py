@@ -15,10 +15,8 @@ from bench.bill import (
     gb_seconds,
     idle,
     log_bytes,
-    memory_mb,
     of_one,
     prices,
-    retention_days,
     sqs_requests,
     timing,
     traced_part,
@@ -51,8 +49,6 @@ def blocks(seen: Recorded) -> dict[str, str]:
         "stored": _stored(seen),
         "kept": _kept(seen),
         "months": _months(seen),
-        "prices": _prices(),
-        "assumed": _assumed(),
     }
 
 
@@ -266,41 +262,5 @@ def _free_tier(flows: Flows, size: int, used: Bill) -> float:
     )
 
 
-def _prices() -> str:
-    rows = [
-        [service.replace("_", " "), ", ".join(_priced(lines)), lines["source"]]
-        for service, lines in prices().items()
-        if "source" in lines
-    ]
-    return table(["service", "dollars", "source"], rows, texts=3)
-
-
-def _priced(lines: dict[str, Any]) -> list[str]:
-    return [
-        f"{name.replace('_', ' ')} {_plain(value)}"
-        for name, value in lines.items()
-        if name != "source" and not name.startswith("free") and "step" not in name
-    ]
-
-
-def _assumed() -> str:
-    said, waits = timing(), timing()["wait_ms"]
-    cold = said["cold_start_cpu_ms"]
-    million = cold / 1000 * memory_mb()["API"] / 1024 * prices()["lambda"]["gb_second_arm64"]
-    rows = [
-        ["CPU ms were measured", f"{said['measured']}, {said['machine']}"],
-        ["a call of AWS is waited for", f"{waits['call']} ms"],
-        ["a transaction is waited for", f"{waits['TransactWriteItems']} ms"],
-        ["a merchant is waited for", f"{waits['merchant']} ms"],
-        ["a cold start's processor time", f"{cold} ms; a million cost {money(million * MILLION)}"],
-        ["logs are kept", f"{retention_days()} days"],
-    ]
-    return table(["", ""], rows, texts=2)
-
-
 def _of_a_million(dollars: float) -> str:
     return money(dollars * MILLION)
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"

@@ -10,7 +10,7 @@ import math
 import random
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -30,8 +30,8 @@ RETURN_SECONDS: Final = 360
 """The queues' visibility timeout, after which a message is delivered again."""
 
 _SEED: Final = 20_261_122
-_LONG_ENOUGH: Final = 300
-"""Seconds: some five bursts."""
+_LONG_ENOUGH_MINUTES: Final = 5
+"""Some five bursts."""
 _GAUSS_ABOVE: Final = 20
 
 
@@ -78,11 +78,9 @@ class Partitions:
         asked: defaultdict[int, float] = defaultdict(float)
         for home, units in zip(self.homes, demand, strict=True):
             asked[home] += units
-        share = {home: min(1.0, WRITE_UNITS / units) if units else 1.0
-                 for home, units in asked.items()}  # fmt: skip
-        shares = [share[home] for home in self.homes]
-        for home, part in share.items():
-            self._hot_seconds[home] += part < 1
+        shares = [min(1.0, WRITE_UNITS / max(asked[home], 1)) for home in self.homes]
+        for home, units in asked.items():
+            self._hot_seconds[home] += units > WRITE_UNITS
             if self._hot_seconds[home] >= SPLIT_AFTER_SECONDS:
                 self._split(home)
         return shares
@@ -116,32 +114,24 @@ class Shard:
     """
 
     def __init__(self) -> None:
-        self.new = self.again = 0.0
-        self.submits = self.submits_again = 0.0
-        self.settles = self.settles_again = 0.0
+        self.first = [0.0, 0.0, 0.0]
+        """Creates, submissions and settlements that are tried for the first time."""
+        self.again = [0.0, 0.0, 0.0]
         self.later: defaultdict[int, float] = defaultdict(float)
 
     def demand(self, units: UnitsHere) -> float:
-        return (
-            (self.new + self.again) * units.create
-            + (self.submits + self.submits_again) * units.submit
-            + (self.settles + self.settles_again) * units.settle
-        )
+        steps = zip(self.first, self.again, units, strict=True)
+        return sum((first + again) * unit for first, again, unit in steps)
 
     def step(self, share: float, second: int) -> tuple[float, float]:
         """Take that part; returns what was refused for good, and what was put off."""
-        refused = self.again * (1 - share)
-        lost = (self.submits_again + self.settles_again) * (1 - share)
-        created = (self.new + self.again) * share
-        submitted = (self.submits + self.submits_again) * share
-        self.again = self.new * (1 - share)
-        self.submits_again = self.submits * (1 - share)
-        self.settles_again = self.settles * (1 - share)
+        refused, *lost = (count * (1 - share) for count in self.again)
+        created, submitted = (self.first[step] + self.again[step] for step in (0, 1))
+        self.again = [count * (1 - share) for count in self.first]
         # What is put off starts over with its submission, whichever of the two it was.
-        self.later[second + RETURN_SECONDS] += lost
-        self.submits = created + self.later.pop(second, 0.0)
-        self.settles = submitted
-        return refused, lost
+        self.later[second + RETURN_SECONDS] += sum(lost)
+        self.first = [0.0, created * share + self.later.pop(second, 0.0), submitted * share]
+        return refused, sum(lost)
 
 
 @dataclass
@@ -179,8 +169,8 @@ def simulated(
     for second in range(60 * minutes):
         mean = next(means) / shards
         for row in rows:
-            row.new = poisson(mean, chance)
-        outcome.asked[second // 60] += sum(row.new for row in rows)
+            row.first[0] = poisson(mean, chance)
+        outcome.asked[second // 60] += sum(row.first[0] for row in rows)
         shares = index.shares([row.demand(units) for row in rows])
         for row, share in zip(rows, shares, strict=True):
             refused, lost = row.step(share, second)
@@ -191,10 +181,20 @@ def simulated(
 
 def kept_up_with(shards: int, units: UnitsHere) -> float:
     """The highest rate at which less than 1 in 1,000 is refused or put off, to 2 %."""
-    low, high = 0.0, WRITE_UNITS * shards / units.all
-    while high - low > 0.02 * high:
+
+    def is_fine(rate: float) -> bool:
+        return simulated(rate, shards, units, minutes=_LONG_ENOUGH_MINUTES).is_kept_up_with
+
+    return highest(is_fine, 0.0, WRITE_UNITS * shards / units.all, lambda high: 0.02 * high)
+
+
+def highest(
+    is_fine: Callable[[float], bool], low: float, high: float, within: Callable[[float], float]
+) -> float:
+    """The highest rate that is fine, by halving what is between `low` and `high`."""
+    while high - low > within(high):
         middle = (low + high) / 2
-        if simulated(middle, shards, units, minutes=_LONG_ENOUGH // 60).is_kept_up_with:
+        if is_fine(middle):
             low = middle
         else:
             high = middle

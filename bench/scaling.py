@@ -12,9 +12,9 @@ from bench.page import money, table
 from bench.partitions import (
     READ_UNITS,
     WRITE_UNITS,
-    Outcome,
     UnitsHere,
     contended,
+    highest,
     kept_up_with,
     listed,
     simulated,
@@ -126,8 +126,8 @@ def _writes(what: str, units: float, helps: str, of: int = WRITE_UNITS) -> Limit
 
 
 def _reads(what: str, units: float, helps: str) -> Limit:
-    said = f"{units:.2g} read units" if units >= 0.01 else f"{units:.1g} read units"
-    return Limit(what, said, READ_UNITS / units, helps)
+    digits = 2 if units >= 0.01 else 1
+    return Limit(what, f"{units:.{digits}g} read units", READ_UNITS / units, helps)
 
 
 def held_seconds() -> float:
@@ -137,14 +137,12 @@ def held_seconds() -> float:
 
 def totals_rate(shards: int) -> float:
     """The highest rate at which fewer than 1 in 1,000 settlements give up on a total's row."""
-    low, high = 1.0, 1 / held_seconds()
-    while high - low > 0.5:
-        middle = (low + high) / 2
-        if contended(middle, held_seconds()).given_up < 0.001:
-            low = middle
-        else:
-            high = middle
-    return low * shards / HOTTEST_TOTAL
+
+    def is_fine(rate: float) -> bool:
+        return contended(rate, held_seconds()).given_up < 0.001
+
+    on_a_row = highest(is_fine, 1.0, 1 / held_seconds(), lambda _: 0.5)
+    return on_a_row * shards / HOTTEST_TOTAL
 
 
 def _limits(flows: Flows) -> str:
@@ -221,15 +219,10 @@ def _splits(units: UnitsHere) -> str:
             _SPLIT_RATE, _SPLIT_SHARDS, units, minutes=_SPLIT_MINUTES[-1], partitions=partitions
         )
         parts = [_percent(outcome.refused_by_minute[minute - 1]) for minute in _SPLIT_MINUTES]
-        rows.append([name, *parts, _hot_minutes(outcome)])
+        hot = [minute for minute, part in enumerate(outcome.refused_by_minute, 1) if part > 0.01]
+        rows.append([name, *parts, f"{max(hot, default=0)} minutes"])
     minutes = [f"minute {minute}" for minute in _SPLIT_MINUTES]
     return table(["partitions", *minutes, "more than 1 %"], rows)
-
-
-def _hot_minutes(outcome: Outcome) -> str:
-    """How long more than 1 in 100 is refused in a minute."""
-    hot = [minute for minute, part in enumerate(outcome.refused_by_minute, 1) if part > 0.01]
-    return f"{hot[-1] if hot else 0} minutes"
 
 
 def _migration(flows: Flows) -> str:
