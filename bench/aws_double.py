@@ -71,10 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def aws_double() -> Iterator[AwsDouble]:
     with AwsDouble() as double:
-        thread = threading.Thread(target=double.serve_forever, daemon=True)
-        thread.start()
+        threading.Thread(target=double.serve_forever, daemon=True).start()
         try:
             yield double
         finally:
             double.shutdown()
-            thread.join()

@@ -1,10 +1,9 @@
 """`make costs`: what a million payments cost, from recorded calls, in docs/reports/costs.md."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bench import page
 from bench.bill import (
-    GB,
     MILLION,
     MINUTES_A_MONTH,
     Bill,
@@ -12,7 +11,6 @@ from bench.bill import (
     bill,
     billed_ms,
     dynamodb_dollars,
-    gb_seconds,
     idle,
     log_bytes,
     of_one,
@@ -217,49 +215,18 @@ def _kept(seen: Recorded) -> str:
 
 
 def _months(seen: Recorded) -> str:
-    head = ["payments a month", "a second", "payments", "one look at each", "with what is idle",
-            "after AWS's lasting free tiers"]  # fmt: skip
+    head = ["payments a month", "a second", "payments", "one look at each", "with what is idle"]
     return table(head, [_month(seen.flows, size) for size in _SIZES], texts=0)
 
 
 def _month(flows: Flows, size: int) -> list[str]:
     rate = size / (MINUTES_A_MONTH * 60)
-    of_one_flow = {
-        name: bill(name, flows[name], traced=traced_part(rate)) * size
+    create, settle, get = (
+        bill(name, flows[name], traced=traced_part(rate)).total * size
         for name in ("create", "settle", "get")
-    }
-    payments = of_one_flow["create"] + of_one_flow["settle"]
-    used = payments + of_one_flow["get"] + idle(flows["sweep"])
-    free = _free_tier(flows, size, used)
-    return [
-        f"{size:,}", f"{rate:.2g}", money(payments.total), money(of_one_flow["get"].total),
-        money(used.total), money(used.total - free),
-    ]  # fmt: skip
-
-
-def _free_tier(flows: Flows, size: int, used: Bill) -> float:
-    """The dollars that AWS takes off a month's bill, and not for an account's first year only."""
-    runs = {"create": size, "settle": size, "get": size, "sweep": MINUTES_A_MONTH}
-    lambdas, cloudwatch = prices()["lambda"], prices()["cloudwatch"]
-
-    def in_all(of_flow: Any) -> float:
-        return float(sum(of_flow(name) * number for name, number in runs.items()))
-
-    requests = min(in_all(lambda _: 1), lambdas["free_requests"])
-    seconds = min(in_all(lambda name: gb_seconds(name, flows[name])), lambdas["free_gb_seconds"])
-    logged = min(in_all(lambda name: log_bytes(flows[name])), prices()["logs"]["free_gb"] * GB)
-    out = min(in_all(lambda name: flows[name].out_bytes), prices()["transfer"]["free_gb"] * GB)
-    return float(
-        requests * of_one("lambda", "requests")
-        + seconds * lambdas["gb_second_arm64"]
-        + min(used.lines["SQS"], prices()["sqs"]["free_requests"] * of_one("sqs", "requests"))
-        + logged * prices()["logs"]["ingested_gb"] / GB
-        + min(used.lines["X-Ray"], prices()["xray"]["free_traces"] * of_one("xray", "traces"))
-        + out * prices()["transfer"]["out_gb"] / GB
-        + min(alarms(), cloudwatch["free_alarms"]) * cloudwatch["alarm_month"]
-        + min(len(flows["sweep"].metrics), cloudwatch["free_metrics"]) * cloudwatch["metric_month"]
-        + prices()["kms"]["free_requests"] * of_one("kms", "requests")
     )
+    used = create + settle + get + idle(flows["sweep"]).total
+    return [f"{size:,}", f"{rate:.2g}", money(create + settle), money(get), money(used)]
 
 
 def _of_a_million(dollars: float) -> str:

@@ -123,20 +123,20 @@ class Metered:
         self._meter = Meter(app.services.dynamodb, app.services.sqs)
 
     def __call__(self, _: str, function: str, run: Run) -> tuple[Usage, Any]:
-        said = io.StringIO()
-        with self._meter.running() as asked, contextlib.redirect_stdout(said):
-            answer = run()
+        said, answers = io.StringIO(), []
+        with contextlib.redirect_stdout(said):
+            asked = self._meter.asked(lambda: answers.append(run()))
         lines = [_LATENCY.sub('"latency_ms": 12.3', line) for line in said.getvalue().splitlines()]
         usage = Usage(
             function,
-            Counter(asked().calls),
-            list(self._meter.reads),
-            list(self._meter.writes),
+            Counter(asked.calls),
+            self._meter.reads,
+            self._meter.writes,
             len(lines),
             sum(len(line.encode()) for line in lines),
             metrics=frozenset(metric for line in lines for metric in _metrics(line)),
         )
-        return usage, answer
+        return usage, answers[0]
 
 
 def record(measure: Callable[[Any], Any] = Metered) -> Recorded:

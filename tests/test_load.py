@@ -25,21 +25,11 @@ from tests.load import promises, report
 from tests.load.generator import Generator, Sample, Step
 from tests.load.ledger import Ledger, Operation, Outcome, Request
 from tests.load.promises import Found, Said
-from tests.load.traffic import MIXED, Traffic
+from tests.load.traffic import Traffic
 from tests.merchants import read_request, serving
 
 CREATES = {"create": 1}
 MANY = 1000.0
-
-
-def traffic() -> Traffic:
-    return Traffic("test", 8)
-
-
-def created(body: bytes, status: int = 201) -> bytes:
-    answer = json.dumps({"id": "PAY-1", **json.loads(body)}).encode()
-    head = f"HTTP/1.1 {status} OK\r\nContent-Length: {len(answer)}\r\n\r\n"
-    return head.encode() + answer
 
 
 @contextmanager
@@ -52,7 +42,9 @@ def an_api(is_open: threading.Event) -> Iterator[int]:
             if not is_open.is_set():
                 connection.recv(1)  # until the client gives up
                 return
-            connection.sendall(created(body))
+            answer = json.dumps({"id": "PAY-1", **json.loads(body)}).encode()
+            head = f"HTTP/1.1 201 Created\r\nContent-Length: {len(answer)}\r\n\r\n"
+            connection.sendall(head.encode() + answer)
 
     with serving(talk) as port:
         yield port
@@ -62,7 +54,7 @@ def test_unanswered_requests_delay_nothing_and_are_sent_again() -> None:
     ledger, is_open = Ledger(), threading.Event()
     with (
         an_api(is_open) as port,
-        Generator(traffic(), ledger, port, lambda: 0, connections=1) as generator,
+        Generator(Traffic("test", 8), ledger, port, lambda: 0, connections=1) as generator,
     ):
         step = generator.offer(CREATES, MANY, seconds=60, patience_seconds=0.2, creates=20)
         is_open.set()
@@ -71,17 +63,11 @@ def test_unanswered_requests_delay_nothing_and_are_sent_again() -> None:
     unanswered = step.outcomes[Outcome.UNANSWERED]
     assert unanswered >= 1
     assert unanswered + step.outcomes[Outcome.NOT_SENT] == 20
-    assert step.latencies() == []
+    assert step.latencies == []
     assert again == unanswered == len(ledger.effects), "what was not sent is not sent again"
     for effect in ledger.effects.values():
         assert (effect.sent, effect.made) == (2, 1)
     assert ledger.wrong == []
-
-
-def test_the_same_seed_asks_for_the_same() -> None:
-    first, second = traffic(), traffic()
-    for _ in range(300):
-        assert first.next(MIXED) == second.next(MIXED)
 
 
 def problem(status: int, code: str, **headers: str) -> Reply:
@@ -112,18 +98,14 @@ def test_busy_answer_is_not_wrong_unless_it_lacks_retry_after(
     assert bool(ledger.wrong) is is_wrong
 
 
-def step(rate: float, *latencies: float, given_up: int = 0) -> Step:
-    samples = [Sample(Operation.GET, Outcome.SERVED, one) for one in latencies]
-    samples += [Sample(Operation.GET, Outcome.NOT_SENT, 10)] * given_up
-    return Step(rate, seconds=1, samples=samples, queued=0)
+def test_latency_bends_at_five_times_the_first_or_unserved_requests() -> None:
+    def step(latency_seconds: float, outcome: Outcome = Outcome.SERVED) -> Step:
+        return Step(10, samples=[Sample(outcome, latency_seconds)] * 20)
 
-
-def test_latency_bends_at_five_times_the_wait_or_unserved_requests() -> None:
-    first, slow = step(10, *[0.1] * 20), step(30, *[0.6] * 20)
-    same, short = step(20, *[0.4] * 20), step(40, *[0.1] * 18, given_up=2)
+    first, same, slow = step(0.1), step(0.4), step(0.6)
     assert report.bend([first, same]) is None
-    assert report.bend([first, same, slow, short]) is slow
-    assert report.bend([first, short, slow]) is short
+    assert report.bend([first, same, slow]) is slow
+    assert report.bend([first, refused := step(0.1, Outcome.NOT_SENT), slow]) is refused
 
 
 class Scene:
@@ -132,7 +114,7 @@ class Scene:
     def __init__(self, payments: Payments) -> None:
         self.payments = payments
         webhooks_beside(payments).create(CreateEndpoint(url="https://merchant.example/webhooks"))
-        (self.request,) = traffic().next(CREATES)
+        (self.request,) = Traffic("test", 8).next(CREATES)
         self.ledger = Ledger()
         self.body = self.create().encode()
         (self.life,) = self.books().lives.values()
@@ -159,8 +141,8 @@ def scene(payments: Payments) -> Scene:
 
 
 def test_kept_promises_are_not_reported(scene: Scene) -> None:
-    assert list(promises.told_otherwise(scene.ledger, scene.books())) == []
-    assert list(promises.not_asked_for(scene.ledger, scene.books())) == []
+    for check in (promises.told_otherwise, promises.not_asked_for):
+        assert list(check(scene.ledger, scene.books())) == []
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,6 @@ def told(options: argparse.Namespace, run: Run) -> str:
         report.offered(options.seed, PATIENCE_SECONDS),
         report.steps_table(run.steps),
         report.bend_sentence(run.steps),
-        report.operations_table(run.steps),
     ]
     if run.business is not None:
         parts += [

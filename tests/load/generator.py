@@ -30,7 +30,6 @@ _AGAIN_IN_ALL_SECONDS: Final = 120.0
 class Sample:
     """What became of one request, and how long after it was due."""
 
-    operation: Operation
     outcome: Outcome
     latency_seconds: float
 
@@ -50,13 +49,10 @@ class Step:
     def outcomes(self) -> Counter[Outcome]:
         return Counter(sample.outcome for sample in self.samples)
 
-    def latencies(self, operation: Operation | None = None) -> list[float]:
-        """Of what was served, in seconds, the shortest first."""
-        return sorted(
-            sample.latency_seconds
-            for sample in self.samples
-            if sample.outcome is Outcome.SERVED and operation in {None, sample.operation}
-        )
+    @property
+    def latencies(self) -> list[float]:
+        """Of what was served, in seconds."""
+        return [one.latency_seconds for one in self.samples if one.outcome is Outcome.SERVED]
 
 
 class Generator:
@@ -120,7 +116,7 @@ class Generator:
     def _request(self, request: Request, due: float, patience_seconds: float) -> Sample:
         left = due + patience_seconds - time.monotonic()
         outcome = Outcome.NOT_SENT if left <= 0 else self._sent(request, left)
-        return Sample(request.operation, outcome, time.monotonic() - due)
+        return Sample(outcome, time.monotonic() - due)
 
     def _sent(self, request: Request, timeout_seconds: float) -> Outcome:
         with self._lock:

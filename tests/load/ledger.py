@@ -13,7 +13,7 @@ from tests.http_client import Reply
 
 
 class Operation(StrEnum):
-    """What latencies are told by."""
+    """What a request is for, as far as its answer is remembered by it."""
 
     CREATE = "create"
     REPLAY = "create again"

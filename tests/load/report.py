@@ -7,7 +7,7 @@ from typing import Final
 from bench import page
 from bench.page import percentile, table
 from tests.load.generator import CONNECTIONS, Step
-from tests.load.ledger import Operation, Outcome
+from tests.load.ledger import Outcome
 
 PAGE: Final = "load"
 MOST_WAITED: Final = 5
@@ -37,7 +37,7 @@ def steps_table(steps: Sequence[Step]) -> str:
             f"{step.outcomes[Outcome.SERVED] / step.seconds:.0f}",
             *(str(step.outcomes[outcome]) for outcome in counted),
             str(step.outcomes[Outcome.UNANSWERED] + step.outcomes[Outcome.NOT_SENT]),
-            *_milliseconds(step.latencies()),
+            *(f"{1000 * percentile(step.latencies, share):,.0f}" for share in _SHARES.values()),
             f"{step.queued:,}",
         ]
         for step in steps
@@ -46,26 +46,11 @@ def steps_table(steps: Sequence[Step]) -> str:
     return table([*head, *(f"{name} ms" for name in _SHARES), "queued at the end"], rows)
 
 
-def operations_table(steps: Sequence[Step]) -> str:
-    rows = [
-        [operation.value, *(" / ".join(_milliseconds(step.latencies(operation))) for step in steps)]
-        for operation in Operation
-    ]
-    head = [f"{step.offered_per_second:g}/s" for step in steps]
-    return table(["ms: p50 / p95 / p99 / max", *head], rows)
-
-
-def _milliseconds(latencies: Sequence[float]) -> list[str]:
-    if not latencies:
-        return ["–"] * len(_SHARES)
-    return [f"{1000 * percentile(latencies, share):,.0f}" for share in _SHARES.values()]
-
-
 def bend(steps: Sequence[Step]) -> Step | None:
     """The first step at which latency bends; None when none does."""
     for step in steps:
-        most = MOST_WAITED * percentile(steps[0].latencies(), 0.95)
-        is_slow = percentile(step.latencies(), 0.95) > most
+        most = MOST_WAITED * percentile(steps[0].latencies, 0.95)
+        is_slow = percentile(step.latencies, 0.95) > most
         if is_slow or step.outcomes[Outcome.SERVED] < LEAST_SERVED * len(step.samples):
             return step
     return None
