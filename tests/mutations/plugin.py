@@ -14,14 +14,15 @@ from typing import Final
 import pytest
 from hypothesis import Phase, settings
 
-from tests.mutations.catalogue import BY_NAME
+from tests.mutations.catalogue import EVERY
 from tests.mutations.mutant import Mutant
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--mutant", type=BY_NAME.__getitem__)
+    by_promise = {mutant.promise: mutant for mutant in EVERY}
+    parser.addoption("--mutant", type=by_promise.__getitem__, help="the promise to break")
 
 
 @pytest.hookimpl(tryfirst=True)
