@@ -148,15 +148,11 @@ class Case:
             raise NoAnswer(f"{self.name}: {started.said}")
         return started
 
-    def start_floor(self) -> Start:
-        return self.task.start(FLOOR, self.calls)
-
 
 def measure(rounds: int) -> tuple[list[Case], int]:
     """The cases, and the bytes of the zip that ships. Raises PackageError or NoAnswer."""
     with tempfile.TemporaryDirectory() as temporary, aws_double() as aws:
-        folder = Path(temporary)
-        settings = SETTINGS | {"AWS_ENDPOINT_URL": aws.url, "AWS_DEFAULT_REGION": REGION}
+        folder, settings = Path(temporary), SETTINGS | {"AWS_ENDPOINT_URL": aws.url}
         package.build(_STAGE, folder / "ships")
         package.build(_STAGE, folder / "twin", package.this_machine())
         body = BODY | {"idempotency_key": "order-10023-attempt-1"}
@@ -173,10 +169,10 @@ def measure(rounds: int) -> tuple[list[Case], int]:
             aws.asked.clear()
             case.start_ours()
             case.calls.extend(aws.asked)
-            case.start_floor()
+            case.task.start(FLOOR, case.calls)
         for _ in range(rounds):
             for case in cases:  # in turn, so that a busy moment slows both
-                case.floor.append(case.start_floor())
+                case.floor.append(case.task.start(FLOOR, case.calls))
                 case.ours.append(case.start_ours())
         return cases, (folder / "ships" / ZIP).stat().st_size
 

@@ -1,6 +1,6 @@
 """`make costs`: what a million payments cost, from recorded calls, in docs/reports/costs.md."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from bench import page
 from bench.bill import (
@@ -46,7 +46,7 @@ def blocks(seen: Recorded) -> dict[str, str]:
         "idle": _idle(seen.flows["sweep"]),
         "stored": _stored(seen),
         "kept": _kept(seen),
-        "months": _months(seen),
+        "months": _months(seen.flows),
     }
 
 
@@ -118,48 +118,40 @@ def _flows(flows: Flows) -> str:
     return table(head, rows, texts=2)
 
 
-class Write(NamedTuple):
-    """One write of a payment without webhooks, and its reason."""
-
-    step: str
-    place: str
-    what: str
-    why: str
-
-
 _STATUS, _ALL = "status-createdAt-index", "all-createdAt-index"
 _WRITES: Final = (
-    Write("create", "payflow-idempotency", "the key's record",
+    ("create", "payflow-idempotency", "the key's record",
           "whoever comes second with the key is given the first one's answer"),
-    Write("create", _TABLE, "the payment", "it is what the API promises to keep"),
-    Write("create", _TABLE, "its event `payment.created`",
+    ("create", _TABLE, "the payment", "it is what the API promises to keep"),
+    ("create", _TABLE, "its event `payment.created`",
           "no change without its event: who did it, and when"),
-    Write("create", _STATUS, "its entry under `processing`",
+    ("create", _STATUS, "its entry under `processing`",
           "the list by status; how the sweeper finds it when its message is lost"),
-    Write("create", _ALL, "its entry",
+    ("create", _ALL, "its entry",
           "the list of everything; it is never written again, so no page misses it"),
-    Write("submit", _TABLE, "`submittedAt`",
+    ("submit", _TABLE, "`submittedAt`",
           "before the processor is asked: from here on nobody can cancel it"),
-    Write("submit", _STATUS, "the entry's copy of it",
+    ("submit", _STATUS, "the entry's copy of it",
           "the index shows whole payments, so that a list by status is one query"),
-    Write("settle", _TABLE, "the payment's outcome", "its one end"),
-    Write("settle", _TABLE, "its event `payment.completed`", "as above"),
-    Write("settle", _TABLE, "its day's total",
+    ("settle", _TABLE, "the payment's outcome", "its one end"),
+    ("settle", _TABLE, "its event `payment.completed`", "as above"),
+    ("settle", _TABLE, "its day's total",
           "the totals are exact, since they move with the payment or not at all"),
-    Write("settle", _STATUS, "its entry under `processing`, deleted",
+    ("settle", _STATUS, "its entry under `processing`, deleted",
           "an entry moves by being deleted in one place"),
-    Write("settle", _STATUS, "its entry under `completed`", "and written in another"),
+    ("settle", _STATUS, "its entry under `completed`", "and written in another"),
 )  # fmt: skip
+"""The writes of a payment without webhooks: by step and place, and why they are needed."""
 
 
 def _writes(flows: Flows) -> str:
     """Raises ValueError for a write without a reason."""
     seen = [*flows["create"].writes, *flows["settle"].writes]
-    if [load.place for load in seen] != [write.place for write in _WRITES]:
+    if [load.place for load in seen] != [place for _, place, _, _ in _WRITES]:
         raise ValueError("a payment's writes have changed: give each its reason in bench/costs.py")
     rows = [
-        [write.step, write.what, write.why, f"{load.units:g}"]
-        for write, load in zip(_WRITES, seen, strict=True)
+        [step, what, why, f"{load.units:g}"]
+        for (step, _, what, why), load in zip(_WRITES, seen, strict=True)
     ]
     rows.append(["**in all**", "", "", f"**{sum(load.units for load in seen):g}**"])
     return table(["step", "what is written", "what for", "units"], rows, texts=3)
@@ -214,19 +206,20 @@ def _kept(seen: Recorded) -> str:
     return table(["kept and backed up", "dollars"], rows)
 
 
-def _months(seen: Recorded) -> str:
+def _months(flows: Flows) -> str:
+    rows = []
+    for size in _SIZES:
+        rate = size / (MINUTES_A_MONTH * 60)
+        create, settle, get = (
+            bill(name, flows[name], traced=traced_part(rate)).total * size
+            for name in ("create", "settle", "get")
+        )
+        used = create + settle + get + idle(flows["sweep"]).total
+        rows.append([
+            f"{size:,}", f"{rate:.2g}", money(create + settle), money(get), money(used),
+        ])  # fmt: skip
     head = ["payments a month", "a second", "payments", "one look at each", "with what is idle"]
-    return table(head, [_month(seen.flows, size) for size in _SIZES], texts=0)
-
-
-def _month(flows: Flows, size: int) -> list[str]:
-    rate = size / (MINUTES_A_MONTH * 60)
-    create, settle, get = (
-        bill(name, flows[name], traced=traced_part(rate)).total * size
-        for name in ("create", "settle", "get")
-    )
-    used = create + settle + get + idle(flows["sweep"]).total
-    return [f"{size:,}", f"{rate:.2g}", money(create + settle), money(get), money(used)]
+    return table(head, rows, texts=0)
 
 
 def _of_a_million(dollars: float) -> str:

@@ -33,6 +33,10 @@ _SEED: Final = 20_261_122
 _LONG_ENOUGH_MINUTES: Final = 5
 """Some five bursts."""
 _GAUSS_ABOVE: Final = 20
+_PAGE_SIZE: Final = 20
+_PAGES: Final = 400
+_CONNECTIONS: Final = 64
+"""That a process keeps to DynamoDB (chalicelib/aws/clients.py)."""
 
 
 def poisson(mean: float, chance: random.Random) -> int:
@@ -248,41 +252,39 @@ class Listing(NamedTuple):
     p99_ms: float
 
 
-def listed(
-    shards: int, *, page: int, item_bytes: float, cpu_ms: float, connections: int, pages: int = 400
-) -> Listing:
+def listed(shards: int, *, item_bytes: float, cpu_ms: float) -> Listing:
     """A page of the newest: every shard is asked for its share and a little more, side by side;
     one whose answer is used up before the page is full is asked again.
 
-    A query's time is drawn: a median of 4 ms, one in a hundred of 15 (assumed). A process makes
-    `connections` at once, and has `cpu_ms` of work for each.
+    A query's time is drawn: a median of 4 ms, one in a hundred of 15 (assumed). A process makes as
+    many at once as it has connections, and has `cpu_ms` of work for each.
     """
     chance = random.Random(_SEED)
-    wanted = page + 1  # one more tells whether there is a next page
+    wanted = _PAGE_SIZE + 1  # one more tells whether there is a next page
     per_shard = min(wanted, math.ceil(wanted / shards + 2 * math.sqrt(wanted / shards)))
     times, queries = [], 0
-    for _ in range(pages):
+    for _ in range(_PAGES):
         newest = [0] * shards
         for _ in range(wanted):
             newest[chance.randrange(shards)] += 1
         again = sum(count >= per_shard for count in newest) if per_shard < wanted else 0
         queries += shards + again
-        times.append(
-            _fan_out_ms(shards, cpu_ms, connections, chance)
-            + _fan_out_ms(again, cpu_ms, connections, chance)
-        )
+        times.append(_fan_out_ms(shards, cpu_ms, chance) + _fan_out_ms(again, cpu_ms, chance))
     each = math.ceil(per_shard * item_bytes / 4096) * 0.5
     times.sort()
     return Listing(
-        queries / pages, queries / pages * each, statistics.median(times), times[pages * 99 // 100]
+        queries / _PAGES,
+        queries / _PAGES * each,
+        statistics.median(times),
+        times[_PAGES * 99 // 100],
     )
 
 
-def _fan_out_ms(queries: int, cpu_ms: float, connections: int, chance: random.Random) -> float:
+def _fan_out_ms(queries: int, cpu_ms: float, chance: random.Random) -> float:
     """The network waits overlap, the processor's work does not."""
     if not queries:
         return 0.0
-    free = [0.0] * min(connections, queries)
+    free = [0.0] * min(_CONNECTIONS, queries)
     for _ in range(queries):
         began = heapq.heappop(free)
         heapq.heappush(free, began + chance.lognormvariate(math.log(4), 0.568))

@@ -32,9 +32,6 @@ NEW_TABLE_WRITE_UNITS: Final = 4000
 TABLE_QUOTA: Final = 40_000
 HOTTEST_TOTAL: Final = 0.4
 """The part of all payments that are of one currency, type and outcome: assumed."""
-CONNECTIONS: Final = 64
-"""That a process keeps to DynamoDB (chalicelib/aws/clients.py)."""
-_PAGE_SIZE: Final = 20
 _BILLED_RATES: Final = (100, 300, 1_000, 10_000, 50_000)
 _SPLIT_RATE: Final = 10_000
 _SPLIT_SHARDS: Final = 64
@@ -170,13 +167,8 @@ def _totals() -> str:
 def _shards(seen: Recorded) -> str:
     units, rows = units_of_processing(seen.flows), []
     for shards in SHARDS:
-        listing = listed(
-            shards,
-            page=_PAGE_SIZE,
-            item_bytes=sum(seen.stored[BY_STATUS.name]),
-            cpu_ms=_query_ms(seen.flows),
-            connections=CONNECTIONS,
-        )
+        item_bytes = sum(seen.stored[BY_STATUS.name])
+        listing = listed(shards, item_bytes=item_bytes, cpu_ms=_query_ms(seen.flows))
         # A quiet run's: each window of the status index in each shard, and what is due.
         queries = (seen.flows["sweep"].calls["Query"] - DUE_SHARDS) * shards + DUE_SHARDS
         dollars = queries * 0.5 * MINUTES_A_MONTH * of_one("dynamodb", "read_units")

@@ -45,6 +45,7 @@ SETTINGS: Final = {
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "required",
     "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
     # Whatever a developer's shell says, no account is reached.
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

@@ -99,13 +99,14 @@ def test_busy_answer_is_not_wrong_unless_it_lacks_retry_after(
 
 
 def test_latency_bends_at_five_times_the_first_or_unserved_requests() -> None:
-    def step(latency_seconds: float, outcome: Outcome = Outcome.SERVED) -> Step:
-        return Step(10, samples=[Sample(outcome, latency_seconds)] * 20)
+    def step(rate: float, latency_seconds: float, outcome: Outcome = Outcome.SERVED) -> Step:
+        return Step(rate, samples=[Sample(outcome, latency_seconds)] * 20)
 
-    first, same, slow = step(0.1), step(0.4), step(0.6)
-    assert report.bend([first, same]) is None
-    assert report.bend([first, same, slow]) is slow
-    assert report.bend([first, refused := step(0.1, Outcome.NOT_SENT), slow]) is refused
+    first, same, slow = step(10, 0.1), step(20, 0.4), step(30, 0.6)
+    assert report.bend([first, same]).startswith("Latency does not bend")
+    assert report.bend([first, same, slow]).startswith("Latency bends at 30")
+    refused = step(25, 0.1, Outcome.NOT_SENT)
+    assert report.bend([first, refused, slow]).startswith("Latency bends at 25")
 
 
 class Scene:

@@ -185,7 +185,7 @@ def told(options: argparse.Namespace, run: Run) -> str:
     parts = [
         report.offered(options.seed, PATIENCE_SECONDS),
         report.steps_table(run.steps),
-        report.bend_sentence(run.steps),
+        report.bend(run.steps),
     ]
     if run.business is not None:
         parts += [

@@ -46,21 +46,15 @@ def steps_table(steps: Sequence[Step]) -> str:
     return table([*head, *(f"{name} ms" for name in _SHARES), "queued at the end"], rows)
 
 
-def bend(steps: Sequence[Step]) -> Step | None:
-    """The first step at which latency bends; None when none does."""
-    for step in steps:
-        most = MOST_WAITED * percentile(steps[0].latencies, 0.95)
-        is_slow = percentile(step.latencies, 0.95) > most
-        if is_slow or step.outcomes[Outcome.SERVED] < LEAST_SERVED * len(step.samples):
-            return step
-    return None
-
-
-def bend_sentence(steps: Sequence[Step]) -> str:
+def bend(steps: Sequence[Step]) -> str:
+    """Says at which rate latency bends, if at any."""
     rule = (
         f"the first rate whose p95 is over {MOST_WAITED} times the first step's, or of which less "
         f"than {LEAST_SERVED:.0%} was served"
     )
-    if (step := bend(steps)) is None:
-        return f"Latency does not bend ({rule})."
-    return f"Latency bends at {step.offered_per_second:g} requests a second ({rule})."
+    most = MOST_WAITED * percentile(steps[0].latencies, 0.95)
+    for step in steps:
+        is_slow = percentile(step.latencies, 0.95) > most
+        if is_slow or step.outcomes[Outcome.SERVED] < LEAST_SERVED * len(step.samples):
+            return f"Latency bends at {step.offered_per_second:g} requests a second ({rule})."
+    return f"Latency does not bend ({rule})."

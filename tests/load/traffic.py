@@ -25,13 +25,11 @@ MIXED: Final = {
     "create_again": 3,
     "reuse_a_key": 2,
     "create_badly": 3,
-    "get": 28,
-    "get_nothing": 1,
+    "get": 29,
     "list_newest": 6,
     "list_of_a_status": 4,
     "list_further": 4,
-    "read_events": 5,
-    "read_deliveries": 1,
+    "read_events": 6,
     "read_stats": 1,
     "cancel": 4,
     "refund_all": 2,
@@ -57,10 +55,7 @@ _WISHES_AND_OUTAGES: Final = {**_WISHES, "error": 5}
 _BAD_BODIES: Final = (
     b'{"merchant": "Northern Lights Coffee", "amount": ',
     b'{"merchant": " ", "amount": -1, "currency": "EUR", "type": "cash", "idempotency_key": "x"}',
-    b'{"merchant": "A", "amount": 10.005, "currency": "CAD", "type": "eft", '
-    b'"idempotency_key": "too-many-decimals"}',
     b'{"amount": 1, "amount": 2}',
-    b"[]",
     b'{"merchant": "A", "amount": 1e999, "currency": "CAD", "type": "eft", '
     b'"idempotency_key": "more-than-there-is"}',
 )
@@ -154,10 +149,6 @@ class Traffic:
     def _get(self) -> Request:
         return self._look("", Operation.GET)
 
-    def _get_nothing(self) -> Request:
-        path = f"{_PAYMENTS}/PAY-{self.random.randrange(10**25):026}"
-        return Request(Operation.REFUSED, "GET", path, Expected({"404 not_found"}))
-
     def _list_newest(self) -> Request:
         return Request(Operation.LIST, "GET", f"{_PAYMENTS}?limit=20", _READ)
 
@@ -169,10 +160,7 @@ class Traffic:
         return Request(Operation.LIST, "GET", self._any(self.further), _READ)
 
     def _read_events(self) -> Request:
-        return self._look("/events", Operation.EVENTS)
-
-    def _read_deliveries(self) -> Request:
-        return self._look("/deliveries", Operation.EVENTS)
+        return self._look(self.random.choice(["/events", "/deliveries"]), Operation.EVENTS)
 
     def _look(self, below: str, operation: Operation) -> Request:
         back = int(self.random.expovariate(1 / _RECENT)) + 1
