@@ -76,11 +76,6 @@ def alarms() -> int:
     return sum(one.get("Type") == "AWS::CloudWatch::Alarm" for one in resources)
 
 
-def retention_days() -> int:
-    days: int = templates()[0]["Parameters"]["LogRetentionDays"]["Default"]
-    return days
-
-
 def _polled_queues() -> int:
     """All but the dead letter queues."""
     resources = templates()[0]["Resources"].values()
@@ -182,7 +177,8 @@ def log_bytes(usage: Usage) -> int:
 def _log_dollars_a_byte() -> float:
     """To take it in, and to keep it for as long as the log groups do."""
     price = prices()["logs"]
-    kept = price["stored_gb_month"] * price["stored_ratio"] * retention_days() / 30
+    days = templates()[0]["Parameters"]["LogRetentionDays"]["Default"]
+    kept = price["stored_gb_month"] * price["stored_ratio"] * days / 30
     return float(price["ingested_gb"] + kept) / GB
 
 

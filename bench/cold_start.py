@@ -8,7 +8,7 @@ the floor, or where the zip that ships is over 5 MiB.
 
 As on Lambda there is the package, what the runtime brings, and nothing else. Lambda's runtime has
 its own modules' bytecode. The package has none, and lies where none can be written: so the new
-process compiles it each time. "With bytecode" is the same with the bytecode beside it.
+process compiles it each time.
 """
 
 import argparse
@@ -108,24 +108,22 @@ def _cpu_seconds_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def unpacked(archive: Path, folder: Path, settings: Mapping[str, str], *, compiled: bool) -> Task:
+def unpacked(archive: Path, folder: Path, settings: Mapping[str, str]) -> Task:
     task, runtime = folder / "task", folder / "runtime"
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(task)
     runtime.mkdir()
     for name in RUNTIMES_OWN:
         (runtime / name).symlink_to(Path(boto3.__file__).parents[1] / name)
-    for path in [runtime, *([task] if compiled else [])]:
-        compileall.compile_dir(path, quiet=1)
+    compileall.compile_dir(runtime, quiet=1)
     return Task(task, runtime, settings)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A first request, with or without bytecode; and what became of it, round by round."""
+    """A first request, and what became of it, round by round."""
 
     name: str
-    task: Task
     event: dict[str, Any]
     status: int
     calls: list[Any] = field(default_factory=list)
@@ -141,9 +139,9 @@ class Case:
     def cpu_ratio(self) -> float:
         return median(one.cpu_ms for one in self.ours) / median(one.cpu_ms for one in self.floor)
 
-    def start_ours(self) -> Start:
+    def start_ours(self, task: Task) -> Start:
         """Raises NoAnswer for any answer but the expected one."""
-        started = self.task.start(OURS, self.event)
+        started = task.start(OURS, self.event)
         if started.answer["statusCode"] != self.status:
             raise NoAnswer(f"{self.name}: {started.said}")
         return started
@@ -157,23 +155,20 @@ def measure(rounds: int) -> tuple[list[Case], int]:
         package.build(_STAGE, folder / "twin", package.this_machine())
         body = BODY | {"idempotency_key": "order-10023-attempt-1"}
         create = with_key(api_event("POST", "/v1/payments", body), _new_key(aws.url))
-        cases = []
-        for compiled, said in ((False, "as it ships"), (True, "with bytecode")):
-            place = folder / f"compiled-{compiled}"
-            task = unpacked(folder / "twin" / ZIP, place, settings, compiled=compiled)
-            cases += [
-                Case(f"health, {said}", task, api_event("GET", "/v1/health"), 200),
-                Case(f"create, {said}", task, create, 201),
-            ]
+        task = unpacked(folder / "twin" / ZIP, folder, settings)
+        cases = [
+            Case("health", api_event("GET", "/v1/health"), 200),
+            Case("create", create, 201),
+        ]
         for case in cases:  # not timed; after it the files have been read
             aws.asked.clear()
-            case.start_ours()
+            case.start_ours(task)
             case.calls.extend(aws.asked)
-            case.task.start(FLOOR, case.calls)
+            task.start(FLOOR, case.calls)
         for _ in range(rounds):
             for case in cases:  # in turn, so that a busy moment slows both
-                case.floor.append(case.task.start(FLOOR, case.calls))
-                case.ours.append(case.start_ours())
+                case.floor.append(task.start(FLOOR, case.calls))
+                case.ours.append(case.start_ours(task))
         return cases, (folder / "ships" / ZIP).stat().st_size
 
 

@@ -173,10 +173,6 @@ def _idle(sweep: Usage) -> str:
     return table(["a month", "", "dollars"], rows, texts=2)
 
 
-def _overhead() -> int:
-    return int(prices()["dynamodb"]["overhead_bytes_an_item"])
-
-
 def _stored(seen: Recorded) -> str:
     rows = [
         [f"`{place}`", str(len(sizes)), str(sum(sizes)), str(_billed_bytes(sizes))]
@@ -186,7 +182,7 @@ def _stored(seen: Recorded) -> str:
 
 
 def _billed_bytes(sizes: list[int]) -> int:
-    return sum(sizes) + _overhead() * len(sizes)
+    return sum(sizes) + int(prices()["dynamodb"]["overhead_bytes_an_item"]) * len(sizes)
 
 
 def _kept(seen: Recorded) -> str:
@@ -195,8 +191,8 @@ def _kept(seen: Recorded) -> str:
     kept = sum(sizes.values()) * price["storage_gb_month"]
     month = (kept + sizes[_TABLE] * price["pitr_gb_month"]) / _GIB * MILLION
     both = price["storage_gb_month"] + price["pitr_gb_month"]
-    day = (seen.record_bytes + _overhead()) / 30 * both / _GIB * MILLION
-    delivery = (seen.delivery_bytes + _overhead()) * both / _GIB * MILLION
+    day = _billed_bytes([seen.record_bytes]) / 30 * both / _GIB * MILLION
+    delivery = _billed_bytes([seen.delivery_bytes]) * both / _GIB * MILLION
     rows = [
         ["a million payments, for a month", money(month)],
         ["a million more each month, for a first year", money(month * 12 * 13 / 2)],

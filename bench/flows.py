@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -86,17 +87,14 @@ class Flows:
         by_status = api_event("GET", _PAYMENTS)
         by_status["multiValueQueryStringParameters"] = {"status": ["completed"]}
         return {
-            "create": lambda: self._asking(self._posted(), 201),
-            "replay": lambda: self._asking(replayed, 200),
-            "get": lambda: self._asking(get, 200),
-            "list by status": lambda: self._asking(by_status, 200),
-            "list all": lambda: self._asking(api_event("GET", _PAYMENTS), 200),
+            "create": lambda: partial(self._ask, self._posted(), 201),
+            "replay": lambda: partial(self._ask, replayed, 200),
+            "get": lambda: partial(self._ask, get, 200),
+            "list by status": lambda: partial(self._ask, by_status, 200),
+            "list all": lambda: partial(self._ask, api_event("GET", _PAYMENTS), 200),
             "process one": self._processing(1),
             "process ten": self._processing(BATCH),
         }
-
-    def _asking(self, event: dict[str, Any], status: int) -> Run:
-        return lambda: self._ask(event, status)
 
     def _processing(self, size: int) -> Prepare:
         def prepare() -> Run:

@@ -58,7 +58,6 @@ LONG: Final = ("list", "list, completed")
 """The lists that have so many pages."""
 FAR: Final = f", page {LAST_PAGE:,}"
 _LIST: Final = "/v1/payments"
-_GET: Final = "/v1/payments/{payment_id}"
 _WARM_ROUNDS: Final = 40
 _BATCH: Final = 25
 """DynamoDB's limit for a batch write."""
@@ -156,7 +155,9 @@ class Deployment:
         """
         day = self.newest - timedelta(days=random.randrange(self.size // A_DAY))
         hours = {"created_from": f"{day}T14:00:00Z", "created_to": f"{day}T18:00:00Z"}
-        flows = {"get": api_event("GET", _GET, payment_id=random.choice(self.ids))}
+        flows = {
+            "get": api_event("GET", _LIST + "/{payment_id}", payment_id=random.choice(self.ids))
+        }
         flows |= {name: _event(_LIST, query) for name, query in LISTS.items()}
         flows["list, four hours of any day"] = _event(_LIST, hours)
         for name, cursor in self.cursors.items():

@@ -57,16 +57,9 @@ class Meter:
         self._asked: Row = {}
         self._rows_before: list[Row] = []
         self._is_on = False
-        self._heard: list[tuple[Any, str, Callable[..., None]]] = [
-            (client, "provide-client-params.*.*", self._before) for client in (dynamodb, sqs)
-        ]
-        self._heard.append((dynamodb, "after-call.dynamodb.*", self._after))
-        for client, event, listener in self._heard:
-            client.meta.events.register(event, listener)
-
-    def close(self) -> None:
-        for client, event, listener in self._heard:
-            client.meta.events.unregister(event, listener)
+        for client in (dynamodb, sqs):
+            client.meta.events.register("provide-client-params.*.*", self._before)
+        dynamodb.meta.events.register("after-call.dynamodb.*", self._after)
 
     def asked(self, run: Callable[..., object], *arguments: Any, **options: Any) -> Asked:
         """What one run asks for; `reads` and `writes` say it by partition key."""

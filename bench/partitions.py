@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from bench.page import percentile
 from chalicelib.aws.dynamodb import _ATTEMPTS, _BACKOFF_BASE_SECONDS, _BACKOFF_CAP_SECONDS
 
 WRITE_UNITS: Final = 1000
@@ -105,10 +106,6 @@ class UnitsHere(NamedTuple):
     submit: float
     settle: float
 
-    @property
-    def all(self) -> float:
-        return sum(self)
-
 
 class Shard:
     """One value of the status index's key, and what its payments are waiting to write there.
@@ -155,11 +152,6 @@ class Outcome:
     def refused_by_minute(self) -> list[float]:
         return [part / whole for part, whole in zip(self.refused, self.asked, strict=True)]
 
-    @property
-    def is_kept_up_with(self) -> bool:
-        most = 0.001 * sum(self.asked)
-        return sum(self.refused) < most and sum(self.put_off) < most
-
 
 def simulated(
     rate: float, shards: int, units: UnitsHere, *, minutes: int, partitions: int | None = None
@@ -187,9 +179,10 @@ def kept_up_with(shards: int, units: UnitsHere) -> float:
     """The highest rate at which less than 1 in 1,000 is refused or put off, to 2 %."""
 
     def is_fine(rate: float) -> bool:
-        return simulated(rate, shards, units, minutes=_LONG_ENOUGH_MINUTES).is_kept_up_with
+        outcome = simulated(rate, shards, units, minutes=_LONG_ENOUGH_MINUTES)
+        return max(sum(outcome.refused), sum(outcome.put_off)) < 0.001 * sum(outcome.asked)
 
-    return highest(is_fine, 0.0, WRITE_UNITS * shards / units.all, lambda high: 0.02 * high)
+    return highest(is_fine, 0.0, WRITE_UNITS * shards / sum(units), lambda high: 0.02 * high)
 
 
 def highest(
@@ -271,13 +264,8 @@ def listed(shards: int, *, item_bytes: float, cpu_ms: float) -> Listing:
         queries += shards + again
         times.append(_fan_out_ms(shards, cpu_ms, chance) + _fan_out_ms(again, cpu_ms, chance))
     each = math.ceil(per_shard * item_bytes / 4096) * 0.5
-    times.sort()
-    return Listing(
-        queries / _PAGES,
-        queries / _PAGES * each,
-        statistics.median(times),
-        times[_PAGES * 99 // 100],
-    )
+    a_page = queries / _PAGES
+    return Listing(a_page, a_page * each, statistics.median(times), percentile(times, 0.99))
 
 
 def _fan_out_ms(queries: int, cpu_ms: float, chance: random.Random) -> float:

@@ -88,7 +88,7 @@ def throttle() -> int:
 def limits(flows: Flows) -> list[Limit]:
     """Of today's design, the lowest first."""
     payment, told = ("create", "settle"), ("endpoint told", "deliver")
-    processing = units_of_processing(flows).all
+    processing = sum(units_of_processing(flows))
     totals = units_of(flows, payment, "payflow-payments", "STATS") / TOTALS_SHARDS
     rows = units_of(flows, payment, "payflow-payments")
     records = units_of(flows, payment, "payflow-idempotency")
@@ -175,7 +175,7 @@ def _shards(seen: Recorded) -> str:
         # One after the other, at half of the API's memory and so of its speed.
         seconds = queries * (timing()["wait_ms"]["call"] + 2 * _query_ms(seen.flows)) / 1000
         rows.append([
-            f"{shards}", _rate(WRITE_UNITS * shards / units.all),
+            f"{shards}", _rate(WRITE_UNITS * shards / sum(units)),
             _rate(kept_up_with(shards, units)),
             f"{listing.queries:,.0f}", f"{listing.read_units:,.1f}",
             f"{listing.median_ms:,.0f} / {listing.p99_ms:,.0f}",

@@ -3,8 +3,7 @@
 `make growth` times it on a million rows; those rows, and its verdict, are held here too.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +62,8 @@ def write(dynamodb: "DynamoDBClient", repository: PaymentRepository, rows: list[
 
 
 @pytest.fixture
-def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Iterator[Meter]:
-    with closing(Meter(emulated_dynamodb, sqs)) as meter:
-        yield meter
+def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Meter:
+    return Meter(emulated_dynamodb, sqs)
 
 
 def test_lists_and_totals_ask_for_the_same_however_many_payments(

@@ -20,7 +20,7 @@ from infra.local.webhook_receiver import Receiver
 from tests.http_client import send
 from tests.invariants import unsettled
 from tests.load import promises, report
-from tests.load.generator import Generator, Step
+from tests.load.generator import CONNECTIONS, Generator, Step
 from tests.load.ledger import Ledger, Outcome
 from tests.load.promises import Found, Said
 from tests.load.stack import Stack, merchant, running
@@ -34,7 +34,6 @@ old.
 _LOOK_SECONDS: Final = 1.0
 _NEARLY_DRY: Final = 50
 _SHOWN: Final = 20
-_LONGEST: Final = 1500
 
 
 @dataclass
@@ -182,8 +181,11 @@ def _read_back(generator: Generator, found: Found) -> list[str]:
 
 def told(options: argparse.Namespace, run: Run) -> str:
     """What the page says of the run."""
+    engine = os.environ.get("PAYFLOW_DYNAMODB") or "emulated"
     parts = [
-        report.offered(options.seed, PATIENCE_SECONDS),
+        f"Offered with seed {options.seed} over {CONNECTIONS} connections to a local stack on the "
+        f"same machine: {page.machine()}, {engine} DynamoDB. A client gives up "
+        f"{PATIENCE_SECONDS:g} s after its request was due.",
         report.steps_table(run.steps),
         report.bend(run.steps),
     ]
@@ -215,7 +217,7 @@ def told(options: argparse.Namespace, run: Run) -> str:
     faults = {"promises are broken": run.broken, "answers or log lines are wrong": run.wrong}
     for what, sentences in faults.items():
         if sentences:
-            listed = "\n".join(f"- {sentence[:_LONGEST]}" for sentence in sentences[:_SHOWN])
+            listed = "\n".join(f"- {sentence[:1500]}" for sentence in sentences[:_SHOWN])
             parts += [f"**{len(sentences)} {what}.**", listed]
     return "\n\n".join(parts)
 

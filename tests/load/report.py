@@ -1,12 +1,10 @@
 """What a run comes to, as the tables of docs/reports/load.md."""
 
-import os
 from collections.abc import Sequence
 from typing import Final
 
-from bench import page
 from bench.page import percentile, table
-from tests.load.generator import CONNECTIONS, Step
+from tests.load.generator import Step
 from tests.load.ledger import Outcome
 
 PAGE: Final = "load"
@@ -15,15 +13,6 @@ MOST_WAITED: Final = 5
 LEAST_SERVED: Final = 0.95
 """Or where less than this share of what was offered was served."""
 _SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-
-
-def offered(seed: int, patience_seconds: float) -> str:
-    engine = os.environ.get("PAYFLOW_DYNAMODB") or "emulated"
-    return (
-        f"Offered with seed {seed} over {CONNECTIONS} connections to a local stack on the same "
-        f"machine: {page.machine()}, {engine} DynamoDB. A client gives up {patience_seconds:g} s "
-        "after its request was due."
-    )
 
 
 def steps_table(steps: Sequence[Step]) -> str:

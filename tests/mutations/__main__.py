@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import pytest
+
 from tests.mutations import report
 from tests.mutations.catalogue import EVERY
 from tests.mutations.mutant import Mutant
@@ -33,8 +35,6 @@ _RULES: Final = (
     *("tests/test_messages.py", "tests/test_schema.py", "tests/test_sweeper.py"),
 )
 """Tests of the product itself: they start no stack, and package and operate nothing."""
-_GREEN: Final = 0
-_RED: Final = 1
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ async def judged(mutant: Mutant, paths: Sequence[str]) -> Verdict:
     """Run the tests of some files and folders on a mutant."""
     code, output = await _run(["--mutant", mutant.promise, *paths])
     failed = re.search(r"^FAILED ([^\s[]+)", output, re.MULTILINE)
-    if code == _RED and failed:
+    if code == pytest.ExitCode.TESTS_FAILED and failed:
         return Verdict(mutant, failed[1], "")
-    if code == _GREEN:
+    if code == pytest.ExitCode.OK:
         return Verdict(mutant, None, "every test passes")
     return Verdict(mutant, None, f"no test failed, yet pytest ended with {code}:\n{output}")
 

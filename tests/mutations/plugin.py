@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Final
 
 import pytest
 from hypothesis import Phase, settings
 
 from tests.mutations.catalogue import EVERY
 from tests.mutations.mutant import Mutant
-
-_ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.mutations.report import ROOT
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,7 +78,7 @@ class _Broken:
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
-        self._path = str(_ROOT / mutant.file)
+        self._path = str(ROOT / mutant.file)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
