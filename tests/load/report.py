@@ -26,7 +26,10 @@ def steps_table(steps: Sequence[Step]) -> str:
             f"{step.outcomes[Outcome.SERVED] / step.seconds:.0f}",
             *(str(step.outcomes[outcome]) for outcome in counted),
             str(step.outcomes[Outcome.UNANSWERED] + step.outcomes[Outcome.NOT_SENT]),
-            *(f"{1000 * percentile(step.latencies, share):,.0f}" for share in _SHARES.values()),
+            *(
+                f"{1000 * percentile(step.latencies, share):,.0f}" if step.latencies else "–"
+                for share in _SHARES.values()
+            ),
             f"{step.queued:,}",
         ]
         for step in steps
