@@ -15,7 +15,7 @@ import boto3
 
 from bench.local_stack import local_stack
 from infra.local.settings import HOST, STAGE, Local
-from infra.local.webhook_receiver import Receiver, server
+from infra.local.webhook_receiver import Handler, Receiver, Server
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -71,7 +71,8 @@ def merchant() -> Iterator[tuple[str, Receiver]]:
     """Where a webhook receiver listens until the block ends, and what it keeps."""
     with tempfile.TemporaryDirectory(prefix="payflow-merchant-") as folder:
         receiver = Receiver(Path(folder), most=_MOST_WEBHOOKS)
-        with server(receiver, 0) as listening:
+        quiet = {"receiver": receiver, "log_message": lambda *_: None}
+        with Server((HOST, 0), type("QuietHandler", (Handler,), quiet)) as listening:
             thread = threading.Thread(target=listening.serve_forever)
             thread.start()
             try:
