@@ -106,7 +106,7 @@ crash: .venv/dev-ready  ## kill, stop and disconnect the handlers at each call: 
 model: .venv/dev-ready  ## check the model of the protocols, and that it needs each of its rules
 	@.venv/bin/python -m tests.model
 
-mutants: .venv/dev-ready  ## break one promise at a time and see that a test fails: ONLY=name
+mutants: .venv/dev-ready  ## break one promise at a time and see that a test fails: ONLY=refund
 	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only '$(ONLY)')
 
 load: .venv/dev-ready  ## raise the load until latency bends, then check every promise: SEED=8 RATES=10,50

@@ -7,19 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from botocore import xform_name
 
 _SERVICES: Final = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs"}
-
-
-class Asked(NamedTuple):
-    """One call, as botocore's client takes it."""
-
-    service: str
-    operation: str
-    parameters: dict[str, Any]
 
 
 class AwsDouble(ThreadingHTTPServer):
@@ -30,19 +22,21 @@ class AwsDouble(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.asked: list[Asked] = []
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        """Each call, as botocore's client takes it: service, operation and parameters."""
         self._item: dict[str, Any] = {}
 
-    def answer(self, asked: Asked) -> dict[str, Any]:
-        self.asked.append(asked)
-        match asked.operation:
-            case "put_item":
-                self._item = asked.parameters["Item"]
-            case "get_item":
+    def answer(self, target: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        service, _, operation = target.partition(".")
+        self.asked.append((_SERVICES[service], xform_name(operation), parameters))
+        match operation:
+            case "PutItem":
+                self._item = parameters["Item"]
+            case "GetItem":
                 return {"Item": self._item}
-            case "update_item":
+            case "UpdateItem":
                 return {"Attributes": self._item}
-            case "send_message":
+            case "SendMessage":
                 return {"MessageId": "5fea7756-0ea4-451a-a703-a558b933e274"}
         return {}
 
@@ -54,10 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_POST(self) -> None:
-        service, _, operation = self.headers["X-Amz-Target"].partition(".")
         parameters = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        asked = Asked(_SERVICES[service], xform_name(operation), parameters)
-        body = json.dumps(self.server.answer(asked)).encode()
+        answer = self.server.answer(self.headers["X-Amz-Target"], parameters)
+        body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(body)))
@@ -71,10 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def aws_double() -> Iterator[AwsDouble]:
     with AwsDouble() as double:
-        thread = threading.Thread(target=double.serve_forever, daemon=True)
-        thread.start()
+        threading.Thread(target=double.serve_forever, daemon=True).start()
         try:
             yield double
         finally:
             double.shutdown()
-            thread.join()

@@ -25,7 +25,10 @@ MOST_TIMES_THE_FLOOR: Final = 5.0
 
 
 def main(_arguments: list[str]) -> None:
-    print(first_load())
+    build = ["npm", "run", "--silent", "build"]  # fails over its budget, and says its size
+    env = {**os.environ, "VITE_API_URL": "https://api.example/api"}
+    if subprocess.run(build, cwd=ROOT / "frontend", env=env, check=False).returncode:  # noqa: S603
+        sys.exit("The dashboard is over its budget, or does not build.")
     floors, starts = [], []
     for _ in range(STARTS):  # in turn, so that a busy moment slows both
         floors.append(start_alone())
@@ -39,21 +42,6 @@ def main(_arguments: list[str]) -> None:
     )
     if start > MOST_TIMES_THE_FLOOR * floor:
         sys.exit("The local stack's start is over its budget.")
-
-
-def first_load() -> str:
-    """Build the dashboard, which fails over its budget; returns what it says of its size."""
-    built = subprocess.run(
-        ["npm", "run", "--silent", "build"],  # noqa: S607
-        cwd=ROOT / "frontend",
-        env={**os.environ, "VITE_API_URL": "https://api.example/api"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if built.returncode != 0:
-        sys.exit(built.stdout + built.stderr)
-    return built.stdout.strip().splitlines()[-1]
 
 
 def start_alone() -> float:

@@ -3,18 +3,18 @@
 The package is built as it ships but for this machine, unpacked, and started again and again in a
 bare interpreter, in turn with a floor: Chalice's runtime, pydantic and botocore's two clients, and
 by these clients the calls that the app's first answer made. Timed is the whole process, from its
-spawn to the first byte of its answer. Ends with 1 where the app takes over 1.3 times the floor, or
-where the zip that ships is over 5 MiB.
+spawn to its end, which follows its answer at once. Ends with 1 where the app takes over 1.3 times
+the floor, or where the zip that ships is over 5 MiB.
 
 As on Lambda there is the package, what the runtime brings, and nothing else. Lambda's runtime has
 its own modules' bytecode. The package has none, and lies where none can be written: so the new
-process compiles it each time. "With bytecode" is the same with the bytecode beside it.
+process compiles it each time.
 """
 
 import argparse
 import compileall
 import json
-import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -30,9 +30,9 @@ from typing import Any, Final, NamedTuple
 import boto3
 
 from bench import page
-from bench.aws_double import AwsDouble, aws_double
+from bench.aws_double import aws_double
 from bench.page import percentile, table
-from bench.usage import BODY
+from bench.usage import BODY, SETTINGS
 from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.repository import ApiKeyRepository
@@ -51,11 +51,7 @@ RUNTIMES_OWN: Final = (
     "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py",
 )  # fmt: skip
 """What Lambda's Python has in it besides Python."""
-_STAGE: Final = "dev"
-_CREATED: Final = BODY | {
-    "idempotency_key": "order-10023-attempt-1",
-    "metadata": {"order": "10023"},  # the stage does not simulate
-}
+_STAGE: Final = SETTINGS["PAYFLOW_STAGE"]
 
 
 class NoAnswer(Exception):
@@ -63,13 +59,12 @@ class NoAnswer(Exception):
 
 
 class Start(NamedTuple):
-    """One process, from its spawn to the first byte of its answer."""
+    """One process, from its spawn to its end, which follows its answer at once."""
 
     wall_ms: float
     cpu_ms: float
     answer: Any
     said: str
-    """Its log."""
 
 
 @dataclass(frozen=True)
@@ -79,75 +74,62 @@ class Task:
     folder: Path
     runtime: Path
     settings: Mapping[str, str]
-    is_compiled: bool
 
     def start(self, script: Path, given: Any) -> Start:
         """Without this machine's packages (-S), and what lies beside the script (-P).
 
         Raises NoAnswer.
         """
-        answer, theirs = os.pipe()
-        began = time.perf_counter()
-        with tempfile.TemporaryFile() as log, os.fdopen(answer, "rb") as pipe:
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-S", "-P", str(script), str(theirs)],
-                cwd=self.folder,
-                env={
-                    "PYTHONPATH": f"{self.folder}:{self.runtime}",
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                    "HOME": str(self.folder),  # and so none of this machine's settings
-                    **self.settings,
-                },
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=[theirs],
-            )
-            os.close(theirs)
-            assert process.stdin is not None
-            with process.stdin:
-                process.stdin.write(json.dumps(given).encode())
-            first = pipe.read(1)
-            ended = time.perf_counter()
-            whole = first + pipe.read()
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            log.seek(0)
-            said = log.read().decode()
-        if process.returncode != 0 or not whole:
-            raise NoAnswer(f"{script.name} ended with {process.returncode}:\n{said}")
-        cpu_ms = (used.ru_utime + used.ru_stime) * 1000
-        return Start((ended - began) * 1000, cpu_ms, json.loads(whole), said)
+        began, cpu_before = time.perf_counter(), _cpu_seconds_of_children()
+        ended = subprocess.run(  # noqa: S603
+            [sys.executable, "-S", "-P", str(script)],
+            cwd=self.folder,
+            env={
+                "PYTHONPATH": f"{self.folder}:{self.runtime}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "HOME": str(self.folder),  # and so none of this machine's settings
+                **self.settings,
+            },
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wall, cpu = time.perf_counter() - began, _cpu_seconds_of_children() - cpu_before
+        said = ended.stdout + ended.stderr
+        if ended.returncode != 0:
+            raise NoAnswer(f"{script.name} ended with {ended.returncode}:\n{said}")
+        answer = json.loads(ended.stdout.splitlines()[-1])
+        return Start(wall * 1000, cpu * 1000, answer, said)
 
 
-def unpacked(archive: Path, folder: Path, settings: Mapping[str, str], *, compiled: bool) -> Task:
+def _cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def unpacked(archive: Path, folder: Path, settings: Mapping[str, str]) -> Task:
     task, runtime = folder / "task", folder / "runtime"
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(task)
     runtime.mkdir()
     for name in RUNTIMES_OWN:
         (runtime / name).symlink_to(Path(boto3.__file__).parents[1] / name)
-    for path in [runtime, *([task] if compiled else [])]:
-        compileall.compile_dir(path, quiet=1)
-    return Task(task, runtime, settings, compiled)
+    compileall.compile_dir(runtime, quiet=1)
+    return Task(task, runtime, settings)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A first request, with or without bytecode; and what became of it, round by round."""
+    """A first request, and what became of it, round by round."""
 
-    request: str
-    task: Task
+    name: str
     event: dict[str, Any]
     status: int
     calls: list[Any] = field(default_factory=list)
     """Of AWS, that the app makes for it: the floor makes them too."""
     floor: list[Start] = field(default_factory=list)
     ours: list[Start] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return f"{self.request}, {'with bytecode' if self.task.is_compiled else 'as it ships'}"
 
     @property
     def ratio(self) -> float:
@@ -157,64 +139,37 @@ class Case:
     def cpu_ratio(self) -> float:
         return median(one.cpu_ms for one in self.ours) / median(one.cpu_ms for one in self.floor)
 
-    def start_ours(self) -> Start:
+    def start_ours(self, task: Task) -> Start:
         """Raises NoAnswer for any answer but the expected one."""
-        started = self.task.start(OURS, self.event)
+        started = task.start(OURS, self.event)
         if started.answer["statusCode"] != self.status:
-            raise NoAnswer(f"{self.request}: {started.said}{started.answer}")
+            raise NoAnswer(f"{self.name}: {started.said}")
         return started
-
-    def start_floor(self) -> Start:
-        return self.task.start(FLOOR, self.calls)
-
-    def learn_calls(self, aws: AwsDouble) -> None:
-        """A round that is not timed, after which the files have been read."""
-        aws.asked.clear()
-        self.start_ours()
-        self.calls.extend(aws.asked)
-        self.start_floor()
 
 
 def measure(rounds: int) -> tuple[list[Case], int]:
     """The cases, and the bytes of the zip that ships. Raises PackageError or NoAnswer."""
     with tempfile.TemporaryDirectory() as temporary, aws_double() as aws:
-        folder, settings = Path(temporary), _settings(aws.url)
+        folder, settings = Path(temporary), SETTINGS | {"AWS_ENDPOINT_URL": aws.url}
         package.build(_STAGE, folder / "ships")
         package.build(_STAGE, folder / "twin", package.this_machine())
-        create = with_key(api_event("POST", "/v1/payments", _CREATED), _new_key(aws.url))
-        cases = []
-        for compiled in (False, True):
-            place = folder / f"compiled-{compiled}"
-            task = unpacked(folder / "twin" / ZIP, place, settings, compiled=compiled)
-            cases += [
-                Case("health", task, api_event("GET", "/v1/health"), 200),
-                Case("create", task, create, 201),
-            ]
-        for case in cases:
-            case.learn_calls(aws)
-        for number in range(rounds):
-            for case in cases:
-                for is_ours in (number % 2 == 0, number % 2 != 0):  # in turn
-                    if is_ours:
-                        case.ours.append(case.start_ours())
-                    else:
-                        case.floor.append(case.start_floor())
+        body = BODY | {"idempotency_key": "order-10023-attempt-1"}
+        create = with_key(api_event("POST", "/v1/payments", body), _new_key(aws.url))
+        task = unpacked(folder / "twin" / ZIP, folder, settings)
+        cases = [
+            Case("health", api_event("GET", "/v1/health"), 200),
+            Case("create", create, 201),
+        ]
+        for case in cases:  # not timed; after it the files have been read
+            aws.asked.clear()
+            case.start_ours(task)
+            case.calls.extend(aws.asked)
+            task.start(FLOOR, case.calls)
+        for _ in range(rounds):
+            for case in cases:  # in turn, so that a busy moment slows both
+                case.floor.append(task.start(FLOOR, case.calls))
+                case.ours.append(case.start_ours(task))
         return cases, (folder / "ships" / ZIP).stat().st_size
-
-
-def _settings(url: str) -> dict[str, str]:
-    """What Lambda's environment has of them."""
-    return {
-        "PAYFLOW_STAGE": _STAGE,
-        "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
-        "PAYFLOW_WEBHOOK_QUEUE_URL": f"{url}/123456789012/payflow-webhooks-dev",
-        "PAYFLOW_DELIVERIES_QUEUE_URL": f"{url}/123456789012/payflow-deliveries-dev",
-        "AWS_ENDPOINT_URL": url,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
 
 
 def _new_key(url: str) -> str:
@@ -265,23 +220,15 @@ def over_budget(cases: Sequence[Case], zip_bytes: int) -> list[str]:
 
 
 def _times(cases: Sequence[Case]) -> str:
-    rows = [
-        [
-            case.name,
-            *_spread(case.floor),
-            *_spread(case.ours),
-            f"**{case.ratio:.2f}**",
-            *(f"{median(one.cpu_ms for one in runs):.0f}" for runs in (case.floor, case.ours)),
-            f"{case.cpu_ratio:.2f}",
-        ]
-        for case in cases
-    ]
+    rows = []
+    for case in cases:
+        times = [[one.wall_ms for one in starts] for starts in (case.floor, case.ours)]
+        cpu = [median(one.cpu_ms for one in starts) for starts in (case.floor, case.ours)]
+        spread = [of(one) for one in times for of in (median, lambda one: percentile(one, 0.9))]
+        rows.append([
+            case.name, *(f"{one:.0f}" for one in spread), f"**{case.ratio:.2f}**",
+            *(f"{one:.0f}" for one in cpu), f"{case.cpu_ratio:.2f}",
+        ])  # fmt: skip
     head = ["first request", "floor: p50", "p90", "app: p50", "p90", "ratio",
             "floor: CPU", "app: CPU", "ratio of CPU"]  # fmt: skip
     return table(head, rows)
-
-
-def _spread(starts: Sequence[Start]) -> list[str]:
-    """p50 and p90."""
-    times = [one.wall_ms for one in starts]
-    return [f"{median(times):.0f}", f"{percentile(times, 0.9):.0f}"]

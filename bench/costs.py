@@ -1,10 +1,9 @@
 """`make costs`: what a million payments cost, from recorded calls, in docs/reports/costs.md."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from bench import page
 from bench.bill import (
-    GB,
     MILLION,
     MINUTES_A_MONTH,
     Bill,
@@ -12,13 +11,10 @@ from bench.bill import (
     bill,
     billed_ms,
     dynamodb_dollars,
-    gb_seconds,
     idle,
     log_bytes,
-    memory_mb,
     of_one,
     prices,
-    retention_days,
     sqs_requests,
     timing,
     traced_part,
@@ -50,9 +46,7 @@ def blocks(seen: Recorded) -> dict[str, str]:
         "idle": _idle(seen.flows["sweep"]),
         "stored": _stored(seen),
         "kept": _kept(seen),
-        "months": _months(seen),
-        "prices": _prices(),
-        "assumed": _assumed(),
+        "months": _months(seen.flows),
     }
 
 
@@ -124,48 +118,40 @@ def _flows(flows: Flows) -> str:
     return table(head, rows, texts=2)
 
 
-class Write(NamedTuple):
-    """One write of a payment without webhooks, and its reason."""
-
-    step: str
-    place: str
-    what: str
-    why: str
-
-
 _STATUS, _ALL = "status-createdAt-index", "all-createdAt-index"
 _WRITES: Final = (
-    Write("create", "payflow-idempotency", "the key's record",
+    ("create", "payflow-idempotency", "the key's record",
           "whoever comes second with the key is given the first one's answer"),
-    Write("create", _TABLE, "the payment", "it is what the API promises to keep"),
-    Write("create", _TABLE, "its event `payment.created`",
+    ("create", _TABLE, "the payment", "it is what the API promises to keep"),
+    ("create", _TABLE, "its event `payment.created`",
           "no change without its event: who did it, and when"),
-    Write("create", _STATUS, "its entry under `processing`",
+    ("create", _STATUS, "its entry under `processing`",
           "the list by status; how the sweeper finds it when its message is lost"),
-    Write("create", _ALL, "its entry",
+    ("create", _ALL, "its entry",
           "the list of everything; it is never written again, so no page misses it"),
-    Write("submit", _TABLE, "`submittedAt`",
+    ("submit", _TABLE, "`submittedAt`",
           "before the processor is asked: from here on nobody can cancel it"),
-    Write("submit", _STATUS, "the entry's copy of it",
+    ("submit", _STATUS, "the entry's copy of it",
           "the index shows whole payments, so that a list by status is one query"),
-    Write("settle", _TABLE, "the payment's outcome", "its one end"),
-    Write("settle", _TABLE, "its event `payment.completed`", "as above"),
-    Write("settle", _TABLE, "its day's total",
+    ("settle", _TABLE, "the payment's outcome", "its one end"),
+    ("settle", _TABLE, "its event `payment.completed`", "as above"),
+    ("settle", _TABLE, "its day's total",
           "the totals are exact, since they move with the payment or not at all"),
-    Write("settle", _STATUS, "its entry under `processing`, deleted",
+    ("settle", _STATUS, "its entry under `processing`, deleted",
           "an entry moves by being deleted in one place"),
-    Write("settle", _STATUS, "its entry under `completed`", "and written in another"),
+    ("settle", _STATUS, "its entry under `completed`", "and written in another"),
 )  # fmt: skip
+"""The writes of a payment without webhooks: by step and place, and why they are needed."""
 
 
 def _writes(flows: Flows) -> str:
     """Raises ValueError for a write without a reason."""
     seen = [*flows["create"].writes, *flows["settle"].writes]
-    if [load.place for load in seen] != [write.place for write in _WRITES]:
+    if [load.place for load in seen] != [place for _, place, _, _ in _WRITES]:
         raise ValueError("a payment's writes have changed: give each its reason in bench/costs.py")
     rows = [
-        [write.step, write.what, write.why, f"{load.units:g}"]
-        for write, load in zip(_WRITES, seen, strict=True)
+        [step, what, why, f"{load.units:g}"]
+        for (step, _, what, why), load in zip(_WRITES, seen, strict=True)
     ]
     rows.append(["**in all**", "", "", f"**{sum(load.units for load in seen):g}**"])
     return table(["step", "what is written", "what for", "units"], rows, texts=3)
@@ -187,10 +173,6 @@ def _idle(sweep: Usage) -> str:
     return table(["a month", "", "dollars"], rows, texts=2)
 
 
-def _overhead() -> int:
-    return int(prices()["dynamodb"]["overhead_bytes_an_item"])
-
-
 def _stored(seen: Recorded) -> str:
     rows = [
         [f"`{place}`", str(len(sizes)), str(sum(sizes)), str(_billed_bytes(sizes))]
@@ -200,7 +182,7 @@ def _stored(seen: Recorded) -> str:
 
 
 def _billed_bytes(sizes: list[int]) -> int:
-    return sum(sizes) + _overhead() * len(sizes)
+    return sum(sizes) + int(prices()["dynamodb"]["overhead_bytes_an_item"]) * len(sizes)
 
 
 def _kept(seen: Recorded) -> str:
@@ -209,8 +191,8 @@ def _kept(seen: Recorded) -> str:
     kept = sum(sizes.values()) * price["storage_gb_month"]
     month = (kept + sizes[_TABLE] * price["pitr_gb_month"]) / _GIB * MILLION
     both = price["storage_gb_month"] + price["pitr_gb_month"]
-    day = (seen.record_bytes + _overhead()) / 30 * both / _GIB * MILLION
-    delivery = (seen.delivery_bytes + _overhead()) * both / _GIB * MILLION
+    day = _billed_bytes([seen.record_bytes]) / 30 * both / _GIB * MILLION
+    delivery = _billed_bytes([seen.delivery_bytes]) * both / _GIB * MILLION
     rows = [
         ["a million payments, for a month", money(month)],
         ["a million more each month, for a first year", money(month * 12 * 13 / 2)],
@@ -220,87 +202,21 @@ def _kept(seen: Recorded) -> str:
     return table(["kept and backed up", "dollars"], rows)
 
 
-def _months(seen: Recorded) -> str:
-    head = ["payments a month", "a second", "payments", "one look at each", "with what is idle",
-            "after AWS's lasting free tiers"]  # fmt: skip
-    return table(head, [_month(seen.flows, size) for size in _SIZES], texts=0)
-
-
-def _month(flows: Flows, size: int) -> list[str]:
-    rate = size / (MINUTES_A_MONTH * 60)
-    of_one_flow = {
-        name: bill(name, flows[name], traced=traced_part(rate)) * size
-        for name in ("create", "settle", "get")
-    }
-    payments = of_one_flow["create"] + of_one_flow["settle"]
-    used = payments + of_one_flow["get"] + idle(flows["sweep"])
-    free = _free_tier(flows, size, used)
-    return [
-        f"{size:,}", f"{rate:.2g}", money(payments.total), money(of_one_flow["get"].total),
-        money(used.total), money(used.total - free),
-    ]  # fmt: skip
-
-
-def _free_tier(flows: Flows, size: int, used: Bill) -> float:
-    """The dollars that AWS takes off a month's bill, and not for an account's first year only."""
-    runs = {"create": size, "settle": size, "get": size, "sweep": MINUTES_A_MONTH}
-    lambdas, cloudwatch = prices()["lambda"], prices()["cloudwatch"]
-
-    def in_all(of_flow: Any) -> float:
-        return float(sum(of_flow(name) * number for name, number in runs.items()))
-
-    requests = min(in_all(lambda _: 1), lambdas["free_requests"])
-    seconds = min(in_all(lambda name: gb_seconds(name, flows[name])), lambdas["free_gb_seconds"])
-    logged = min(in_all(lambda name: log_bytes(flows[name])), prices()["logs"]["free_gb"] * GB)
-    out = min(in_all(lambda name: flows[name].out_bytes), prices()["transfer"]["free_gb"] * GB)
-    return float(
-        requests * of_one("lambda", "requests")
-        + seconds * lambdas["gb_second_arm64"]
-        + min(used.lines["SQS"], prices()["sqs"]["free_requests"] * of_one("sqs", "requests"))
-        + logged * prices()["logs"]["ingested_gb"] / GB
-        + min(used.lines["X-Ray"], prices()["xray"]["free_traces"] * of_one("xray", "traces"))
-        + out * prices()["transfer"]["out_gb"] / GB
-        + min(alarms(), cloudwatch["free_alarms"]) * cloudwatch["alarm_month"]
-        + min(len(flows["sweep"].metrics), cloudwatch["free_metrics"]) * cloudwatch["metric_month"]
-        + prices()["kms"]["free_requests"] * of_one("kms", "requests")
-    )
-
-
-def _prices() -> str:
-    rows = [
-        [service.replace("_", " "), ", ".join(_priced(lines)), lines["source"]]
-        for service, lines in prices().items()
-        if "source" in lines
-    ]
-    return table(["service", "dollars", "source"], rows, texts=3)
-
-
-def _priced(lines: dict[str, Any]) -> list[str]:
-    return [
-        f"{name.replace('_', ' ')} {_plain(value)}"
-        for name, value in lines.items()
-        if name != "source" and not name.startswith("free") and "step" not in name
-    ]
-
-
-def _assumed() -> str:
-    said, waits = timing(), timing()["wait_ms"]
-    cold = said["cold_start_cpu_ms"]
-    million = cold / 1000 * memory_mb()["API"] / 1024 * prices()["lambda"]["gb_second_arm64"]
-    rows = [
-        ["CPU ms were measured", f"{said['measured']}, {said['machine']}"],
-        ["a call of AWS is waited for", f"{waits['call']} ms"],
-        ["a transaction is waited for", f"{waits['TransactWriteItems']} ms"],
-        ["a merchant is waited for", f"{waits['merchant']} ms"],
-        ["a cold start's processor time", f"{cold} ms; a million cost {money(million * MILLION)}"],
-        ["logs are kept", f"{retention_days()} days"],
-    ]
-    return table(["", ""], rows, texts=2)
+def _months(flows: Flows) -> str:
+    rows = []
+    for size in _SIZES:
+        rate = size / (MINUTES_A_MONTH * 60)
+        create, settle, get = (
+            bill(name, flows[name], traced=traced_part(rate)).total * size
+            for name in ("create", "settle", "get")
+        )
+        used = create + settle + get + idle(flows["sweep"]).total
+        rows.append([
+            f"{size:,}", f"{rate:.2g}", money(create + settle), money(get), money(used),
+        ])  # fmt: skip
+    head = ["payments a month", "a second", "payments", "one look at each", "with what is idle"]
+    return table(head, rows, texts=0)
 
 
 def _of_a_million(dollars: float) -> str:
     return money(dollars * MILLION)
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"

@@ -17,5 +17,5 @@ clients = {name: session.create_client(name) for name in ("dynamodb", "sqs")}
 needed = (chalice.app.Chalice, pydantic.BaseModel)
 for service, operation, parameters in json.load(sys.stdin):
     getattr(clients[service], operation)(**parameters)
-os.write(int(sys.argv[1]), b"{}")
+print("{}", flush=True)
 os._exit(0)  # what is timed ends here: Lambda's process goes on

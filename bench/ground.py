@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import boto3
 
+from bench.usage import SETTINGS
 from infra.local import provision
 from infra.local.engines import dynamodb_local, emulated_aws
 from infra.local.lambda_events import REGION
@@ -28,22 +29,16 @@ def app_on(dynamodb: str, sqs: str, stage: str) -> Any:
     """
     for name in [name for name in os.environ if name.upper().startswith(_FOREIGN)]:
         del os.environ[name]
-    os.environ.update(
-        AWS_ENDPOINT_URL_DYNAMODB=dynamodb,
-        AWS_ENDPOINT_URL_SQS=sqs,
-        AWS_ACCESS_KEY_ID="local",
-        AWS_SECRET_ACCESS_KEY="local",  # noqa: S106
-        AWS_REGION=REGION,
-        AWS_DEFAULT_REGION=REGION,
-        AWS_CONFIG_FILE=os.devnull,
-        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        PAYFLOW_STAGE=stage,
-        PAYFLOW_AUTH="open",  # what looks a key up is in no floor
-        PAYFLOW_SIMULATION="allowed",
-        PAYFLOW_ALLOWED_ORIGIN="http://localhost:5173",
-        PAYFLOW_WEBHOOK_QUEUE_URL=f"{sqs}/000000000000/payflow-webhooks-{stage}",
-        PAYFLOW_DELIVERIES_QUEUE_URL=f"{sqs}/000000000000/payflow-deliveries-{stage}",
-    )
+    os.environ |= SETTINGS | {
+        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
+        "AWS_ENDPOINT_URL_SQS": sqs,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "PAYFLOW_STAGE": stage,
+        "PAYFLOW_AUTH": "open",  # what looks a key up is in no floor
+        "PAYFLOW_WEBHOOK_QUEUE_URL": f"{sqs}/000000000000/payflow-webhooks-{stage}",
+        "PAYFLOW_DELIVERIES_QUEUE_URL": f"{sqs}/000000000000/payflow-deliveries-{stage}",
+    }
     sys.modules.pop("app", None)  # it reads its settings on import
     with contextlib.redirect_stdout(io.StringIO()):
         app = importlib.import_module("app")

@@ -15,10 +15,10 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from statistics import median
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from bench.page import percentile, table
 from chalicelib.aws.dynamodb import Item, encode
 from chalicelib.payments.commands import CreatePayment
 from chalicelib.payments.items import payment_to_item, total_key
-from chalicelib.payments.models import FailureCode, Payment, totals_moved
+from chalicelib.payments.models import FailureCode, Payment, Total, totals_moved
 from chalicelib.payments.service import new_payment
 from chalicelib.validation import validated
 from infra.local import seed
@@ -39,22 +39,29 @@ from infra.local.lambda_events import REGION, api_event
 
 PAGE: Final = "growth"
 WITHIN: Final = 1.2
-"""What is more than a fifth dearer has grown."""
+"""A flow that takes more than a fifth longer has grown."""
 A_DAY: Final = 1_000
 """Payments."""
 STILL_PROCESSING: Final = 40
-"""Of the newest day the last so many; everything else is settled."""
+"""The last payments of the newest day; all others are settled."""
 PAGE_SIZE: Final = 20
 LAST_PAGE: Final = 1_000
-LISTS: Final = {"list": {}, "list, completed": {"status": "completed"}}
-"""Those that are long enough for so many pages, and their queries."""
+LISTS: Final = {
+    "list": {},
+    "list, completed": {"status": "completed"},
+    "list, processing": {"status": "processing"},
+    "list, eft and CAD": {"type": "eft", "currency": "CAD"},
+    "list, wire and USD: rare": {"type": "wire", "currency": "USD"},
+    "list, completed, eft and CAD": {"status": "completed", "type": "eft", "currency": "CAD"},
+}
+LONG: Final = ("list", "list, completed")
+"""The lists that have so many pages."""
+FAR: Final = f", page {LAST_PAGE:,}"
+_LIST: Final = "/v1/payments"
 _WARM_ROUNDS: Final = 40
-_OUTCOMES: Final = {"completed": 85, "failed": 12, "canceled": 3}
 _BATCH: Final = 25
 """DynamoDB's limit for a batch write."""
 _LOADERS: Final = 3
-_LIST: Final = "/v1/payments"
-Run = Callable[[], Any]
 Seconds = Mapping[tuple[str, int], Sequence[float]]
 """Of each run, by flow and size."""
 
@@ -70,18 +77,18 @@ def payments_of(day: date, count: int = A_DAY) -> list[tuple[Payment, Payment]]:
 
 
 def _settled(command: CreatePayment, moment: datetime) -> tuple[Payment, Payment]:
-    payment = new_payment(command, moment, actor="bench").payment
+    opened = new_payment(command, moment, actor="bench").payment
     submitted_at = moment + timedelta(seconds=random.uniform(0.1, 40))
     settled_at = submitted_at + timedelta(milliseconds=random.uniform(5, 500))
-    submitted = payment.model_copy(update={"submitted_at": submitted_at})
-    (outcome,) = random.choices(list(_OUTCOMES), list(_OUTCOMES.values()))
-    if outcome == "completed":
-        change = submitted.complete(settled_at, actor="system")
-    elif outcome == "failed":
-        change = submitted.fail(FailureCode.INSUFFICIENT_FUNDS, settled_at, actor="system")
-    else:
-        change = payment.cancel(settled_at, actor="bench")
-    return payment, change.payment
+    submitted = opened.model_copy(update={"submitted_at": submitted_at})
+    match random.choices(["completed", "failed", "canceled"], [85, 12, 3]):
+        case ["completed"]:
+            change = submitted.complete(settled_at, actor="system")
+        case ["failed"]:
+            change = submitted.fail(FailureCode.INSUFFICIENT_FUNDS, settled_at, actor="system")
+        case _:
+            change = opened.cancel(settled_at, actor="bench")
+    return opened, change.payment
 
 
 def rows_of(payments: Sequence[tuple[Payment, Payment]], still_processing: int = 0) -> list[Item]:
@@ -91,15 +98,15 @@ def rows_of(payments: Sequence[tuple[Payment, Payment]], still_processing: int =
     """
     settled = len(payments) - still_processing
     rows = [payment_to_item(opened) for opened, _ in payments[settled:]]
-    totals: defaultdict[tuple[str, str], tuple[int, Decimal]]
-    totals = defaultdict(lambda: (0, Decimal(0)))
+    totals: defaultdict[tuple[str, str], list[Total]] = defaultdict(list)
     for opened, payment in payments[:settled]:
         rows.append(payment_to_item(payment))
         (total,) = totals_moved(opened, payment)
         key = total_key(total, payment.id)
-        count, volume = totals[key["PK"], key["SK"]]
-        totals[key["PK"], key["SK"]] = (count + total.count, volume + total.volume)
-    for (shard, kind), (count, volume) in totals.items():
+        totals[key["PK"], key["SK"]].append(total)
+    for (shard, kind), moved in totals.items():
+        volume = sum((total.volume for total in moved), Decimal(0))
+        count = sum(total.count for total in moved)
         rows.append({"PK": shard, "SK": kind, "count": count, "volume": volume})
     return rows
 
@@ -130,32 +137,46 @@ class Deployment:
         self.newest = newest
         self._app = app_on(url, NO_QUEUE, f"growth{size}")
         fill = functools.partial(_fill_day, url, self._app.settings.payments_table, newest)
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(_LOADERS, mp_context=context) as pool:
-            self.ids = [one for ids in pool.map(fill, range(size // A_DAY)) for one in ids]
-        self.cursors = {name: self._walk(query) for name, query in LISTS.items()}
-        """Where page `LAST_PAGE` begins, of each list that has it."""
+        with multiprocessing.get_context("spawn").Pool(_LOADERS) as pool:
+            self.ids = list(chain.from_iterable(pool.map(fill, range(size // A_DAY))))
+        self.cursors = {name: self._walk(LISTS[name]) for name in LONG}
+        """Where page `LAST_PAGE` of each list begins; None if the list is shorter."""
 
-    def ask(self, resource: str, query: Mapping[str, str], **path: str) -> dict[str, Any]:
-        """What the API answers to a GET."""
-        event = api_event("GET", resource, **path)
-        event["multiValueQueryStringParameters"] = {
-            name: [value] for name, value in query.items()
-        } or None
+    def answer(self, event: dict[str, Any]) -> dict[str, Any]:
         with contextlib.redirect_stdout(io.StringIO()):
             answer: dict[str, Any] = self._app.app(event, None)
         if answer["statusCode"] != 200:
-            raise AssertionError(f"GET {resource} {dict(query)}: {answer}")
+            raise AssertionError(f"{event}: {answer}")
         return answer
 
+    def flows(self) -> dict[str, dict[str, Any]]:
+        """The requests to time, by name, for a payment and a day that chance picks. A flow that
+        has too few payments is left out.
+        """
+        day = self.newest - timedelta(days=random.randrange(self.size // A_DAY))
+        hours = {"created_from": f"{day}T14:00:00Z", "created_to": f"{day}T18:00:00Z"}
+        flows = {
+            "get": api_event("GET", _LIST + "/{payment_id}", payment_id=random.choice(self.ids))
+        }
+        flows |= {name: _event(_LIST, query) for name, query in LISTS.items()}
+        flows["list, four hours of any day"] = _event(_LIST, hours)
+        for name, cursor in self.cursors.items():
+            if cursor is not None:
+                flows[name + FAR] = _event(_LIST, LISTS[name] | {"cursor": cursor})
+        for name, days in {"stats of a day": 1, "stats of 30 days": 30}.items():
+            if self.size >= days * A_DAY:
+                first = self.newest - timedelta(days=days - 1)
+                flows[name] = _event("/v1/stats", {"from": str(first), "to": str(self.newest)})
+        return flows
+
     def _walk(self, query: Mapping[str, str]) -> str | None:
-        """Follow `next_cursor` to where page `LAST_PAGE` begins, and see that each payment comes
-        once, in order; None for a list that is shorter.
+        """Follow `next_cursor` to where page `LAST_PAGE` begins, and check that each payment comes
+        once, in order. None if the list is shorter.
         """
         cursor: dict[str, str] = {}
         seen: list[tuple[str, str]] = []
         for _ in range(LAST_PAGE - 1):
-            found = json.loads(self.ask(_LIST, {**query, **cursor})["body"])
+            found = json.loads(self.answer(_event(_LIST, {**query, **cursor}))["body"])
             seen += [(payment["created_at"], payment["id"]) for payment in found["payments"]]
             if found["next_cursor"] is None:
                 return None
@@ -165,97 +186,39 @@ class Deployment:
         return cursor["cursor"]
 
 
-Prepare = Callable[[Deployment], Run | None]
-"""Returns what to time, this once; None where there are too few payments to compare."""
-
-
-def _get(deployment: Deployment) -> Run:
-    payment_id = random.choice(deployment.ids)
-    return lambda: deployment.ask(f"{_LIST}/{{payment_id}}", {}, payment_id=payment_id)
-
-
-def _list(**query: str) -> Prepare:
-    return lambda deployment: lambda: deployment.ask(_LIST, query)
-
-
-def _list_of_four_hours(deployment: Deployment) -> Run:
-    ago = random.randrange(deployment.size // A_DAY)
-    day = (deployment.newest - timedelta(days=ago)).isoformat()
-    hours = {"created_from": f"{day}T14:00:00Z", "created_to": f"{day}T18:00:00Z"}
-    return lambda: deployment.ask(_LIST, hours)
-
-
-def _page(of_list: str, number: int) -> Prepare:
-    def prepare(deployment: Deployment) -> Run | None:
-        cursor = deployment.cursors[of_list]
-        if cursor is None:
-            return None
-        place = {"cursor": cursor} if number > 1 else {}
-        return lambda: deployment.ask(_LIST, LISTS[of_list] | place)
-
-    return prepare
-
-
-def _stats(days: int) -> Prepare:
-    def prepare(deployment: Deployment) -> Run | None:
-        if deployment.size < days * A_DAY:
-            return None
-        first = deployment.newest - timedelta(days=days - 1)
-        ends = {"from": first.isoformat(), "to": deployment.newest.isoformat()}
-        return lambda: deployment.ask("/v1/stats", ends)
-
-    return prepare
-
-
-RARE: Final = "list, wire and USD: rare"
-FLOWS: Final[dict[str, Prepare]] = {
-    "get": _get,
-    "list": _list(),
-    "list, completed": _list(status="completed"),
-    "list, processing": _list(status="processing"),
-    "list, eft and CAD": _list(type="eft", currency="CAD"),
-    RARE: _list(type="wire", currency="USD"),
-    "list, completed, eft and CAD": _list(status="completed", type="eft", currency="CAD"),
-    "list, four hours of any day": _list_of_four_hours,
-    "stats of a day": _stats(1),
-    "stats of 30 days": _stats(30),
-}
-PAGES: Final = {
-    f"{name}, page {number:,}": _page(name, number) for name in LISTS for number in (1, LAST_PAGE)
-}
+def _event(path: str, query: Mapping[str, str]) -> dict[str, Any]:
+    values = {name: [value] for name, value in query.items()}
+    return api_event("GET", path) | {"multiValueQueryStringParameters": values or None}
 
 
 def timed(deployments: Sequence[Deployment], rounds: int) -> Seconds:
     """The order is shuffled, so that nothing always comes after the same; a flow's sizes follow
-    each other at once. What takes long is asked in every fifth round.
+    each other at once.
     """
-    seconds: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-    flows = list({**FLOWS, **PAGES}.items())
-    for number in range(rounds):
-        for name, prepare in random.sample(flows, len(flows)):
-            if name == RARE and number % 5:
-                continue
+    names = list(deployments[-1].flows())  # the largest has them all
+    seconds: dict[tuple[str, int], list[float]] = {
+        (name, one.size): [] for name in names for one in deployments if name in one.flows()
+    }
+    for _ in range(rounds):
+        for name in random.sample(names, len(names)):
             for deployment in random.sample(deployments, len(deployments)):
-                if run := prepare(deployment):
+                if event := deployment.flows().get(name):
                     began = time.perf_counter()
-                    run()
+                    deployment.answer(event)
                     seconds[name, deployment.size].append(time.perf_counter() - began)
-    return dict(seconds)
+    return seconds
 
 
 def compared(seconds: Seconds) -> dict[tuple[str, int], float]:
-    """How many times as much a flow costs as at its smallest size, and page `LAST_PAGE` as page 1,
+    """How many times as long a flow takes as at its smallest size, and page `LAST_PAGE` as page 1,
     by flow and size.
     """
     medians = {key: median(times) for key, times in seconds.items()}
     times = {}
     for name, size in medians:
-        if name not in PAGES:
-            smallest = min(other for flow, other in medians if flow == name)
-            times[name, size] = medians[name, size] / medians[name, smallest]
-        elif name.endswith(f"page {LAST_PAGE:,}"):
-            first = name.removesuffix(f"{LAST_PAGE:,}") + "1"
-            times[name, size] = medians[name, size] / medians[first, size]
+        smallest = min(other for flow, other in medians if flow == name)
+        base = (name.removesuffix(FAR), size) if name.endswith(FAR) else (name, smallest)
+        times[name, size] = medians[name, size] / medians[base]
     return times
 
 
@@ -268,57 +231,41 @@ def verdict(seconds: Seconds) -> list[str]:
     ]
 
 
-def _table(seconds: Seconds, sizes: Sequence[int], names: Sequence[str]) -> str:
+def results(seconds: Seconds, sizes: Sequence[int]) -> str:
     """Milliseconds, p50 / p99, and how many times they are those to compare with."""
-    times = compared(seconds)
-    rows = [
-        [
-            name,
-            *(_milliseconds(seconds.get((name, size))) for size in sizes),
-            *(f"{times[name, size]:.2f}" if (name, size) in times else "" for size in sizes[1:]),
-        ]
-        for name in names
-    ]
+    times, rows = compared(seconds), []
+    for name in dict.fromkeys(name for name, _ in seconds):
+        row = [name]
+        for size in sizes:
+            runs = seconds.get((name, size))
+            row.append(f"{1000 * median(runs):.1f} / {1000 * percentile(runs, 0.99):.1f}"
+                       if runs else "")  # fmt: skip
+        keys = [(name, size) for size in sizes[1:]]
+        rows.append([*row, *(f"{times[key]:.2f}" if key in times else "" for key in keys)])
     head = ["", *(f"{size:,}" for size in sizes), *(f"times at {size:,}" for size in sizes[1:])]
     return table(head, rows)
 
 
-def _milliseconds(seconds: Sequence[float] | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{1000 * median(seconds):.1f} / {1000 * percentile(seconds, 0.99):.1f}"
-
-
 def main(arguments: list[str]) -> None:
-    options = _parsed(arguments)
+    parser = argparse.ArgumentParser(prog="python -m bench growth", description=__doc__)
+    parser.add_argument("--sizes", default="1000,100000,1000000", help="payments in the table")
+    parser.add_argument("--rounds", type=int, default=200, help="how often each is asked")
+    parser.add_argument("--report", action="store_true", help="write docs/reports/growth.md")
+    options = parser.parse_args(arguments)
+    sizes = sorted(int(size) for size in options.sizes.split(","))
+    if any(size < A_DAY or size % A_DAY for size in sizes):
+        parser.error(f"each size is a number of days of {A_DAY} payments")
     newest = datetime.now(UTC).date() - timedelta(days=1)
-    deployments = []
     with dynamodb_local() as url:
-        for size in options.sizes:
-            began = time.monotonic()
-            deployments.append(Deployment(url, newest, size))
-            print(f"{size:,} payments are there, and listed, in {time.monotonic() - began:.0f} s")
+        deployments = [Deployment(url, newest, size) for size in sizes]
         timed(deployments, min(options.rounds, _WARM_ROUNDS))
         seconds = timed(deployments, options.rounds)
     blocks = {
         "machine": f"Each asked {options.rounds} times at each size, on {page.machine()}.",
-        "flows": _table(seconds, options.sizes, list(FLOWS)),
-        "pages": _table(seconds, options.sizes, list(PAGES)),
+        "flows": results(seconds, sizes),
     }
     print("\n\n".join(blocks.values()))
     if options.report:
         page.write(PAGE, blocks)
     if grown := verdict(seconds):
         sys.exit("\n".join(grown))
-
-
-def _parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench growth", description=__doc__)
-    parser.add_argument("--sizes", default="1000,100000,1000000", help="payments in the table")
-    parser.add_argument("--rounds", type=int, default=200, help="how often each is asked")
-    parser.add_argument("--report", action="store_true", help="write docs/reports/growth.md")
-    options = parser.parse_args(arguments)
-    options.sizes = sorted(int(size) for size in options.sizes.split(","))
-    if any(size < A_DAY or size % A_DAY for size in options.sizes):
-        parser.error(f"each size is a number of days of {A_DAY} payments")
-    return options

@@ -8,9 +8,7 @@ one whose key changes is two. A write whose condition fails is paid for, but rea
 
 import functools
 import math
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from infra.local import provision
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _TABLE_KEYS: Final = ("PK", "idempotencyKey")
-_SINGLE_WRITES: Final = {"UpdateItem", "PutItem"}
-_SETTING: Final = re.compile(r"([#\w]+) = (?:(\w+)\([#\w]+, )?(:\w+)")
 Row = dict[str, Any]
 
 
@@ -58,58 +54,37 @@ class Meter:
         self._calls: list[str] = []
         self.reads: list[Load] = []
         self.writes: list[Load] = []
-        self._unconfirmed: list[Load] = []
         self._asked: Row = {}
+        self._rows_before: list[Row] = []
         self._is_on = False
-        self._heard: list[tuple[Any, str, Callable[..., None]]] = [
-            (client, "provide-client-params.*.*", self._before) for client in (dynamodb, sqs)
-        ]
-        self._heard.append((dynamodb, "after-call.dynamodb.*", self._after))
-        for client, event, listener in self._heard:
-            client.meta.events.register(event, listener)
+        for client in (dynamodb, sqs):
+            client.meta.events.register("provide-client-params.*.*", self._before)
+        dynamodb.meta.events.register("after-call.dynamodb.*", self._after)
 
-    def close(self) -> None:
-        for client, event, listener in self._heard:
-            client.meta.events.unregister(event, listener)
-
-    @contextmanager
-    def running(self) -> Iterator[Callable[[], Asked]]:
+    def asked(self, run: Callable[..., object], *arguments: Any, **options: Any) -> Asked:
+        """What one run asks for; `reads` and `writes` say it by partition key."""
         self._calls, self.reads, self.writes = [], [], []
         self._is_on = True
         try:
-            yield lambda: Asked(
-                list(self._calls),
-                sum(load.units for load in self.reads),
-                round(sum(load.units for load in self.writes)),
-            )
+            run(*arguments, **options)
         finally:
             self._is_on = False
+        reads, writes = (sum(load.units for load in loads) for loads in (self.reads, self.writes))
+        return Asked(self._calls, reads, round(writes))
 
     def _before(self, params: Row, model: Any, **_: Any) -> None:
-        if not self._is_on:
-            return
-        self._calls.append(model.name)
-        self._asked = params
-        if model.name == "TransactWriteItems":
-            written = [
-                self._written(kind, write, transacted=True)
-                for item in params["TransactItems"]
-                for kind, write in item.items()
-            ]
-        elif model.name in _SINGLE_WRITES:
-            written = [self._written(model.name.removesuffix("Item"), params, transacted=False)]
-        else:
-            return
-        self.writes += [table for table, _ in written]
-        self._unconfirmed = [load for _, indexes in written for load in indexes]
+        if self._is_on:
+            self._calls.append(model.name)
+            self._asked = params
+            self._rows_before = [self._row(write) for write in writes_of(model.name, params)]
 
     def _after(self, model: Any, parsed: Row, http_response: Any, **_: Any) -> None:
         if not self._is_on:
             return
         asked = self._asked
-        if model.name == "TransactWriteItems" or model.name in _SINGLE_WRITES:
-            if http_response.status_code == 200:
-                self.writes += self._unconfirmed
+        if writes := writes_of(model.name, asked):
+            is_done = http_response.status_code == 200
+            self._write(writes, is_done, is_transaction=model.name == "TransactWriteItems")
         elif model.name == "GetItem":
             self._read(asked, hash_of(asked["Key"]), size_bytes(parsed.get("Item", {})))
         elif model.name == "Query":
@@ -129,18 +104,21 @@ class Meter:
         place = request.get("IndexName") or place_of(request["TableName"])
         self.reads.append(Load(place, key, units))
 
-    def _written(self, kind: str, write: Row, *, transacted: bool) -> tuple[Load, list[Load]]:
-        if kind == "Put":
-            before, after = {}, write["Item"]
-        else:
-            before = self._row(write)
-            after = changed(before, write)
-        units = math.ceil(max(size_bytes(before), size_bytes(after)) / 1024)
-        place = place_of(write["TableName"])
-        table = Load(place, hash_of(after), units * (2 if transacted else 1))
-        return table, index_writes(before, after) if "PK" in after else []
+    def _write(self, writes: list[Row], is_done: bool, *, is_transaction: bool) -> None:
+        entries: list[Load] = []
+        for write, before in zip(writes, self._rows_before, strict=True):
+            after = write.get("Item") or (self._row(write) if is_done else before)
+            units = math.ceil(max(size_bytes(before), size_bytes(after)) / 1024)
+            place = place_of(write["TableName"])
+            self.writes.append(Load(place, hash_of(after), units * (2 if is_transaction else 1)))
+            if is_done and "PK" in after:
+                entries += index_writes(before, after)
+        self.writes += entries
 
     def _row(self, write: Row) -> Row:
+        """As it is now: nothing of an item that is put, since none is put twice."""
+        if "Item" in write:
+            return {}
         self._is_on = False  # our own read is not counted
         try:
             found = self._dynamodb.get_item(TableName=write["TableName"], Key=write["Key"])
@@ -148,6 +126,13 @@ class Meter:
             self._is_on = True
         item: Row = found.get("Item", write["Key"])  # an update makes what is not there
         return item
+
+
+def writes_of(operation: str, params: Row) -> list[Row]:
+    """The writes of a request, if it is one that writes."""
+    if operation == "TransactWriteItems":
+        return [write for item in params["TransactItems"] for write in item.values()]
+    return [params] if operation in {"UpdateItem", "PutItem"} else []
 
 
 def place_of(table: str) -> str:
@@ -171,31 +156,6 @@ def indexes() -> dict[str, Index]:
         for table in provision.tables("any")
         for index in table.get("GlobalSecondaryIndexes", [])
     }
-
-
-def changed(before: Row, update: Row) -> Row:
-    """The row that an update leaves behind: `SET a = :a, …`, with `if_not_exists(a, :b)` or
-    `list_append(a, :b)` for values, `REMOVE a, …`, or `ADD a :a, …`. A sum is taken to be as long
-    as what is added.
-    """
-    names = update.get("ExpressionAttributeNames", {})
-    values = update["ExpressionAttributeValues"]
-    if update["UpdateExpression"].startswith("ADD "):
-        added = [part.split() for part in update["UpdateExpression"][4:].split(", ")]
-        return before | {names.get(name, name): values[value] for name, value in added}
-    settings, _, removals = update["UpdateExpression"].partition("REMOVE ")
-    after = dict(before)
-    for name in removals.split(", "):
-        after.pop(names.get(name, name), None)
-    for name, function, value in _SETTING.findall(settings):
-        attribute = names.get(name, name)
-        if function == "if_not_exists":
-            after.setdefault(attribute, values[value])
-        elif function == "list_append":
-            after[attribute] = {"L": before[attribute]["L"] + values[value]["L"]}
-        else:
-            after[attribute] = values[value]
-    return after
 
 
 def index_writes(before: Row, after: Row) -> list[Load]:

@@ -23,9 +23,7 @@ from moto.core.models import botocore_stubber
 from bench.page import machine
 from bench.usage import Run, Usage, record
 
-_BUDGET_SECONDS: Final = 0.3
-_LEAST: Final = 7
-_MOST: Final = 101
+_RUNS: Final = 51
 
 
 class Timed:
@@ -51,7 +49,7 @@ class Timed:
         self._answers = {operation: cycle(heard) for operation, heard in self._heard.items()}
         times: list[float] = []
         with patch.object(botocore_stubber, "enabled", False):
-            while len(times) < _LEAST or (sum(times) < _BUDGET_SECONDS and len(times) < _MOST):
+            for _ in range(_RUNS):
                 began = time.process_time()
                 run()
                 times.append(time.process_time() - began)

@@ -10,10 +10,11 @@ import math
 import random
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from bench.page import percentile
 from chalicelib.aws.dynamodb import _ATTEMPTS, _BACKOFF_BASE_SECONDS, _BACKOFF_CAP_SECONDS
 
 WRITE_UNITS: Final = 1000
@@ -30,9 +31,13 @@ RETURN_SECONDS: Final = 360
 """The queues' visibility timeout, after which a message is delivered again."""
 
 _SEED: Final = 20_261_122
-_LONG_ENOUGH: Final = 300
-"""Seconds: some five bursts."""
+_LONG_ENOUGH_MINUTES: Final = 5
+"""Some five bursts."""
 _GAUSS_ABOVE: Final = 20
+_PAGE_SIZE: Final = 20
+_PAGES: Final = 400
+_CONNECTIONS: Final = 64
+"""That a process keeps to DynamoDB (chalicelib/aws/clients.py)."""
 
 
 def poisson(mean: float, chance: random.Random) -> int:
@@ -78,11 +83,9 @@ class Partitions:
         asked: defaultdict[int, float] = defaultdict(float)
         for home, units in zip(self.homes, demand, strict=True):
             asked[home] += units
-        share = {home: min(1.0, WRITE_UNITS / units) if units else 1.0
-                 for home, units in asked.items()}  # fmt: skip
-        shares = [share[home] for home in self.homes]
-        for home, part in share.items():
-            self._hot_seconds[home] += part < 1
+        shares = [min(1.0, WRITE_UNITS / max(asked[home], 1)) for home in self.homes]
+        for home, units in asked.items():
+            self._hot_seconds[home] += units > WRITE_UNITS
             if self._hot_seconds[home] >= SPLIT_AFTER_SECONDS:
                 self._split(home)
         return shares
@@ -103,10 +106,6 @@ class UnitsHere(NamedTuple):
     submit: float
     settle: float
 
-    @property
-    def all(self) -> float:
-        return sum(self)
-
 
 class Shard:
     """One value of the status index's key, and what its payments are waiting to write there.
@@ -116,32 +115,24 @@ class Shard:
     """
 
     def __init__(self) -> None:
-        self.new = self.again = 0.0
-        self.submits = self.submits_again = 0.0
-        self.settles = self.settles_again = 0.0
+        self.first = [0.0, 0.0, 0.0]
+        """Creates, submissions and settlements that are tried for the first time."""
+        self.again = [0.0, 0.0, 0.0]
         self.later: defaultdict[int, float] = defaultdict(float)
 
     def demand(self, units: UnitsHere) -> float:
-        return (
-            (self.new + self.again) * units.create
-            + (self.submits + self.submits_again) * units.submit
-            + (self.settles + self.settles_again) * units.settle
-        )
+        steps = zip(self.first, self.again, units, strict=True)
+        return sum((first + again) * unit for first, again, unit in steps)
 
     def step(self, share: float, second: int) -> tuple[float, float]:
         """Take that part; returns what was refused for good, and what was put off."""
-        refused = self.again * (1 - share)
-        lost = (self.submits_again + self.settles_again) * (1 - share)
-        created = (self.new + self.again) * share
-        submitted = (self.submits + self.submits_again) * share
-        self.again = self.new * (1 - share)
-        self.submits_again = self.submits * (1 - share)
-        self.settles_again = self.settles * (1 - share)
+        refused, *lost = (count * (1 - share) for count in self.again)
+        created, submitted = (self.first[step] + self.again[step] for step in (0, 1))
+        self.again = [count * (1 - share) for count in self.first]
         # What is put off starts over with its submission, whichever of the two it was.
-        self.later[second + RETURN_SECONDS] += lost
-        self.submits = created + self.later.pop(second, 0.0)
-        self.settles = submitted
-        return refused, lost
+        self.later[second + RETURN_SECONDS] += sum(lost)
+        self.first = [0.0, created * share + self.later.pop(second, 0.0), submitted * share]
+        return refused, sum(lost)
 
 
 @dataclass
@@ -161,11 +152,6 @@ class Outcome:
     def refused_by_minute(self) -> list[float]:
         return [part / whole for part, whole in zip(self.refused, self.asked, strict=True)]
 
-    @property
-    def is_kept_up_with(self) -> bool:
-        most = 0.001 * sum(self.asked)
-        return sum(self.refused) < most and sum(self.put_off) < most
-
 
 def simulated(
     rate: float, shards: int, units: UnitsHere, *, minutes: int, partitions: int | None = None
@@ -179,8 +165,8 @@ def simulated(
     for second in range(60 * minutes):
         mean = next(means) / shards
         for row in rows:
-            row.new = poisson(mean, chance)
-        outcome.asked[second // 60] += sum(row.new for row in rows)
+            row.first[0] = poisson(mean, chance)
+        outcome.asked[second // 60] += sum(row.first[0] for row in rows)
         shares = index.shares([row.demand(units) for row in rows])
         for row, share in zip(rows, shares, strict=True):
             refused, lost = row.step(share, second)
@@ -191,10 +177,21 @@ def simulated(
 
 def kept_up_with(shards: int, units: UnitsHere) -> float:
     """The highest rate at which less than 1 in 1,000 is refused or put off, to 2 %."""
-    low, high = 0.0, WRITE_UNITS * shards / units.all
-    while high - low > 0.02 * high:
+
+    def is_fine(rate: float) -> bool:
+        outcome = simulated(rate, shards, units, minutes=_LONG_ENOUGH_MINUTES)
+        return max(sum(outcome.refused), sum(outcome.put_off)) < 0.001 * sum(outcome.asked)
+
+    return highest(is_fine, 0.0, WRITE_UNITS * shards / sum(units), lambda high: 0.02 * high)
+
+
+def highest(
+    is_fine: Callable[[float], bool], low: float, high: float, within: Callable[[float], float]
+) -> float:
+    """The highest rate that is fine, by halving what is between `low` and `high`."""
+    while high - low > within(high):
         middle = (low + high) / 2
-        if simulated(middle, shards, units, minutes=_LONG_ENOUGH // 60).is_kept_up_with:
+        if is_fine(middle):
             low = middle
         else:
             high = middle
@@ -248,41 +245,34 @@ class Listing(NamedTuple):
     p99_ms: float
 
 
-def listed(
-    shards: int, *, page: int, item_bytes: float, cpu_ms: float, connections: int, pages: int = 400
-) -> Listing:
+def listed(shards: int, *, item_bytes: float, cpu_ms: float) -> Listing:
     """A page of the newest: every shard is asked for its share and a little more, side by side;
     one whose answer is used up before the page is full is asked again.
 
-    A query's time is drawn: a median of 4 ms, one in a hundred of 15 (assumed). A process makes
-    `connections` at once, and has `cpu_ms` of work for each.
+    A query's time is drawn: a median of 4 ms, one in a hundred of 15 (assumed). A process makes as
+    many at once as it has connections, and has `cpu_ms` of work for each.
     """
     chance = random.Random(_SEED)
-    wanted = page + 1  # one more tells whether there is a next page
+    wanted = _PAGE_SIZE + 1  # one more tells whether there is a next page
     per_shard = min(wanted, math.ceil(wanted / shards + 2 * math.sqrt(wanted / shards)))
     times, queries = [], 0
-    for _ in range(pages):
+    for _ in range(_PAGES):
         newest = [0] * shards
         for _ in range(wanted):
             newest[chance.randrange(shards)] += 1
         again = sum(count >= per_shard for count in newest) if per_shard < wanted else 0
         queries += shards + again
-        times.append(
-            _fan_out_ms(shards, cpu_ms, connections, chance)
-            + _fan_out_ms(again, cpu_ms, connections, chance)
-        )
+        times.append(_fan_out_ms(shards, cpu_ms, chance) + _fan_out_ms(again, cpu_ms, chance))
     each = math.ceil(per_shard * item_bytes / 4096) * 0.5
-    times.sort()
-    return Listing(
-        queries / pages, queries / pages * each, statistics.median(times), times[pages * 99 // 100]
-    )
+    a_page = queries / _PAGES
+    return Listing(a_page, a_page * each, statistics.median(times), percentile(times, 0.99))
 
 
-def _fan_out_ms(queries: int, cpu_ms: float, connections: int, chance: random.Random) -> float:
+def _fan_out_ms(queries: int, cpu_ms: float, chance: random.Random) -> float:
     """The network waits overlap, the processor's work does not."""
     if not queries:
         return 0.0
-    free = [0.0] * min(connections, queries)
+    free = [0.0] * min(_CONNECTIONS, queries)
     for _ in range(queries):
         began = heapq.heappop(free)
         heapq.heappush(free, began + chance.lognormvariate(math.log(4), 0.568))

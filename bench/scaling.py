@@ -12,9 +12,9 @@ from bench.page import money, table
 from bench.partitions import (
     READ_UNITS,
     WRITE_UNITS,
-    Outcome,
     UnitsHere,
     contended,
+    highest,
     kept_up_with,
     listed,
     simulated,
@@ -32,9 +32,6 @@ NEW_TABLE_WRITE_UNITS: Final = 4000
 TABLE_QUOTA: Final = 40_000
 HOTTEST_TOTAL: Final = 0.4
 """The part of all payments that are of one currency, type and outcome: assumed."""
-CONNECTIONS: Final = 64
-"""That a process keeps to DynamoDB (chalicelib/aws/clients.py)."""
-_PAGE_SIZE: Final = 20
 _BILLED_RATES: Final = (100, 300, 1_000, 10_000, 50_000)
 _SPLIT_RATE: Final = 10_000
 _SPLIT_SHARDS: Final = 64
@@ -91,7 +88,7 @@ def throttle() -> int:
 def limits(flows: Flows) -> list[Limit]:
     """Of today's design, the lowest first."""
     payment, told = ("create", "settle"), ("endpoint told", "deliver")
-    processing = units_of_processing(flows).all
+    processing = sum(units_of_processing(flows))
     totals = units_of(flows, payment, "payflow-payments", "STATS") / TOTALS_SHARDS
     rows = units_of(flows, payment, "payflow-payments")
     records = units_of(flows, payment, "payflow-idempotency")
@@ -126,8 +123,8 @@ def _writes(what: str, units: float, helps: str, of: int = WRITE_UNITS) -> Limit
 
 
 def _reads(what: str, units: float, helps: str) -> Limit:
-    said = f"{units:.2g} read units" if units >= 0.01 else f"{units:.1g} read units"
-    return Limit(what, said, READ_UNITS / units, helps)
+    digits = 2 if units >= 0.01 else 1
+    return Limit(what, f"{units:.{digits}g} read units", READ_UNITS / units, helps)
 
 
 def held_seconds() -> float:
@@ -137,14 +134,12 @@ def held_seconds() -> float:
 
 def totals_rate(shards: int) -> float:
     """The highest rate at which fewer than 1 in 1,000 settlements give up on a total's row."""
-    low, high = 1.0, 1 / held_seconds()
-    while high - low > 0.5:
-        middle = (low + high) / 2
-        if contended(middle, held_seconds()).given_up < 0.001:
-            low = middle
-        else:
-            high = middle
-    return low * shards / HOTTEST_TOTAL
+
+    def is_fine(rate: float) -> bool:
+        return contended(rate, held_seconds()).given_up < 0.001
+
+    on_a_row = highest(is_fine, 1.0, 1 / held_seconds(), lambda _: 0.5)
+    return on_a_row * shards / HOTTEST_TOTAL
 
 
 def _limits(flows: Flows) -> str:
@@ -172,20 +167,15 @@ def _totals() -> str:
 def _shards(seen: Recorded) -> str:
     units, rows = units_of_processing(seen.flows), []
     for shards in SHARDS:
-        listing = listed(
-            shards,
-            page=_PAGE_SIZE,
-            item_bytes=sum(seen.stored[BY_STATUS.name]),
-            cpu_ms=_query_ms(seen.flows),
-            connections=CONNECTIONS,
-        )
+        item_bytes = sum(seen.stored[BY_STATUS.name])
+        listing = listed(shards, item_bytes=item_bytes, cpu_ms=_query_ms(seen.flows))
         # A quiet run's: each window of the status index in each shard, and what is due.
         queries = (seen.flows["sweep"].calls["Query"] - DUE_SHARDS) * shards + DUE_SHARDS
         dollars = queries * 0.5 * MINUTES_A_MONTH * of_one("dynamodb", "read_units")
         # One after the other, at half of the API's memory and so of its speed.
         seconds = queries * (timing()["wait_ms"]["call"] + 2 * _query_ms(seen.flows)) / 1000
         rows.append([
-            f"{shards}", _rate(WRITE_UNITS * shards / units.all),
+            f"{shards}", _rate(WRITE_UNITS * shards / sum(units)),
             _rate(kept_up_with(shards, units)),
             f"{listing.queries:,.0f}", f"{listing.read_units:,.1f}",
             f"{listing.median_ms:,.0f} / {listing.p99_ms:,.0f}",
@@ -221,15 +211,10 @@ def _splits(units: UnitsHere) -> str:
             _SPLIT_RATE, _SPLIT_SHARDS, units, minutes=_SPLIT_MINUTES[-1], partitions=partitions
         )
         parts = [_percent(outcome.refused_by_minute[minute - 1]) for minute in _SPLIT_MINUTES]
-        rows.append([name, *parts, _hot_minutes(outcome)])
+        hot = [minute for minute, part in enumerate(outcome.refused_by_minute, 1) if part > 0.01]
+        rows.append([name, *parts, f"{max(hot, default=0)} minutes"])
     minutes = [f"minute {minute}" for minute in _SPLIT_MINUTES]
     return table(["partitions", *minutes, "more than 1 %"], rows)
-
-
-def _hot_minutes(outcome: Outcome) -> str:
-    """How long more than 1 in 100 is refused in a minute."""
-    hot = [minute for minute, part in enumerate(outcome.refused_by_minute, 1) if part > 0.01]
-    return f"{hot[-1] if hot else 0} minutes"
 
 
 def _migration(flows: Flows) -> str:

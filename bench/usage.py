@@ -6,7 +6,6 @@ latency in a log line.
 """
 
 import contextlib
-import hashlib
 import importlib
 import io
 import json
@@ -24,9 +23,9 @@ import boto3
 from moto import mock_aws
 
 from bench.meter import Load, Meter, Row, indexes, size_bytes
-from chalicelib.api_keys.models import ApiKey, Scope
-from chalicelib.api_keys.service import new_secret
-from chalicelib.messages import Handlers, Message, SettlePayment, SettleRefund
+from chalicelib.api_keys.commands import CreateApiKey
+from chalicelib.api_keys.models import Scope
+from chalicelib.messages import Message, SettlePayment, SettleRefund
 from chalicelib.webhooks.http_client import PostResult
 from infra.local import provision
 from infra.local.lambda_events import REGION, api_event, scheduled_event, with_key
@@ -46,6 +45,7 @@ SETTINGS: Final = {
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "required",
     "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
     # Whatever a developer's shell says, no account is reached.
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -124,20 +124,20 @@ class Metered:
         self._meter = Meter(app.services.dynamodb, app.services.sqs)
 
     def __call__(self, _: str, function: str, run: Run) -> tuple[Usage, Any]:
-        said = io.StringIO()
-        with self._meter.running() as asked, contextlib.redirect_stdout(said):
-            answer = run()
+        said, answers = io.StringIO(), []
+        with contextlib.redirect_stdout(said):
+            asked = self._meter.asked(lambda: answers.append(run()))
         lines = [_LATENCY.sub('"latency_ms": 12.3', line) for line in said.getvalue().splitlines()]
         usage = Usage(
             function,
-            Counter(asked().calls),
-            list(self._meter.reads),
-            list(self._meter.writes),
+            Counter(asked.calls),
+            self._meter.reads,
+            self._meter.writes,
             len(lines),
             sum(len(line.encode()) for line in lines),
             metrics=frozenset(metric for line in lines for metric in _metrics(line)),
         )
-        return usage, answer
+        return usage, answers[0]
 
 
 def record(measure: Callable[[Any], Any] = Metered) -> Recorded:
@@ -156,12 +156,12 @@ class _Flows:
         self._measure = measure
         self._found: dict[str, Usage] = {}
         self._numbers = iter(range(10_000_000, 100_000_000))
-        self._secret = new_secret(app.settings.stage)
         provision.create_tables(app.services.dynamodb, app.settings.stage)
         sqs = boto3.client("sqs", region_name=REGION)
         for url in (app.settings.webhook_queue_url, app.settings.deliveries_queue_url):
             sqs.create_queue(QueueName=url.rpartition("/")[2])
-        self._add_key()
+        shop = CreateApiKey(name="shop", scopes=[Scope.ADMIN])
+        self._secret = app.services.api_keys.create(shop).key
 
     def record(self) -> Recorded:
         first, payment = self._create("")  # looks the key up, and notes its use
@@ -223,16 +223,13 @@ class _Flows:
     def _process(self, name: str, messages: list[Message]) -> Usage:
         """One batch: its messages one after the other, since moto has one thread."""
 
-        services = self._services
-        handlers: Handlers = {
-            SettlePayment: services.payments.settle,
-            SettleRefund: services.refunds.settle,
-        }
-
         def run() -> None:
-            self._services.outbox._snapshot = None  # every batch reads the endpoints anew
+            services = self._services
+            services.outbox._snapshot = None  # every batch reads the endpoints anew
             for message in messages:
-                handlers[type(message)](**vars(message))
+                is_refund = isinstance(message, SettleRefund)
+                settle = services.refunds.settle if is_refund else services.payments.settle
+                settle(**vars(message))
 
         return self._note(name, PROCESSOR, run)[0]
 
@@ -272,28 +269,17 @@ class _Flows:
         sizes = {"payflow-payments": [size_bytes(row) for row in rows]}
         for name, index in indexes().items():
             keys = ("PK", "SK", index.hash, index.range)
-            entries = [row for row in rows if index.hash in row and index.range in row]
-            if entries:
-                sizes[name] = [
-                    size_bytes(row if index.holds_all else {key: row[key] for key in keys})
-                    for row in entries
-                ]
-        return sizes
+            sizes[name] = [
+                size_bytes(row if index.holds_all else {key: row[key] for key in keys})
+                for row in rows
+                if index.hash in row and index.range in row
+            ]
+        return {place: found for place, found in sizes.items() if found}
 
     def _record_bytes(self) -> int:
         table = self._app.settings.idempotency_table
         (item,) = self._services.dynamodb.scan(TableName=table, Limit=1)["Items"]
         return size_bytes(item)
-
-    def _add_key(self) -> None:
-        """A key for the requests, as a deployed stage asks for one."""
-        digest = hashlib.sha256(self._secret.encode()).hexdigest()
-        key = ApiKey(
-            id=f"KEY-{digest[:20].upper()}", name="shop", scopes=[Scope.ADMIN],
-            created_at=datetime.now(UTC), last_used_at=None, expires_at=None, revoked_at=None,
-            digest=digest,
-        )  # fmt: skip
-        self._services.api_keys.repository.add(key)
 
     def _keep_key_known(self) -> None:
         """Only the first request looks the key up, however slow the machine."""

@@ -44,32 +44,26 @@ def typical(payments: Payments) -> Payment:
 def test_create_is_one_transaction_and_one_send_for_8_write_units(
     payments: Payments, meter: Meter
 ) -> None:
-    with meter.running() as asked:
-        payments.create(command(metadata={"order": "10023"}), actor="test")
-    assert asked() == (["TransactWriteItems", "SendMessage"], 0, 8)
+    asked = meter.asked(payments.create, command(metadata={"order": "10023"}), actor="test")
+    assert asked == (["TransactWriteItems", "SendMessage"], 0, 8)
 
 
 def test_a_replay_is_one_transaction_that_fails(payments: Payments, meter: Meter) -> None:
     request = command()
     payments.create(request, actor="test")
-    with meter.running() as asked:
-        assert payments.create(request, actor="test").replayed
-    assert asked().calls == ["TransactWriteItems"]
+    assert meter.asked(payments.create, request, actor="test").calls == ["TransactWriteItems"]
 
 
 def test_get_is_one_consistent_read_of_one_unit(payments: Payments, meter: Meter) -> None:
     payment = typical(payments)
-    with meter.running() as asked:
-        payments.get(payment.id)
-    assert asked() == (["GetItem"], 1, 0)
+    assert meter.asked(payments.get, payment.id) == (["GetItem"], 1, 0)
 
 
 def test_a_list_by_status_is_one_query(payments: Payments, meter: Meter) -> None:
     for _ in range(25):
         typical(payments)
-    with meter.running() as asked:
-        payments.list_page(ListPayments.model_validate({"status": "processing"}))
-    assert asked() == (["Query"], 1.0, 0)
+    asked = meter.asked(payments.list_page, ListPayments.model_validate({"status": "processing"}))
+    assert asked == (["Query"], 1.0, 0)
 
 
 def test_a_list_of_everything_is_one_query_and_one_batch_get(
@@ -77,28 +71,24 @@ def test_a_list_of_everything_is_one_query_and_one_batch_get(
 ) -> None:
     for _ in range(25):
         typical(payments)
-    with meter.running() as asked:
-        payments.list_page(ListPayments())
-    assert asked() == (["Query", "BatchGetItem"], 0.5 + 20, 0)
+    asked = meter.asked(payments.list_page, ListPayments())
+    assert asked == (["Query", "BatchGetItem"], 0.5 + 20, 0)
 
 
 def test_settling_marks_for_2_write_units_and_changes_for_8(
     payments: Payments, meter: Meter
 ) -> None:
     payment = typical(payments)
-    with meter.running() as asked:
-        payments.settle(payment.id)
-    assert asked() == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 8)
+    asked = meter.asked(payments.settle, payment.id)
+    assert asked == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 8)
 
 
 def test_burst_without_endpoints_pays_one_read_for_webhooks(
     payments: Payments, meter: Meter
 ) -> None:
-    burst = [typical(payments) for _ in range(10)]
-    with meter.running() as asked:
-        for payment in burst:
-            payments.settle(payment.id)
-    assert asked() == (
+    ids = [typical(payments).id for _ in range(10)]
+    asked = meter.asked(lambda: list(map(payments.settle, ids)))
+    assert asked == (
         ["UpdateItem", "Query", *["TransactWriteItems", "UpdateItem"] * 9, "TransactWriteItems"],
         1,
         10 * (2 + 8),
@@ -111,26 +101,24 @@ def test_totals_are_one_read_a_shard_and_a_count_for_any_days(
 ) -> None:
     payments.settle(typical(payments).id)
     query = ReadStats.model_validate({"from": first, "to": "2026-11-22"})
-    with meter.running() as asked:
-        payments.stats(query)
-    assert asked() == (["Query"] * (TOTALS_SHARDS + 1), TOTALS_SHARDS + 0.5, 0)
+    asked = meter.asked(payments.stats, query)
+    assert asked == (["Query"] * (TOTALS_SHARDS + 1), TOTALS_SHARDS + 0.5, 0)
 
 
 def test_a_repeated_message_costs_one_refused_write(payments: Payments, meter: Meter) -> None:
     payment = typical(payments)
     payments.settle(payment.id)
-    with meter.running() as asked:
-        payments.settle(payment.id)
-    assert asked().calls == ["UpdateItem"]
+    assert meter.asked(payments.settle, payment.id).calls == ["UpdateItem"]
 
 
 def test_a_refund_is_read_set_aside_and_sent_for_10_write_units(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
-    with meter.running() as asked:
-        refunds.create(payment.id, refund_command(amount="5", reason="Broken cup"), actor="test")
-    assert asked() == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 10)
+    asked = meter.asked(
+        refunds.create, payment.id, refund_command(amount="5", reason="Broken cup"), actor="test"
+    )
+    assert asked == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 10)
 
 
 def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
@@ -140,9 +128,8 @@ def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
     for amount, last in [("5", "TransactWriteItems"), (None, "GetItem")]:
         request = refund_command(amount=amount)
         refunds.create(payment.id, request, actor="test")
-        with meter.running() as asked:
-            assert refunds.create(payment.id, request, actor="test").replayed
-        assert asked().calls == ["GetItem", last]
+        replay = meter.asked(refunds.create, payment.id, request, actor="test")
+        assert replay.calls == ["GetItem", last]
 
 
 def test_settling_a_refund_reads_3_units_and_writes_9(
@@ -150,21 +137,18 @@ def test_settling_a_refund_reads_3_units_and_writes_9(
 ) -> None:
     payment = completed(payments)
     refund_id = refunds.create(payment.id, refund_command(), actor="test").resource_id
-    with meter.running() as asked:
-        refunds.settle(payment.id, refund_id)
-    assert asked() == (["GetItem", "GetItem", "Query", "TransactWriteItems"], 3, 9)
-    with meter.running() as asked:
-        refunds.settle(payment.id, refund_id)
-    assert asked() == (["GetItem"], 1, 0), "a repeated message"
+    asked = meter.asked(refunds.settle, payment.id, refund_id)
+    assert asked == (["GetItem", "GetItem", "Query", "TransactWriteItems"], 3, 9)
+    asked = meter.asked(refunds.settle, payment.id, refund_id)
+    assert asked == (["GetItem"], 1, 0)
 
 
 def test_a_cancel_is_a_read_and_one_transaction_of_8_write_units(
     payments: Payments, meter: Meter
 ) -> None:
     payment = typical(payments)
-    with meter.running() as asked:
-        payments.cancel(payment.id, actor="test")
-    assert asked() == (["GetItem", "Query", "TransactWriteItems"], 2, 8)
+    asked = meter.asked(payments.cancel, payment.id, actor="test")
+    assert asked == (["GetItem", "Query", "TransactWriteItems"], 2, 8)
 
 
 def test_refunds_and_events_of_a_payment_are_one_query_each(
@@ -173,9 +157,7 @@ def test_refunds_and_events_of_a_payment_are_one_query_each(
     payment = completed(payments)
     refunds.create(payment.id, refund_command(), actor="test")
     for read in (payments.repository.refunds, payments.repository.events):
-        with meter.running() as asked:
-            read(payment.id)
-        assert asked() == (["Query"], 1, 0)
+        assert meter.asked(read, payment.id) == (["Query"], 1, 0)
 
 
 def completed(payments: Payments) -> Payment:
@@ -190,9 +172,8 @@ def test_quiet_sweep_is_one_query_a_window_kind_and_shard(
     sweeper: Sweeper, meter: Meter, clock: Clock
 ) -> None:
     clock.advance(minutes=2)
-    with meter.running() as asked:
-        sweeper.sweep(clock.now)
-    assert asked() == (["Query"] * (28 + DUE_SHARDS), (28 + DUE_SHARDS) * 0.5, 0)
+    asked = meter.asked(sweeper.sweep, clock.now)
+    assert asked == (["Query"] * (28 + DUE_SHARDS), (28 + DUE_SHARDS) * 0.5, 0)
 
 
 def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
@@ -202,21 +183,15 @@ def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
     webhooks_beside(payments).create(CreateEndpoint(url=url))
     outbox = outbox_of(payments)
     payment = typical(payments)
-    with meter.running() as asked:
-        payments.settle(payment.id)
     calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessage"]
-    assert asked() == (calls, 1, 2 + 8 + 4)
+    assert meter.asked(payments.settle, payment.id) == (calls, 1, 2 + 8 + 4)
     (delivery,) = outbox.repository.of_payment(payment.id)
     worker = delivery_worker_on(outbox.repository, outbox.queue, payments.clock)
-    with meter.running() as asked:
-        worker.deliver(delivery.id)
-    assert asked() == (["UpdateItem", "GetItem", "UpdateItem"], 1, 3 + 2)
-    with meter.running() as asked:
-        worker.deliver(delivery.id)
-    assert asked().calls == ["UpdateItem"], "a repeated message"
-    with meter.running() as asked:
-        outbox.repository.of_payment(payment.id)
-    assert asked() == (["Query"], 1, 0), "as of the last write"
+    asked = meter.asked(worker.deliver, delivery.id)
+    assert asked == (["UpdateItem", "GetItem", "UpdateItem"], 1, 3 + 2)
+    assert meter.asked(worker.deliver, delivery.id).calls == ["UpdateItem"], "a repeated message"
+    asked = meter.asked(outbox.repository.of_payment, payment.id)
+    assert asked == (["Query"], 1, 0)
     item = encode(delivery_to_item(outbox.repository.get_delivery(delivery.id)))
     assert size_bytes(item) < 1024
 

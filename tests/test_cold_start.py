@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.lambda_events import REGION, api_event
-from tests.conftest import SETTINGS
+from bench.usage import SETTINGS
+from infra.local.lambda_events import api_event
 from tests.engines import ROOT
 
 LEFT_OUT = {
@@ -59,12 +59,7 @@ def fresh() -> Any:
     ended = subprocess.run(
         [sys.executable, "-c", FRESH],
         cwd=ROOT,
-        env={
-            **SETTINGS,
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        },
+        env=SETTINGS,
         input=json.dumps(api_event("GET", "/v1/health")),
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ import base64
 import pickle
 import subprocess
 import sys
-from itertools import pairwise
 
 import pytest
 
@@ -15,7 +14,6 @@ from bench.partitions import (
     Partitions,
     UnitsHere,
     contended,
-    listed,
     simulated,
 )
 from bench.usage import Recorded
@@ -70,11 +68,6 @@ def test_key_takes_a_thousand_units_a_second_and_refuses_the_rest() -> None:
     assert 250 < taken / 300 < WRITE_UNITS
 
 
-def test_simulated_payments_arrive_at_the_rate_asked_for() -> None:
-    outcome = simulated(1_000, 16, ONE_EACH, minutes=20)
-    assert sum(outcome.asked) == pytest.approx(1_200_000, rel=0.05)
-
-
 def test_hot_partition_splits_between_its_keys_but_never_within_one() -> None:
     keys = ["processing#000", "processing#001"]
     index = Partitions(keys, partitions=1)
@@ -92,14 +85,3 @@ def test_hot_partition_splits_between_its_keys_but_never_within_one() -> None:
 def test_crowded_transactions_give_up_and_rare_ones_need_one_try() -> None:
     assert contended(0.1, seconds_held=0.01).attempts == pytest.approx(1, abs=0.01)
     assert contended(90, seconds_held=0.01).given_up > 0.1
-
-
-def test_page_of_more_shards_takes_more_queries_and_more_time() -> None:
-    pages = [
-        listed(shards, page=20, item_bytes=500, cpu_ms=1, connections=64) for shards in (1, 16, 256)
-    ]
-    assert pages[0].queries == 1
-    for less, more in pairwise(pages):
-        assert less.queries < more.queries
-        assert less.median_ms < more.median_ms
-        assert less.read_units < more.read_units

@@ -1,29 +1,29 @@
 """`make load`: traffic at increasing rates, hours of business in minutes, then the check."""
 
 import argparse
+import json
 import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from bench import page
 from infra import ROOT
 from infra.local.settings import SetupError
+from infra.local.webhook_receiver import Receiver
+from tests.http_client import send
 from tests.invariants import unsettled
 from tests.load import promises, report
-from tests.load.generator import Generator, Step
+from tests.load.generator import CONNECTIONS, Generator, Step
 from tests.load.ledger import Ledger, Outcome
 from tests.load.promises import Found, Said
-from tests.load.stack import Merchant, Stack, ask, open_merchant, running
+from tests.load.stack import Stack, merchant, running
 from tests.load.traffic import BUSINESS, MIXED, Traffic
 
 PATIENCE_SECONDS: Final = 10
@@ -34,7 +34,6 @@ old.
 _LOOK_SECONDS: Final = 1.0
 _NEARLY_DRY: Final = 50
 _SHOWN: Final = 20
-_LONGEST: Final = 1500
 
 
 @dataclass
@@ -69,11 +68,8 @@ def main(arguments: Sequence[str]) -> None:
     options = _parsed(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the stack as well
     try:
-        with ExitStack() as opened:
-            stack = opened.enter_context(running())
-            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="payflow-merchant-"))
-            merchant = opened.enter_context(open_merchant(Path(folder)))
-            run = Load(options, stack, merchant).run()
+        with running() as stack, merchant() as (url, receiver):
+            run = load(options, stack, url, receiver)
     except (SetupError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
@@ -98,103 +94,100 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-class Load:
-    """One run, against one stack."""
+def load(options: argparse.Namespace, stack: Stack, url: str, receiver: Receiver) -> Run:
+    """Offer it all to the stack, which tells a merchant at `url`; then check every promise."""
+    port, headers = stack.local.api_port, {"Content-Type": "application/json"}
+    made = send(port, "POST", "/v1/webhook_endpoints", json.dumps({"url": url}), headers)
+    receiver.keep_secrets([made.json["secret"]])
+    run, ledger = Run(), Ledger()
+    traffic = Traffic(uuid.uuid4().hex[:8], options.seed)
+    with Generator(traffic, ledger, port, stack.depth) as generator:
+        _offer(options, generator, run)
+        found = _drain(stack, run)
+        _say("checking every promise")
+        found.received = receiver.received()
+        run.said = promises.said_in_logs(stack)
+        run.broken = promises.broken_promises(stack, ledger, found, run.said)
+        run.broken += _read_back(generator, found)
+    run.said = promises.said_in_logs(stack)
+    unit = timedelta(seconds=int(os.environ["PAYFLOW_SWEEP_UNIT_SECONDS"]))
+    run.broken += promises.overslept(found, run.said, datetime.now(UTC), unit)
+    run.unanswered = len(ledger.uncertain())
+    run.wrong = [*ledger.wrong, *run.said.wrong]
+    if run.wrong:
+        logs = ROOT / ".payflow" / "load"
+        shutil.copytree(stack.local.logs, logs, dirs_exist_ok=True)
+        _say(f"the stack's logs are kept in {logs}")
+    run.payments = len(found.books.lives)
+    run.webhooks = len({one.webhook_id for one in found.received})
+    return run
 
-    def __init__(self, options: argparse.Namespace, stack: Stack, merchant: Merchant) -> None:
-        self.options = options
-        self.stack = stack
-        self.merchant = merchant
-        self.name = uuid.uuid4().hex[:8]
-        self.ledger = Ledger()
 
-    def run(self) -> Run:
-        run, api = Run(), self.stack.local.api_port
-        made = ask(api, "POST", "/v1/webhook_endpoints", {"url": self.merchant.url})
-        self.merchant.trust(made["secret"])
-        traffic = Traffic(self.name, self.options.seed)
-        with Generator(traffic, self.ledger, api, self.stack.depth) as generator:
-            self._offer(generator, run)
-            found = self._drain(run)
-            _say("checking every promise")
-            found.received = self.merchant.received()
-            run.said = promises.said_in_logs(self.stack)
-            run.broken = promises.broken_promises(self.stack, self.ledger, found, run.said)
-            run.broken += self._read_back(generator, found)
-        run.said = promises.said_in_logs(self.stack)
-        unit = timedelta(seconds=int(os.environ["PAYFLOW_SWEEP_UNIT_SECONDS"]))
-        run.broken += promises.overslept(found, run.said, datetime.now(UTC), unit)
-        run.unanswered = len(self.ledger.uncertain())
-        run.wrong = [*self.ledger.wrong, *run.said.wrong]
-        if run.wrong:
-            logs = ROOT / ".payflow" / "load"
-            shutil.copytree(self.stack.local.logs, logs, dirs_exist_ok=True)
-            _say(f"the stack's logs are kept in {logs}")
-        run.payments = len(found.books.lives)
-        run.webhooks = len({one["webhook_id"] for one in found.received})
-        return run
+def _offer(options: argparse.Namespace, generator: Generator, run: Run) -> None:
+    for rate in options.rates:
+        step = generator.offer(
+            MIXED, rate, seconds=options.seconds, patience_seconds=PATIENCE_SECONDS
+        )
+        run.steps.append(step)
+        served = step.outcomes[Outcome.SERVED]
+        _say(f"{rate:g} a second: {served} of {len(step.samples)} served, {step.queued} queued")
+    count, within = options.payments, options.within
+    if count:
+        run.business = generator.offer(
+            BUSINESS,
+            count / within * sum(BUSINESS.values()) / BUSINESS["create"],
+            seconds=2 * within,
+            patience_seconds=within,  # a shop that wants to be paid
+            creates=count,
+        )
+        taken = run.business.seconds
+        _say(f"{count} payments asked for in {within:g} s, answered after {taken:.0f} s")
+    run.sent_again = generator.insist()
+    _say(f"{run.sent_again} requests whose answer settled nothing were sent again")
 
-    def _offer(self, generator: Generator, run: Run) -> None:
-        for rate in self.options.rates:
-            step = generator.offer(
-                MIXED, rate, seconds=self.options.seconds, patience_seconds=PATIENCE_SECONDS
-            )
-            run.steps.append(step)
-            _say(f"{rate:g} a second: {step.outcomes[Outcome.SERVED]} of {len(step.samples)} "
-                 f"served, {step.queued} queued")  # fmt: skip
-        count, within = self.options.payments, self.options.within
-        if count:
-            step = generator.offer(
-                BUSINESS,
-                count / within * sum(BUSINESS.values()) / BUSINESS["create"],
-                seconds=2 * within,
-                patience_seconds=within,  # a shop that wants to be paid
-                creates=count,
-            )
-            run.business = step
-            _say(f"{count} payments asked for in {within:g} s, answered after {step.seconds:.0f} s")
-        run.sent_again = generator.insist()
-        _say(f"{run.sent_again} requests whose answer settled nothing were sent again")
 
-    def _drain(self, run: Run) -> Found:
-        """What is there once all is settled and delivered."""
-        began = time.monotonic()
-        deadline = began + DRAIN_SECONDS
-        while True:
-            while self.stack.depth() > _NEARLY_DRY and time.monotonic() < deadline:
-                time.sleep(_LOOK_SECONDS)
-            seen = time.monotonic()
-            found = promises.look(self.stack)
-            left = len(unsettled(found.books)) + len(found.pending_deliveries)
-            _say(f"after {seen - began:.0f} s {left} are still to be settled or delivered")
-            if not left:
-                run.drained_seconds = seen - began
-            if not left or seen > deadline:
-                return found
+def _drain(stack: Stack, run: Run) -> Found:
+    """What is there once all is settled and delivered."""
+    began = time.monotonic()
+    deadline = began + DRAIN_SECONDS
+    while True:
+        while stack.depth() > _NEARLY_DRY and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
+        seen = time.monotonic()
+        found = promises.look(stack)
+        left = len(unsettled(found.books)) + len(found.pending_deliveries)
+        _say(f"after {seen - began:.0f} s {left} are still to be settled or delivered")
+        if not left:
+            run.drained_seconds = seen - began
+        if not left or seen > deadline:
+            return found
+        time.sleep(_LOOK_SECONDS)
 
-    def _read_back(self, generator: Generator, found: Found) -> list[str]:
-        """What the API says of the whole, against the whole."""
-        ids, cursor = [], ""
-        while cursor is not None:
-            listed = generator.read(f"/v1/payments?limit=100{cursor}")
-            ids += [payment["id"] for payment in listed["payments"]]
-            cursor = listed["next_cursor"] and f"&cursor={listed['next_cursor']}"
-        yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        stats = generator.read(f"/v1/stats?from={yesterday}")
-        return [
-            *promises.listed_otherwise(ids, found.books),
-            *promises.stats_otherwise(stats, found.books),
-        ]
+
+def _read_back(generator: Generator, found: Found) -> list[str]:
+    """What the API says of the whole, against the whole."""
+    ids, cursor = [], ""
+    while cursor is not None:
+        listed = generator.read(f"/v1/payments?limit=100{cursor}")
+        ids += [payment["id"] for payment in listed["payments"]]
+        cursor = listed["next_cursor"] and f"&cursor={listed['next_cursor']}"
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    stats = generator.read(f"/v1/stats?from={yesterday}")
+    return [
+        *promises.listed_otherwise(ids, found.books),
+        *promises.stats_otherwise(stats, found.books),
+    ]
 
 
 def told(options: argparse.Namespace, run: Run) -> str:
     """What the page says of the run."""
+    engine = os.environ.get("PAYFLOW_DYNAMODB") or "emulated"
     parts = [
-        report.offered(options.seed, PATIENCE_SECONDS),
+        f"Offered with seed {options.seed} over {CONNECTIONS} connections to a local stack on the "
+        f"same machine: {page.machine()}, {engine} DynamoDB. A client gives up "
+        f"{PATIENCE_SECONDS:g} s after its request was due.",
         report.steps_table(run.steps),
-        report.bend_sentence(run.steps),
-        report.operations_table(run.steps),
+        report.bend(run.steps),
     ]
     if run.business is not None:
         parts += [
@@ -214,25 +207,19 @@ def told(options: argparse.Namespace, run: Run) -> str:
         f"one; the sweeper sent {run.said.messages_resent:,} messages again. "
         f"In the logs: {seen or '–'}."
     )
-    return "\n\n".join([*parts, *_verdict(run)])
-
-
-def _verdict(run: Run) -> list[str]:
     if run.is_good:
-        return ["**Every promise is kept**: nothing lost, nothing twice."]
-    parts = []
+        parts.append("**Every promise is kept**: nothing lost, nothing twice.")
     if not run.is_whole:
         parts.append(
             f"**The machine was too slow for this load**: {run.unanswered} keys were never "
             "answered, and what was not settled in time could not be checked."
         )
-    for what, sentences in (
-        ("promises are broken", run.broken),
-        ("answers or log lines are wrong", run.wrong),
-    ):
-        listed = "\n".join(f"- {sentence[:_LONGEST]}" for sentence in sentences[:_SHOWN])
-        parts += [f"**{len(sentences)} {what}.**", listed or "–"]
-    return parts
+    faults = {"promises are broken": run.broken, "answers or log lines are wrong": run.wrong}
+    for what, sentences in faults.items():
+        if sentences:
+            listed = "\n".join(f"- {sentence[:1500]}" for sentence in sentences[:_SHOWN])
+            parts += [f"**{len(sentences)} {what}.**", listed]
+    return "\n\n".join(parts)
 
 
 def _say(what: str) -> None:

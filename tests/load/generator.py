@@ -6,7 +6,6 @@ gives up so many seconds after its request was due.
 """
 
 import http.client
-import json
 import threading
 import time
 from collections import Counter
@@ -31,7 +30,6 @@ _AGAIN_IN_ALL_SECONDS: Final = 120.0
 class Sample:
     """What became of one request, and how long after it was due."""
 
-    operation: Operation
     outcome: Outcome
     latency_seconds: float
 
@@ -51,13 +49,10 @@ class Step:
     def outcomes(self) -> Counter[Outcome]:
         return Counter(sample.outcome for sample in self.samples)
 
-    def latencies(self, operation: Operation | None = None) -> list[float]:
-        """Of what was served, in seconds, the shortest first."""
-        return sorted(
-            sample.latency_seconds
-            for sample in self.samples
-            if sample.outcome is Outcome.SERVED and operation in {None, sample.operation}
-        )
+    @property
+    def latencies(self) -> list[float]:
+        """Of what was served, in seconds."""
+        return [one.latency_seconds for one in self.samples if one.outcome is Outcome.SERVED]
 
 
 class Generator:
@@ -121,13 +116,13 @@ class Generator:
     def _request(self, request: Request, due: float, patience_seconds: float) -> Sample:
         left = due + patience_seconds - time.monotonic()
         outcome = Outcome.NOT_SENT if left <= 0 else self._sent(request, left)
-        return Sample(request.operation, outcome, time.monotonic() - due)
+        return Sample(outcome, time.monotonic() - due)
 
     def _sent(self, request: Request, timeout_seconds: float) -> Outcome:
         with self._lock:
             self.ledger.sent(request)
         try:
-            reply = self._exchange(request.method, request.path, _body(request), timeout_seconds)
+            reply = self._exchange(request, timeout_seconds)
         except TimeoutError:
             return Outcome.UNANSWERED
         except (OSError, http.client.HTTPException) as error:
@@ -135,9 +130,7 @@ class Generator:
             return Outcome.WRONG
         return self._hear(request, reply)
 
-    def _exchange(
-        self, method: str, path: str, body: bytes | None, timeout_seconds: float
-    ) -> Reply:
+    def _exchange(self, request: Request, timeout_seconds: float) -> Reply:
         """On this thread's connection, which is closed whatever goes wrong: what is still to come
         on it belongs to nobody.
         """
@@ -149,7 +142,7 @@ class Generator:
         if connection.sock is not None:
             connection.sock.settimeout(timeout_seconds)
         try:
-            return exchange(connection, method, path, body, _HEADERS)
+            return exchange(connection, request.method, request.path, request.sent, _HEADERS)
         except BaseException:
             connection.close()
             raise
@@ -180,7 +173,7 @@ class Generator:
             with self._lock:
                 self.ledger.sent(again)
             try:
-                reply = self._exchange(again.method, again.path, _body(again), _AGAIN_SECONDS)
+                reply = self._exchange(again, _AGAIN_SECONDS)
             except (OSError, http.client.HTTPException):  # a timeout is an OSError
                 continue
             if self._hear(again, reply) in {Outcome.SERVED, Outcome.WRONG}:
@@ -189,15 +182,10 @@ class Generator:
 
     def read(self, path: str) -> Any:
         """The body of a GET that must be answered 200, sooner or later. Raises OSError."""
+        request = Request(Operation.GET, "GET", path, frozenset())
         for _ in range(_AGAIN_TIMES):
-            reply = self._exchange("GET", path, None, _AGAIN_SECONDS)
+            reply = self._exchange(request, _AGAIN_SECONDS)
             if reply.status == 200:
                 return reply.json
             time.sleep(int(reply.headers.get("Retry-After", "1")))
         raise ConnectionError(f"GET {path}: {reply.status} {reply.body[:300]!r}")
-
-
-def _body(request: Request) -> bytes | None:
-    if request.raw is not None:
-        return request.raw
-    return None if request.body is None else json.dumps(request.body).encode()

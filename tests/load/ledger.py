@@ -3,21 +3,17 @@
 The books (tests/invariants.py) are what is there; promises.py compares the two.
 """
 
-from collections import Counter, defaultdict
+import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from tests.http_client import Reply
 
-UNCERTAIN = {409, 429, 503}
-"""Answers that ask for the same request once more."""
-BUSY = {"conflict", "rate_limited", "unavailable"}
-"""Their codes; another 409 is a refusal that stays."""
-
 
 class Operation(StrEnum):
-    """What latencies are told by."""
+    """What a request is for, as far as its answer is remembered by it."""
 
     CREATE = "create"
     REPLAY = "create again"
@@ -46,6 +42,10 @@ class Request:
     makes: str | None = None
     """The idempotency key of what it makes, when it should make anything."""
 
+    @property
+    def sent(self) -> bytes | None:
+        return self.raw if self.body is None else json.dumps(self.body).encode()
+
 
 class Outcome(StrEnum):
     """What became of an offered request."""
@@ -58,6 +58,14 @@ class Outcome(StrEnum):
     """A 5xx that is no 503, or any answer that was not to be expected."""
     UNANSWERED = "no answer in time"
     NOT_SENT = "given up before it was sent"
+
+
+BUSY = {
+    "409 conflict": Outcome.CONFLICT,
+    "429 rate_limited": Outcome.LIMITED,
+    "503 unavailable": Outcome.UNAVAILABLE,
+}
+"""Answers that ask for the same request once more; another 409 is a refusal that stays."""
 
 
 @dataclass
@@ -84,7 +92,6 @@ class Ledger:
     """By payment (none for what makes one) and key; of what was sent."""
     statuses: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """What each payment was seen to be, when that was something else than before."""
-    answers: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     """Sentences about answers that were not to be expected."""
 
@@ -97,13 +104,10 @@ class Ledger:
     def answered(self, request: Request, answer: Reply) -> Outcome:
         problem = answer.json if answer.status >= 400 else None
         said = f"{answer.status} {problem['code']}" if problem else str(answer.status)
-        self.answers[said] += 1
-        if problem and problem["code"] in BUSY and answer.status in UNCERTAIN:
+        if busy := BUSY.get(said):
             if "Retry-After" not in answer.headers:
                 self.wrong.append(f"{request.method} {request.path}: {said}, no Retry-After")
-            return {409: Outcome.CONFLICT, 429: Outcome.LIMITED, 503: Outcome.UNAVAILABLE}[
-                answer.status
-            ]
+            return busy
         if said not in request.expected:
             self.wrong.append(
                 f"{request.method} {request.path} ({request.operation}): {said}, "

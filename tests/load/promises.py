@@ -6,7 +6,7 @@ sentences when there is nothing to say.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from chalicelib.aws.dynamodb import EARLIEST, LATEST
 from chalicelib.messages import Deliver, SettlePayment, SettleRefund, decode
+from chalicelib.payments.models import Total
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND
 from chalicelib.sweeper import _walk
+from infra.local.webhook_receiver import Received
 from tests.invariants import (
     Books,
-    Life,
     forgotten,
     keys,
     of_lives,
@@ -44,7 +45,7 @@ class Found:
     """The books of the run, and what the merchant got."""
 
     books: Books
-    received: Sequence[dict[str, Any]] = ()
+    received: Sequence[Received] = ()
 
     @property
     def pending_deliveries(self) -> list[str]:
@@ -113,7 +114,9 @@ def _not_as_asked(effect: Effect) -> Broken:
 def not_asked_for(ledger: Ledger, books: Books) -> Broken:
     """What is there was asked for, so; and what was refused for good is not there."""
     for life in books.lives.values():
-        for payment_id, one in [(None, life.payment), *((life.payment.id, r) for r in _of(life))]:
+        refunds: list[tuple[str | None, Any]]
+        refunds = [(life.payment.id, refund) for refund in life.refunds.values()]
+        for payment_id, one in [(None, life.payment), *refunds]:
             effect = ledger.effects.get((payment_id, one.idempotency_key))
             if effect is None:
                 yield f"{one.id}: nobody asked for the key {one.idempotency_key!r}"
@@ -123,10 +126,6 @@ def not_asked_for(ledger: Ledger, books: Books) -> Broken:
                 asked = Decimal(effect.request.body["amount"])
                 if asked != one.amount:
                     yield f"{one.id}: asked for {asked}, it is of {one.amount}"
-
-
-def _of(life: Life) -> Iterable[Any]:
-    return life.refunds.values()
 
 
 def seen_otherwise(ledger: Ledger, books: Books) -> Broken:
@@ -146,13 +145,13 @@ def told_to_merchants(found: Found) -> Broken:
     """Every outcome has arrived, signed, under one id; and nothing else has."""
     ids: dict[str, set[str]] = {}
     for one in found.received:
-        if not one["verified"]:
-            yield f"webhook {one['webhook_id']}: its signature does not verify"
-        ids.setdefault(one["body"], set()).add(str(one["webhook_id"]))
+        if not one.verified:
+            yield f"webhook {one.webhook_id}: its signature does not verify"
+        ids.setdefault(one.body, set()).add(str(one.webhook_id))
     for body, under in ids.items():
         if len(under) > 1:
             yield f"{body[:200]}: arrived under {len(under)} ids"
-    verified = {one["webhook_id"] for one in found.received if one["verified"]}
+    verified = {str(one.webhook_id) for one in found.received if one.verified}
     yield from untold(found.books, verified)
     events = {event.id for life in found.books.lives.values() for event in life.events}
     for webhook_id in verified - events:
@@ -204,18 +203,9 @@ def _asked_for_an_error(body: str, books: Books) -> bool:
 
 def stats_otherwise(answer: Any, books: Books) -> Broken:
     """What GET /v1/stats counts of today and yesterday is what a recount comes to."""
-    told = {_kind(row): (row["count"], row["volume"]) for row in answer["rows"]}
-    recount = {
-        (str(row.day), str(row.currency), str(row.type), str(row.status)): (row.count, row.volume)
-        for row in recounted(books.payments)
-    }
-    for kind in told.keys() | recount.keys():
-        if told.get(kind) != recount.get(kind):
-            yield f"/v1/stats of {' '.join(kind)}: {told.get(kind)}, recounted {recount.get(kind)}"
-
-
-def _kind(row: Any) -> tuple[str, str, str, str]:
-    return (row["day"], row["currency"], row["type"], row["status"])
+    told = {Total.model_validate(row) for row in answer["rows"]}
+    for total in told ^ set(recounted(books.payments)):
+        yield f"/v1/stats {'says' if total in told else 'does not say'} {total}"
 
 
 def listed_otherwise(ids: Sequence[str], books: Books) -> Broken:

@@ -1,13 +1,11 @@
 """What a run comes to, as the tables of docs/reports/load.md."""
 
-import os
 from collections.abc import Sequence
 from typing import Final
 
-from bench import page
 from bench.page import percentile, table
-from tests.load.generator import CONNECTIONS, Step
-from tests.load.ledger import Operation, Outcome
+from tests.load.generator import Step
+from tests.load.ledger import Outcome
 
 PAGE: Final = "load"
 MOST_WAITED: Final = 5
@@ -15,15 +13,6 @@ MOST_WAITED: Final = 5
 LEAST_SERVED: Final = 0.95
 """Or where less than this share of what was offered was served."""
 _SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-
-
-def offered(seed: int, patience_seconds: float) -> str:
-    engine = os.environ.get("PAYFLOW_DYNAMODB") or "emulated"
-    return (
-        f"Offered with seed {seed} over {CONNECTIONS} connections to a local stack on the same "
-        f"machine: {page.machine()}, {engine} DynamoDB. A client gives up {patience_seconds:g} s "
-        "after its request was due."
-    )
 
 
 def steps_table(steps: Sequence[Step]) -> str:
@@ -37,7 +26,10 @@ def steps_table(steps: Sequence[Step]) -> str:
             f"{step.outcomes[Outcome.SERVED] / step.seconds:.0f}",
             *(str(step.outcomes[outcome]) for outcome in counted),
             str(step.outcomes[Outcome.UNANSWERED] + step.outcomes[Outcome.NOT_SENT]),
-            *_milliseconds(step.latencies()),
+            *(
+                f"{1000 * percentile(step.latencies, share):,.0f}" if step.latencies else "–"
+                for share in _SHARES.values()
+            ),
             f"{step.queued:,}",
         ]
         for step in steps
@@ -46,36 +38,15 @@ def steps_table(steps: Sequence[Step]) -> str:
     return table([*head, *(f"{name} ms" for name in _SHARES), "queued at the end"], rows)
 
 
-def operations_table(steps: Sequence[Step]) -> str:
-    rows = [
-        [operation.value, *(" / ".join(_milliseconds(step.latencies(operation))) for step in steps)]
-        for operation in Operation
-    ]
-    head = [f"{step.offered_per_second:g}/s" for step in steps]
-    return table(["ms: p50 / p95 / p99 / max", *head], rows)
-
-
-def _milliseconds(latencies: Sequence[float]) -> list[str]:
-    if not latencies:
-        return ["–"] * len(_SHARES)
-    return [f"{1000 * percentile(latencies, share):,.0f}" for share in _SHARES.values()]
-
-
-def bend(steps: Sequence[Step]) -> Step | None:
-    """The first step at which latency bends; None when none does."""
-    for step in steps:
-        most = MOST_WAITED * percentile(steps[0].latencies(), 0.95)
-        is_slow = percentile(step.latencies(), 0.95) > most
-        if is_slow or step.outcomes[Outcome.SERVED] < LEAST_SERVED * len(step.samples):
-            return step
-    return None
-
-
-def bend_sentence(steps: Sequence[Step]) -> str:
+def bend(steps: Sequence[Step]) -> str:
+    """Says at which rate latency bends, if at any."""
     rule = (
         f"the first rate whose p95 is over {MOST_WAITED} times the first step's, or of which less "
         f"than {LEAST_SERVED:.0%} was served"
     )
-    if (step := bend(steps)) is None:
-        return f"Latency does not bend ({rule})."
-    return f"Latency bends at {step.offered_per_second:g} requests a second ({rule})."
+    most = MOST_WAITED * percentile(steps[0].latencies, 0.95)
+    for step in steps:
+        is_slow = percentile(step.latencies, 0.95) > most
+        if is_slow or step.outcomes[Outcome.SERVED] < LEAST_SERVED * len(step.samples):
+            return f"Latency bends at {step.offered_per_second:g} requests a second ({rule})."
+    return f"Latency does not bend ({rule})."

@@ -3,24 +3,19 @@
 This process enters the stack's environment, so that its AWS clients talk to what the stack's do.
 """
 
-import json
-import subprocess
-import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import boto3
 
 from bench.local_stack import local_stack
-from infra import ROOT
-from infra.local import lifeline
-from infra.local.engines import accepts, free_port, wait_until
-from infra.local.settings import HOST, STAGE, Local, SetupError
-from infra.local.webhook_receiver import Receiver, server
-from tests.http_client import send
+from infra.local.settings import HOST, STAGE, Local
+from infra.local.webhook_receiver import Handler, Receiver, Server
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -71,58 +66,17 @@ def running() -> Iterator[Stack]:
         yield Stack(local, boto3.client("dynamodb"), boto3.client("sqs"))
 
 
-def ask(port: int, method: str, path: str, body: Any = None) -> Any:
-    """The JSON of an answer, if it has any. Raises SetupError unless it is 2xx."""
-    headers = {"Content-Type": "application/json"}
-    reply = send(port, method, path, None if body is None else json.dumps(body), headers)
-    if reply.status >= 300:
-        raise SetupError(f"{method} {path}: {reply.status} {reply.body.decode()}")
-    return reply.json if reply.body else None
-
-
-@dataclass(frozen=True)
-class Merchant:
-    """A webhook receiver that runs as a process of its own."""
-
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}/webhooks"
-
-    def trust(self, secret: str) -> None:
-        ask(self.port, "PUT", "/secrets", {"secrets": [secret]})
-
-    def received(self) -> list[dict[str, Any]]:
-        """As webhook_receiver.Received says; the oldest first."""
-        found: list[dict[str, Any]] = ask(self.port, "GET", "/received")["received"]
-        return found
-
-
 @contextmanager
-def open_merchant(folder: Path) -> Iterator[Merchant]:
-    """Until the block ends."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.load.stack", str(port), str(folder)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,  # its lifeline
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: accepts(port), "the merchant listens")
-        yield Merchant(port)
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-def main(port: str, folder: str) -> None:
-    """The merchant's process."""
-    lifeline.hold()
-    with server(Receiver(Path(folder), most=_MOST_WEBHOOKS), int(port)) as listening:
-        listening.serve_forever()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def merchant() -> Iterator[tuple[str, Receiver]]:
+    """Where a webhook receiver listens until the block ends, and what it keeps."""
+    with tempfile.TemporaryDirectory(prefix="payflow-merchant-") as folder:
+        receiver = Receiver(Path(folder), most=_MOST_WEBHOOKS)
+        quiet = {"receiver": receiver, "log_message": lambda *_: None}
+        with Server((HOST, 0), type("QuietHandler", (Handler,), quiet)) as listening:
+            thread = threading.Thread(target=listening.serve_forever)
+            thread.start()
+            try:
+                yield f"http://{HOST}:{listening.server_port}/webhooks", receiver
+            finally:
+                listening.shutdown()
+                thread.join()

@@ -9,11 +9,11 @@ Most payments are left to the simulator's chance (85 % complete); a few have a b
 decides, one that breaks, one that takes its time, and one that refuses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from infra.local.seed import MERCHANTS, WEIGHTS
 from tests.http_client import Reply
@@ -25,13 +25,11 @@ MIXED: Final = {
     "create_again": 3,
     "reuse_a_key": 2,
     "create_badly": 3,
-    "get": 28,
-    "get_nothing": 1,
+    "get": 29,
     "list_newest": 6,
     "list_of_a_status": 4,
     "list_further": 4,
-    "read_events": 5,
-    "read_deliveries": 1,
+    "read_events": 6,
     "read_stats": 1,
     "cancel": 4,
     "refund_all": 2,
@@ -57,10 +55,7 @@ _WISHES_AND_OUTAGES: Final = {**_WISHES, "error": 5}
 _BAD_BODIES: Final = (
     b'{"merchant": "Northern Lights Coffee", "amount": ',
     b'{"merchant": " ", "amount": -1, "currency": "EUR", "type": "cash", "idempotency_key": "x"}',
-    b'{"merchant": "A", "amount": 10.005, "currency": "CAD", "type": "eft", '
-    b'"idempotency_key": "too-many-decimals"}',
     b'{"amount": 1, "amount": 2}',
-    b"[]",
     b'{"merchant": "A", "amount": 1e999, "currency": "CAD", "type": "eft", '
     b'"idempotency_key": "more-than-there-is"}',
 )
@@ -69,10 +64,15 @@ _CENT: Final = Decimal("0.01")
 _RECENT: Final = 20
 """How far back a look goes, in payments, on average."""
 
+Known = TypeVar("Known")
 Expected = frozenset[str]
 _MADE: Final = Expected({"201"})
 _READ: Final = Expected({"200"})
 _REFUND_REFUSALS: Final = Expected({"409 payment_not_refundable", "422 refund_exceeds_payment"})
+
+
+class _NothingYet(Exception):
+    """What a request is about is not there yet."""
 
 
 @dataclass
@@ -91,7 +91,8 @@ class Traffic:
     """Payments that were seen to be."""
     refunds: list[Request] = field(default_factory=list)
     """Those that were acknowledged."""
-    cursors: list[str] = field(default_factory=list)
+    further: list[str] = field(default_factory=list)
+    """The next pages of lists that were read."""
     _number: int = 0
 
     def __post_init__(self) -> None:
@@ -100,8 +101,11 @@ class Traffic:
     def next(self, mix: Mapping[str, int]) -> list[Request]:
         """One request, or two that are sent at the same moment."""
         (kind,) = self.random.choices(list(mix), list(mix.values()))
-        requests: list[Request] | None = getattr(self, f"_{kind}")()
-        return self._create() if requests is None else requests
+        try:
+            request: Request = getattr(self, f"_{kind}")()
+        except _NothingYet:
+            request = self._create()
+        return [request] * 2 if kind == "create_twice_at_once" else [request]
 
     def learn(self, request: Request, answer: Reply) -> None:
         """From an answer that was served."""
@@ -113,113 +117,94 @@ class Traffic:
             self.refunds.append(request)
         elif request.operation is Operation.GET and answer.json["status"] == "completed":
             self.completed.append(answer.json)
-        elif request.operation is Operation.LIST and answer.json["next_cursor"]:
-            self.cursors = [*self.cursors[-20:], f"{request.path} {answer.json['next_cursor']}"]
+        elif request.operation is Operation.LIST and (cursor := answer.json["next_cursor"]):
+            path = request.path.partition("&cursor=")[0]
+            self.further = [*self.further[-20:], f"{path}&cursor={cursor}"]
 
-    def _create(self) -> list[Request]:
-        return [_create(self._payment(), _MADE)]
+    def _any(self, known: Sequence[Known]) -> Known:
+        if not known:
+            raise _NothingYet
+        return self.random.choice(known)
 
-    def _create_twice_at_once(self) -> list[Request]:
-        return [_create(self._payment(), _MADE | _READ)] * 2
+    def _create(self) -> Request:
+        return _create(self._payment(), _MADE)
 
-    def _create_again(self) -> list[Request] | None:
-        if not self.made:
-            return None
-        _, request = self.random.choice(self.made)
-        return [replace(request, operation=Operation.REPLAY, expected=_READ)]
+    def _create_twice_at_once(self) -> Request:
+        return _create(self._payment(), _MADE | _READ)
 
-    def _reuse_a_key(self) -> list[Request] | None:
-        if not self.made:
-            return None
-        _, request = self.random.choice(self.made)
-        other = self._payment() | {"idempotency_key": request.makes, "description": "another"}
+    def _create_again(self) -> Request:
+        return replace(self._any(self.made)[1], operation=Operation.REPLAY, expected=_READ)
+
+    def _reuse_a_key(self) -> Request:
+        key = self._any(self.made)[1].makes
+        other = self._payment() | {"idempotency_key": key, "description": "another"}
         expected = Expected({"422 idempotency_key_reused"})
-        return [Request(Operation.REFUSED, "POST", _PAYMENTS, expected, body=other)]
+        return Request(Operation.REFUSED, "POST", _PAYMENTS, expected, body=other)
 
-    def _create_badly(self) -> list[Request]:
-        raw = self.random.choice(_BAD_BODIES)
+    def _create_badly(self) -> Request:
         expected = Expected({"400 validation_failed", "400 malformed_json"})
-        return [Request(Operation.REFUSED, "POST", _PAYMENTS, expected, raw=raw)]
+        raw = self.random.choice(_BAD_BODIES)
+        return Request(Operation.REFUSED, "POST", _PAYMENTS, expected, raw=raw)
 
-    def _get(self) -> list[Request] | None:
+    def _get(self) -> Request:
         return self._look("", Operation.GET)
 
-    def _get_nothing(self) -> list[Request]:
-        path = f"{_PAYMENTS}/PAY-{self.random.randrange(10**25):026}"
-        return [Request(Operation.REFUSED, "GET", path, Expected({"404 not_found"}))]
+    def _list_newest(self) -> Request:
+        return Request(Operation.LIST, "GET", f"{_PAYMENTS}?limit=20", _READ)
 
-    def _list_newest(self) -> list[Request]:
-        return [Request(Operation.LIST, "GET", f"{_PAYMENTS}?limit=20", _READ)]
-
-    def _list_of_a_status(self) -> list[Request]:
+    def _list_of_a_status(self) -> Request:
         status = self.random.choice(["processing", "completed", "failed", "canceled", "returned"])
-        return [Request(Operation.LIST, "GET", f"{_PAYMENTS}?limit=20&status={status}", _READ)]
+        return Request(Operation.LIST, "GET", f"{_PAYMENTS}?limit=20&status={status}", _READ)
 
-    def _list_further(self) -> list[Request] | None:
-        if not self.cursors:
-            return None
-        path, _, cursor = self.random.choice(self.cursors).partition(" ")
-        path = f"{path.partition('&cursor=')[0]}&cursor={cursor}"
-        return [Request(Operation.LIST, "GET", path, _READ)]
+    def _list_further(self) -> Request:
+        return Request(Operation.LIST, "GET", self._any(self.further), _READ)
 
-    def _read_events(self) -> list[Request] | None:
-        return self._look("/events", Operation.EVENTS)
+    def _read_events(self) -> Request:
+        return self._look(self.random.choice(["/events", "/deliveries"]), Operation.EVENTS)
 
-    def _read_deliveries(self) -> list[Request] | None:
-        return self._look("/deliveries", Operation.EVENTS)
+    def _look(self, below: str, operation: Operation) -> Request:
+        back = int(self.random.expovariate(1 / _RECENT)) + 1
+        payment_id, _ = self._any(self.made[-back:][:1])
+        return Request(operation, "GET", f"{_PAYMENTS}/{payment_id}{below}", _READ)
 
-    def _read_stats(self) -> list[Request]:
-        return [Request(Operation.STATS, "GET", "/v1/stats", _READ)]
+    def _read_stats(self) -> Request:
+        return Request(Operation.STATS, "GET", "/v1/stats", _READ)
 
-    def _cancel(self) -> list[Request] | None:
-        if not self.made:
-            return None
-        path = f"{_PAYMENTS}/{self.made[-1][0]}/cancel"
+    def _cancel(self) -> Request:
+        payment_id, _ = self._any(self.made[-1:])
         expected = _READ | {"409 payment_not_cancelable"}
-        return [Request(Operation.CANCEL, "POST", path, expected, body={})]
+        path = f"{_PAYMENTS}/{payment_id}/cancel"
+        return Request(Operation.CANCEL, "POST", path, expected, body={})
 
-    def _refund_all(self) -> list[Request] | None:
+    def _refund_all(self) -> Request:
         return self._refund(None, _MADE | _REFUND_REFUSALS)
 
-    def _refund_a_part(self) -> list[Request] | None:
+    def _refund_a_part(self) -> Request:
         share = Decimal(self.random.randrange(1, 60)) / 100
         return self._refund(share, _MADE | _REFUND_REFUSALS)
 
-    def _refund_too_much(self) -> list[Request] | None:
+    def _refund_too_much(self) -> Request:
         return self._refund(Decimal(2), _REFUND_REFUSALS | {"400 validation_failed"})
 
-    def _refund(self, share: Decimal | None, expected: Expected) -> list[Request] | None:
-        if not self.completed:
-            return None
-        payment = self.random.choice(self.completed)
+    def _refund(self, share: Decimal | None, expected: Expected) -> Request:
+        payment = self._any(self.completed)
         body: dict[str, Any] = {"idempotency_key": self._key("refund")}
         if share is not None:
-            body["amount"] = str(max(payment["amount"] * share, Decimal("0.01")).quantize(_CENT))
+            body["amount"] = str(max(payment["amount"] * share, _CENT).quantize(_CENT))
         path = f"{_PAYMENTS}/{payment['id']}/refunds"
         makes = body["idempotency_key"] if "201" in expected else None
         refund = Request(Operation.REFUND, "POST", path, expected, body=body, makes=makes)
-        return [replace(refund, payment_id=payment["id"])]
+        return replace(refund, payment_id=payment["id"])
 
-    def _refund_again(self) -> list[Request] | None:
-        if not self.refunds:
-            return None
-        first = self.random.choice(self.refunds)
-        return [replace(first, operation=Operation.REPLAY, expected=_READ)]
+    def _refund_again(self) -> Request:
+        return replace(self._any(self.refunds), operation=Operation.REPLAY, expected=_READ)
 
-    def _return(self) -> list[Request] | None:
-        if not self.completed:
-            return None
-        payment = self.completed.pop(self.random.randrange(len(self.completed)))
+    def _return(self) -> Request:
+        payment = self._any(self.completed)
+        self.completed.remove(payment)
         path = f"{_PAYMENTS}/{payment['id']}/simulate_return"
         expected = _READ | {"409 payment_not_returnable"}
-        return [Request(Operation.CANCEL, "POST", path, expected, body={})]
-
-    def _look(self, below: str, operation: Operation) -> list[Request] | None:
-        if not self.made:
-            return None
-        back = int(self.random.expovariate(1 / _RECENT))
-        payment_id, _ = self.made[max(0, len(self.made) - 1 - back)]
-        return [Request(operation, "GET", f"{_PAYMENTS}/{payment_id}{below}", _READ)]
+        return Request(Operation.CANCEL, "POST", path, expected, body={})
 
     def _payment(self) -> dict[str, Any]:
         (merchant,) = self.random.choices(MERCHANTS, WEIGHTS)

@@ -17,8 +17,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import pytest
+
 from tests.mutations import report
-from tests.mutations.catalogue import BY_NAME
+from tests.mutations.catalogue import EVERY
 from tests.mutations.mutant import Mutant
 
 _AT_ONCE: Final = 2
@@ -33,8 +35,6 @@ _RULES: Final = (
     *("tests/test_messages.py", "tests/test_schema.py", "tests/test_sweeper.py"),
 )
 """Tests of the product itself: they start no stack, and package and operate nothing."""
-_GREEN: Final = 0
-_RED: Final = 1
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Verdict:
 def main() -> int:
     """0 when every mutant that was tried is caught."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutations")
-    parser.add_argument("--only", default="", help="how the names of the mutants begin")
+    parser.add_argument("--only", default="", help="a part of the promise, file or symbol")
     only = parser.parse_args().only
-    mutants = [mutant for name, mutant in BY_NAME.items() if name.startswith(only)]
+    mutants = [one for one in EVERY if only in one.promise or only in one.where]
     if not mutants:
-        sys.exit(f"No mutant is named {only}…; tests/mutations/catalogue.py has them all.")
+        sys.exit(f"No mutant has {only!r} in it; tests/mutations/catalogue.py has them all.")
     with tempfile.TemporaryDirectory(prefix="payflow-mutants-") as folder:
         os.environ["TMPDIR"] = folder
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # half of a short run is compilation
@@ -94,17 +94,17 @@ async def _told(mutant: Mutant, turns: asyncio.Semaphore) -> Verdict:
         word = "caught" if verdict.test else "NOT CAUGHT"
         seconds = time.monotonic() - started
         said = verdict.test or verdict.reason
-        print(f"  {word:<10} {mutant.name} ({seconds:.0f} s)  {said}", flush=True)
+        print(f"  {word:<10} {mutant.promise} ({seconds:.0f} s)  {said}", flush=True)
         return verdict
 
 
 async def judged(mutant: Mutant, paths: Sequence[str]) -> Verdict:
     """Run the tests of some files and folders on a mutant."""
-    code, output = await _run(["--mutant", mutant.name, *paths])
+    code, output = await _run(["--mutant", mutant.promise, *paths])
     failed = re.search(r"^FAILED ([^\s[]+)", output, re.MULTILINE)
-    if code == _RED and failed:
+    if code == pytest.ExitCode.TESTS_FAILED and failed:
         return Verdict(mutant, failed[1], "")
-    if code == _GREEN:
+    if code == pytest.ExitCode.OK:
         return Verdict(mutant, None, "every test passes")
     return Verdict(mutant, None, f"no test failed, yet pytest ended with {code}:\n{output}")
 

@@ -18,7 +18,6 @@ class Mutant:
     comments. So a change of the layout or of a neighbour leaves the edit as it is.
     """
 
-    name: str
     promise: str
     where: str
     """A file and a function, method or constant in it: `path/file.py::Class.method`."""
@@ -40,13 +39,13 @@ class Mutant:
         definition = scope.body[position]
         text = ast.unparse(definition)
         if (count := text.count(self.old)) != 1:
-            raise Stale(f"{self.name}: the old text stands {count} times in\n{text}")
+            raise Stale(f"{self.where}: the old text stands {count} times in\n{text}")
         try:
             (broken,) = ast.parse(text.replace(self.old, self.new)).body
         except (SyntaxError, ValueError) as error:
-            raise Stale(f"{self.name}: {self.symbol} is no program any more: {error}") from error
+            raise Stale(f"{self.where}: {self.symbol} is no program any more: {error}") from error
         if ast.dump(broken) == ast.dump(definition):
-            raise Stale(f"{self.name}: {self.symbol} does what it did before")
+            raise Stale(f"{self.where}: {self.symbol} does what it did before")
         scope.body[position] = broken
         return module
 
@@ -57,14 +56,14 @@ class Mutant:
         for name in outer:
             inner = scope.body[self._place(scope, name)]
             if not isinstance(inner, ast.ClassDef | ast.FunctionDef):
-                raise Stale(f"{self.name}: {name} of {self.symbol} has nothing inside")
+                raise Stale(f"{self.where}: {name} of {self.symbol} has nothing inside")
             scope = inner
         return scope, self._place(scope, last)
 
     def _place(self, scope: _Scope, name: str) -> int:
         places = [at for at, statement in enumerate(scope.body) if name in _names(statement)]
         if len(places) != 1:
-            raise Stale(f"{self.name}: {self.file} has {len(places)} definitions of {self.symbol}")
+            raise Stale(f"{self.where}: {self.file} has {len(places)} definitions of {self.symbol}")
         return places[0]
 
 

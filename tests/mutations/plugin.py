@@ -9,19 +9,18 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Final
 
 import pytest
 from hypothesis import Phase, settings
 
-from tests.mutations.catalogue import BY_NAME
+from tests.mutations.catalogue import EVERY
 from tests.mutations.mutant import Mutant
-
-_ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.mutations.report import ROOT
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--mutant", type=BY_NAME.__getitem__)
+    by_promise = {mutant.promise: mutant for mutant in EVERY}
+    parser.addoption("--mutant", type=by_promise.__getitem__, help="the promise to break")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -79,7 +78,7 @@ class _Broken:
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
-        self._path = str(_ROOT / mutant.file)
+        self._path = str(ROOT / mutant.file)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.mutations.catalogue import BY_NAME, CATALOGUE
+from tests.mutations.catalogue import CATALOGUE, EVERY
 from tests.mutations.mutant import Mutant
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -24,9 +24,7 @@ this page. The edits are in `tests/mutations/catalogue.py`.
 
 def page(by_promise: Mapping[str, str]) -> str:
     """The whole page; `by_promise` says whether each promise was caught."""
-    told = {
-        mutant.promise: by_promise.get(mutant.promise, NOT_CAUGHT) for mutant in BY_NAME.values()
-    }
+    told = {mutant.promise: by_promise.get(mutant.promise, NOT_CAUGHT) for mutant in EVERY}
     lines = [_HEAD, f"{list(told.values()).count(CAUGHT)} of {len(told)} promises are caught."]
     for title, mutants in CATALOGUE.items():
         lines += ["", f"## {title}", "", "| Promise | Broken in | Caught |", "|---|---|---|"]
