@@ -1,1 +1,1 @@
-"""API keys: who may call, and what for."""
+"""API keys: who may call what."""

@@ -1,1 +1,1 @@
-"""AWS: the only modules that call it. What an item or a message means is for their callers."""
+"""The only modules that call AWS. They do not know what an item or a message means."""

@@ -1,1 +1,1 @@
-"""Webhooks: where the company is told of events, and how each notice gets there."""
+"""Webhooks: endpoints, and the delivery of events to them."""
