@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from chalice.local import RouteMatcher
 
 from chalicelib.api_keys.service import new_secret
+from tests.conftest import payflow
 from tests.engines import ROOT
 from tests.http_client import Reply
 from tests.stack.conftest import JSON, Client, Stack, request
@@ -90,6 +92,13 @@ ROUTES = [
     ("POST", "/v1/api_keys/KEY-00000000000000000000/roll", "admin"),
     ("DELETE", "/v1/api_keys/KEY-00000000000000000000", "admin"),
 ]
+
+
+def test_every_route_that_needs_a_key_is_tried() -> None:
+    matcher = RouteMatcher(list(payflow.app.routes))
+    tried = {(method, matcher.match_route(path).route) for method, path, _ in ROUTES}
+    known = {(method, route) for route, methods in payflow.app.routes.items() for method in methods}
+    assert tried == known - {("GET", "/v1/openapi.json")}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
