@@ -49,9 +49,9 @@ clean:  ## remove everything that make created, the local stack's data included
 
 ##@ Check
 
-# A test file at a time in each process, since its tests share what they have started; in the order
-# of tests/conftest.py, the longest first.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One test file at a time in each process, since its tests share what they have started; in the order
+# of tests/conftest.py, the longest first. Three processes also on two CPUs: stack tests mostly wait.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 test: .venv/dev-ready frontend/node_modules/ready  ## run all tests except those in a browser
 	@$(FRONTEND) test
 	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \

@@ -49,6 +49,11 @@ def test_an_amount_is_bounded_even_where_the_currency_is_unknown() -> None:
     }
 
 
+def test_unknown_currency_is_the_only_fault_of_a_payable_amount() -> None:
+    wrong = VALID | {"currency": "XXX", "amount": Decimal("10.005")}
+    assert refused(wrong) == {"currency": "must be one of 'CAD' or 'USD'"}
+
+
 @pytest.mark.parametrize("amount", [True, None, [], {}, "1e2", "", " 1", "1_0", "٣", "0x10", "+1"])
 def test_only_numbers_and_decimal_strings_are_amounts(amount: Any) -> None:
     assert "amount" in refused(VALID | {"amount": amount})
