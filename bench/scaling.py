@@ -53,10 +53,14 @@ def main(_: list[str]) -> None:
 
 def blocks(seen: Recorded) -> dict[str, str]:
     """The tables of the page, by name."""
+    return quick_blocks(seen) | {"shards": _shards(seen)}
+
+
+def quick_blocks(seen: Recorded) -> dict[str, str]:
+    """The tables that take little time to simulate."""
     return {
         "limits": _limits(seen.flows),
         "totals": _totals(),
-        "shards": _shards(seen),
         "refused": _refused(units_of_processing(seen.flows)),
         "splits": _splits(units_of_processing(seen.flows)),
         "migration": _migration(seen.flows),
