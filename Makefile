@@ -53,10 +53,11 @@ clean:  ## remove everything that make created, the local stack's data included
 # of tests/conftest.py, the longest first. Three processes also on two CPUs: stack tests mostly wait.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 test: .venv/dev-ready frontend/node_modules/ready  ## run all tests except those in a browser
-	@$(FRONTEND) test
-	@heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
+	@$(FRONTEND) test & dashboard=$$!; \
+	  heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
 	  .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(COVERAGE) --ignore=tests/test_heard.py && \
-	  .venv/bin/python -m pytest tests/test_heard.py
+	  .venv/bin/python -m pytest tests/test_heard.py && \
+	  { wait $$dashboard || { echo "The dashboard's tests failed: see above." >&2; exit 1; }; }
 
 coverage: COVERAGE := --cov --cov-report=term --cov-report=html
 coverage: test  ## run all tests, and show which branches of app.py and chalicelib they cover
