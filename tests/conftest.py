@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # No test fails because it is slow: benchmarks measure time, on a quiet machine.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", unhurried, max_examples=20)
-settings.register_profile("thorough", unhurried, max_examples=100)
+settings.register_profile("thorough", unhurried, max_examples=50)
 settings.load_profile("thorough" if engines.IS_THOROUGH else "quick")
 environment.clean()
 REGION = "ca-central-1"

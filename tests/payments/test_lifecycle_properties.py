@@ -251,7 +251,7 @@ def test_invariants_hold_in_any_order_of_operations(engine: "DynamoDBClient") ->
     run_state_machine_as_test(
         OnThisEngine,
         settings=settings(
-            max_examples=int(os.environ.get("PAYFLOW_TEST_LIVES") or (8 if IS_THOROUGH else 2)),
+            max_examples=int(os.environ.get("PAYFLOW_TEST_LIVES") or (5 if IS_THOROUGH else 2)),
             stateful_step_count=50,
             derandomize=True,  # the same lifecycles in every run
             database=None,
