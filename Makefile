@@ -1,7 +1,7 @@
 # PayFlow's commands. A newcomer needs only `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy chalice-deploy key requeue redrive restore switch
+.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive restore switch
 SHELL := /bin/sh
 
 # The first installed Python that is new enough; infra/local/install.py reports if none is.
@@ -154,8 +154,8 @@ bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:�
 deploy: package  ## build the package and deploy it: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
 	@.venv/bin/python -m infra.deploy.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)' --restored '$(RESTORED)'
 
-chalice-deploy: .venv/ready  ## deploy by plain `chalice deploy`, with its limits: STAGE=dev ORIGIN=https://…
-	@.venv/bin/python -m infra.deploy.chalice_deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)'
+policies: .venv/ready  ## write plain Chalice's policy files, after a change of infra/policies
+	@.venv/bin/python -m infra.deploy.policies
 
 ##@ Operate
 

@@ -46,7 +46,7 @@ from chalicelib.webhooks.models import (
     Replayed,
 )
 
-settings = config.from_environment()
+settings = config.of_this_process()
 services = Services(settings)
 app = Chalice(app_name="payflow")
 app.api.cors = routing.cors(settings.allowed_origin)
@@ -386,7 +386,9 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
         messages.SettlePayment: payments.settle,
         messages.SettleRefund: refunds.settle,
     }
-    return messages.process_batch(event.to_dict(), handlers)
+    return messages.process_batch(
+        event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
+    )
 
 
 # At most ten batches of ten at once: slow merchants must not use up the account's concurrency.
@@ -397,8 +399,9 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     name="delivery_worker",
 )
 def delivery_worker(event: SQSEvent) -> dict[str, Any]:
+    handlers: messages.Handlers = {messages.Deliver: services.delivery_worker.deliver}
     return messages.process_batch(
-        event.to_dict(), {messages.Deliver: services.delivery_worker.deliver}
+        event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
     )
 
 

@@ -44,6 +44,7 @@ SETTINGS: Final = {
     "PAYFLOW_DELIVERIES_QUEUE_URL": f"{_QUEUES}/payflow-deliveries-prod",
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "required",
+    "PAYFLOW_PARTIAL_BATCHES": "reported",
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
     # Whatever a developer's shell says, no account is reached.

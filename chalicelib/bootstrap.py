@@ -70,11 +70,13 @@ class Services:
 
     @_Lazy
     def payments_queue(self) -> Queue:
-        return Queue(self.sqs, self.settings.webhook_queue_url)
+        settings = self.settings
+        return Queue(self.sqs, settings.webhook_queue_url, name=settings.webhook_queue)
 
     @_Lazy
     def deliveries_queue(self) -> Queue:
-        return Queue(self.sqs, self.settings.deliveries_queue_url)
+        settings = self.settings
+        return Queue(self.sqs, settings.deliveries_queue_url, name=settings.deliveries_queue)
 
     @_Lazy
     def payment_repository(self) -> PaymentRepository:

@@ -64,6 +64,10 @@ class UnknownMessage(Exception):
     """A message of a type that this version, or this queue's worker, does not know."""
 
 
+class BatchFailed(Exception):
+    """A message of the batch failed, and only the whole batch can be kept."""
+
+
 def enqueue(
     queue: Queue, messages: Sequence[Message], *, stage: str, delay_seconds: int = 0
 ) -> None:
@@ -118,8 +122,14 @@ def _id(content: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def process_batch(event: Mapping[str, Any], handlers: Handlers) -> dict[str, Any]:
+def process_batch(
+    event: Mapping[str, Any], handlers: Handlers, *, failures_are_kept: bool
+) -> dict[str, Any]:
     """Process the records of a Lambda SQS event in parallel, and report those to retry.
+
+    Unless the queue's event source keeps what is reported, raises BatchFailed if any record
+    failed: Lambda would delete it, and keeps a batch whose function raises. To process the other
+    records again changes nothing.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
@@ -130,6 +140,8 @@ def process_batch(event: Mapping[str, Any], handlers: Handlers) -> dict[str, Any
         with ThreadPoolExecutor(max_workers=BATCH_SIZE) as pool:
             done = list(pool.map(lambda record: _process(record, handlers), records))
     failed = [record for record, is_done in zip(records, done, strict=True) if not is_done]
+    if failed and not failures_are_kept:
+        raise BatchFailed(f"{len(failed)} of {len(records)} messages failed; all come again.")
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 
 

@@ -55,6 +55,7 @@ SETTINGS = {
     "PAYFLOW_DELIVERIES_QUEUE_URL": DELIVERIES_URL,
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "open",
+    "PAYFLOW_PARTIAL_BATCHES": "reported",
 }
 IN_PARTS = "PAYFLOW_TEST_HEARD_IN" in os.environ
 """Whether several processes run the suite, as `make test` does. They record the calls of AWS in one

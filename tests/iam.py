@@ -15,7 +15,7 @@ from infra.local.provision import template
 from tests.engines import ROOT
 from tests.hearing import API, Call
 
-CHALICE: Final = ROOT / ".chalice"
+POLICIES: Final = ROOT / "infra" / "policies"
 X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
 """Their resource can only be `*`: X-Ray has no resource-level permissions for them."""
 
@@ -74,8 +74,8 @@ def functions(app: Chalice) -> list[str]:
 
 
 def policy_file(function: str) -> str:
-    """Return the name of the function's policy file in .chalice."""
-    return f"policy-{function.removesuffix('_handler').replace('_', '-')}.json"
+    """Return the name of the function's policy file in infra/policies."""
+    return f"{function}.json"
 
 
 def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
@@ -185,7 +185,7 @@ def of_the_service(app: Chalice, function: str, stage: str) -> set[Grant]:
 
 
 def read_policy(function: str) -> dict[str, Any]:
-    policy: dict[str, Any] = json.loads((CHALICE / policy_file(function)).read_text())
+    policy: dict[str, Any] = json.loads((POLICIES / policy_file(function)).read_text())
     return policy
 
 

@@ -349,7 +349,9 @@ def test_any_batch_reports_exactly_what_a_retry_could_fix(bodies: list[tuple[str
         return work
 
     handlers = {kind: handler(kind) for kind in (SettlePayment, SettleRefund, Deliver)}
-    answer = process_batch(sqs_event(*(body for body, _ in bodies)), handlers)
+    answer = process_batch(
+        sqs_event(*(body for body, _ in bodies)), handlers, failures_are_kept=True
+    )
     assert answer["batchItemFailures"] == [
         {"itemIdentifier": f"message-{index}"}
         for index, (body, _) in enumerate(bodies)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chalicelib.config import MissingSetting, Settings, from_environment
+from chalicelib.config import SettingError, Settings, from_environment
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
 
@@ -77,10 +77,27 @@ def test_lease_is_longer_than_a_worker_may_run() -> None:
     [
         "PAYFLOW_STAGE",
         "PAYFLOW_ALLOWED_ORIGIN",
-        "PAYFLOW_WEBHOOK_QUEUE_URL",
-        "PAYFLOW_DELIVERIES_QUEUE_URL",
     ],
 )
-def test_missing_setting_without_a_default_is_named(name: str) -> None:
-    with pytest.raises(MissingSetting, match=f"{name} is not set"):
-        settings(name, None)
+@pytest.mark.parametrize("said", [None, ""])
+def test_missing_setting_without_a_default_is_named(name: str, said: str | None) -> None:
+    with pytest.raises(SettingError, match=rf"{name} is not set.*\.chalice/config\.json"):
+        settings(name, said)
+
+
+@pytest.mark.parametrize("name", ["PAYFLOW_SWEEP_UNIT_SECONDS", "PAYFLOW_DELIVERY_LEASE_SECONDS"])
+@pytest.mark.parametrize("said", ["0", "-5", "1.5", "soon", "60 ", "9999999"])
+def test_wrong_number_of_seconds_is_named(name: str, said: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} is '{said}'"):
+        settings(name, said)
+
+
+@pytest.mark.parametrize("said", [None, "", "REPORTED", "true", "1", "off"])
+def test_batch_with_a_failure_is_kept_as_a_whole_unless_the_failures_are(said: str | None) -> None:
+    assert not settings("PAYFLOW_PARTIAL_BATCHES", said).failures_are_kept
+
+
+def test_no_stage_of_plain_chalice_says_that_failures_are_kept() -> None:
+    assert not any(
+        "PAYFLOW_PARTIAL_BATCHES" in stage["environment_variables"] for stage in STAGES.values()
+    )

@@ -29,6 +29,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.payments import idempotency
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
+from infra.deploy import policies
 from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines, hearing, iam
 from tests.api.test_app import create, message_of
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 STAGE = payflow.settings.stage
 FUNCTIONS = iam.functions(payflow.app)
-CONFIG = json.loads((iam.CHALICE / "config.json").read_text())
+CONFIG = json.loads((policies.CHALICE / "config.json").read_text())
 each_function = pytest.mark.parametrize("function", FUNCTIONS)
 
 
@@ -401,16 +402,16 @@ def test_a_worker_may_not_touch_api_keys(function: str, partitions: set[str]) ->
     assert partitions == {one.partitions for one in grants if one.resource == "PaymentsTable"}
 
 
-@pytest.mark.parametrize("stage", CONFIG["stages"])
+@pytest.mark.parametrize("stage", policies.deployed_stages())
 def test_chalice_gives_every_function_its_own_policy_in_every_stage(stage: str) -> None:
     scopes = {name: Config(stage, name, config_from_disk=CONFIG) for name in FUNCTIONS}
     assert not any(scope.autogen_policy for scope in scopes.values()), "it would ignore the files"
     used = {name: scope.iam_policy_file for name, scope in scopes.items()}
-    assert used == {name: iam.policy_file(name) for name in FUNCTIONS}
+    assert used == {name: policies.file_name(name, stage) for name in FUNCTIONS}
 
 
 def test_every_function_has_one_policy_file() -> None:
-    files = {path.name for path in iam.CHALICE.glob("*policy*")}
+    files = {path.name for path in iam.POLICIES.iterdir()}
     assert files == {iam.policy_file(name) for name in FUNCTIONS}
     assert len(files) == len(FUNCTIONS)
 
@@ -435,7 +436,7 @@ def test_unused_grant_is_reported_by_name(walk: Walk) -> None:
         *iam.of_the_service(payflow.app, "sweeper", STAGE),
     }
     assert iam.unused("sweeper", iam.granted(policy), needs) == [
-        "policy-sweeper.json grants dynamodb:Query on PaymentsTable, which no call needs"
+        "sweeper.json grants dynamodb:Query on PaymentsTable, which no call needs"
     ]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import Unavailable
 from chalicelib.messages import (
+    BatchFailed,
     Deliver,
     MalformedMessage,
     Message,
@@ -89,7 +90,8 @@ def test_batch_reports_failures_drops_malformed_and_does_the_rest(
     ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123456"]
     bodies = [encode(SettlePayment(payment_id)) for payment_id in ids]
     event = sqs_event(*bodies, "malformed", '{"type":"of_tomorrow"}', encode(DELIVERIES[0]))
-    assert failures(process_batch(event, {SettlePayment: settle})) == [0, 8, 9]
+    answer = process_batch(event, {SettlePayment: settle}, failures_are_kept=True)
+    assert failures(answer) == [0, 8, 9]
     assert sorted(done) == ids[1:]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["message_id"]: line["kind"] for line in lines} == {
@@ -105,7 +107,24 @@ def test_batch_of_one_reports_its_failure() -> None:
         raise RuntimeError("poison")
 
     event = sqs_event(encode(PAYMENT))
-    assert failures(process_batch(event, {SettlePayment: fail})) == [0]
+    assert failures(process_batch(event, {SettlePayment: fail}, failures_are_kept=True)) == [0]
+
+
+def test_batch_with_a_failure_raises_where_failures_are_not_kept_after_the_rest_is_done() -> None:
+    done: list[str] = []
+
+    def settle(payment_id: str) -> None:
+        if payment_id.endswith("0"):
+            raise RuntimeError("poison")
+        done.append(payment_id)
+
+    ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123"]
+    bodies = [encode(SettlePayment(payment_id)) for payment_id in ids]
+    with pytest.raises(BatchFailed, match="1 of 4 messages failed"):
+        process_batch(sqs_event(*bodies), {SettlePayment: settle}, failures_are_kept=False)
+    assert sorted(done) == ids[1:]
+    answer = process_batch(sqs_event(*bodies[1:]), {SettlePayment: settle}, failures_are_kept=False)
+    assert failures(answer) == []
 
 
 def failures(answer: dict[str, Any]) -> list[int]:
@@ -133,6 +152,23 @@ def test_unreachable_queue_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         Queue(sqs, nobody).check()
     sqs.close()
+
+
+def test_queue_without_a_url_is_looked_up_by_its_name_on_first_use_and_once(
+    sqs: "SQSClient",
+) -> None:
+    queue = Queue(sqs, "", name="payflow-found-later")
+    with pytest.raises(Unavailable, match="QueueDoesNotExist"):
+        queue.send("too early")
+    url = sqs.create_queue(QueueName="payflow-found-later")["QueueUrl"]
+    queue.send("found")
+    with Stubber(sqs) as stub:  # it would refuse a second look
+        stub.add_response("send_message", {"MessageId": "2"}, {
+            "QueueUrl": url, "MessageBody": "known", "DelaySeconds": 0,
+        })  # fmt: skip
+        queue.send("known")
+    received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert [message["Body"] for message in received] == ["found"]
 
 
 def test_messages_that_sqs_refuses_are_logged_and_not_counted(

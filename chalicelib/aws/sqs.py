@@ -7,6 +7,7 @@ After a timeout, the message may still be in the queue.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -24,11 +25,16 @@ MAX_DELAY: Final = timedelta(minutes=15)
 
 
 class Queue:
-    """One queue of one stage."""
+    """One queue of one stage, by its URL; without one by its name, on first use."""
 
-    def __init__(self, sqs: "SQSClient", url: str) -> None:
+    def __init__(self, sqs: "SQSClient", url: str, *, name: str = "") -> None:
         self._sqs = sqs
-        self._url = url
+        self._known_url = url
+        self._name = name
+
+    @cached_property
+    def _url(self) -> str:
+        return self._known_url or self._sqs.get_queue_url(QueueName=self._name)["QueueUrl"]
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
         """Send one message, in one attempt. Raises Unavailable."""

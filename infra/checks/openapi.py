@@ -15,8 +15,6 @@ def main() -> None:
         PAYFLOW_AUTH="required",
         PAYFLOW_SIMULATION="allowed",  # include every route
         PAYFLOW_ALLOWED_ORIGIN="https://origin.invalid",
-        PAYFLOW_WEBHOOK_QUEUE_URL="https://queue.invalid",
-        PAYFLOW_DELIVERIES_QUEUE_URL="https://deliveries.invalid",
     )
     import app
 

@@ -24,7 +24,7 @@ from typing import Any, Final
 import yaml
 
 from infra import ROOT, cli
-from infra.deploy import artifact, gateway_responses
+from infra.deploy import artifact, gateway_responses, policies
 from infra.deploy.artifact import TEMPLATE, ZIP
 
 PYTHON: Final = "3.13"
@@ -35,12 +35,8 @@ _LOCK: Final = ROOT / "requirements.lock"
 _ARM64: Final = 183
 """Its number in ELF files."""
 
-_PLACEHOLDERS: Final = {
-    "PAYFLOW_ALLOWED_ORIGIN": "https://origin.invalid",
-    "PAYFLOW_WEBHOOK_QUEUE_URL": "https://queue.invalid",
-    "PAYFLOW_DELIVERIES_QUEUE_URL": "https://deliveries.invalid",
-}
-"""Settings that importing the app needs; the template replaces them by the account's."""
+_PLACEHOLDER: Final = "https://origin.invalid"
+"""The origin that importing the app needs; the template replaces it by a parameter."""
 
 _TEST_FOLDERS: Final = frozenset({"test", "tests", "testing"})
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -86,7 +82,8 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
         work = Path(temporary)
         vendored = vendor(target, work / "project" / "vendor")
         copy_sources(work / "project")
-        add_settings(work / "project", stage, _PLACEHOLDERS)
+        policies.copy_sources_into(work / "project" / ".chalice", stage)
+        set_origin(work / "project", stage, _PLACEHOLDER)
         # Keep Chalice from installing packages: it would choose this machine's Python, and would
         # not check hashes for another processor.
         (work / "project" / "requirements.txt").touch()
@@ -123,8 +120,7 @@ def merged(base: Any, overlay: Any) -> Any:
 
 def check_stage(stage: str) -> None:
     """Raise PackageError if the stage is not one to deploy."""
-    stages = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]
-    deployed = sorted(stages.keys() - {"local"})
+    deployed = policies.deployed_stages()
     if stage not in deployed:
         raise PackageError(
             f"There is no stage {stage!r} to deploy; there is {', '.join(deployed)}."
@@ -200,11 +196,11 @@ def copy_sources(project: Path) -> None:
         shutil.copyfile(file, project / ".chalice" / file.name)
 
 
-def add_settings(project: Path, stage: str, values: Mapping[str, str]) -> None:
-    """Add environment variables to a stage in the copy's configuration."""
+def set_origin(project: Path, stage: str, origin: str) -> None:
+    """Set the stage's allowed origin in the copy's configuration."""
     path = project / ".chalice" / "config.json"
     config = json.loads(path.read_text())
-    config["stages"][stage]["environment_variables"] |= values
+    config["stages"][stage]["environment_variables"]["PAYFLOW_ALLOWED_ORIGIN"] = origin
     path.write_text(json.dumps(config))
 
 
@@ -242,11 +238,10 @@ def _finished(template: dict[str, Any], stage: str, target: Target) -> dict[str,
             resource["Properties"]["CodeUri"] = f"./{ZIP}"
     template["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
     # Chalice imports the app, so the preflight answers contain the placeholder.
-    origin = _PLACEHOLDERS["PAYFLOW_ALLOWED_ORIGIN"]
-    replaced: dict[str, Any] = _replace(template, f"'{origin}'", {"Fn::Sub": "'${AllowedOrigin}'"})
-    text = json.dumps(replaced)
-    if left_over := [value for value in _PLACEHOLDERS.values() if value in text]:
-        raise PackageError(f"Placeholders were not replaced: {', '.join(left_over)}.")
+    origin: Any = {"Fn::Sub": "'${AllowedOrigin}'"}
+    replaced: dict[str, Any] = _replace(template, f"'{_PLACEHOLDER}'", origin)
+    if _PLACEHOLDER in json.dumps(replaced):
+        raise PackageError(f"The template still has the placeholder {_PLACEHOLDER}.")
     return replaced
 
 

@@ -40,6 +40,8 @@ class EventSource:
     retry_seconds: int
     region: str
     function: LambdaFunction
+    keeps_failures: bool = True
+    """The mapping has `ReportBatchItemFailures`; without it Lambda ignores what is answered."""
     batch_size: int = BATCH_SIZE
     wait_seconds: int = WAIT_SECONDS
     working: threading.Lock = field(default_factory=threading.Lock)
@@ -71,7 +73,7 @@ class EventSource:
         except Exception as error:  # a crash: the whole batch is retried
             log_exception("function_raised", error)
             return ids
-        failed = failed_ids(answer, ids)
+        failed = failed_ids(answer, ids) if self.keeps_failures else set()
         if failed is None:
             log("function_answer_invalid", answer=repr(answer)[:200])
             return ids

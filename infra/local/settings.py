@@ -120,6 +120,7 @@ class Local:
             "PAYFLOW_DELIVERIES_QUEUE_URL": self.deliveries_url,
             "AWS_CONFIG_FILE": str(self.aws_config),
             "PAYFLOW_API_PORT": str(self.api_port),
+            "PAYFLOW_PARTIAL_BATCHES": "reported",
             "PYTHONUNBUFFERED": "1",
         }
         inherited = {

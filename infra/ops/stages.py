@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import boto3
-
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.aws.clients import dynamodb_client, sqs_client
 from chalicelib.aws.sqs import Queue
@@ -84,8 +82,5 @@ def webhook_repository_of(tables: Tables) -> WebhookRepository:
 
 
 def queue_of(stage: str, kind: str) -> Queue:
-    """Return the stage's queue `webhooks` or `deliveries`. Raises boto3 errors."""
-    region = os.environ["AWS_REGION"]
-    name = f"payflow-{kind}-{stage}"
-    url = boto3.client("sqs", region_name=region).get_queue_url(QueueName=name)["QueueUrl"]
-    return Queue(sqs_client(region), url)
+    """Return the stage's queue `webhooks` or `deliveries`."""
+    return Queue(sqs_client(os.environ["AWS_REGION"]), "", name=f"payflow-{kind}-{stage}")

@@ -261,6 +261,7 @@ def _imported(url: str, stage: str, queues: Mapping[str, str], clock: Clock) -> 
         PAYFLOW_SIMULATION="allowed",
         PAYFLOW_WEBHOOKS_PRIVATE="allowed",
         PAYFLOW_AUTH="open",
+        PAYFLOW_PARTIAL_BATCHES="reported",
         PAYFLOW_SWEEP_UNIT_SECONDS="60",
     )
     aws = importlib.import_module("chalicelib.aws.clients")

@@ -1,10 +1,15 @@
 """The local event source decides as Lambda's does which messages stay in the queue."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.event_source import failed_ids
+from chalicelib.messages import SettlePayment, encode, process_batch
+from infra.local.event_source import EventSource, failed_ids
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 BATCH = {"a", "b"}
 
@@ -33,3 +38,61 @@ def test_only_reported_messages_stay() -> None:
 )  # fmt: skip
 def test_invalid_answer_keeps_the_whole_batch(answer: Any) -> None:
     assert failed_ids(answer, BATCH) is None
+
+
+IDS = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123456789"]
+
+
+@pytest.mark.parametrize("keeps_failures", [True, False])
+def test_poison_stays_in_the_queue_under_either_kind_of_event_source(
+    keeps_failures: bool, sqs: "SQSClient"
+) -> None:
+    """The function knows which kind it has; the poison is the first payment."""
+    url = sqs.create_queue(QueueName=f"payflow-kept-{keeps_failures}".lower())["QueueUrl"]
+    settled: list[str] = []
+
+    def settle(payment_id: str) -> None:
+        if payment_id == IDS[0]:
+            raise RuntimeError("poison")
+        settled.append(payment_id)
+
+    def function(event: Mapping[str, Any], _: Any) -> Any:
+        return process_batch(event, {SettlePayment: settle}, failures_are_kept=keeps_failures)
+
+    source = EventSource(
+        sqs, url, "arn:aws:sqs:ca-central-1:000000000000:payflow-kept", 0, "ca-central-1",
+        function, keeps_failures=keeps_failures, wait_seconds=0,
+    )  # fmt: skip
+    send(sqs, url, IDS)
+    assert source.poll() == 10
+    assert sorted(settled) == IDS[1:]
+    kept = [IDS[0]] if keeps_failures else IDS
+    assert source.poll() == len(kept), "all that was kept comes again"
+    assert sorted(set(settled)) == IDS[1:]
+
+
+def test_failure_would_be_deleted_if_it_were_only_reported_where_nobody_listens(
+    sqs: "SQSClient",
+) -> None:
+    url = sqs.create_queue(QueueName="payflow-unheard")["QueueUrl"]
+
+    def function(event: Mapping[str, Any], _: Any) -> Any:
+        return process_batch(event, {}, failures_are_kept=True)
+
+    source = EventSource(
+        sqs, url, "arn:aws:sqs:ca-central-1:000000000000:payflow-unheard", 0, "ca-central-1",
+        function, keeps_failures=False, wait_seconds=0,
+    )  # fmt: skip
+    send(sqs, url, IDS[:1])
+    assert source.poll() == 1
+    assert source.poll() == 0
+
+
+def send(sqs: "SQSClient", url: str, ids: Iterable[str]) -> None:
+    sqs.send_message_batch(
+        QueueUrl=url,
+        Entries=[
+            {"Id": payment_id, "MessageBody": encode(SettlePayment(payment_id))}
+            for payment_id in ids
+        ],
+    )

@@ -19,7 +19,7 @@ from chalicelib.api.routing import EXPOSED_HEADERS
 from chalicelib.config import from_environment
 from chalicelib.errors import PayFlowError
 from chalicelib.webhooks.http_client import DEADLINE_SECONDS
-from infra.deploy import artifact, package
+from infra.deploy import artifact, package, policies
 from infra.deploy.package import LAMBDA, PackageError
 from infra.deploy.stacks import table_names
 from infra.ops.switch import Named, detached
@@ -28,10 +28,10 @@ from tests.engines import ROOT
 from tests.frozen import facts
 
 FUNCTIONS = {
-    "APIHandler": ("ApiHandlerRole", "policy-api.json"),
-    "WebhookProcessor": ("WebhookProcessorRole", "policy-webhook-processor.json"),
-    "DeliveryWorker": ("DeliveryWorkerRole", "policy-delivery-worker.json"),
-    "Sweeper": ("SweeperRole", "policy-sweeper.json"),
+    "APIHandler": ("ApiHandlerRole", "api_handler"),
+    "WebhookProcessor": ("WebhookProcessorRole", "webhook_processor"),
+    "DeliveryWorker": ("DeliveryWorkerRole", "delivery_worker"),
+    "Sweeper": ("SweeperRole", "sweeper"),
 }
 FED = {"WebhookProcessor": "WebhookQueue", "DeliveryWorker": "DeliveriesQueue"}
 """The functions that queues feed."""
@@ -282,7 +282,7 @@ def test_every_function_has_its_own_policy(template: Any, function: str) -> None
     role, policy = FUNCTIONS[function]
     assert resources[function]["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
     (attached,) = resources[role]["Properties"]["Policies"]
-    assert attached["PolicyDocument"] == json.loads((ROOT / ".chalice" / policy).read_text())
+    assert attached["PolicyDocument"] == policies.source(policy)
     assert "ManagedPolicyArns" not in resources[role]["Properties"]
 
 

@@ -6,7 +6,7 @@ is broken by that; so no property is one that nothing can break.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 THE_CODE: Final = "nothing"
 """What is left out of a model that is as the code is."""
@@ -65,7 +65,7 @@ class Protocol:
         return [self._broken(rule, asked) for rule, asked in self.rules.items()]
 
     def _broken(self, rule: str, asked: str) -> Check:
-        kinds = {
+        kinds: dict[str, Any] = {
             "invariants": (asked,) if asked in self.invariants else (),
             "steps": (asked,) if asked in self.steps else (),
         }

@@ -233,6 +233,12 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
             "for record in failed[1:]",
         ),
         Mutant(
+            "A batch with a failed message raises where SQS would not learn of the message.",
+            "chalicelib/messages.py::process_batch",
+            "if failed and (not failures_are_kept)",
+            "if len(failed) == len(records) and (not failures_are_kept)",
+        ),
+        Mutant(
             "One message that fails does not fail the others of its batch.",
             "chalicelib/messages.py::_process",
             "except Exception",

@@ -257,6 +257,62 @@ def test_poison_message_is_dead_lettered_without_its_batch_on_a_deployed_stage(
     assert 1 <= waiting("payflow-webhooks-dlq-dev") < 10
 
 
+class Plain(Deployed):
+    """What plain `chalice package --stage prod out/` gives, deployed beside infra/backend.yaml."""
+
+    def __init__(self, url: str, twin: Path, project: Path) -> None:
+        package.copy_sources(project)
+        (project / "requirements.txt").touch()  # the twin's zip takes the place of Chalice's
+        package.set_origin(project, "prod", "https://dashboard.example")
+        chalice = Path(sys.executable).with_name("chalice")
+        command = [str(chalice), "package", "--stage", "prod", "out"]
+        subprocess.run(command, cwd=project, check=True, capture_output=True)
+        s3: Any = boto3.client("s3")
+        s3.create_bucket(
+            Bucket="plain", CreateBucketConfiguration={"LocationConstraint": "ca-central-1"}
+        )
+        s3.upload_file(str(twin / artifact.ZIP), "plain", artifact.ZIP)
+        text = (project / "out" / "sam.json").read_text()
+        text = text.replace("./deployment.zip", f"s3://plain/{artifact.ZIP}")
+        # Only so that a test can wish for poison.
+        text = text.replace('"PAYFLOW_SIMULATION": "refused"', '"PAYFLOW_SIMULATION": "allowed"')
+        s3.put_object(Bucket="plain", Key="sam.json", Body=text.encode())
+        Stack("payflow-backend-prod").change(
+            TemplateBody=provision.TEMPLATE.read_text(),
+            Parameters=[
+                {"ParameterKey": "Stage", "ParameterValue": "prod"},
+                {"ParameterKey": "VisibilityTimeoutSeconds", "ParameterValue": "2"},
+            ],
+        )
+        functions = Stack("payflow-prod-functions")
+        functions.change(
+            TemplateURL=f"{s3.meta.endpoint_url}/plain/sam.json",
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        self.outputs = functions.outputs()
+        self.client = Client(int(url.rpartition(":")[2]))
+        self.key = make_key("prod", "tests", ["read", "write"])
+
+
+def test_plain_chalice_package_makes_a_working_stage_that_loses_no_message(
+    aws: str, twin: Path, tmp_path: Path
+) -> None:
+    plain = Plain(aws, twin, tmp_path)
+    answers = [
+        plain.call("POST", "/v1/payments", request(metadata={"simulate": wish}))
+        for wish in ("completed", "error", "completed")
+    ]
+    assert [answer.status for answer in answers] == [201] * 3, answers
+    first, poison, last = [answer.json["id"] for answer in answers]
+    wait_until(
+        lambda: {plain.status(first), plain.status(last)} == {"completed"}, "the good ones are done"
+    )
+    wait_until(lambda: waiting("payflow-webhooks-prod") == 0, "the queue has let go of the batch")
+    assert plain.status(poison) == "processing"
+    assert waiting("payflow-webhooks-dlq-prod") >= 1, "the poison is a dead letter"
+    assert plain.call("GET", "/v1/health?deep=1").status == 200, "it finds its queues"
+
+
 def test_deploy_changes_only_the_chosen_origin(deployed: Deployed) -> None:
     deployed.deploy(AllowedOrigin="https://another.example")
     answer = deployed.call("GET", "/v1/health")
