@@ -28,6 +28,9 @@ TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _PROVIDER: Final = "GitHubOidcProvider"
 
+_ENOUGH_FUNCTIONS: Final = 100
+"""Run at once: the two queues' functions at their most, and room for a burst of requests."""
+
 # CloudFormation keeps using the role of GitHub's deploys, whoever calls it.
 _PRESENT: Final = {"Administrator": "present"}
 _AWAY: Final = {"Administrator": "away"}
@@ -61,6 +64,7 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
     Raises DeployError, PackageError, smoke.SmokeError or boto3 errors.
     """
     package.check_stage(stage)
+    print(quota_advice(), end="")
     _step("1/6  Create the frontend stack: bucket, CloudFront, roles (takes some minutes)")
     frontend = bring_up_frontend(stage, {**chosen, **_PRESENT})
     _step("2/6  Package and deploy the backend")
@@ -79,6 +83,9 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
     _step("6/6  Check the API and the dashboard")
     smoke.retried(lambda: smoke.check_api(api_url, frontend["SiteOrigin"]))
     smoke.retried(lambda: smoke.check_site(api_url, frontend["SiteOrigin"]))
+    if "ApiDomainName" in frontend:
+        print("The API answers at its own domain: disabling its address at execute-api")
+        _deploy(stage, frontend, {"ExecuteApiEndpoint": "disabled"})
     return next_steps(stage, frontend, api_url)
 
 
@@ -125,15 +132,31 @@ def dns_records(frontend: Mapping[str, str]) -> str:
     return "".join(["\nAdd to your DNS:\n", *lines]) if lines else ""
 
 
+def quota_advice() -> str:
+    """Return what to ask AWS for if this account runs few functions at once; else nothing."""
+    limit = boto3.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    if limit >= _ENOUGH_FUNCTIONS:
+        return ""
+    return (
+        f"This account runs at most {limit} functions at once, and a burst of payments needs more: "
+        "ask for 1,000 in Service Quotas, AWS Lambda, Concurrent executions (L-B99A9384).\n"
+    )
+
+
 def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str) -> dict[str, str]:
-    folder = artifact.folder(stage)
-    package.build(stage, folder)
+    package.build(stage, artifact.folder(stage))
     chosen = {
         "AllowedOrigin": frontend["SiteOrigin"],
         "PermissionsBoundary": frontend["FunctionBoundary"],
         **({"AlarmEmail": email} if email else {}),
+        # One with a domain of its own keeps what it has: disabled, once the domain is seen to work.
+        **({} if "ApiDomainName" in frontend else {"ExecuteApiEndpoint": "enabled"}),
     }
-    return deploy.deploy(stage, folder, chosen, frontend["PackagesBucket"])
+    return _deploy(stage, frontend, chosen)
+
+
+def _deploy(stage: str, frontend: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, str]:
+    return deploy.deploy(stage, artifact.folder(stage), chosen, frontend["PackagesBucket"])
 
 
 def build_dashboard(api_url: str) -> Path:

@@ -21,6 +21,13 @@ RESTORED: Final = "|[0-9]{8}T[0-9]{6}Z-"
 """The template's parameter `Restored`: the moment that the stage's tables were restored to."""
 
 
+_ADVICE: Final = {
+    "must be verified": "AWS has not verified this new account for CloudFront yet. Ask for it in a "
+    "case at AWS Support (account and billing, no plan needed), then run this again."
+}
+"""What to do, by a part of the reason that AWS gives."""
+
+
 class DeployError(Exception):
     """The stack cannot be changed; the message says why and what to do."""
 
@@ -92,26 +99,23 @@ class Stack:
     def change(self, **what: Any) -> None:
         """Create a change set and execute it, unless nothing changes. Raises DeployError."""
         kind = what.pop("ChangeSetType", "CREATE" if self.parameters() is None else "UPDATE")
-        change_set = self._cloudformation.create_change_set(
-            StackName=self._name,
-            ChangeSetName=f"payflow-{uuid.uuid4()}",
-            ChangeSetType=kind,
-            **what,
-        )["Id"]
+        # By both names: of a change set's ARN alone, IAM may check another resource than the stack.
+        stack = {"StackName": self._name}
+        change_set = {**stack, "ChangeSetName": f"payflow-{uuid.uuid4()}"}
+        self._cloudformation.create_change_set(**change_set, ChangeSetType=kind, **what)
         try:
-            self._wait("change_set_create_complete", ChangeSetName=change_set)
+            self._wait("change_set_create_complete", **change_set)
         except WaiterError:
-            reason = self._cloudformation.describe_change_set(ChangeSetName=change_set).get(
-                "StatusReason", "no reason given"
-            )
-            self._cloudformation.delete_change_set(ChangeSetName=change_set)
+            found = self._cloudformation.describe_change_set(**change_set)
+            reason = found.get("StatusReason", "no reason given")
+            self._cloudformation.delete_change_set(**change_set)
             if "didn't contain changes" in reason or "No updates" in reason:
                 print("Nothing to change.")
                 return
             raise DeployError(reason) from None
-        self._cloudformation.execute_change_set(ChangeSetName=change_set)
+        self._cloudformation.execute_change_set(**change_set)
         try:
-            self._wait(f"stack_{kind.lower()}_complete", StackName=self._name)
+            self._wait(f"stack_{kind.lower()}_complete", **stack)
         except WaiterError:
             raise DeployError("\n".join(["CloudFormation says:", *self._failures()])) from None
 
@@ -129,9 +133,12 @@ class Stack:
     def _failures(self) -> Iterable[str]:
         events = self._cloudformation.describe_stack_events(StackName=self._name)["StackEvents"]
         for event in reversed(events):
+            logical_id, reason = event["LogicalResourceId"], event.get("ResourceStatusReason", "")
             if event["ResourceStatus"].endswith("_FAILED"):
-                reason = event.get("ResourceStatusReason", "")
-                yield f"  {event['LogicalResourceId']}: {reason}"
+                yield f"  {logical_id}: {reason}"
+                yield from (f"  {advice}" for told, advice in _ADVICE.items() if told in reason)
+            elif event["ResourceStatus"] == "DELETE_SKIPPED":
+                yield f"  {logical_id}: was kept; delete {event['PhysicalResourceId']} yourself"
 
 
 def parameter_values(

@@ -23,6 +23,7 @@ def test_table_is_on_demand_encrypted_recoverable_and_retained(table: str) -> No
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["SSESpecification"] == {"SSEEnabled": True}
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["DeletionProtectionEnabled"] is True
 
 
 def test_the_payments_table_has_its_four_indexes_and_no_other() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 
 from infra.deploy import bootstrap, publish
@@ -66,6 +67,7 @@ def test_failed_backend_ends_the_administrators_presence(
     def deploy(*_: Any) -> dict[str, str]:
         raise DeployError("no")
 
+    monkeypatch.setattr(bootstrap, "quota_advice", str)
     monkeypatch.setattr(bootstrap, "bring_up_frontend", bring_up)
     monkeypatch.setattr(bootstrap, "_deploy_backend", deploy)
     with pytest.raises(DeployError, match="no"):
@@ -118,3 +120,51 @@ def test_page_is_uploaded_after_its_assets(tmp_path: Path) -> None:
 def test_without_a_build_nothing_is_published(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="build the dashboard first"):
         list(publish.in_order(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("limit", "advises"), [(10, True), (99, True), (100, False), (1000, False)]
+)
+def test_account_that_runs_few_functions_at_once_is_told_which_quota_to_ask_for(
+    limit: int, advises: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ca-central-1")
+    settings = {"AccountLimit": {"ConcurrentExecutions": limit}}
+    monkeypatch.setattr(BaseClient, "_make_api_call", lambda *_: settings)
+    said = bootstrap.quota_advice()
+    assert ("L-B99A9384" in said and f"at most {limit} functions" in said) == advises
+    assert advises or said == ""
+
+
+def test_address_at_execute_api_is_disabled_once_the_own_domain_has_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[Any] = []
+    frontend = OWN | {
+        "FunctionBoundary": "arn", "PackagesBucket": "bucket", "SiteBucket": "site",
+        "DistributionId": "E1", "BackendDeployRole": "", "CloudFormationRole": "",
+        "FrontendDeployRole": "",
+    }  # fmt: skip
+
+    def deployed(_: str, __: Path, chosen: Mapping[str, str], ___: str) -> dict[str, str]:
+        done.append(chosen.get("ExecuteApiEndpoint"))
+        return BACKEND
+
+    monkeypatch.setenv("AWS_REGION", "ca-central-1")
+    monkeypatch.setattr(bootstrap, "quota_advice", str)
+    monkeypatch.setattr(bootstrap, "bring_up_frontend", lambda *_: frontend)
+    monkeypatch.setattr(bootstrap.package, "build", lambda *_: None)
+    monkeypatch.setattr(bootstrap.deploy, "deploy", deployed)
+    monkeypatch.setattr(bootstrap, "build_dashboard", lambda _: Path())
+    monkeypatch.setattr(bootstrap.publish, "publish", lambda *_: None)
+    monkeypatch.setattr(bootstrap.smoke, "retried", lambda check: check())
+    monkeypatch.setattr(bootstrap.smoke, "check_api", lambda url, _: done.append(url))
+    monkeypatch.setattr(bootstrap.smoke, "check_site", lambda url, _: done.append(url))
+    bootstrap.bootstrap("dev", {}, "")
+    own = "https://api.example.com"
+    assert done == [None, own, own, "disabled"], "never before the domain is seen to work"
+    done.clear()
+    for name in ("ApiDomainName", "ApiDomainTarget"):
+        del frontend[name]
+    bootstrap.bootstrap("dev", {}, "")
+    assert [one for one in done if one in {"enabled", "disabled", None}] == ["enabled"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 
 from infra.deploy import artifact, deploy
 from infra.deploy.stacks import DeployError, Stack, parameter_values
@@ -61,4 +62,79 @@ def test_parameter_is_the_chosen_the_current_or_the_default_value() -> None:
     assert parameter_values(TEMPLATE, {"Stage": "dev"}, previous) == [
         {"ParameterKey": "Stage", "ParameterValue": "dev"},
         {"ParameterKey": "AllowedOrigin", "UsePreviousValue": True},
+    ]
+
+
+class Played:
+    """Plays CloudFormation for one change of a stack, and keeps the calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self._answers = answers
+        monkeypatch.setattr(BaseClient, "_make_api_call", lambda _, *call: self._answer(*call))
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "ca-central-1")
+
+    def _answer(self, operation: str, params: dict[str, Any]) -> Any:
+        self.calls.append((operation, params))
+        if isinstance(answer := self._answers.get(operation, {}), Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("change_set", "expected"),
+    [
+        ({"Status": "CREATE_COMPLETE"}, {"Create", "Describe", "Execute"}),
+        (
+            {"Status": "FAILED", "StatusReason": "The information didn't contain changes."},
+            {"Create", "Describe", "Delete"},
+        ),
+    ],
+    ids=["changes", "nothing"],
+)
+def test_every_call_for_a_change_set_names_its_stack(
+    change_set: Any, expected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM may check a call that has only the change set's ARN on that instead of the stack."""
+    stacks = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
+    played = Played(monkeypatch, DescribeStacks=stacks, DescribeChangeSet=change_set)
+    Stack("payflow-dev").change(TemplateBody="{}")
+    calls = {
+        name.removesuffix("ChangeSet"): params
+        for name, params in played.calls
+        if name.endswith("ChangeSet")
+    }
+    assert calls.keys() == expected
+    assert {params["StackName"] for params in calls.values()} == {"payflow-dev"}
+    (name,) = {params["ChangeSetName"] for params in calls.values()}
+    assert name.startswith("payflow-")
+
+
+def test_failed_creation_says_what_to_do_and_names_what_it_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reason = "Your account must be verified before you can add new CloudFront resources."
+    events = [
+        {"ResourceStatus": "DELETE_SKIPPED", "LogicalResourceId": "SiteBucket",
+         "PhysicalResourceId": "payflow-frontend-dev-sitebucket-1a2b"},
+        {"ResourceStatus": "CREATE_FAILED", "LogicalResourceId": "Distribution",
+         "ResourceStatusReason": reason},
+        {"ResourceStatus": "CREATE_COMPLETE", "LogicalResourceId": "SiteBucket"},
+    ]  # fmt: skip
+    Played(
+        monkeypatch,
+        DescribeStacks={"Stacks": [{"StackStatus": "ROLLBACK_COMPLETE"}]},
+        DescribeChangeSet={"Status": "CREATE_COMPLETE"},
+        DescribeStackEvents={"StackEvents": events},
+    )
+    monkeypatch.setattr(Stack, "parameters", lambda _: None)
+    with pytest.raises(DeployError) as failed:
+        Stack("payflow-frontend-dev").change(TemplateBody="{}")
+    lines = str(failed.value).splitlines()
+    assert lines == [
+        "CloudFormation says:",
+        f"  Distribution: {reason}",
+        "  AWS has not verified this new account for CloudFront yet. Ask for it in a case at AWS "
+        "Support (account and billing, no plan needed), then run this again.",
+        "  SiteBucket: was kept; delete payflow-frontend-dev-sitebucket-1a2b yourself",
     ]

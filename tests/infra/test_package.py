@@ -26,6 +26,9 @@ from infra.ops.switch import Named, detached
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
 from tests.frozen import facts
+from tests.infra.test_frontend_stack import NOT_USED
+from tests.infra.test_frontend_stack import STACK as FRONTEND
+from tests.policies import rights_of
 
 FUNCTIONS = {
     "APIHandler": ("ApiHandlerRole", "api_handler"),
@@ -98,6 +101,26 @@ def test_two_builds_are_the_same_bytes(
 
 def test_every_stage_runs_the_same_zip(folders: dict[str, Path]) -> None:
     assert len({(folder / artifact.ZIP).read_bytes() for folder in folders.values()}) == 1
+
+
+def test_cloudformation_and_the_deploy_may_use_every_transform_of_the_template(
+    template: Any,
+) -> None:
+    """With a service role, CloudFormation expands a macro with that role's rights."""
+    transforms = template["Transform"]
+    for transform in [transforms] if isinstance(transforms, str) else transforms:
+        service, _, name = transform.partition("::")
+        assert service == "AWS"
+        arn = f"arn:aws:cloudformation:ca-central-1:aws:transform/{name}"
+        for role in ("CloudFormationRole", "BackendDeployRole"):
+            rights = rights_of(FRONTEND.resource(role))
+            assert rights.allow("cloudformation:CreateChangeSet", arn), role
+
+
+def test_no_resource_needs_an_action_that_cloudformations_role_is_spared(template: Any) -> None:
+    for resource in translated(template)["Resources"].values():
+        spared = NOT_USED.get(resource["Type"], {})
+        assert spared.keys().isdisjoint(resource.get("Properties", {})), resource
 
 
 def test_zip_has_our_sources_unchanged(contents: dict[str, bytes]) -> None:
@@ -274,6 +297,22 @@ def test_every_function_runs_python_3_13_on_arm_and_is_traced(template: Any, fun
     assert properties["Architectures"] == ["arm64"]
     assert properties["Tracing"] == "Active"
     assert properties["CodeUri"] == "./deployment.zip"
+
+
+def test_api_takes_tls_1_2_or_better(template: Any) -> None:
+    properties = translated(template)["Resources"]["RestAPI"]["Properties"]
+    assert properties["SecurityPolicy"] == "TLS_1_2"
+    domain = FRONTEND.resource("ApiDomain")
+    assert domain["SecurityPolicy"] == "TLS_1_2"
+
+
+def test_address_at_execute_api_is_there_unless_it_is_disabled(template: Any) -> None:
+    disabled = {"Fn::If": ["DisablesExecuteApiEndpoint", True, False]}
+    made = translated(template)
+    document = made["Resources"]["RestAPI"]["Properties"]["Body"]
+    endpoint = document["x-amazon-apigateway-endpoint-configuration"]
+    assert endpoint["disableExecuteApiEndpoint"] == disabled
+    assert made["Parameters"]["ExecuteApiEndpoint"]["Default"] == "enabled"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

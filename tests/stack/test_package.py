@@ -83,6 +83,7 @@ class Deployed:
             patch.setattr(artifact, "folder", lambda _: twin)
             patch.setattr(package, "build", lambda *_: None)  # the twin is built
             patch.setattr(bootstrap, "build_dashboard", lambda _: dashboard)
+            patch.setattr(bootstrap, "quota_advice", str)  # the emulated AWS does not know it
             patch.setattr(smoke, "retried", lambda _: None)  # its addresses lead nowhere
             self.said = bootstrap.bootstrap("dev", {"GitHubSubject": SUBJECT}, "")
         self.frontend = Stack("payflow-frontend-dev").outputs()
