@@ -379,7 +379,14 @@ def describe_api(_: Call[Any]) -> openapi.Document:
     return openapi.Document(**openapi.document(app))
 
 
-@app.on_sqs_message(queue=settings.webhook_queue, batch_size=BATCH_SIZE, name="webhook_processor")
+# Fifty batches of ten at once: API Gateway's 100 payments a second, if each takes five seconds with its
+# processor. More would take the account's concurrency from the API.
+@app.on_sqs_message(
+    queue=settings.webhook_queue,
+    batch_size=BATCH_SIZE,
+    maximum_concurrency=50,
+    name="webhook_processor",
+)
 def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     payments, refunds = services.payments, services.refunds
     handlers: messages.Handlers = {

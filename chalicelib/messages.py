@@ -6,7 +6,7 @@ drops the message:
 
     the body is not a message          dropped: a retry cannot help
     the type is unknown                reported: a newer version may be rolling out
-    its handler raised                 reported: after three receives, the dead letter queue
+    its handler raised                 reported: after five receives, the dead letter queue
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -371,7 +371,7 @@ class Lane:
         )
 
     def _drain(self) -> None:
-        """Process messages until none is left; after three receives they are dead letters."""
+        """Process messages until none is left; after five receives they are dead letters."""
         for name in ("webhooks", "deliveries"):
             source = self._source(name, 10)
             while source.poll():

@@ -13,7 +13,7 @@ import boto3
 from tests.crash.invocation import Clock, Conductor
 from tests.crash.lane import START, Lane
 
-_RECEIVES: Final = 3
+_RECEIVES: Final = 5
 """The `maxReceiveCount` of infra/backend.yaml."""
 
 

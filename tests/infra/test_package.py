@@ -377,6 +377,11 @@ def test_slow_merchants_take_bounded_concurrency(template: Any) -> None:
     assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 10}
 
 
+def test_a_burst_of_payments_leaves_concurrency_to_the_api(template: Any) -> None:
+    (source,) = template["Resources"]["WebhookProcessor"]["Properties"]["Events"].values()
+    assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 50}
+
+
 def test_api_times_out_before_api_gateway(template: Any) -> None:
     assert template["Resources"]["APIHandler"]["Properties"]["Timeout"] <= 29
 

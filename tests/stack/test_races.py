@@ -133,7 +133,7 @@ def test_poison_message_is_dead_lettered_alone(
     dead = wait_until(
         lambda: dead_letter(sqs, encode(SettlePayment(poison))), "it is dead", seconds=60
     )
-    assert int(dead["Attributes"]["ApproximateReceiveCount"]) == 4, "three tries, and this look"
+    assert int(dead["Attributes"]["ApproximateReceiveCount"]) == 6, "five tries, and this look"
     wait_until(lambda: is_empty(sqs, stack.local.queue_url), "the queue is empty")
     assert [message for message in messages if dead_letter(sqs, message)] == [
         encode(SettlePayment(poison))

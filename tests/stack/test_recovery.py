@@ -108,7 +108,7 @@ def test_redriven_dead_letters_are_settled_once(
     sqs, dynamodb = quiet.aws("sqs"), quiet.aws("dynamodb")
     dead = quiet.local.queue_url.replace("webhooks", "webhooks-dlq")
     failing = [make(quiet, "error") for _ in range(12)]
-    wait_until(lambda: visible(sqs, dead) == 12, "all have failed three times")
+    wait_until(lambda: visible(sqs, dead) == 12, "all are dead letters")
     for body in ("no message", '{"type": "of a version to come"}'):
         sqs.send_message(QueueUrl=dead, MessageBody=body)
     would = command(quiet, "infra.ops.redrive", "local", "--queue", "webhooks", "--dry-run")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.aws.sqs import MAX_DELAY
 from chalicelib.webhooks.retry_schedule import (
     DELAYS,
     MAX_ATTEMPTS,
@@ -19,6 +20,30 @@ from tests.conftest import START
 jitters = st.floats(0, 1)
 failed_attempts = st.integers(0, MAX_ATTEMPTS - 1)
 retry_afters = st.timedeltas(timedelta(0), timedelta(days=300))
+
+
+LOOP = 16
+"""Lambda ends a chain of messages at about this many passes through one function.
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html"""
+
+
+@given(
+    answers=st.lists(
+        st.tuples(jitters, st.none() | retry_afters),
+        min_size=MAX_ATTEMPTS,
+        max_size=MAX_ATTEMPTS,
+    )
+)
+def test_chain_of_one_deliverys_messages_stays_well_below_lambdas_loop_detection(
+    answers: list[tuple[float, timedelta | None]],
+) -> None:
+    """The worker enqueues a retry that SQS can delay; the sweeper starts a chain for any other."""
+    longest = passes = 1
+    for attempts, (jitter, retry_after) in enumerate(answers, start=1):
+        delay = delay_after(attempts, jitter=jitter, retry_after=retry_after)
+        passes = passes + 1 if delay is not None and delay <= MAX_DELAY else 1
+        longest = max(longest, passes)
+    assert longest <= LOOP // 4
 
 
 def test_ten_attempts_take_three_days_with_growing_delays() -> None:
