@@ -379,8 +379,8 @@ def describe_api(_: Call[Any]) -> openapi.Document:
     return openapi.Document(**openapi.document(app))
 
 
-# Fifty batches of ten at once: API Gateway's 100 payments a second, if each takes five seconds with its
-# processor. More would take the account's concurrency from the API.
+# Fifty batches of ten at once: API Gateway's 100 payments a second, if each takes five seconds with
+# its processor. More would take the account's concurrency from the API.
 @app.on_sqs_message(
     queue=settings.webhook_queue,
     batch_size=BATCH_SIZE,

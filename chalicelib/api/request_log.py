@@ -1,10 +1,11 @@
 """The API requests of the last hour, read back from the log: the only module that calls
 CloudWatch Logs.
 
-Guarantee: it returns the requests that `routing` logged, newest first and without gaps. Requests
-cost no extra write. CloudWatch shows a line after some seconds and returns lines oldest first. So
-the hour is read in windows, newest first. A window with too many lines is halved. The number of
-windows is limited: under heavy traffic, a rare filter may cover less than the hour.
+Guarantee: it returns the requests that `routing` logged, newest first and without gaps, or says
+that it could not. Requests cost no extra write. CloudWatch shows a line after some seconds and
+returns lines oldest first. So the hour is read in windows, newest first. A window with too many
+lines is halved. CloudWatch may answer pages without a line, and allows some five calls a second in
+an account. So the time and the windows are limited, and an answer is kept for some seconds.
 
     an hour ago ├──────────── 50 min ────────────┼─── 9 min ───┼ 1 min ┤ now
                                                  └ too many? ┬─┘
@@ -12,16 +13,19 @@ windows is limited: under heavy traffic, a rare filter may cover less than the h
 """
 
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from chalicelib import exact_json
-from chalicelib.aws.clients import outage_is_unavailable
+from chalicelib.aws.clients import Throttled, outage_is_unavailable
 from chalicelib.errors import MalformedJson, Unavailable
 from chalicelib.schema import Schema
 from chalicelib.validation import pattern
@@ -33,7 +37,9 @@ if TYPE_CHECKING:
 
 NEWEST: Final = 200
 _WINDOWS: Final = (timedelta(minutes=50), timedelta(minutes=9), timedelta(minutes=1))
-_PAGES: Final = 3
+_BUDGET_SECONDS: Final = 3.0
+"""After this, no further page is asked for."""
+_KEPT_SECONDS: Final = 3.0
 _LINES_A_PAGE: Final = 10_000
 """CloudWatch's limit; a page ends at 1 MB too."""
 _MAX_WINDOWS_READ: Final = 15
@@ -86,6 +92,23 @@ class Logs(Schema):
     """The newest requests of the last hour, newest first."""
 
     logs: list[LoggedRequest]
+    complete: bool = Field(
+        description="false if CloudWatch was too slow or refused to read on: requests are missing, "
+        "so ask again in some seconds, or with a narrower filter"
+    )
+
+
+class _Kept(NamedTuple):
+    until: float
+    answer: Logs
+
+
+class _End(Enum):
+    """Why no further page of a window was read."""
+
+    WHOLE = auto()
+    TOO_MANY_LINES = auto()
+    INTERRUPTED = auto()
 
 
 class _Window(NamedTuple):
@@ -102,20 +125,39 @@ class _Window(NamedTuple):
 class RequestLog:
     """The log of one stage's API."""
 
-    def __init__(self, logs: "CloudWatchLogsClient", group: str) -> None:
+    def __init__(
+        self,
+        logs: "CloudWatchLogsClient",
+        group: str,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._logs = logs
         self._group = group
+        self._seconds = seconds
+        self._kept: dict[ReadLogs, _Kept] = {}
+        self._keeping = threading.Lock()
 
     def newest(self, query: ReadLogs, now: datetime) -> Logs:
         """Return at most `NEWEST` requests that match the filters. Raises Unavailable."""
+        began = self._seconds()
+        with self._keeping:
+            self._kept = {one: kept for one, kept in self._kept.items() if kept.until > began}
+            if query in self._kept:
+                return self._kept[query].answer
+        answer = self._search(query, now, began + _BUDGET_SECONDS)
+        with self._keeping:
+            self._kept[query] = _Kept(self._seconds() + _KEPT_SECONDS, answer)
+        return answer
+
+    def _search(self, query: ReadLogs, now: datetime, deadline: float) -> Logs:
         found: dict[str, LoggedRequest] = {}
         ahead = list(_hour_before(now))
         for _ in range(_MAX_WINDOWS_READ):
             if not ahead or len(found) >= NEWEST:
                 break
             window = ahead.pop()
-            lines, is_whole = self._read(window, _filter_pattern(query))
-            if not is_whole and window.end - window.start >= _SHORTEST_MS:
+            lines, end = self._read(window, _filter_pattern(query), deadline)
+            if end is _End.TOO_MANY_LINES:
                 ahead += window.halves()
                 continue
             requests = [request for line in lines for request in _request(line)]
@@ -123,19 +165,29 @@ class RequestLog:
             for request in requests:
                 if _matches(request, query):  # CloudWatch may hold a line twice
                     found.setdefault(request.request_id, request)
-        return Logs(logs=list(found.values())[:NEWEST])
+            if end is _End.INTERRUPTED:
+                ahead.append(window)
+                break
+        logs = list(found.values())[:NEWEST]
+        return Logs(logs=logs, complete=not ahead or len(found) >= NEWEST)
 
-    def _read(self, window: _Window, pattern: str) -> tuple[list[str], bool]:
-        """Return the lines of a window, and whether they are complete."""
+    def _read(self, window: _Window, pattern: str, deadline: float) -> tuple[list[str], _End]:
+        """Return the lines of a window, and why there were no more."""
         lines: list[str] = []
         place: dict[str, Any] = {}
-        for _ in range(_PAGES):
-            answer = self._filter(window, filterPattern=pattern, **place)
+        while True:
+            try:
+                answer = self._filter(window, filterPattern=pattern, **place)
+            except Throttled:
+                return lines, _End.INTERRUPTED
             lines += [event["message"] for event in answer["events"]]
+            if len(lines) >= _LINES_A_PAGE and window.end - window.start >= _SHORTEST_MS:
+                return lines, _End.TOO_MANY_LINES
             if "nextToken" not in answer:
-                return lines, len(answer["events"]) < _LINES_A_PAGE
+                return lines, _End.WHOLE
+            if self._seconds() >= deadline:
+                return lines, _End.INTERRUPTED
             place = {"nextToken": answer["nextToken"]}
-        return lines, False
 
     def _filter(self, window: _Window, **how: Any) -> "FilterLogEventsResponseTypeDef":
         try:

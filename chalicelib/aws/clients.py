@@ -35,6 +35,10 @@ _OUTAGE_CODES: Final = frozenset(
 )
 
 
+class Throttled(Unavailable):
+    """AWS refuses the call because there were too many."""
+
+
 def dynamodb_client(region: str) -> "DynamoDBClient":
     """1 s to connect, 2 s to read, 3 attempts in all."""
     return _session().client("dynamodb", region_name=region, config=_config(1, 2, attempts=3))
@@ -59,7 +63,9 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
         raise Unavailable(f"{service} is out of reach; try again.") from error
     except ClientError as error:
         if is_outage(error):
-            raise Unavailable(f"{service} cannot answer now; try again.") from error
+            is_throttled = error.response["Error"]["Code"] == "ThrottlingException"
+            kind = Throttled if is_throttled else Unavailable
+            raise kind(f"{service} cannot answer now; try again.") from error
         raise
 
 

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from chalicelib.api import request_log
-from chalicelib.api.request_log import LoggedRequest, ReadLogs, RequestLog
+from chalicelib.api.request_log import LoggedRequest, Logs, ReadLogs, RequestLog
 from chalicelib.aws.clients import logs_client
 from chalicelib.errors import Unavailable, ValidationFailed
 from chalicelib.validation import validated
@@ -55,7 +56,11 @@ def line(age_ms: int, **fields: Any) -> tuple[int, str]:
 
 
 def newest(logs: Any, **query: str) -> list[LoggedRequest]:
-    return RequestLog(logs, GROUP).newest(validated(ReadLogs, query), START).logs
+    return searched(logs, **query).logs
+
+
+def searched(logs: Any, **query: str) -> Logs:
+    return RequestLog(logs, GROUP).newest(validated(ReadLogs, query), START)
 
 
 def ages_ms(found: list[LoggedRequest]) -> list[int]:
@@ -128,9 +133,11 @@ def test_full_page_counts_as_too_many_lines(
 
 def test_reading_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_log, "_LINES_A_PAGE", 3)
-    logs = CloudWatch([line(age) for age in range(3_000)], page=3)
-    newest(logs, path="/v1/rare")
-    assert len(logs.asked) <= request_log._MAX_WINDOWS_READ * request_log._PAGES
+    logs: Any = CloudWatch([line(age) for age in range(3_000)], page=3)
+    passing = itertools.count(0.0, 0.1).__next__  # at each look
+    answer = RequestLog(logs, GROUP, passing).newest(ReadLogs(path="/v1/rare"), START)
+    assert len(logs.asked) <= request_log._MAX_WINDOWS_READ + 30
+    assert not answer.complete
 
 
 def test_other_log_lines_are_ignored() -> None:
@@ -176,12 +183,108 @@ def test_invalid_filter_is_refused(query: dict[str, str]) -> None:
 def refused(code: str) -> Callable[[], Any]:
     client = logs_client(REGION)
     stubber = Stubber(client)
-    stubber.add_client_error("filter_log_events", code, http_status_code=400)
+    status = 400 if code == "ResourceNotFoundException" else 503
+    for _ in range(2):  # botocore asks again after a 503
+        stubber.add_client_error("filter_log_events", code, http_status_code=status)
     stubber.activate()
     return lambda: newest(client)
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "ResourceNotFoundException"])
+class Clock:
+    """Seconds that pass only while CloudWatch is asked."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Pages:
+    """Answers the pages of each window in turn; an exception is raised. Each takes `seconds`."""
+
+    def __init__(self, *pages: Any, clock: Clock, seconds: float = 0.1) -> None:
+        self.exceptions = SESSION.client("logs").exceptions
+        self.asked: list[dict[str, Any]] = []
+        self._pages = iter(pages)
+        self._clock, self._seconds = clock, seconds
+
+    def filter_log_events(self, **asked: Any) -> Any:
+        self.asked.append(asked)
+        self._clock.seconds += self._seconds
+        page = next(self._pages)
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+
+def page(*ages_ms: int, token: str | None = None) -> Any:
+    events = [{"message": message} for _, message in (line(age) for age in ages_ms)]
+    return {"events": events, **({"nextToken": token} if token else {})}
+
+
+def throttled() -> ClientError:
+    return ClientError({"Error": {"Code": "ThrottlingException"}}, "FilterLogEvents")
+
+
+EMPTY = page()
+
+
+def test_empty_pages_that_carry_a_token_are_followed_to_the_lines_behind_them() -> None:
+    clock = Clock()
+    logs: Any = Pages(
+        *(page(token=str(number)) for number in range(9)), page(7), EMPTY, EMPTY, clock=clock
+    )
+    answer = RequestLog(logs, GROUP, clock).newest(ReadLogs(), START)
+    assert (ages_ms(answer.logs), answer.complete) == ([7], True)
+    assert [asked.get("nextToken") for asked in logs.asked[:10]] == [None, *map(str, range(9))]
+
+
+def test_tokens_that_never_end_are_followed_for_three_seconds() -> None:
+    clock = Clock()
+    pages = (page(number, token="on") for number in itertools.count())
+    logs: Any = Pages(*itertools.islice(pages, 100), clock=clock, seconds=0.25)
+    answer = RequestLog(logs, GROUP, clock).newest(ReadLogs(), START)
+    assert (len(answer.logs), answer.complete) == (12, False)
+
+
+@pytest.mark.parametrize(
+    ("pages", "read"),
+    [
+        ([throttled()], []),
+        ([page(3), throttled()], [3]),
+        ([page(5, token="on"), throttled()], [5]),
+    ],
+    ids=["at-first", "at-a-later-window", "at-a-later-page"],
+)
+def test_throttle_answers_what_was_read_and_says_so(pages: list[Any], read: list[int]) -> None:
+    clock = Clock()
+    logs: Any = Pages(*pages, clock=clock)
+    answer = RequestLog(logs, GROUP, clock).newest(ReadLogs(), START)
+    assert (ages_ms(answer.logs), answer.complete) == (read, False)
+    assert len(logs.asked) == len(pages), "it does not ask on"
+
+
+def test_answer_is_kept_for_three_seconds_for_the_same_query_only() -> None:
+    clock = Clock()
+    logs: Any = Pages(*[page(1), EMPTY, EMPTY] * 3, clock=clock, seconds=0)
+    log = RequestLog(logs, GROUP, clock)
+    first = log.newest(ReadLogs(), START)
+    assert log.newest(ReadLogs(), START) is first
+    assert len(logs.asked) == 3
+    log.newest(ReadLogs(status="4xx"), START)
+    assert len(logs.asked) == 6
+    clock.seconds = 3.0
+    assert log.newest(ReadLogs(), START) is not first
+    assert len(log._kept) == 1, "what is too old is dropped"
+
+
+def test_hour_that_was_read_through_is_complete() -> None:
+    assert searched(CloudWatch([line(5)])).complete
+    assert searched(CloudWatch([line(age) for age in range(300)])).complete, "200 were found"
+
+
+@pytest.mark.parametrize("code", ["ServiceUnavailableException", "ResourceNotFoundException"])
 def test_outage_of_the_log_is_unavailable(code: str) -> None:
     with pytest.raises(Unavailable):
         refused(code)()

@@ -128,9 +128,9 @@ def write_metric(stage: str, **metrics: int) -> None:
 
 
 def logs(client: Any, now: datetime) -> str:
-    """The body that `/v1/logs` answers when CloudWatch is `client`."""
+    """The requests that `/v1/logs` answers when CloudWatch is `client`."""
     found = RequestLog(client, "/aws/lambda/payflow-test").newest(validated(ReadLogs, {}), now)
-    return exact_json.dumps(found.model_dump())
+    return exact_json.dumps(found.model_dump(include={"logs"}))
 
 
 def templates() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
 
-from infra.deploy import bootstrap, publish
+from infra.deploy import bootstrap, deploy, package, publish, smoke
 from infra.deploy.package import PackageError
 from infra.deploy.stacks import DeployError
 from tests.infra.test_frontend_stack import SUBJECT
@@ -153,13 +153,13 @@ def test_address_at_execute_api_is_disabled_once_the_own_domain_has_answered(
     monkeypatch.setenv("AWS_REGION", "ca-central-1")
     monkeypatch.setattr(bootstrap, "quota_advice", str)
     monkeypatch.setattr(bootstrap, "bring_up_frontend", lambda *_: frontend)
-    monkeypatch.setattr(bootstrap.package, "build", lambda *_: None)
-    monkeypatch.setattr(bootstrap.deploy, "deploy", deployed)
+    monkeypatch.setattr(package, "build", lambda *_: None)
+    monkeypatch.setattr(deploy, "deploy", deployed)
     monkeypatch.setattr(bootstrap, "build_dashboard", lambda _: Path())
-    monkeypatch.setattr(bootstrap.publish, "publish", lambda *_: None)
-    monkeypatch.setattr(bootstrap.smoke, "retried", lambda check: check())
-    monkeypatch.setattr(bootstrap.smoke, "check_api", lambda url, _: done.append(url))
-    monkeypatch.setattr(bootstrap.smoke, "check_site", lambda url, _: done.append(url))
+    monkeypatch.setattr(publish, "publish", lambda *_: None)
+    monkeypatch.setattr(smoke, "retried", lambda check: check())
+    monkeypatch.setattr(smoke, "check_api", lambda url, _: done.append(url))
+    monkeypatch.setattr(smoke, "check_site", lambda url, _: done.append(url))
     bootstrap.bootstrap("dev", {}, "")
     own = "https://api.example.com"
     assert done == [None, own, own, "disabled"], "never before the domain is seen to work"

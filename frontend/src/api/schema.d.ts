@@ -925,6 +925,11 @@ export interface components {
         Logs: {
             /** Logs */
             logs: components["schemas"]["LoggedRequest"][];
+            /**
+             * Complete
+             * @description false if CloudWatch was too slow or refused to read on: requests are missing, so ask again in some seconds, or with a narrower filter
+             */
+            complete: boolean;
         };
         /**
          * NewApiKey

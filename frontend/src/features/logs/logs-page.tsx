@@ -48,7 +48,13 @@ export function LogsPage() {
         </div>
       )}
       {isPending && <p role="status">Loading logs…</p>}
-      {data && data.logs.length === 0 && (
+      {data && !data.complete && (
+        <p role="status" className="mb-4 max-w-3xl text-sm">
+          Some requests of the last hour are missing: CloudWatch was too slow or too busy. Wait some
+          seconds, or narrow the filter.
+        </p>
+      )}
+      {data?.complete && data.logs.length === 0 && (
         <EmptyState title={`No ${isFiltered ? "matching " : ""}requests in the last hour`} />
       )}
       {data && data.logs.length > 0 && <LogTable logs={data.logs} />}

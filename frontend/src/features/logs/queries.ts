@@ -3,7 +3,8 @@ import { api, unwrap } from "../../api/client";
 import { pollEvery } from "../../api/retry";
 import type { LogsSearch } from "./logs-search";
 
-const POLL_MS = 5_000;
+/** CloudWatch allows some five calls a second in an account, and an answer takes three or more. */
+const POLL_MS = 15_000;
 
 export const logsQuery = (search: LogsSearch, isLive: boolean) =>
   queryOptions({
