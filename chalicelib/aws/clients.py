@@ -45,8 +45,10 @@ def dynamodb_client(region: str) -> "DynamoDBClient":
 
 
 def sqs_client(region: str) -> "SQSClient":
-    """1 s to connect, 1 s to read, 1 attempt: the sweeper is the retry."""
-    return _session().client("sqs", region_name=region, config=_config(1, 1, attempts=1))
+    """1 s to connect, 1 s to read, 2 attempts: SQS may have forgotten the connection of the first
+    while Lambda was frozen. The sweeper is the next retry.
+    """
+    return _session().client("sqs", region_name=region, config=_config(1, 1, attempts=2))
 
 
 def logs_client(region: str) -> "CloudWatchLogsClient":

@@ -37,12 +37,12 @@ class Queue:
         return self._known_url or self._sqs.get_queue_url(QueueName=self._name)["QueueUrl"]
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
-        """Send one message, in one attempt. Raises Unavailable."""
+        """Send one message, perhaps twice. Raises Unavailable."""
         with _failure_is_unavailable():
             self._sqs.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
 
     def send_batch(self, bodies: Sequence[str]) -> Mapping[int, str]:
-        """Send at most `BATCH_SIZE` messages, in one attempt.
+        """Send at most `BATCH_SIZE` messages, perhaps twice.
 
         Returns the error code of each message that SQS refused, by its position in `bodies`.
         Raises Unavailable.

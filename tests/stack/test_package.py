@@ -34,6 +34,7 @@ from infra.ops.switch import switch
 from tests.engines import emulated_aws, wait_until
 from tests.infra.test_frontend_stack import SUBJECT
 from tests.stack.conftest import JSON, Client, request
+from tests.stack.lambda_runtime import ForgetfulSqs, RuntimeApi, frozen, served
 
 
 @pytest.fixture(scope="module")
@@ -358,14 +359,58 @@ print(json.dumps([created["statusCode"], settled, swept, found["status"], delive
 """
 
 
-def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_path: Path) -> None:
-    runtime, task = tmp_path / "runtime", tmp_path / "task"
+def unpacked(twin: Path, folder: Path, more: tuple[str, ...] = ()) -> dict[str, str]:
+    """Unpack the zip into `task`, beside what Lambda's runtime brings; return the environment."""
+    runtime, task = folder / "runtime", folder / "task"
     runtime.mkdir()
     site_packages = Path(boto3.__file__).parents[1]
-    for name in RUNTIMES_OWN:
-        (runtime / name).symlink_to(site_packages / name)
+    for name in (*RUNTIMES_OWN, *more):
+        (found,) = site_packages.glob(name)
+        (runtime / found.name).symlink_to(found)
     with zipfile.ZipFile(twin / artifact.ZIP) as archive:
         archive.extractall(task)
+    own = {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
+    return own | {"PYTHONPATH": f"{task}:{runtime}"}
+
+
+def test_thawed_function_loses_no_message(deployed: Deployed, twin: Path, tmp_path: Path) -> None:
+    """While a function is frozen SQS forgets its connection, and resets it at the next byte."""
+    env = unpacked(twin, tmp_path, ("awslambdaric", "runtime_client*.so", "snapshot_restore_py.py"))
+    api, sqs = RuntimeApi(), ForgetfulSqs()
+
+    def create(api: RuntimeApi) -> Any:
+        return api.invoke(with_key(api_event("POST", "/v1/payments", request()), deployed.key))
+
+    with served(api) as address, served(sqs) as queues:
+        env |= {
+            "AWS_LAMBDA_RUNTIME_API": address,
+            "AWS_ENDPOINT_URL_SQS": f"http://{queues}",
+            "LAMBDA_TASK_ROOT": str(tmp_path / "task"),
+            "PAYFLOW_STAGE": "dev",
+            "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
+            "PAYFLOW_WEBHOOK_QUEUE_URL": f"http://{queues}/000000000000/payflow-webhooks-dev",
+        }
+        function = subprocess.Popen(
+            [sys.executable, "-S", "-m", "awslambdaric", "app.app"],  # -S: without site-packages
+            cwd=tmp_path / "task", env=env, text=True,
+        )  # fmt: skip
+        try:
+            created = [create(api)]
+            with frozen(function):
+                sqs.forget_connections()
+            created.append(create(api))
+        finally:
+            function.kill()
+            function.wait()
+    assert [answer.get("statusCode") for answer in created] == [201, 201], created
+    assert sqs.resets == 1, "the freeze outlived the connection"
+    ids = [json.loads(answer["body"])["id"] for answer in created]
+    assert [json.loads(body)["payment_id"] for body in sqs.bodies] == ids
+
+
+def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_path: Path) -> None:
+    env = unpacked(twin, tmp_path)
+    task = tmp_path / "task"
     fields = request(metadata={"simulate": "completed"})
     events = {
         "create": with_key(api_event("POST", "/v1/payments", fields), deployed.key),
@@ -383,8 +428,7 @@ def test_the_zip_needs_nothing_but_boto3(deployed: Deployed, twin: Path, tmp_pat
         [sys.executable, "-S", "-c", BARE],  # -S: without site-packages
         cwd=task,
         env={
-            **{name: os.environ[name] for name in os.environ if name.startswith("AWS_")},
-            "PYTHONPATH": f"{task}:{runtime}",
+            **env,
             "PYTHONDONTWRITEBYTECODE": "1",
             "PAYFLOW_STAGE": "dev",
             "PAYFLOW_ALLOWED_ORIGIN": deployed.frontend["SiteOrigin"],
