@@ -32,8 +32,8 @@ _NO_ANSWER: Final = Unavailable(
 )
 _THROTTLED: Final = RateLimited("Too many requests; slow down.")
 
-# No route uses AWS signatures. API Gateway complains about a missing, expired or malformed one
-# (as it sees `Authorization: Bearer`) only if the path or the method is unknown.
+# No route uses AWS signatures. API Gateway complains about a missing, expired or malformed one, as
+# it sees `Authorization: Bearer`, only where there is no method; unknown_routes leaves none out.
 PROBLEMS: Final[dict[str, PayFlowError]] = {
     "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ROUTE,
     "INVALID_SIGNATURE": _UNKNOWN_ROUTE,
@@ -59,7 +59,8 @@ def responses() -> dict[str, Any]:
     return {name: _response(problem) for name, problem in PROBLEMS.items()}
 
 
-def _response(problem: PayFlowError) -> dict[str, Any]:
+def headers_of(problem: PayFlowError) -> dict[str, Any]:
+    """Return the headers of an answer, as API Gateway's mapping expressions."""
     headers: dict[str, Any] = {
         name: _literal(value)
         for name, value in {
@@ -71,9 +72,13 @@ def _response(problem: PayFlowError) -> dict[str, Any]:
     }
     headers["Access-Control-Allow-Origin"] = {"Fn::Sub": _literal("${AllowedOrigin}")}
     headers["X-Request-Id"] = "context.requestId"
+    return headers
+
+
+def _response(problem: PayFlowError) -> dict[str, Any]:
     return {
         "StatusCode": str(problem.status),
-        "ResponseParameters": {"Headers": headers},
+        "ResponseParameters": {"Headers": headers_of(problem)},
         "ResponseTemplates": {
             "application/json": exact_json.dumps(problem.problem("$context.requestId"))
         },

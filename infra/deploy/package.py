@@ -24,7 +24,7 @@ from typing import Any, Final
 import yaml
 
 from infra import ROOT, cli
-from infra.deploy import artifact, gateway_responses, policies
+from infra.deploy import artifact, gateway_responses, policies, unknown_routes
 from infra.deploy.artifact import TEMPLATE, ZIP
 
 PYTHON: Final = "3.13"
@@ -236,6 +236,8 @@ def _finished(template: dict[str, Any], stage: str, target: Target) -> dict[str,
             # Chalice names the Python version that it runs on.
             resource["Properties"]["Runtime"] = f"python{target.python}"
             resource["Properties"]["CodeUri"] = f"./{ZIP}"
+    document = resources["RestAPI"]["Properties"]["DefinitionBody"]
+    document["paths"] = unknown_routes.answers(document["paths"])
     template["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
     # Chalice imports the app, so the preflight answers contain the placeholder.
     origin: Any = {"Fn::Sub": "'${AllowedOrigin}'"}

@@ -70,6 +70,13 @@ def check_api(api: str, site: str) -> None:
     wanted = {"Origin": site, "Access-Control-Request-Method": "POST"}
     allowed = ask(f"{api}/v1/payments", "OPTIONS", wanted).headers["Access-Control-Allow-Origin"]
     _expect(allowed == site, f"The API allows the origin {allowed}, but the dashboard is {site}.")
+    for method, path, expected in [("GET", "/v1/none", 404), ("PATCH", "/v1/payments", 405)]:
+        # With a key, which API Gateway takes for a signature of AWS where it finds no method.
+        answer = ask(f"{api}{path}", method, {"Authorization": "Bearer pf_none", "Origin": site})
+        where = f"{method} {path}"
+        _expect(answer.status == expected, f"{where} answers {answer.status}, not {expected}.")
+        origin = answer.headers["Access-Control-Allow-Origin"]
+        _expect(origin == site, f"{where} answers without the dashboard's origin: {origin}.")
 
 
 def check_site(api: str, site: str) -> None:

@@ -125,7 +125,7 @@ class Handler(ChaliceRequestHandler):
             route = RouteMatcher(list(app.routes)).match_route(self.path).route
         except ValueError:
             raise NotFound("There is nothing at this path; see /v1/openapi.json.") from None
-        allowed = [*app.routes[route], "OPTIONS"]
+        allowed = [*sorted(app.routes[route]), "OPTIONS"]
         if self.command not in allowed:
             raise MethodNotAllowed(allowed)
 

@@ -23,7 +23,7 @@ from infra.deploy import artifact, package, policies
 from infra.deploy.package import LAMBDA, PackageError
 from infra.deploy.stacks import table_names
 from infra.ops.switch import Named, detached
-from tests.conftest import SETTINGS
+from tests.conftest import SETTINGS, payflow
 from tests.engines import ROOT
 from tests.frozen import facts
 from tests.infra.test_frontend_stack import NOT_USED
@@ -395,8 +395,9 @@ def test_only_the_failed_messages_of_a_batch_come_back(template: Any, function: 
 
 
 def test_origin_reaches_preflight_functions_and_gateway_responses(template: Any, api: Any) -> None:
-    preflights = [methods["options"] for methods in api["DefinitionBody"]["paths"].values()]
-    assert len(preflights) == len(api["DefinitionBody"]["paths"]) > 0
+    paths = routes(api)
+    preflights = [methods["options"] for methods in paths.values()]
+    assert len(preflights) == len(paths) > 0
     for preflight in preflights:
         answer = preflight["x-amazon-apigateway-integration"]["responses"]["default"]
         name = "method.response.header.Access-Control-Allow-Origin"
@@ -526,6 +527,66 @@ def test_every_problem_of_api_gateway_is_one_of_ours_and_names_its_request(api: 
         assert headers["X-Request-Id"] == "context.requestId"
         assert headers["Access-Control-Expose-Headers"] == f"'{','.join(EXPOSED_HEADERS)}'"
         assert ("Retry-After" in headers) is (error.retry_after_seconds is not None)
+
+
+ANY = "x-amazon-apigateway-any-method"
+NOWHERE = {"/", "/{proxy+}"}
+
+
+def routes(api: Any) -> dict[str, Any]:
+    """The paths of the document that lead to a function."""
+    paths = api["DefinitionBody"]["paths"]
+    return {path: methods for path, methods in paths.items() if path not in NOWHERE}
+
+
+def mocked(method: Any) -> tuple[str, Any, dict[str, Any]]:
+    """Return the status, the problem and the headers of a method that runs no function."""
+    integration = method["x-amazon-apigateway-integration"]
+    assert integration["type"] == "mock"
+    assert "uri" not in integration
+    ((selected, answer),) = integration["responses"].items()
+    assert selected == "default", "whatever status the request's template gives"
+    for template in integration["requestTemplates"].values():
+        assert json.loads(template) == {"statusCode": int(answer["statusCode"])}
+    # A body of another type must not get through: a mock would look for its status in there.
+    assert integration["passthroughBehavior"] == "never"
+    headers = {
+        name.removeprefix("method.response.header."): value
+        for name, value in answer["responseParameters"].items()
+    }
+    assert method["responses"][answer["statusCode"]]["headers"].keys() == headers.keys()
+    problem = json.loads(answer["responseTemplates"]["application/json"])
+    assert problem["status"] == int(answer["statusCode"])
+    return answer["statusCode"], problem, headers
+
+
+def test_every_other_method_of_a_path_is_405_with_those_that_it_has(api: Any) -> None:
+    app_routes = payflow.app.routes
+    assert routes(api).keys() <= app_routes.keys()
+    for path, methods in routes(api).items():
+        status, problem, headers = mocked(methods[ANY])
+        assert (status, problem["code"]) == ("405", "method_not_allowed")
+        assert headers["Allow"] == f"'{', '.join([*sorted(app_routes[path]), 'OPTIONS'])}'"
+        assert methods.keys() == {*(name.lower() for name in app_routes[path]), "options", ANY}
+
+
+def test_every_other_path_is_404(api: Any) -> None:
+    for path in NOWHERE:
+        methods = api["DefinitionBody"]["paths"][path]
+        status, problem, _ = mocked(methods[ANY])
+        assert (status, problem["code"]) == ("404", "not_found")
+        assert methods.keys() == {ANY}
+
+
+def test_unknown_paths_and_methods_are_answered_as_api_gateways_other_refusals(api: Any) -> None:
+    known = {error.code: error for error in PayFlowError.__subclasses__()}
+    refusal = api["GatewayResponses"]["MISSING_AUTHENTICATION_TOKEN"]
+    for methods in api["DefinitionBody"]["paths"].values():
+        _, problem, headers = mocked(methods[ANY])
+        assert problem["title"] == known[problem["code"]].title
+        assert problem["request_id"] == "$context.requestId"
+        headers.pop("Allow", None)
+        assert headers == refusal["ResponseParameters"]["Headers"]
 
 
 def test_resources_are_tagged_with_their_own_stage(folders: dict[str, Path]) -> None:
