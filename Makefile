@@ -1,7 +1,7 @@
 # PayFlow's commands. A newcomer needs only `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive restore switch
+.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive move-secrets restore switch
 SHELL := /bin/sh
 
 # The first installed Python that is new enough; infra/local/install.py reports if none is.
@@ -168,6 +168,9 @@ requeue: .venv/ready  ## enqueue all unfinished work again: STAGE=local [OLDER_T
 redrive: .venv/ready  ## move dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
 	@.venv/bin/python -m infra.ops.redrive "$(or $(STAGE),local)" $(if $(QUEUE),--queue '$(QUEUE)') \
 	  $(if $(N),--most '$(N)') $(if $(DRY_RUN),--dry-run)
+
+move-secrets: .venv/ready  ## encrypt webhook secrets in rows of their own: STAGE=local [BACK=1 before a rollback]
+	@.venv/bin/python -m infra.ops.move_secrets "$(or $(STAGE),local)" $(if $(BACK),--back)
 
 restore: .venv/ready  ## restore the tables beside those in use: STAGE=local AT=2026-11-25T12:00:00Z
 	@.venv/bin/python -m infra.ops.restore "$(or $(STAGE),local)" '$(AT)'

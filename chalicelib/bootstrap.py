@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from chalicelib.api.request_log import RequestLog
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.api_keys.service import ApiKeys
-from chalicelib.aws.clients import dynamodb_client, logs_client, sqs_client
+from chalicelib.aws.clients import dynamodb_client, kms_client, logs_client, sqs_client
+from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import Queue
 from chalicelib.config import Settings
 from chalicelib.payments.refunds import Refunds
@@ -69,6 +70,14 @@ class Services:
         return sqs_client(self.settings.region)
 
     @_Lazy
+    def kms(self) -> Any:
+        return kms_client(self.settings.region)
+
+    @_Lazy
+    def secrets_key(self) -> Key:
+        return Key(lambda: self.kms, self.settings.secrets_key)
+
+    @_Lazy
     def payments_queue(self) -> Queue:
         settings = self.settings
         return Queue(self.sqs, settings.webhook_queue_url, name=settings.webhook_queue)
@@ -122,6 +131,7 @@ class Services:
             payments=self.payments,
             repository=self.webhook_repository,
             queue=self.deliveries_queue,
+            secrets_key=self.secrets_key,
             allows_private=self.settings.private_webhooks_allowed,
             clock=now,
         )
@@ -155,6 +165,7 @@ class Services:
             stage=self.settings.stage,
             repository=self.webhook_repository,
             queue=self.deliveries_queue,
+            secrets_key=self.secrets_key,
             post=self.http_client.post,
             clock=now,
             lease=timedelta(seconds=self.settings.delivery_lease_seconds),

@@ -42,6 +42,11 @@ class Settings:
         return f"/aws/lambda/payflow-{self.stage}"
 
     @property
+    def secrets_key(self) -> str:
+        """The alias of the key that encrypts webhook secrets; infra/backend.yaml creates it."""
+        return f"alias/payflow-secrets-{self.stage}"
+
+    @property
     def webhook_queue(self) -> str:
         return f"payflow-webhooks-{self.stage}"
 

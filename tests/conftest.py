@@ -3,6 +3,7 @@
 import atexit
 import importlib
 import itertools
+import json
 import os
 import shutil
 import tempfile
@@ -16,9 +17,11 @@ from unittest.mock import patch
 import boto3
 import moto.core  # noqa: F401 (it mocks only sessions that are created after its import)
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, settings
 
 from chalicelib.api_keys.repository import ApiKeyRepository
+from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import Queue
 from chalicelib.messages import Message, decode
 from chalicelib.payments.commands import CreatePayment, CreateRefund
@@ -217,9 +220,44 @@ def webhooks_beside(payments: Payments, *, allows_private: bool = False) -> Webh
         payments=payments,
         repository=outbox.repository,
         queue=outbox.queue,
+        secrets_key=secrets_key(),
         allows_private=allows_private,
         clock=payments.clock,
     )
+
+
+class KmsDouble:
+    """KMS, without a process: its ciphertext names the context, and other contexts are refused."""
+
+    def __init__(self) -> None:
+        self.decrypted = 0
+        self.fails_after: int | None = None
+        """How many calls still succeed; None for all."""
+
+    def encrypt(self, KeyId: str, Plaintext: bytes, EncryptionContext: Any) -> Any:  # noqa: N803
+        self._answer("Encrypt")
+        shut = json.dumps([Plaintext.decode()[::-1], EncryptionContext, KeyId]).encode()
+        return {"CiphertextBlob": shut}
+
+    def decrypt(self, KeyId: str, CiphertextBlob: bytes, EncryptionContext: Any) -> Any:  # noqa: N803
+        self._answer("Decrypt")
+        self.decrypted += 1
+        turned, context, key = json.loads(CiphertextBlob)
+        assert (context, key) == (EncryptionContext, KeyId)
+        return {"Plaintext": turned[::-1].encode()}
+
+    def _answer(self, operation: str) -> None:
+        if self.fails_after is not None:
+            self.fails_after -= 1
+        if self.fails_after is not None and self.fails_after < 0:
+            error: Any = {"Error": {"Code": "KMSInternalException"}}
+            raise ClientError(error | {"ResponseMetadata": {"HTTPStatusCode": 500}}, operation)
+
+
+def secrets_key() -> Key:
+    """Return a key like that of each stage."""
+    kms: Any = KmsDouble()
+    return Key(lambda: kms, "alias/payflow-secrets-test")
 
 
 def webhook_repository_beside(repository: PaymentRepository) -> WebhookRepository:
@@ -272,6 +310,7 @@ def delivery_worker_on(
         stage="test",
         repository=webhooks,
         queue=queue,
+        secrets_key=secrets_key(),
         post=post or answer_all,
         clock=clock,
         lease=timedelta(seconds=75),

@@ -105,11 +105,11 @@ class Table:
         self._dynamodb = dynamodb
         self.name = name
 
-    def find(self, key: Item) -> Item | None:
-        """Return the item as of the last write."""
+    def find(self, key: Item, *, only: Sequence[str] = ()) -> Item | None:
+        """Return the item as of the last write, with `only` these attributes if any are named."""
         with outage_is_unavailable("DynamoDB"):
             answer = self._dynamodb.get_item(
-                TableName=self.name, Key=encode(key), ConsistentRead=True
+                TableName=self.name, Key=encode(key), ConsistentRead=True, **_projection(only)
             )
         return decode(answer["Item"]) if "Item" in answer else None
 
@@ -138,13 +138,20 @@ class Table:
         *,
         limit: int | None = None,
         newest_first: bool = False,
+        only: Sequence[str] = (),
     ) -> list[Item]:
-        """Return the items of a range in the order of their keys, at most `limit` of them."""
+        """Return the items of a range in the order of their keys, at most `limit` of them.
+
+        They have `only` these attributes if any are named.
+        """
         items: list[Item] = []
+        fixed: dict[str, Any] = {"ScanIndexForward": not newest_first}
+        if only:  # policies look at Select
+            fixed |= {**_projection(only), "Select": "SPECIFIC_ATTRIBUTES"}
         start: dict[str, Any] = {}
         while True:  # a page ends at 1 MB, whatever the limit
             bound = {} if limit is None else {"Limit": limit - len(items)}
-            answer = self._query(keys, index, ScanIndexForward=not newest_first, **bound, **start)
+            answer = self._query(keys, index, **fixed, **bound, **start)
             items += map(decode, answer["Items"])
             if "LastEvaluatedKey" not in answer or len(items) == limit:
                 return items
@@ -166,11 +173,12 @@ class Table:
         if keys.lower > keys.upper:  # DynamoDB refuses an empty BETWEEN
             return {"Items": [], "Count": 0}  # type: ignore[typeddict-item]
         place = {"IndexName": index.name} if index.name else {"ConsistentRead": True}
+        names = options.pop("ExpressionAttributeNames", {})
         with outage_is_unavailable("DynamoDB"):
             return self._dynamodb.query(
                 TableName=self.name,
                 KeyConditionExpression="#hash = :hash AND #range BETWEEN :lower AND :upper",
-                ExpressionAttributeNames={"#hash": index.hash, "#range": index.range},
+                ExpressionAttributeNames={"#hash": index.hash, "#range": index.range} | names,
                 ExpressionAttributeValues=encode(
                     {":hash": keys.hash, ":lower": keys.lower, ":upper": keys.upper}
                 ),
@@ -186,8 +194,8 @@ class Table:
         """Put `item` if there is no item with its key."""
         return self.put_if(item, Attr(TABLE.hash).not_exists())
 
-    def delete_request(self, key: Item, condition: ConditionBase) -> Write:
-        """Delete the item if the condition holds."""
+    def delete_request(self, key: Item, condition: ConditionBase | None = None) -> Write:
+        """Delete the item, if the condition holds."""
         return Write("Delete", self._request(condition, Key=encode(key)))
 
     def update_request(
@@ -200,10 +208,13 @@ class Table:
         append: Item | None = None,
         add: Item | None = None,
         remove: Sequence[str] = (),
+        is_silent: bool = False,
     ) -> Write:
         """Change attributes of the item, if the condition holds.
 
-        `append` extends lists. `add` adds to numbers; an absent number counts as 0.
+        `append` extends lists. `add` adds to numbers; an absent number counts as 0. A silent write
+        returns only what it changed, and no item if its condition fails: for functions that may
+        not see the rest.
         """
         settings = [f"#{name} = :{name}" for name in set_ or {}]
         settings += [f"#{name} = if_not_exists(#{name}, :{name})" for name in set_if_absent or {}]
@@ -214,26 +225,29 @@ class Table:
             "REMOVE": [f"#{name}" for name in remove],
         }
         values = (set_ or {}) | (set_if_absent or {}) | (append or {}) | (add or {})
-        return Write(
-            "Update",
-            self._request(
-                condition,
-                names={f"#{name}": name for name in (*values, *remove)},
-                values={f":{name}": value for name, value in values.items()},
-                Key=encode(key),
-                UpdateExpression=" ".join(
-                    f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts
-                ),
+        request = self._request(
+            condition,
+            names={f"#{name}": name for name in (*values, *remove)},
+            values={f":{name}": value for name, value in values.items()},
+            Key=encode(key),
+            UpdateExpression=" ".join(
+                f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts
             ),
         )
+        if is_silent:
+            request.pop("ReturnValuesOnConditionCheckFailure", None)
+        return Write("Update", request)
 
-    def replace_request(self, old: Item, new: Item, condition: ConditionBase) -> Write:
+    def replace_request(
+        self, old: Item, new: Item, condition: ConditionBase, *, is_silent: bool = False
+    ) -> Write:
         """Change what differs between `old` and `new`, if the condition holds."""
         return self.update_request(
             {name: old[name] for name in (TABLE.hash, TABLE.range)},
             condition,
             set_={name: value for name, value in new.items() if value != old.get(name)},
             remove=[name for name in old if name not in new],
+            is_silent=is_silent,
         )
 
     def _request(
@@ -257,15 +271,18 @@ class Table:
         return request | {"TableName": self.name}
 
     def write(self, write: Write) -> Item:
-        """Send one put or update, and return the item as stored.
+        """Send one put or update, and return the item as stored; of a silent one its changes.
 
         Raises ConditionFailed, Conflict or Unavailable.
         """
         if write.kind == "Put":
             _send(lambda: self._dynamodb.put_item(**write.request))
             return decode(write.request["Item"])
-        answer = _send(lambda: self._dynamodb.update_item(**write.request, ReturnValues="ALL_NEW"))
-        return decode(answer["Attributes"])
+        condition = "ConditionExpression" in write.request
+        is_silent = condition and "ReturnValuesOnConditionCheckFailure" not in write.request
+        request = write.request | {"ReturnValues": "UPDATED_NEW" if is_silent else "ALL_NEW"}
+        answer = _send(lambda: self._dynamodb.update_item(**request))
+        return decode(answer.get("Attributes", {}))
 
     def transact(self, token: str, *writes: Write) -> None:
         """Send all of the writes or none. A resend with the same token has no second effect.
@@ -286,6 +303,14 @@ class Table:
                 self._dynamodb.get_item(TableName=self.name, Key=encode(key))
         except ClientError as error:
             raise Unavailable("The tables do not answer.") from error
+
+
+def _projection(only: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a read that ask for `only` these attributes; none for all."""
+    if not only:
+        return {}
+    names = {f"#{name}": name for name in only}
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 
 
 def unchanged(item: Item, *names: str) -> ConditionBase:

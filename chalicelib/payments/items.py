@@ -23,6 +23,10 @@ TOTALS_SHARDS: Final = 16
 """The partitions of the totals: with several, payments seldom update the same row at once."""
 
 
+ENTRY: Final = ("PK", "createdAt")
+"""What the sweeper reads of a payment or refund: its policy allows no texts."""
+
+
 class PaymentEntry(NamedTuple):
     """The entry of a payment in an index."""
 

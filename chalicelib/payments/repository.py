@@ -267,13 +267,13 @@ class PaymentRepository:
     def processing(self, lower: str, upper: str, limit: int) -> list[items.PaymentEntry]:
         """Return entries of processing payments, oldest first, malformed payments included."""
         keys = KeyRange(Status.PROCESSING, lower, upper)
-        found = self._payments.query(keys, items.BY_STATUS, limit=limit)
+        found = self._payments.query(keys, items.BY_STATUS, limit=limit, only=items.ENTRY)
         return [items.payment_entry(item) for item in found]
 
     def processing_refunds(self, lower: str, upper: str, limit: int) -> list[items.RefundEntry]:
         """Return entries of processing refunds, oldest first, malformed refunds included."""
         keys = KeyRange(items.stored_refund_status(RefundStatus.PROCESSING), lower, upper)
-        found = self._payments.query(keys, items.BY_STATUS, limit=limit)
+        found = self._payments.query(keys, items.BY_STATUS, limit=limit, only=items.ENTRY)
         return [items.refund_entry(item) for item in found]
 
     def count_processing(self, lower: str, upper: str) -> int:

@@ -4,24 +4,28 @@ Guarantee: each delivery continues until it is delivered or fails visibly, whate
 messages and workers. A message may be processed at any time and any number of times: the worker
 makes an attempt only if it is due.
 
-    message ──▶ lease ──▶ endpoint as it is now ──▶ POST ──▶ record ──▶ message for the next
-                 │           └── disabled or deleted: failed     │      attempt, if SQS can delay
-                 │                                               │      it so long; or the sweeper
-                 └── not due: nothing         410, or five days of failures only: disabled
+    message ──▶ endpoint and its secrets ──▶ lease ──▶ POST ──▶ record ──▶ message for the next
+                 as they are now              │                   │      attempt, if SQS can delay
+                                              │                   │      it so long; or the sweeper
+                    not due: nothing ─────────┤      410, or five days of failures only: disabled
+                    disabled or deleted: failed
+
+If KMS cannot decrypt the secrets, no attempt begins, and none is counted.
 
 The lease is longer than a worker may run. If a worker is killed, the next attempt begins only after
 the killed one must have ended.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from chalicelib.aws.dynamodb import StaleVersion
+from chalicelib.aws.dynamodb import ConditionFailed
+from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import MAX_DELAY, Queue
-from chalicelib.errors import NotFound
+from chalicelib.errors import NotFound, Unavailable
 from chalicelib.messages import Deliver, enqueue
 from chalicelib.telemetry import count, log
 from chalicelib.values import new_id
@@ -34,6 +38,7 @@ from chalicelib.webhooks.models import (
     DisabledReason,
     Endpoint,
     FailureReason,
+    delivery_key,
 )
 from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
 
@@ -48,6 +53,7 @@ class DeliveryWorker:
     stage: str
     repository: WebhookRepository
     queue: Queue
+    secrets_key: Key
     post: Post
     clock: Callable[[], datetime]
     lease: timedelta
@@ -56,16 +62,20 @@ class DeliveryWorker:
 
     def deliver(self, delivery_id: str) -> None:
         """Make an attempt if one is due. Raises Conflict or Unavailable: call again then."""
+        key = delivery_key(delivery_id)
+        if key is None:
+            return
+        endpoint = self._endpoint(key.endpoint_id)
+        secrets = self._secrets(endpoint) if endpoint is not None and endpoint.enabled else []
         began = self.clock()
         leased = self.repository.lease(delivery_id, began, began + self.lease)
         if leased is None:
             return
-        endpoint = self._endpoint(leased)
         reason = _reason_not_to_send(leased, endpoint)
         if reason is not None or endpoint is None:
             self._record(leased, leased.not_sent(reason or FailureReason.ENDPOINT_DELETED))
             return
-        result = self._post(leased, endpoint)
+        result = self._post(leased, endpoint, secrets)
         attempt = attempted(began, result)
         if result.is_delivered:
             self._record(leased, leased.delivered(attempt))
@@ -76,16 +86,29 @@ class DeliveryWorker:
         else:
             self._reschedule(leased, endpoint, attempt, result.retry_after_seconds)
 
-    def _endpoint(self, delivery: Delivery) -> Endpoint | None:
+    def _endpoint(self, endpoint_id: str) -> Endpoint | None:
         try:
-            return self.repository.get(delivery.endpoint_id)
+            return self.repository.get(endpoint_id)
         except NotFound:
             return None
 
-    def _post(self, delivery: Delivery, endpoint: Endpoint) -> PostResult:
-        body = delivery.payload.encode()
+    def _secrets(self, endpoint: Endpoint) -> list[str]:
+        """Return the secrets that sign, newest first. Raises Unavailable: no attempt is begun."""
         now = self.clock()
-        headers = signing.headers(delivery.event_id, now, body, endpoint.secrets(now))
+        secrets = endpoint.inline_secrets
+        if secrets is None:
+            encrypted = self.repository.find_secrets(endpoint.id)
+            if encrypted is None:
+                raise Unavailable("The secrets have just moved, or their endpoint was deleted.")
+            secrets = signing.decrypted_secrets(
+                self.secrets_key, self.stage, endpoint.id, encrypted.still_signing(now)
+            )
+        signers = secrets.still_signing(now)
+        return [signers.current, *(old.secret for old in signers.old)]
+
+    def _post(self, delivery: Delivery, endpoint: Endpoint, secrets: Sequence[str]) -> PostResult:
+        body = delivery.payload.encode()
+        headers = signing.headers(delivery.event_id, self.clock(), body, secrets)
         return self.post(endpoint.url, body, headers)
 
     def _reschedule(
@@ -134,7 +157,7 @@ class DeliveryWorker:
         now = self.clock()
         try:
             self.repository.disable(endpoint, endpoint.disabled(reason, now), new_id("EVT", now))
-        except (StaleVersion, NotFound):
+        except ConditionFailed:  # deleted, disabled or changed meanwhile
             return
         log("endpoint_disabled", endpoint_id=endpoint.id, reason=reason)
         count(self.stage, EndpointsDisabled=1)

@@ -1,7 +1,8 @@
 """Webhook endpoints and deliveries as DynamoDB items of the payments table: keys and codecs.
 
 endpoint         ENDPOINTS         / ENDPOINT#<endpoint id>
-endpoint count   ENDPOINTS         / COUNT
+endpoint count   ENDPOINTS         / COUNT; says where the secrets of new endpoints go
+endpoint secret  SECRET#<id>       / SECRET, encrypted; or in plain text within the endpoint
 endpoint event   ENDPOINT#<id>     / EVENT#<event id>
 delivery         PAY#<payment id>  / DELIVERY#<event id>#<endpoint id>
                  or ENDPOINT#<id>, for an event of the endpoint itself
@@ -23,6 +24,7 @@ from chalicelib.webhooks.models import (
     Endpoint,
     EndpointEvent,
     OldSecret,
+    Secrets,
     delivery_key,
 )
 
@@ -32,6 +34,23 @@ DUE_SHARDS: Final = 8
 """The partitions of the due index: with several, deliveries seldom wait for each other."""
 ENDPOINTS: Final = "ENDPOINTS"
 COUNT_KEY: Final = {"PK": ENDPOINTS, "SK": "COUNT"}
+
+
+DELIVERY: Final = (
+    "PK",
+    "SK",
+    "endpointId",
+    "deliveryAt",
+    "type",
+    "state",
+    "reason",
+    "due",
+    "dueAt",
+    "attempts",
+    "attemptsBefore",
+    "payload",
+)
+"""All attributes of a delivery: its worker's policy allows it no others of a payment's rows."""
 
 
 class DeliveryEntry(NamedTuple):
@@ -57,12 +76,33 @@ def endpoint_to_item(endpoint: Endpoint) -> Item:
         "disabledAt": endpoint.disabled_at and rfc3339(endpoint.disabled_at),
         "disabledReason": endpoint.disabled_reason,
         "failingSince": endpoint.failing_since and rfc3339(endpoint.failing_since),
-        "secret": endpoint.secret,
-        "oldSecrets": [
-            {"secret": old.secret, "until": rfc3339(old.until)} for old in endpoint.old_secrets
-        ],
+        "secretsExpireAt": endpoint.secrets_expire_at and rfc3339(endpoint.secrets_expire_at),
     }
+    if endpoint.inline_secrets is not None:
+        item |= _secrets_to_item(endpoint.inline_secrets)
     return drop_none(item)
+
+
+def secret_key(endpoint_id: str) -> Item:
+    return {"PK": f"SECRET#{endpoint_id}", "SK": "SECRET"}
+
+
+def secret_to_item(endpoint_id: str, encrypted: Secrets) -> Item:
+    return secret_key(endpoint_id) | _secrets_to_item(encrypted)
+
+
+def secrets_from_item(item: Item) -> Secrets:
+    old = (OldSecret(old["secret"], _moment(old["until"])) for old in item["oldSecrets"])
+    return Secrets(item["secret"], tuple(old))
+
+
+def _secrets_to_item(secrets: Secrets) -> Item:
+    old = [{"secret": old.secret, "until": rfc3339(old.until)} for old in secrets.old]
+    return {"secret": secrets.current, "oldSecrets": old}
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def endpoint_from_item(item: Item) -> Endpoint:
@@ -78,11 +118,8 @@ def endpoint_from_item(item: Item) -> Endpoint:
         disabled_at=item.get("disabledAt"),
         disabled_reason=reason and DisabledReason(reason),
         failing_since=item.get("failingSince"),
-        secret=item["secret"],
-        old_secrets=tuple(
-            OldSecret(old["secret"], datetime.fromisoformat(old["until"]))
-            for old in item["oldSecrets"]
-        ),
+        inline_secrets=secrets_from_item(item) if "secret" in item else None,
+        secrets_expire_at=item.get("secretsExpireAt"),
     )
 
 

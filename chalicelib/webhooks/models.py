@@ -10,7 +10,7 @@ more after each replay.
       └────────── replayed ───┘
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -65,6 +65,36 @@ class OldSecret(NamedTuple):
     until: datetime
 
 
+class Secrets(NamedTuple):
+    """The secrets of an endpoint, all in plain text or all encrypted."""
+
+    current: str
+    old: tuple[OldSecret, ...] = ()
+
+    def rotated(self, secret: str, now: datetime) -> "Secrets":
+        """Return a copy with a new secret. The old one also signs for a day. Raises Conflict."""
+        valid = self.still_signing(now).old
+        if len(valid) >= MAX_OLD_SECRETS:
+            raise Conflict(
+                f"The secret was rotated {MAX_OLD_SECRETS} times in 24 hours; "
+                "wait until an old one expires."
+            )
+        return Secrets(secret, (OldSecret(self.current, now + OLD_SECRET_LIFETIME), *valid))
+
+    def each(self, change: Callable[[str], str]) -> "Secrets":
+        """Return a copy with each secret changed: encrypted or decrypted."""
+        old = tuple(OldSecret(change(old.secret), old.until) for old in self.old)
+        return Secrets(change(self.current), old)
+
+    def still_signing(self, now: datetime) -> "Secrets":
+        """Return a copy without the old secrets that have expired."""
+        return Secrets(self.current, tuple(old for old in self.old if now < old.until))
+
+    @property
+    def old_expire_at(self) -> datetime | None:
+        return max((old.until for old in self.old), default=None)
+
+
 class Endpoint(Schema):
     """A webhook endpoint. Its secret is shown when it is created or rotated."""
 
@@ -85,13 +115,16 @@ class Endpoint(Schema):
         description="the first failure since the last success; disabled five days later"
     )
 
-    secret: str = Field(exclude=True)
-    old_secrets: tuple[OldSecret, ...] = Field(exclude=True)
+    inline_secrets: Secrets | None = Field(exclude=True)
+    """In plain text within the endpoint's row; None if they lie in a row of their own."""
+    secrets_expire_at: Timestamp | None = Field(default=None, exclude=True)
+    """When the last old secret in a row of its own expires."""
 
     @computed_field(description="until then, webhooks are signed with the old secret too")  # type: ignore[prop-decorator]
     @property
     def old_secret_expires_at(self) -> Timestamp | None:
-        return max((old.until for old in self.old_secrets), default=None)
+        inline = self.inline_secrets
+        return self.secrets_expire_at if inline is None else inline.old_expire_at
 
     def wants(self, event: EventType) -> bool:
         """Return whether it receives events of this type. No endpoint receives `*.created`."""
@@ -99,20 +132,14 @@ class Endpoint(Schema):
             return False
         return bool({Subscription.EVERYTHING, Subscription(event.value)} & set(self.events))
 
-    def secrets(self, now: datetime) -> list[str]:
-        """Return the secrets that sign, newest first."""
-        return [self.secret, *(old.secret for old in self.old_secrets if now < old.until)]
+    def with_secrets_inline(self, secrets: Secrets) -> "Endpoint":
+        """Return a copy whose row holds its secrets, in plain text."""
+        return self.model_copy(update={"inline_secrets": secrets, "secrets_expire_at": None})
 
-    def rotated(self, secret: str, now: datetime) -> "Endpoint":
-        """Return a copy with a new secret. The old one also signs for a day. Raises Conflict."""
-        valid = [old for old in self.old_secrets if now < old.until]
-        if len(valid) >= MAX_OLD_SECRETS:
-            raise Conflict(
-                f"The secret was rotated {MAX_OLD_SECRETS} times in 24 hours; "
-                "wait until an old one expires."
-            )
-        old = (OldSecret(self.secret, now + OLD_SECRET_LIFETIME), *valid)
-        return self.model_copy(update={"secret": secret, "old_secrets": old, "updated_at": now})
+    def with_secrets_apart(self, secrets: Secrets) -> "Endpoint":
+        """Return a copy whose secrets lie in a row of their own."""
+        apart = {"inline_secrets": None, "secrets_expire_at": secrets.old_expire_at}
+        return self.model_copy(update=apart)
 
     def disabled(self, reason: DisabledReason, now: datetime) -> "Endpoint":
         return self.model_copy(

@@ -6,9 +6,17 @@ and can write a result only while it holds the lease. Each transaction writes al
 none:
 
     add        count    below the maximum, plus one       delete    endpoint  exists; it is deleted
-               endpoint absent                                      count     minus one
-    disable    endpoint enabled, with the URL that we read; still failing, if that is the reason
+                        says where its secret goes                  count     minus one
+               endpoint absent                                      secret    deleted
+               secret   absent, if apart
+    rotate     endpoint its secret is still apart         move      endpoint  its secret is as read
+               secret   as we read it                               secret    absent (back: as read)
+    disable    endpoint enabled and unchanged; still failing, if that is the reason
                event    absent
+
+The secrets of an endpoint lie encrypted in a row of their own ("apart"). Until an operator has
+moved them, they lie in plain text within the endpoint's row ("inline"), where the version before
+reads them. The endpoint's row decides for itself; the count's row decides for new endpoints.
 
 A lease is the attribute `dueAt`:
 
@@ -45,6 +53,7 @@ from chalicelib.webhooks.models import (
     Delivery,
     DisabledReason,
     Endpoint,
+    Secrets,
     delivery_key,
 )
 
@@ -64,16 +73,40 @@ class WebhookRepository:
     def __init__(self, dynamodb: "DynamoDBClient", *, payments_table: str) -> None:
         self._table = Table(dynamodb, payments_table)
 
-    def add(self, endpoint: Endpoint) -> None:
-        """Store a new endpoint. Raises EndpointLimitReached."""
-        may_add = Attr("endpoints").not_exists() | Attr("endpoints").lt(MAX_ENDPOINTS)
-        try:
-            self._table.transact(
-                endpoint.id,
-                self._table.update_request(items.COUNT_KEY, may_add, add={"endpoints": 1}),
-                self._table.put_if_absent(items.endpoint_to_item(endpoint)),
+    def keeps_secrets_apart(self) -> bool:
+        """Return whether the secrets of new endpoints are encrypted, in rows of their own."""
+        return "secretsApart" in (self._table.find(items.COUNT_KEY) or {})
+
+    def keep_secrets_apart(self, apart: bool) -> None:
+        """Decide where the secrets of new endpoints go."""
+        self._table.write(
+            self._table.update_request(
+                items.COUNT_KEY,
+                set_={"secretsApart": True} if apart else None,
+                remove=() if apart else ("secretsApart",),
             )
+        )
+
+    def add(self, endpoint: Endpoint, encrypted: Secrets | None = None) -> None:
+        """Store a new endpoint, with its secrets apart if they are given.
+
+        Raises EndpointLimitReached, or StaleVersion if its secrets have to go elsewhere.
+        """
+        apart = Attr("secretsApart")
+        goes_here = apart.not_exists() if encrypted is None else apart.eq(True)
+        may_add = Attr("endpoints").not_exists() | Attr("endpoints").lt(MAX_ENDPOINTS)
+        writes = [
+            self._table.update_request(items.COUNT_KEY, may_add & goes_here, add={"endpoints": 1}),
+            self._table.put_if_absent(items.endpoint_to_item(endpoint)),
+        ]
+        if encrypted is not None:
+            writes.append(self._table.put_if_absent(items.secret_to_item(endpoint.id, encrypted)))
+        try:
+            self._table.transact(f"{endpoint.id}-{len(writes)}", *writes)
         except ConditionFailed as failed:
+            count = failed.items[0] or {}
+            if ("secretsApart" in count) is (encrypted is None):
+                raise StaleVersion(endpoint) from failed
             raise EndpointLimitReached(
                 f"There are already {MAX_ENDPOINTS} webhook endpoints; delete one first."
             ) from failed
@@ -89,6 +122,7 @@ class WebhookRepository:
                 token,
                 self._table.delete_request(items.endpoint_key(endpoint_id), exists()),
                 one_less,
+                self._table.delete_request(items.secret_key(endpoint_id)),
             )
         except ConditionFailed as failed:
             raise _endpoint_not_found() from failed
@@ -109,36 +143,75 @@ class WebhookRepository:
     def change(self, before: Endpoint, after: Endpoint) -> None:
         """Write the attributes that differ.
 
-        Raises StaleVersion if the secret changed since it was read, or NotFound.
+        Raises StaleVersion if the secret changed or moved since it was read, or NotFound.
         """
-        old, new = items.endpoint_to_item(before), items.endpoint_to_item(after)
-        if old == new:
+        if items.endpoint_to_item(before) == items.endpoint_to_item(after):
             return
         try:
-            self._table.write(self._table.replace_request(old, new, unchanged(old, "secret")))
+            self._table.write(self._change_request(before, after))
         except ConditionFailed as failed:
             raise _stale(failed) from failed
+
+    def find_secrets(self, endpoint_id: str) -> Secrets | None:
+        """Return the encrypted secrets of the endpoint; None if they are not apart."""
+        item = self._table.find(items.secret_key(endpoint_id))
+        return None if item is None else items.secrets_from_item(item)
+
+    def rotate(
+        self, before: Endpoint, after: Endpoint, encrypted: Secrets, rotated: Secrets, token: str
+    ) -> None:
+        """Replace the encrypted secrets of an endpoint that were read.
+
+        Raises StaleVersion if they changed or moved since then, or NotFound.
+        """
+        self._with_secret(before, after, token, self._replace_secret(before, encrypted, rotated))
+
+    def move_apart(self, before: Endpoint, encrypted: Secrets, token: str) -> None:
+        """Move the secrets of an endpoint out of its row. Raises StaleVersion or NotFound."""
+        put = self._table.put_if_absent(items.secret_to_item(before.id, encrypted))
+        self._with_secret(before, before.with_secrets_apart(encrypted), token, put)
+
+    def move_back(self, before: Endpoint, encrypted: Secrets, plain: Secrets, token: str) -> None:
+        """Move the secrets of an endpoint into its row. Raises StaleVersion or NotFound."""
+        is_as_read = unchanged(items.secret_to_item(before.id, encrypted), "secret")
+        delete = self._table.delete_request(items.secret_key(before.id), is_as_read)
+        self._with_secret(before, before.with_secrets_inline(plain), token, delete)
+
+    def _with_secret(self, before: Endpoint, after: Endpoint, token: str, secret: Write) -> None:
+        try:
+            self._table.transact(token, self._change_request(before, after), secret)
+        except ConditionFailed as failed:
+            if failed.items[0] is None:  # the endpoint is gone, or only its secret has changed
+                raise StaleVersion(self.get(before.id)) from failed
+            raise _stale(failed) from failed
+
+    def _replace_secret(self, endpoint: Endpoint, old: Secrets, new: Secrets) -> Write:
+        before = items.secret_to_item(endpoint.id, old)
+        after = items.secret_to_item(endpoint.id, new)
+        return self._table.replace_request(before, after, unchanged(before, "secret"))
+
+    def _change_request(self, before: Endpoint, after: Endpoint) -> Write:
+        old, new = items.endpoint_to_item(before), items.endpoint_to_item(after)
+        return self._table.replace_request(old, new, exists() & unchanged(old, "secret"))
 
     def disable(self, before: Endpoint, after: Endpoint, event_id: str) -> None:
         """Disable the endpoint and write the event that says so.
 
-        Raises NotFound, or StaleVersion if the endpoint is already disabled or has another URL. If
-        the reason is its failures, a success since the read also raises StaleVersion.
+        Raises ConditionFailed if the endpoint is deleted, disabled or changed since it was read: it
+        may have another URL. If the reason is its failures, so does a success since the read.
         """
         old = items.endpoint_to_item(before)
-        read = ["isEnabled", "url"]
+        # Not `url`: the worker's policy would then let it write that too.
+        read = ["isEnabled", "updatedAt"]
         if after.disabled_reason is DisabledReason.FAILING:
             read.append("failingSince")
-        try:
-            self._table.transact(
-                event_id,
-                self._table.replace_request(
-                    old, items.endpoint_to_item(after), unchanged(old, *read)
-                ),
-                self._table.put_if_absent(items.disabled_event_item(after, event_id)),
-            )
-        except ConditionFailed as failed:
-            raise _stale(failed) from failed
+        self._table.transact(
+            event_id,
+            self._table.replace_request(
+                old, items.endpoint_to_item(after), unchanged(old, *read), is_silent=True
+            ),
+            self._table.put_if_absent(items.disabled_event_item(after, event_id)),
+        )
 
     def note_failure(self, endpoint: Endpoint, now: datetime) -> Endpoint:
         """Set `failingSince` to `now`, unless it is set, and return the endpoint.
@@ -146,10 +219,14 @@ class WebhookRepository:
         Raises NotFound.
         """
         request = self._table.update_request(
-            items.endpoint_key(endpoint.id), exists(), set_if_absent={"failingSince": rfc3339(now)}
+            items.endpoint_key(endpoint.id),
+            exists(),
+            set_if_absent={"failingSince": rfc3339(now)},
+            is_silent=True,
         )
         try:
-            return items.endpoint_from_item(self._table.write(request))
+            since = self._table.write(request)["failingSince"]
+            return endpoint.model_copy(update={"failing_since": datetime.fromisoformat(since)})
         except ConditionFailed as failed:
             raise _endpoint_not_found() from failed
 
@@ -159,7 +236,7 @@ class WebhookRepository:
             return
         was_read = Attr("failingSince").eq(rfc3339(endpoint.failing_since))
         request = self._table.update_request(
-            items.endpoint_key(endpoint.id), was_read, remove=["failingSince"]
+            items.endpoint_key(endpoint.id), was_read, remove=["failingSince"], is_silent=True
         )
         try:
             self._table.write(request)
@@ -182,16 +259,24 @@ class WebhookRepository:
         key = delivery_key(delivery_id)
         if key is None:
             return None
-        request = self._table.update_request(
-            items.delivery_item_key(key),
-            Attr("dueAt").lte(to_moment(now)),
-            set_={"dueAt": items.due_at(key, until)},
-            append={"attempts": [items.attempt_to_item(Attempt(at=now))]},
-        )
+        row = items.delivery_item_key(key)
+        found = self._table.find(row, only=items.DELIVERY)
+        if found is None:
+            return None
+        leased = {"dueAt": items.due_at(key, until)}
+        attempt = [items.attempt_to_item(Attempt(at=now))]
+        is_due = Attr("dueAt").lte(to_moment(now)) & unchanged(found, "dueAt")
         try:
-            return items.delivery_from_item(self._table.write(request))
+            self._table.write(
+                self._table.update_request(
+                    row, is_due, set_=leased, append={"attempts": attempt}, is_silent=True
+                )
+            )
         except ConditionFailed:
             return None
+        return items.delivery_from_item(
+            found | leased | {"attempts": [*found["attempts"], *attempt]}
+        )
 
     def record(self, leased: Delivery, after: Delivery) -> None:
         """Write the result of an attempt. Raises LeaseLost when the lease has ended."""
@@ -204,10 +289,9 @@ class WebhookRepository:
     def _replace(self, before: Delivery, after: Delivery, *read: str) -> None:
         old = items.delivery_to_item(before)
         condition: ConditionBase = unchanged(old, *read)
+        new = items.delivery_to_item(after)
         try:
-            self._table.write(
-                self._table.replace_request(old, items.delivery_to_item(after), condition)
-            )
+            self._table.write(self._table.replace_request(old, new, condition, is_silent=True))
         except ConditionFailed as failed:
             raise LeaseLost(before.id) from failed
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from chalicelib.aws.dynamodb import EARLIEST, LATEST, retry_on_conflict
+from chalicelib.aws.dynamodb import EARLIEST, LATEST, StaleVersion, retry_on_conflict
+from chalicelib.aws.kms import Key
 from chalicelib.aws.pagination import from_moment, just_after, just_before, read_page
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import Conflict, EndpointDisabled, FieldError, ValidationFailed
@@ -32,10 +33,12 @@ from chalicelib.webhooks.models import (
     EndpointList,
     NewEndpoint,
     Replayed,
+    Secrets,
     Subscription,
 )
 from chalicelib.webhooks.outbox import payload_of
 from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
+from chalicelib.webhooks.signing import encrypted_secrets, encryption_context
 
 MAX_REPLAYED: Final = 100
 _MAX_EXAMINED: Final = 1000
@@ -58,6 +61,7 @@ class Webhooks:
     payments: Payments
     repository: WebhookRepository
     queue: Queue
+    secrets_key: Key
     allows_private: bool
     clock: Callable[[], datetime]
 
@@ -67,7 +71,8 @@ class Webhooks:
         Raises ValidationFailed, EndpointLimitReached, Conflict or Unavailable.
         """
         now = self.clock()
-        endpoint = NewEndpoint(
+        secrets = Secrets(signing.new_secret())
+        endpoint = Endpoint(
             id=new_id("EP", now),
             url=self._checked_url(command.url),
             description=command.description,
@@ -78,11 +83,21 @@ class Webhooks:
             disabled_at=None,
             disabled_reason=None,
             failing_since=None,
-            secret=signing.new_secret(),
-            old_secrets=(),
+            inline_secrets=secrets,
         )
-        self.repository.add(endpoint)
-        return endpoint
+        apart = self.repository.keeps_secrets_apart()
+        try:
+            self._add(endpoint, secrets, apart=apart)
+        except StaleVersion:  # an operator has just moved the secrets
+            self._add(endpoint, secrets, apart=not apart)
+        return _shown(endpoint, secrets.current)
+
+    def _add(self, endpoint: Endpoint, secrets: Secrets, *, apart: bool) -> None:
+        if not apart:
+            self.repository.add(endpoint)
+            return
+        encrypted = encrypted_secrets(self.secrets_key, self.stage, endpoint.id, secrets)
+        self.repository.add(endpoint.with_secrets_apart(encrypted), encrypted)
 
     def all(self) -> EndpointList:
         """Return all endpoints, oldest first. Raises Unavailable."""
@@ -125,8 +140,25 @@ class Webhooks:
         Raises NotFound, Conflict or Unavailable.
         """
         secret = signing.new_secret()
-        after = self._change(endpoint_id, lambda before: before.rotated(secret, self.clock()))
-        return NewEndpoint.model_validate(dict(after))
+
+        def attempt(before: Endpoint) -> Endpoint:
+            now = self.clock()
+            if before.inline_secrets is not None:
+                secrets = before.inline_secrets.rotated(secret, now)
+                after = before.with_secrets_inline(secrets).model_copy(update={"updated_at": now})
+                self.repository.change(before, after)
+                return after
+            old = self.repository.find_secrets(endpoint_id)
+            if old is None:  # moved back, or deleted, since the endpoint was read
+                raise StaleVersion(self.repository.get(endpoint_id))
+            context = encryption_context(self.stage, endpoint_id)
+            new = old.rotated(self.secrets_key.encrypt(secret, context), now)
+            after = before.with_secrets_apart(new).model_copy(update={"updated_at": now})
+            self.repository.rotate(before, after, old, new, new_id("ROT", now))
+            return after
+
+        before = self.repository.get(endpoint_id)
+        return _shown(retry_on_conflict(before, attempt, tries=_TRIES), secret)
 
     def delete(self, endpoint_id: str) -> None:
         """Delete the endpoint; its pending deliveries fail. Raises NotFound or Unavailable."""
@@ -250,6 +282,10 @@ class Webhooks:
             raise ValidationFailed(
                 [FieldError("url", sentence) for sentence in refused.sentences]
             ) from refused
+
+
+def _shown(endpoint: Endpoint, secret: str) -> NewEndpoint:
+    return NewEndpoint.model_validate(dict(endpoint) | {"secret": secret})
 
 
 def normalized(events: list[Subscription]) -> list[Subscription]:

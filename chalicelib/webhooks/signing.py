@@ -12,6 +12,9 @@ from typing import Final
 
 from standardwebhooks import Webhook
 
+from chalicelib.aws.kms import Key
+from chalicelib.webhooks.models import Secrets
+
 _PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = 32  # the standard asks for 24 to 64
 
@@ -20,6 +23,23 @@ def new_secret() -> str:
     """Return a new secret in the form that a merchant sees."""
     random = randomness.token_bytes(_SECRET_BYTES)
     return _PREFIX + base64.b64encode(random).decode()
+
+
+def encryption_context(stage: str, endpoint_id: str) -> dict[str, str]:
+    """Return what KMS ties the ciphertext of a secret to; policies look at it."""
+    return {"stage": stage, "endpoint": endpoint_id}
+
+
+def encrypted_secrets(key: Key, stage: str, endpoint_id: str, plain: Secrets) -> Secrets:
+    """Return the secrets of an endpoint, encrypted. Raises Unavailable."""
+    context = encryption_context(stage, endpoint_id)
+    return plain.each(lambda secret: key.encrypt(secret, context))
+
+
+def decrypted_secrets(key: Key, stage: str, endpoint_id: str, encrypted: Secrets) -> Secrets:
+    """Return the secrets of an endpoint, in plain text. Raises Unavailable."""
+    context = encryption_context(stage, endpoint_id)
+    return encrypted.each(lambda secret: key.decrypt(secret, context))
 
 
 def headers(webhook_id: str, at: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:

@@ -81,6 +81,11 @@ def webhook_repository_of(tables: Tables) -> WebhookRepository:
     )
 
 
+def secrets_key(stage: str) -> str:
+    """Return the alias of the key that encrypts the stage's webhook secrets."""
+    return f"alias/payflow-secrets-{stage}"
+
+
 def queue_of(stage: str, kind: str) -> Queue:
     """Return the stage's queue `webhooks` or `deliveries`."""
     return Queue(sqs_client(os.environ["AWS_REGION"]), "", name=f"payflow-{kind}-{stage}")

@@ -55,7 +55,7 @@ from chalicelib.webhooks.outbox import WebhookOutbox
 from chalicelib.webhooks.repository import WebhookRepository
 from chalicelib.webhooks.service import Webhooks, _DeliveryFilters
 from infra.deploy import artifact, package
-from tests.conftest import KeptQueue, payflow
+from tests.conftest import KeptQueue, payflow, secrets_key
 from tests.engines import ROOT
 
 Row = dict[str, Any]
@@ -187,6 +187,7 @@ class Product:
             self.payments,
             webhooks,
             self.deliveries_queue,
+            secrets_key(),
             allows_private=False,
             clock=self.clock,
         )
@@ -196,6 +197,7 @@ class Product:
             stage="test",
             repository=webhooks,
             queue=self.deliveries_queue,
+            secrets_key=secrets_key(),
             post=self._post,
             clock=self.clock,
             lease=timedelta(seconds=75),

@@ -4,7 +4,7 @@ The merchant answers as the test tells it. Real POSTs are in test_http_client.py
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +93,10 @@ class Gateway:
         (delivery,) = self.repository.of_payment(self.settled_payment().id)
         return delivery
 
+    def secrets_of(self, endpoint_id: str) -> list[str]:
+        """Return the secrets that sign now, newest first."""
+        return self.worker._secrets(self.repository.get(endpoint_id))
+
     def events_of(self, endpoint: Endpoint) -> list[Item]:
         """Return the stored events of the endpoint itself, oldest first."""
         return self.repository._table.query(KeyRange(f"ENDPOINT#{endpoint.id}", "EVENT#", "EVENT$"))
@@ -115,12 +119,14 @@ def gateway_on(dynamodb: "DynamoDBClient", clock: Clock) -> Gateway:
     outbox = outbox_of(payments)
     queue = queue_of(outbox)
     merchant = Merchant()
+    webhooks = webhooks_beside(payments)
+    worker = delivery_worker_on(outbox.repository, queue, clock, merchant)
     return Gateway(
         payments=payments,
         refunds=refunds_beside(payments),
-        webhooks=webhooks_beside(payments),
+        webhooks=webhooks,
         repository=outbox.repository,
-        worker=delivery_worker_on(outbox.repository, queue, clock, merchant),
+        worker=replace(worker, secrets_key=webhooks.secrets_key),
         sweeper=sweeper_of(payments),
         merchant=merchant,
         queue=queue,

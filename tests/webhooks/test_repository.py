@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.aws.dynamodb import StaleVersion
+from chalicelib.aws.dynamodb import ConditionFailed
 from chalicelib.values import new_id
 from chalicelib.webhooks.models import DeliveryStatus, DisabledReason, FailureReason
 from chalicelib.webhooks.repository import LeaseLost
@@ -31,7 +31,7 @@ def test_concurrent_disables_of_an_endpoint_write_one_event(gateway: Gateway) ->
     now = gateway.clock()
     off = endpoint.disabled(DisabledReason.GONE, now)
     gateway.repository.disable(endpoint, off, new_id("EVT", now))
-    with pytest.raises(StaleVersion):
+    with pytest.raises(ConditionFailed):
         gateway.repository.disable(endpoint, off, new_id("EVT", now))
     assert len(gateway.events_of(endpoint)) == 1
 
