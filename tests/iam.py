@@ -14,6 +14,7 @@ from chalice.app import Chalice, SQSEventConfig
 from infra.local.provision import template
 from tests.engines import ROOT
 from tests.hearing import API, Call
+from tests.policies import Context, Rights, Template
 
 POLICIES: Final = ROOT / "infra" / "policies"
 X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
@@ -47,6 +48,19 @@ _ON_A_QUEUE: Final = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "GetQueueAttributes": "GetQueueAttributes",
 }
+
+
+_LEADING: Final = ("ForAllValues:StringLike", "dynamodb:LeadingKeys")
+_JUDGED: Final = {
+    ("ForAllValues:StringEquals", "dynamodb:Attributes"),
+    ("StringEquals", "dynamodb:Select"),
+    ("StringEqualsIfExists", "dynamodb:Select"),
+    ("StringEqualsIfExists", "dynamodb:ReturnValues"),
+    ("StringEquals", "kms:EncryptionContext:stage"),
+    ("StringEquals", "kms:RequestAlias"),
+    ("StringLike", "kms:EncryptionContext:endpoint"),
+}
+"""The conditions that `refused` judges, beside the leading keys."""
 
 
 class NotUnderstood(Exception):
@@ -108,6 +122,8 @@ def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
             yield f"sqs:{_ON_A_QUEUE[operation]}", params["QueueUrl"].rpartition("/")[2], ""
         case "logs", "FilterLogEvents":
             yield "logs:FilterLogEvents", params["logGroupName"], ""
+        case "kms", "Encrypt" | "Decrypt":
+            yield f"kms:{call.operation}", params["KeyId"], ""
         case _:
             raise _not_known(call)
 
@@ -131,6 +147,66 @@ def _checked_of_dynamodb(call: Call) -> Iterator[tuple[str, str, str]]:
             yield f"dynamodb:{operation}", params["TableName"] + index, _partitions(params)
         case _:
             raise _not_known(call)
+
+
+def rights(function: str, stage: str) -> Rights:
+    """Return what the policy of `function` allows in `stage`."""
+    rendered = Template(template(), Stage=stage).rendered(read_policy(function)["Statement"])
+    return Rights(rendered)
+
+
+def refused(calls: Iterable[Call], function: str, stage: str) -> set[str]:
+    """Return a sentence for each call of DynamoDB and KMS that a condition refuses."""
+    names, allowed = _logical_ids(stage), rights(function, stage)
+    found = set()
+    for call in calls:
+        if call.function != function:
+            continue
+        for action, name, context in _contexts(call):
+            table, slash, index = name.partition("/index/")
+            resource = f"<{names[_MOMENT.sub('', table)]}.Arn>{slash}{index}"
+            if not allowed.allow(action, resource, context):
+                found.add(f"{function} may not {action} with {context} (asked for by {call.test})")
+    return found
+
+
+def _contexts(call: Call) -> Iterator[tuple[str, str, Context]]:
+    """Yield the actions of a call, each with its table or key and its condition keys."""
+    params = call.params
+    if call.service == "kms":
+        context = params["EncryptionContext"]
+        keys = {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
+        keys["kms:RequestAlias"] = params["KeyId"]
+        yield f"kms:{call.operation}", params["KeyId"], keys
+    elif call.service == "dynamodb" and "TransactItems" in params:
+        for item in params["TransactItems"]:
+            for kind, request in item.items():
+                yield f"dynamodb:{_BY_ITEM[kind]}", request["TableName"], request_context(request)
+    elif call.service == "dynamodb" and "RequestItems" not in params:
+        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+        name = params["TableName"] + index
+        yield f"dynamodb:{call.operation}", name, request_context(params)
+
+
+def request_context(request: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Return DynamoDB's condition keys of one request.
+
+    What a failed condition returns counts as a return value: AWS does not say that it does not.
+    """
+    key = request.get("Key") or request.get("Item") or {}
+    named = request.get("ExpressionAttributeNames", {}).values()
+    context: dict[str, str | list[str]] = {"dynamodb:Attributes": sorted({*key, *named})}
+    if "IndexName" not in request:
+        leading = key.get("PK") or request.get("ExpressionAttributeValues", {}).get(":hash")
+        context["dynamodb:LeadingKeys"] = [leading["S"]] if leading else []
+    if "ProjectionExpression" in request:
+        context["dynamodb:Select"] = "SPECIFIC_ATTRIBUTES"
+    elif "KeyConditionExpression" in request or request.keys() == {"TableName", "Key"}:
+        context["dynamodb:Select"] = request.get("Select", "ALL_ATTRIBUTES")
+    for name in ("ReturnValues", "ReturnValuesOnConditionCheckFailure"):
+        if name in request:
+            context["dynamodb:ReturnValues"] = request[name]
+    return context
 
 
 def _not_known(call: Call) -> NotUnderstood:
@@ -207,15 +283,22 @@ def granted(policy: Mapping[str, Any]) -> set[Grant]:
 
 
 def _only_in(statement: Mapping[str, Any]) -> list[str]:
-    """Return the partitions that its condition allows. Only DynamoDB's leading keys are known.
+    """Return the partitions that its condition allows, by DynamoDB's leading keys.
+
+    What else it asks for, `refused` judges.
 
     "For all values" is true of a call that names no key, such as a scan; no such action may be
     granted this way. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     """
+    condition = statement.get("Condition", {})
+    asked = {(operator, key) for operator, keys in condition.items() for key in keys}
     match statement:
-        case {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys, **k}, **o}}:
-            if not k and not o and set(_listed(statement["Action"])) <= _BY_KEY and keys:
+        case {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}}:
+            actions = set(_listed(statement["Action"]))
+            if asked - {_LEADING} <= _JUDGED and actions <= _BY_KEY and keys:
                 return _listed(keys)
+        case {"Condition": {**some}} if some and asked <= _JUDGED:
+            return [""]
         case {"Condition": _}:
             pass
         case _:
@@ -274,6 +357,9 @@ def _logical_ids(stage: str) -> dict[str, str]:
             found[name["Fn::Sub"].replace("${Restored}", "").replace("${Stage}", stage)] = (
                 logical_id
             )
+        if resource["Type"] == "AWS::KMS::Alias":
+            alias = properties["AliasName"]["Fn::Sub"].replace("${Stage}", stage)
+            found[alias] = properties["TargetKeyId"]["Ref"]
         if resource["Type"] == "AWS::Logs::LogGroup":
             text = properties["LogGroupName"]["Fn::Sub"]
             found[text.replace("${Stage}", stage)] = _arn(text)

@@ -43,6 +43,10 @@ class Template:
     def holds(self, condition: str) -> bool:
         return self._judged(self._body["Conditions"][condition])
 
+    def rendered(self, value: Any) -> Any:
+        """Return part of another document, such as a policy, with this template's names."""
+        return self._rendered(value)
+
     def _judged(self, condition: Any) -> bool:
         match condition:
             case {"Condition": str(name)}:
@@ -141,10 +145,12 @@ def _conditions_hold(statement: Any, context: Context) -> bool:
 
 
 def _condition_holds(operator: str, values: list[str], wanted: list[str]) -> bool:
-    compare = _OPERATORS.get(operator.removeprefix(_FOR_ALL))
+    compare = _OPERATORS.get(operator.removeprefix(_FOR_ALL).removesuffix(_IF_EXISTS))
     if compare is None:
         raise NotUnderstood(operator)
     met = [any(compare(value, one) for one in wanted) for value in values]
+    if operator.endswith(_IF_EXISTS) and not values:
+        return True
     # "For all values" is true of none; any other operator is false without its key.
     return all(met) if operator.startswith(_FOR_ALL) else any(met)
 
@@ -155,6 +161,7 @@ def _like(value: str, pattern: str) -> bool:
 
 
 _FOR_ALL = "ForAllValues:"
+_IF_EXISTS = "IfExists"
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringEquals": str.__eq__,
     "StringLike": _like,

@@ -34,3 +34,5 @@ def test_function_is_granted_every_recorded_call(function: str, heard: Heard) ->
     for stage, calls in heard.items():
         lacking = iam.lacking(function, grants, iam.asked(calls, function, stage))
         assert not lacking, "\n".join(lacking)
+        refused = iam.refused(calls, function, stage)
+        assert not refused, "\n".join(refused)

@@ -81,6 +81,7 @@ def walk() -> Walk:
         walk_through_sweeping()
         walk_through_keys()
         walk_through_webhooks()
+        walk_through_secrets_apart(boto3.client("kms", region_name=REGION))
         walk_through_an_outage_of_the_queue(sqs)
     return Walk(heard_here()[calls:], set(recorder.entered[entered:]))
 
@@ -297,6 +298,18 @@ def walk_through_webhooks() -> None:
     assert of_endpoint("DELETE", endpoint_id)["statusCode"] == 404
 
 
+def walk_through_secrets_apart(kms: Any) -> None:
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=payflow.settings.secrets_key, TargetKeyId=key)
+    payflow.services.webhook_repository.keep_secrets_apart(True)
+    url = "https://merchant.example/webhooks"
+    endpoint_id = issued(api_event("POST", "/v1/webhook_endpoints", {"url": url}))["id"]
+    assert of_endpoint("POST", endpoint_id, "/rotate_secret")["statusCode"] == 200
+    test = of_endpoint("POST", endpoint_id, "/test")
+    deliver(json.loads(test["body"])["id"], 200)
+    assert of_endpoint("DELETE", endpoint_id)["statusCode"] == 204
+
+
 def of_endpoint(method: str, endpoint_id: str, what: str = "", body: Any = None) -> Any:
     route = f"/v1/webhook_endpoints/{{endpoint_id}}{what}"
     return payflow.app(api_event(method, route, body, endpoint_id=endpoint_id), None)
@@ -343,6 +356,8 @@ def test_the_walk_visits_every_route_and_every_function(walk: Walk) -> None:
 
 @each_function
 def test_function_is_granted_every_call_of_the_walk(function: str, walk: Walk) -> None:
+    refused = iam.refused(walk.calls, function, STAGE)
+    assert not refused, "\n".join(refused)
     needs = iam.asked(walk.calls, function, STAGE)
     assert needs, "a function that asks nothing was not heard"
     lacking = iam.lacking(function, iam.granted(iam.read_policy(function)), needs)
@@ -393,13 +408,93 @@ def test_calls_that_read_many_rows_are_granted_in_one_statement(function: str) -
     ("function", "partitions"),
     [
         ("webhook_processor", {"PAY#*", "STATS#*", "ENDPOINTS"}),
-        ("delivery_worker", {"PAY#*", "ENDPOINTS", "ENDPOINT#*"}),
+        ("delivery_worker", {"PAY#*", "ENDPOINTS", "ENDPOINT#*", "SECRET#*"}),
         ("sweeper", set()),
     ],
 )
 def test_a_worker_may_not_touch_api_keys(function: str, partitions: set[str]) -> None:
     grants = iam.granted(iam.read_policy(function))
     assert partitions == {one.partitions for one in grants if one.resource == "PaymentsTable"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_api_and_the_delivery_worker_reach_secrets(function: str) -> None:
+    """The API only writes them: it never decrypts one."""
+    rights = iam.rights(function, STAGE)
+    row = {"dynamodb:LeadingKeys": ["SECRET#EP-1"], "dynamodb:Attributes": ["PK", "SK"]}
+    context = {"kms:EncryptionContext:stage": STAGE, "kms:EncryptionContext:endpoint": "EP-1"} | {
+        "kms:RequestAlias": payflow.settings.secrets_key
+    }
+    other = context | {"kms:EncryptionContext:stage": "other"}
+    may = {
+        "read": rights.allow("dynamodb:GetItem", "<PaymentsTable.Arn>", row),
+        "write": rights.allow("dynamodb:UpdateItem", "<PaymentsTable.Arn>", row),
+        "encrypt": rights.allow("kms:Encrypt", "<SecretsKey.Arn>", context),
+        "decrypt": rights.allow("kms:Decrypt", "<SecretsKey.Arn>", context),
+    }
+    allowed = {what for what, is_allowed in may.items() if is_allowed}
+    assert allowed == {
+        API: {"read", "write", "encrypt"},
+        "delivery_worker": {"read", "decrypt"},
+    }.get(function, set())
+    for action in ("kms:Encrypt", "kms:Decrypt"):
+        assert not rights.allow(action, "<SecretsKey.Arn>", other)
+        assert not rights.allow(action, "<SecretsKey.Arn>")
+
+
+PAYMENT: dict[str, Any] = {
+    "Key": {"PK": {"S": "PAY#PAY-01M82Y8T27997E9EYD0G6SK6MT"}, "SK": {"S": "PAYMENT"}}
+}
+ENDPOINT: dict[str, Any] = {"Key": {"PK": {"S": "ENDPOINTS"}, "SK": {"S": "ENDPOINT#EP-1"}}}
+
+
+def setting(*names: str, **more: str) -> dict[str, Any]:
+    return {"ExpressionAttributeNames": {f"#{name}": name for name in names}} | more
+
+
+@pytest.mark.parametrize(
+    ("action", "request_"),
+    [
+        *(
+            ("dynamodb:UpdateItem", PAYMENT | setting(name))
+            for name in ("status", "amount", "merchant", "amountRefunded", "version", "payload")
+        ),
+        ("dynamodb:UpdateItem", PAYMENT | setting("dueAt", ReturnValues="ALL_NEW")),
+        ("dynamodb:UpdateItem", PAYMENT | setting("dueAt", ReturnValues="ALL_OLD")),
+        ("dynamodb:UpdateItem", ENDPOINT | setting("url")),
+        ("dynamodb:UpdateItem", ENDPOINT | setting("secret")),
+        ("dynamodb:PutItem", {"Item": PAYMENT["Key"]}),
+        ("dynamodb:DeleteItem", PAYMENT),
+        ("dynamodb:GetItem", {**PAYMENT, "TableName": ""}),
+        ("dynamodb:GetItem", PAYMENT | setting("merchant", ProjectionExpression="#merchant")),
+    ],
+)
+def test_a_delivery_worker_taken_over_cannot(action: str, request_: dict[str, Any]) -> None:
+    context = iam.request_context(request_)
+    if action == "dynamodb:GetItem":
+        context.setdefault("dynamodb:Select", "ALL_ATTRIBUTES")
+    rights = iam.rights("delivery_worker", STAGE)
+    assert not rights.allow(action, "<PaymentsTable.Arn>", context)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"dynamodb:Select": "ALL_ATTRIBUTES"},
+        {"dynamodb:Select": "ALL_PROJECTED_ATTRIBUTES"},
+        {},
+        {
+            "dynamodb:Select": "SPECIFIC_ATTRIBUTES",
+            "dynamodb:Attributes": ["PK", "status", "createdAt", "merchant"],
+        },
+    ],
+)
+def test_a_sweeper_taken_over_reads_no_texts(context: dict[str, Any]) -> None:
+    rights = iam.rights("sweeper", STAGE)
+    index = "<PaymentsTable.Arn>/index/status-createdAt-index"
+    keys = {"dynamodb:Attributes": ["PK", "status", "createdAt"]}
+    assert rights.allow("dynamodb:Query", index, keys | {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"})
+    assert not rights.allow("dynamodb:Query", index, keys | context)
 
 
 @pytest.mark.parametrize("stage", policies.deployed_stages())

@@ -82,6 +82,8 @@ def _names(stage: str) -> dict[str, str]:
     """Return what the policies refer to: pseudo parameters, and the ARNs in infra/backend.yaml."""
     names = {"AWS::Partition": "aws", "AWS::Region": "*", "AWS::AccountId": "*", "Stage": stage}
     template = yaml.safe_load((ROOT / "infra" / "backend.yaml").read_text())
+    # A key has no name; the policies' condition on its alias says which one.
+    names["SecretsKey.Arn"] = "arn:aws:kms:*:*:key/*"
     for logical_id, resource in template["Resources"].items():
         if resource["Type"] in _NAMED_BY:
             key, service, kind = _NAMED_BY[resource["Type"]]

@@ -8,7 +8,8 @@ import pytest
 from chalicelib.aws.sqs import MAX_DELAY
 from chalicelib.sweeper import Sweeper
 from infra.local.provision import template
-from tests.conftest import START
+from infra.ops.stages import secrets_key
+from tests.conftest import START, payflow
 
 TEMPLATE_BODY: dict[str, Any] = template()
 RESOURCES: dict[str, Any] = TEMPLATE_BODY["Resources"]
@@ -42,6 +43,16 @@ def test_the_payments_table_has_its_four_indexes_and_no_other() -> None:
     }
 
 
+@pytest.mark.parametrize("resource", ["SecretsKey", "SecretsKeyAlias"])
+def test_key_of_the_secrets_is_retained_as_the_tables_are(resource: str) -> None:
+    """Without it, nobody can read the secrets in a table that was kept or restored."""
+    assert RESOURCES[resource]["DeletionPolicy"] == "Retain"
+    assert RESOURCES[resource]["UpdateReplacePolicy"] == "Retain"
+    alias = RESOURCES["SecretsKeyAlias"]["Properties"]
+    assert alias["AliasName"]["Fn::Sub"].replace("${Stage}", "dev") == secrets_key("dev")
+    assert payflow.settings.secrets_key == secrets_key(payflow.settings.stage)
+
+
 def test_idempotency_records_expire_by_their_own_attribute() -> None:
     ttl = RESOURCES["IdempotencyTable"]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "expiresAt", "Enabled": True}
@@ -59,8 +70,8 @@ def test_a_message_is_tried_three_times_though_twice_throttled_then_kept_for_14_
     assert dead["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
 
 
-NAMES = ("TableName", "QueueName", "TopicName", "LogGroupName", "AlarmName")
-UNTAGGABLE = {"AWS::SQS::QueuePolicy", "AWS::SNS::Subscription"}
+NAMES = ("TableName", "QueueName", "TopicName", "LogGroupName", "AlarmName", "AliasName")
+UNTAGGABLE = {"AWS::KMS::Alias", "AWS::SQS::QueuePolicy", "AWS::SNS::Subscription"}
 
 
 def of_type(kind: str) -> dict[str, Any]:
