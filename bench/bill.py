@@ -198,6 +198,6 @@ def idle(sweep: Usage) -> Bill:
         "SQS": polls * of_one("sqs", "requests"),
         "CloudWatch alarms": alarms() * price["alarm_month"],
         "CloudWatch metrics": len(sweep.metrics) * price["metric_month"],
-        "KMS": _KMS_USES_A_MONTH * of_one("kms", "requests"),
+        "KMS": prices()["kms"]["key_month"] + _KMS_USES_A_MONTH * of_one("kms", "requests"),
     }
     return bill("sweep", sweep) * MINUTES_A_MONTH + Bill(lines)

@@ -4,13 +4,13 @@ Guarantee: each delivery continues until it is delivered or fails visibly, whate
 messages and workers. A message may be processed at any time and any number of times: the worker
 makes an attempt only if it is due.
 
-    message ──▶ endpoint and its secrets ──▶ lease ──▶ POST ──▶ record ──▶ message for the next
-                 as they are now              │                   │      attempt, if SQS can delay
-                                              │                   │      it so long; or the sweeper
-                    not due: nothing ─────────┤      410, or five days of failures only: disabled
-                    disabled or deleted: failed
+    message ──▶ lease ──▶ endpoint as it is now ──▶ POST ──▶ record ──▶ message for the next
+                 │           └── disabled or deleted: failed     │      attempt, if SQS can delay
+                 │                                               │      it so long; or the sweeper
+                 └── not due: nothing         410, or five days of failures only: disabled
 
-If KMS cannot decrypt the secrets, no attempt begins, and none is counted.
+If the endpoint cannot be read or KMS cannot decrypt its secrets, the worker gives the lease back:
+nothing was sent, and no attempt is counted.
 
 The lease is longer than a worker may run. If a worker is killed, the next attempt begins only after
 the killed one must have ended.
@@ -38,7 +38,6 @@ from chalicelib.webhooks.models import (
     DisabledReason,
     Endpoint,
     FailureReason,
-    delivery_key,
 )
 from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
 
@@ -62,16 +61,17 @@ class DeliveryWorker:
 
     def deliver(self, delivery_id: str) -> None:
         """Make an attempt if one is due. Raises Conflict or Unavailable: call again then."""
-        key = delivery_key(delivery_id)
-        if key is None:
-            return
-        endpoint = self._endpoint(key.endpoint_id)
-        secrets = self._secrets(endpoint) if endpoint is not None and endpoint.enabled else []
         began = self.clock()
         leased = self.repository.lease(delivery_id, began, began + self.lease)
         if leased is None:
             return
-        reason = _reason_not_to_send(leased, endpoint)
+        try:
+            endpoint = self._endpoint(leased)
+            reason = _reason_not_to_send(leased, endpoint)
+            secrets = self._secrets(endpoint) if endpoint is not None and reason is None else []
+        except Unavailable:
+            self._record(leased, leased.given_back(self.clock()))
+            raise
         if reason is not None or endpoint is None:
             self._record(leased, leased.not_sent(reason or FailureReason.ENDPOINT_DELETED))
             return
@@ -86,14 +86,14 @@ class DeliveryWorker:
         else:
             self._reschedule(leased, endpoint, attempt, result.retry_after_seconds)
 
-    def _endpoint(self, endpoint_id: str) -> Endpoint | None:
+    def _endpoint(self, delivery: Delivery) -> Endpoint | None:
         try:
-            return self.repository.get(endpoint_id)
+            return self.repository.get(delivery.endpoint_id)
         except NotFound:
             return None
 
     def _secrets(self, endpoint: Endpoint) -> list[str]:
-        """Return the secrets that sign, newest first. Raises Unavailable: no attempt is begun."""
+        """Return the secrets that sign, newest first. Raises Unavailable."""
         now = self.clock()
         secrets = endpoint.inline_secrets
         if secrets is None:

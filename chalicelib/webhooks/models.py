@@ -261,6 +261,10 @@ class Delivery(Schema):
         """Return a failed copy without the attempt that was begun: nothing was sent."""
         return self._ended(DeliveryStatus.FAILED, reason, self.attempts[:-1])
 
+    def given_back(self, now: datetime) -> "Delivery":
+        """Return a copy that is due now, without the attempt that was begun: nothing was sent."""
+        return self.model_copy(update={"attempts": self.attempts[:-1], "next_attempt_at": now})
+
     def reschedule(
         self, attempt: Attempt, now: datetime, *, jitter: float, retry_after: timedelta | None
     ) -> "Delivery":

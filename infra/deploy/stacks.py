@@ -81,13 +81,18 @@ class Stack:
             "Parameters": {name: template["Parameters"][name] for name in ("Stage", "Restored")},
             "Resources": {logical_id: template["Resources"][logical_id] for logical_id in tables},
         }
+        imported = importing(tables)
+        for key in _existing_key(template, stage):
+            logical_id = key["LogicalResourceId"]
+            body["Resources"][logical_id] = template["Resources"][logical_id]
+            imported["ResourcesToImport"].append(key)
         self.change(
             TemplateBody=json.dumps(body),
             Parameters=[
                 {"ParameterKey": "Stage", "ParameterValue": stage},
                 {"ParameterKey": "Restored", "ParameterValue": restored},
             ],
-            **importing(tables),
+            **imported,
         )
         return self.parameters()
 
@@ -189,6 +194,30 @@ def restored_parameter(moment: str) -> str:
     if not re.fullmatch(RESTORED, restored):
         raise DeployError(f"RESTORED is {moment!r}; it must be `first`, or like 20261125T120000Z.")
     return restored
+
+
+def _existing_key(template: Mapping[str, Any], stage: str) -> list[dict[str, Any]]:
+    """Return how to import the key of the webhook secrets and its alias, if they exist."""
+    alias = f"alias/payflow-secrets-{stage}"
+    kms = boto3.client("kms")
+    if "SecretsKey" not in template["Resources"]:
+        return []
+    try:
+        key_id = kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+    except kms.exceptions.NotFoundException:
+        return []
+    return [
+        {
+            "ResourceType": "AWS::KMS::Key",
+            "LogicalResourceId": "SecretsKey",
+            "ResourceIdentifier": {"KeyId": key_id},
+        },
+        {
+            "ResourceType": "AWS::KMS::Alias",
+            "LogicalResourceId": "SecretsKeyAlias",
+            "ResourceIdentifier": {"AliasName": alias},
+        },
+    ]
 
 
 def _existing(template: Mapping[str, Any], stage: str, restored: str) -> dict[str, str]:

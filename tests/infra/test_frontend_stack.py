@@ -31,6 +31,12 @@ TABLE = f"arn:aws:dynamodb:{ACCOUNT}:table/payflow-payments-dev"
 FUNCTION = f"arn:aws:lambda:{ACCOUNT}:function:payflow-dev"
 MAPPING = f"arn:aws:lambda:{ACCOUNT}:event-source-mapping:8b578b29-fc81-47f1-8b65-27f832bf7f61"
 RULE = f"arn:aws:events:{ACCOUNT}:rule/payflow-dev-SweeperEvent-1A2B3C"
+SECRETS_KEY = f"arn:aws:kms:{ACCOUNT}:key/one"
+ITS_TAGS: Context = {"aws:ResourceTag/Project": "payflow", "aws:ResourceTag/Stage": "dev"}
+ON_THE_KEY = (
+    "CreateAlias", "CreateGrant", "CreateKey", "Decrypt", "DeleteAlias", "DisableKey", "Encrypt",
+    "GenerateDataKey", "PutKeyPolicy", "ReEncryptFrom", "ScheduleKeyDeletion", "UpdateAlias",
+)  # fmt: skip
 QUEUE = f"arn:aws:sqs:{ACCOUNT}:payflow-webhooks-dev"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:payflow-alarms-dev"
 ALARM = f"arn:aws:cloudwatch:{ACCOUNT}:alarm:payflow-dev-dead-letters"
@@ -334,7 +340,7 @@ OUTSIDE: list[tuple[str, str, Context]] = [
     ("s3:GetObject", "arn:aws:s3:::another/secret", {}),
     ("ssm:GetParameter", f"arn:aws:ssm:{ACCOUNT}:parameter/secret", {}),
     ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{ACCOUNT}:secret:one", {}),
-    ("kms:Decrypt", f"arn:aws:kms:{ACCOUNT}:key/one", {}),
+    *((f"kms:{action}", SECRETS_KEY, ITS_TAGS) for action in ON_THE_KEY),
     ("ec2:RunInstances", "*", {}),
 ]
 
@@ -470,6 +476,10 @@ BESIDE_THE_ADMINISTRATOR = [
     ("events:PutRule", RULE),
     ("sns:SetSubscriptionAttributes", "*"),
     ("sns:Unsubscribe", "*"),
+    ("kms:CreateAlias", SECRETS_KEY),
+    ("kms:CreateKey", SECRETS_KEY),
+    ("kms:EnableKeyRotation", SECRETS_KEY),
+    ("kms:TagResource", SECRETS_KEY),
 ]
 
 
@@ -526,11 +536,15 @@ def test_an_administrators_presence_changes_nothing_else() -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_boundary_allows_a_function_its_calls(function: str) -> None:
     names = {"PaymentsTable": TABLE, "WebhookQueue": QUEUE, "*": "*"}
+    names["SecretsKey"] = SECRETS_KEY
     names["DeliveriesQueue"] = QUEUE.replace("webhooks", "deliveries")
     names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
     within = Rights(boundary)
     suffix = "" if function == hearing.API else f"-{function}"
-    from_inside: Context = {"lambda:SourceFunctionArn": FUNCTION + suffix}
+    from_inside: Context = {
+        "lambda:SourceFunctionArn": FUNCTION + suffix,
+        "kms:RequestAlias": "alias/payflow-secrets-dev",
+    }
     lambdas_own = iam.of_the_service(payflow.app, function, payflow.settings.stage)
     for grant in iam.granted(iam.read_policy(function)):
         context = {} if grant in lambdas_own else from_inside
@@ -586,6 +600,8 @@ def test_role_that_trusts_anybody_reaches_neither_tables_nor_logs(
     evil = Rights(ALL_OF_IT, boundary)
     assert not evil.allow("logs:FilterLogEvents", f"{API_LOG}:*", context)
     assert not evil.allow("sqs:SendMessage", QUEUE, context)
+    alias = {"kms:RequestAlias": "alias/payflow-secrets-dev"}
+    assert not evil.allow("kms:Decrypt", SECRETS_KEY, {**context, **alias})
     for action in ("GetItem", "Query", "Scan", "BatchGetItem", "PutItem", "UpdateItem"):
         assert not evil.allow(f"dynamodb:{action}", TABLE, context)
         assert not evil.allow(f"dynamodb:{action}", f"{TABLE}/index/all-createdAt-index", context)
@@ -604,6 +620,8 @@ def test_role_that_trusts_anybody_reaches_neither_tables_nor_logs(
         ("logs:FilterLogEvents", f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/another:*"),
         ("iam:PutRolePolicy", ROLE),
         ("sts:AssumeRole", OWN_ROLE),
+        ("kms:Decrypt", SECRETS_KEY),
+        ("kms:ScheduleKeyDeletion", SECRETS_KEY),
         ("s3:GetObject", "arn:aws:s3:::another/secret"),
         ("lambda:UpdateFunctionCode", FUNCTION),
     ],

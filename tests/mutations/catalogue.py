@@ -344,9 +344,27 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         ),
         Mutant(
             "Of two rotations at once, neither loses the secret that the other one showed.",
-            "chalicelib/webhooks/repository.py::WebhookRepository.change",
+            "chalicelib/webhooks/repository.py::WebhookRepository._change_request",
             "'secret'",
             "'id'",
+        ),
+        Mutant(
+            "A rotation loses no encrypted secret that another one showed.",
+            "chalicelib/webhooks/repository.py::WebhookRepository._replace_secret",
+            "'secret'",
+            "'PK'",
+        ),
+        Mutant(
+            "A secret is tied to its endpoint and stage.",
+            "chalicelib/webhooks/signing.py::encryption_context",
+            "'endpoint': endpoint_id",
+            "'endpoint': 'EP-'",
+        ),
+        Mutant(
+            "An outage of KMS counts no attempt.",
+            "chalicelib/webhooks/models.py::Delivery.given_back",
+            "self.attempts[:-1]",
+            "self.attempts",
         ),
         Mutant(
             "For 24 hours after a rotation the old secret signs too.",

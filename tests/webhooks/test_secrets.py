@@ -168,7 +168,10 @@ def test_outage_of_kms_counts_no_attempt_and_creates_no_endpoint(gateway: Gatewa
     kms(gateway).fails_after = 0
     with pytest.raises(Unavailable):
         gateway.worker.deliver(delivery.id)
-    assert gateway.repository.get_delivery(delivery.id) == delivery
+    waiting = gateway.repository.get_delivery(delivery.id)
+    assert (waiting.status, waiting.attempts) == (DeliveryStatus.PENDING, [])
+    assert waiting.next_attempt_at is not None
+    assert waiting.next_attempt_at <= gateway.clock.now, "due at once"
     with pytest.raises(Unavailable):
         create(gateway)
     with pytest.raises(Unavailable):
