@@ -26,4 +26,4 @@ def test_file_or_test_of_a_defence_exists(holder: str) -> None:
 
 
 def test_every_threat_is_listed() -> None:
-    assert len(ROWS) == 16
+    assert len(ROWS) == 17
