@@ -11,6 +11,7 @@ from chalicelib.values import new_id
 from chalicelib.webhooks import items
 from chalicelib.webhooks.commands import CreateEndpoint, UpdateEndpoint
 from chalicelib.webhooks.models import MAX_ENDPOINTS, DeliveryStatus, Endpoint, NewEndpoint
+from chalicelib.webhooks.signing import decrypted_secrets
 from infra.ops.move_secrets import move_back, move_out
 from tests.webhooks.conftest import OK, URL, Gateway, one_engine
 
@@ -193,3 +194,16 @@ def test_secret_is_decrypted_once_in_each_process(gateway: Gateway) -> None:
 
 def token(gateway: Gateway) -> str:
     return new_id("ROT", gateway.clock())
+
+
+@one_engine
+@pytest.mark.parametrize(("stage", "endpoint_id"), [("test", "EP-other"), ("other", None)])
+def test_ciphertext_is_useless_for_another_endpoint_or_stage(
+    gateway: Gateway, stage: str, endpoint_id: str | None
+) -> None:
+    move(gateway)
+    created = create(gateway)
+    encrypted = gateway.repository.find_secrets(created.id)
+    assert encrypted is not None
+    with pytest.raises(AssertionError):  # as the double of KMS refuses another context
+        decrypted_secrets(gateway.webhooks.secrets_key, stage, endpoint_id or created.id, encrypted)
