@@ -466,6 +466,7 @@ def test_every_function_has_an_alarm_on_throttling(template: Any) -> None:
 
 def test_every_taggable_resource_is_tagged(template: Any) -> None:
     untaggable = {
+        "AWS::KMS::Alias",
         "AWS::SQS::QueuePolicy",
         "AWS::SNS::Subscription",
         "AWS::Lambda::Permission",
