@@ -92,7 +92,7 @@ screenshots: .venv/ready frontend/node_modules/ready  ## take pictures of every 
 	@.venv/bin/python -m infra.checks.browser npm run --silent --prefix frontend screenshots
 
 # What the engine may make a difference to: races, outages and kills.
-ON_THE_ENGINE := dynamodb_local races outages lifecycle money_back webhooks totals_and_logs recovery
+ON_THE_ENGINE := dynamodb_local races outages lifecycle recovery
 test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the stack's tests on AWS's DynamoDB Local
 	@PAYFLOW_TEST_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE:%=tests/stack/test_%.py) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
