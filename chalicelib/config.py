@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 
@@ -63,6 +64,8 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
     counts as failed unless PAYFLOW_PARTIAL_BATCHES is `reported`.
     """
     stage = _required(env, "PAYFLOW_STAGE")
+    if stage == "local" and (aws := env.get("AWS_CONFIG_FILE")) and not Path(aws).exists():
+        raise SettingError(f"There is no {aws}. Run `make run`: it starts the local stack.")
     return Settings(
         stage=stage,
         region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "ca-central-1",

@@ -64,6 +64,13 @@ def test_stage_that_is_in_no_configuration_ends_with_one_sentence(project: Path)
     assert sentence.startswith("PAYFLOW_STAGE is not set.")
 
 
+def test_local_stage_without_its_stack_ends_with_one_sentence(project: Path) -> None:
+    ended = chalice(project, "local", "--stage", "local", "--no-autoreload")
+    (sentence,) = (ended.stdout + ended.stderr).splitlines()
+    assert sentence == "There is no .payflow/aws.config. Run `make run`: it starts the local stack."
+    assert ended.returncode == 1
+
+
 @pytest.fixture(scope="module")
 def template(project: Path) -> Any:
     ended = chalice(project, "package", "--stage", "dev", "out")
