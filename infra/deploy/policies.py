@@ -24,6 +24,9 @@ _NAMED_BY: Final = {
 }
 """The kinds of resources that policies name: the property of the name, and the ARN's parts."""
 
+_MOMENTS: Final = ("", "????????T??????Z-")
+"""The parameter `Restored` of infra/backend.yaml: a stage's first tables, or any restored ones."""
+
 
 def main() -> None:
     for stage in deployed_stages():
@@ -51,8 +54,13 @@ def source(function: str) -> Any:
 
 def written_out(function: str, stage: str) -> str:
     """Return the function's policy for plain Chalice. Raises KeyError for an unknown reference."""
-    policy = resolved(source(function), _names(stage))
-    for statement in policy["Statement"]:
+    names = [_names(stage, moment) for moment in _MOMENTS]
+    policy = resolved(source(function), names[0])
+    for statement, original in zip(policy["Statement"], source(function)["Statement"], strict=True):
+        # A table is the stage's first one, or one that was restored.
+        listed = [resolved(original["Resource"], one) for one in names]
+        flat = [arn for one in listed for arn in (one if isinstance(one, list) else [one])]
+        statement["Resource"] = list(dict.fromkeys(flat))
         # Chalice cannot give a function the URL of a queue, so the function looks it up.
         if "sqs:SendMessage" in statement["Action"]:
             statement["Action"].insert(0, "sqs:GetQueueUrl")
@@ -78,7 +86,7 @@ def resolved(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
-def _names(stage: str) -> dict[str, str]:
+def _names(stage: str, moment: str) -> dict[str, str]:
     """Return what the policies refer to: pseudo parameters, and the ARNs in infra/backend.yaml."""
     names = {"AWS::Partition": "aws", "AWS::Region": "*", "AWS::AccountId": "*", "Stage": stage}
     template = yaml.safe_load((ROOT / "infra" / "backend.yaml").read_text())
@@ -87,7 +95,7 @@ def _names(stage: str) -> dict[str, str]:
     for logical_id, resource in template["Resources"].items():
         if resource["Type"] in _NAMED_BY:
             key, service, kind = _NAMED_BY[resource["Type"]]
-            name = resolved(resource["Properties"][key], {**names, "Restored": ""})
+            name = resolved(resource["Properties"][key], {**names, "Restored": moment})
             names[f"{logical_id}.Arn"] = f"arn:aws:{service}:*:*:{kind}{name}"
     return names
 

@@ -1,11 +1,13 @@
 """The policy files of plain Chalice: written from infra/policies, and for one stage each."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from infra.deploy import policies
+from tests.policies import Context, Rights
 
 WRITTEN = [
     (function, stage)
@@ -26,30 +28,73 @@ def test_files_are_those_that_make_policies_writes() -> None:
 
 
 @pytest.mark.parametrize(("function", "stage"), WRITTEN)
-def test_every_arn_is_literal_and_of_its_stage(function: str, stage: str) -> None:
+def test_every_arn_is_literal(function: str, stage: str) -> None:
     for statement in read(function, stage)["Statement"]:
-        assert isinstance(statement["Sid"], str)
-        resources = statement["Resource"]
-        for arn in [resources] if isinstance(resources, str) else resources:
+        for arn in statement["Resource"]:
+            assert isinstance(arn, str)
+            assert "$" not in arn
             if arn == "*":
                 assert all(action.startswith("xray:") for action in statement["Action"])
-                continue
-            _, partition, service, region, account, name = arn.split(":", 5)
-            assert (partition, region, account) == ("aws", "*", "*")
-            if service == "kms":  # a key has no name: its alias says which one
+            else:
+                assert re.match(r"arn:aws:(dynamodb|kms|sqs|logs):\*:\*:", arn)
+            if ":kms:" in arn:  # a key has no name: its alias says which one
                 alias = statement["Condition"]["StringEquals"]["kms:RequestAlias"]
-                assert (name, alias) == ("key/*", f"alias/payflow-secrets-{stage}")
-                continue
-            assert service in {"dynamodb", "sqs", "logs"}
-            owned = name.split("/index/")[0].removesuffix(":*").removesuffix("-*")
-            assert owned.endswith(f"-{stage}"), arn
-            assert "$" not in name
+                assert alias == f"alias/payflow-secrets-{stage}"
+
+
+MOMENTS = ("", "20261125T120000Z-")
+TABLE = "dynamodb:ca-central-1:123456789012:table/payflow-payments-{}"
+INDEX = f"{TABLE}/index/status-createdAt-index"
+RECORDS = "dynamodb:ca-central-1:123456789012:table/payflow-idempotency-{}"
+QUEUES = [
+    f"sqs:ca-central-1:123456789012:payflow-{kind}-{{}}" for kind in ("webhooks", "deliveries")
+]
+LOG = "logs:ca-central-1:123456789012:log-group:/aws/lambda/payflow-{}:*"
+
+
+def is_allowed(function: str, stage: str, action: str, name: str, key: str = "") -> bool:
+    keys: Context = {"dynamodb:LeadingKeys": key} if key else {}
+    context: Context = {"dynamodb:Select": "SPECIFIC_ATTRIBUTES", **keys}
+    return Rights(read(function, stage)["Statement"]).allow(action, f"arn:aws:{name}", context)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("stage", policies.deployed_stages())
+def test_tables_of_the_stage_are_reached_the_restored_ones_too(stage: str, moment: str) -> None:
+    own = moment + stage
+    update, put, query = (f"dynamodb:{name}" for name in ("UpdateItem", "PutItem", "Query"))
+    assert is_allowed("webhook_processor", stage, update, TABLE.format(own), key="PAY#PAY-01")
+    assert not is_allowed("webhook_processor", stage, update, TABLE.format(own), key="APIKEYS")
+    assert is_allowed("api_handler", stage, put, RECORDS.format(own))
+    assert not is_allowed("webhook_processor", stage, put, RECORDS.format(own))
+    assert is_allowed("sweeper", stage, query, INDEX.format(own))
+    assert not is_allowed("delivery_worker", stage, query, INDEX.format(own))
 
 
 @pytest.mark.parametrize(("function", "stage"), WRITTEN)
-def test_grants_are_those_of_the_source_and_what_plain_chalice_leaves_to_the_function(
-    function: str, stage: str
-) -> None:
+def test_nothing_of_another_stage_is_reached(function: str, stage: str) -> None:
+    """A request without a key meets every condition on keys, so this asks for the most."""
+    rights = Rights(read(function, stage)["Statement"])
+    others = {"dev", "prod", "local", f"my{stage}", f"{stage}2", f"copy-{stage}"} - {stage}
+    foreign = [
+        name.format(moment + other)
+        for other in others
+        for moment in MOMENTS
+        for name in (TABLE, INDEX, RECORDS, LOG, *QUEUES)
+    ]
+    actions = [action for action in rights.actions() if not action.startswith("xray:")]
+    assert len(actions) > 5
+    reached = [
+        (action, name)
+        for name in foreign
+        for action in actions
+        if rights.allow(action, f"arn:aws:{name}")
+    ]
+    assert reached == []
+
+
+@pytest.mark.parametrize(("function", "stage"), WRITTEN)
+def test_grants_are_the_sources_and_what_plain_chalice_lacks(function: str, stage: str) -> None:
     source = policies.source(function)["Statement"]
     for written, original in zip(read(function, stage)["Statement"], source, strict=True):
         more = set(written["Action"]) - set(original["Action"])
