@@ -46,7 +46,7 @@ from chalicelib.webhooks.models import (
     Replayed,
 )
 
-settings = config.of_this_process()
+settings = config.from_environment()
 services = Services(settings)
 app = Chalice(app_name="payflow")
 app.api.cors = routing.cors(settings.allowed_origin)

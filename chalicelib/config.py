@@ -3,15 +3,14 @@
 import os
 import re
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 
-class SettingError(SystemExit):
-    """A setting is missing or wrong. It ends the process with its sentence, without a trace."""
+class SettingError(Exception):
+    """A setting is missing or wrong. Its one sentence says what to do."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
     """
     stage = _required(env, "PAYFLOW_STAGE")
     if stage == "local" and (aws := env.get("AWS_CONFIG_FILE")) and not Path(aws).exists():
-        raise SettingError(f"There is no {aws}. Run `make run`: it starts the local stack.")
+        refuse(f"There is no {aws}. Run `make run` once: it creates the local stack.")
     return Settings(
         stage=stage,
         region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "ca-central-1",
@@ -84,38 +83,42 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
-def of_this_process() -> Settings:
-    """Return the settings that the app is imported with. Raises SettingError."""
-    try:
-        return from_environment()
-    except SettingError as error:
-        if threading.current_thread() is threading.main_thread():
-            raise
-        # `chalice local` imports the app in a thread, and waits though that has ended.
-        print(error, file=sys.stderr, flush=True)
-        os._exit(1)
+def refuse(sentence: str) -> NoReturn:
+    """Raise SettingError; under a command of Chalice, end the process with the sentence alone.
+
+    Chalice prints a traceback of any exception, and `chalice local`, which imports the app in a
+    thread, then waits for ever.
+    """
+    if "AWS_CHALICE_CLI_MODE" not in os.environ:
+        raise SettingError(sentence)
+    print(sentence, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+FORMS: Final = {
+    "PAYFLOW_STAGE": (r"[a-z][a-z0-9]{0,15}", "the stage's name: at most 16 of a-z and 0-9"),
+    "PAYFLOW_ALLOWED_ORIGIN": (
+        r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?",
+        "the dashboard's origin, such as https://pay.example.com, without a slash at the end",
+    ),
+}
+"""The patterns of infra/backend.yaml and infra/package.yaml, and what they ask for."""
 
 
 def _required(env: Mapping[str, str], name: str) -> str:
-    try:
-        if value := env[name]:
-            return value
-    except KeyError:
-        pass
-    raise SettingError(
-        f"{name} is not set. Add it to the stage's environment_variables in "
-        f".chalice/config.json{_EXAMPLES[name]}."
+    value = env.get(name, "")
+    pattern, meaning = FORMS[name]
+    if re.fullmatch(pattern, value):
+        return value
+    found = f"is {value!r}" if value else "is not set"
+    refuse(
+        f"{name} {found}. In the stage's environment_variables in .chalice/config.json, set it to "
+        f"{meaning}."
     )
-
-
-_EXAMPLES: Final = {
-    "PAYFLOW_STAGE": "; its value is the stage's name",
-    "PAYFLOW_ALLOWED_ORIGIN": ": the dashboard's origin, such as https://pay.example.com",
-}
 
 
 def _seconds(env: Mapping[str, str], name: str, default: int) -> int:
     value = env.get(name) or str(default)
     if not re.fullmatch("[1-9][0-9]{0,5}", value):
-        raise SettingError(f"{name} is {value!r}; it must be a whole number of seconds.")
+        refuse(f"{name} is {value!r}; it must be a whole number of seconds.")
     return int(value)

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import yaml
 
+from chalicelib import config
 from chalicelib.config import SettingError, Settings, from_environment
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
@@ -72,17 +74,47 @@ def test_lease_is_longer_than_a_worker_may_run() -> None:
     assert all(worker["lambda_timeout"] < lease_seconds for worker in workers)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "PAYFLOW_STAGE",
-        "PAYFLOW_ALLOWED_ORIGIN",
-    ],
-)
+@pytest.mark.parametrize("name", ["PAYFLOW_STAGE", "PAYFLOW_ALLOWED_ORIGIN"])
 @pytest.mark.parametrize("said", [None, ""])
 def test_missing_setting_without_a_default_is_named(name: str, said: str | None) -> None:
     with pytest.raises(SettingError, match=rf"{name} is not set.*\.chalice/config\.json"):
         settings(name, said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "*", "null", "pay.example.com", "https://pay.example.com/", "https://pay.example.com/app",
+        "https://a.example,https://b.example", " https://pay.example.com", "ftp://pay.example.com",
+    ],
+)  # fmt: skip
+def test_origin_that_no_browser_sends_is_refused(said: str) -> None:
+    with pytest.raises(SettingError, match=r"PAYFLOW_ALLOWED_ORIGIN is .* without a slash"):
+        settings("PAYFLOW_ALLOWED_ORIGIN", said)
+
+
+@pytest.mark.parametrize("said", ["Dev", "my-stage", "2nd", "dev ", "a" * 17])
+def test_stage_that_infra_backend_yaml_refuses_is_refused(said: str) -> None:
+    with pytest.raises(SettingError, match=r"PAYFLOW_STAGE is .* at most 16"):
+        settings("PAYFLOW_STAGE", said)
+
+
+def test_origin_and_stage_have_the_forms_of_the_templates() -> None:
+    def pattern(template: str, parameter: str) -> str:
+        text = (ROOT / "infra" / template).read_text()
+        return str(yaml.safe_load(text)["Parameters"][parameter]["AllowedPattern"])
+
+    forms = {name: form for name, (form, _) in config.FORMS.items()}
+    assert forms == {
+        "PAYFLOW_STAGE": pattern("backend.yaml", "Stage"),
+        "PAYFLOW_ALLOWED_ORIGIN": pattern("package.yaml", "AllowedOrigin"),
+    }
+
+
+def test_local_stage_that_was_never_created_says_how() -> None:
+    env = {**SETTINGS, "PAYFLOW_STAGE": "local", "AWS_CONFIG_FILE": "no/such/aws.config"}
+    with pytest.raises(SettingError, match=r"no no/such/aws\.config\. Run `make run`"):
+        from_environment(env)
 
 
 @pytest.mark.parametrize("name", ["PAYFLOW_SWEEP_UNIT_SECONDS", "PAYFLOW_DELIVERY_LEASE_SECONDS"])

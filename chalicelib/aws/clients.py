@@ -9,13 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
+from chalicelib import config
 from chalicelib.errors import Unavailable
+
+try:
+    import boto3
+except ModuleNotFoundError:  # requirements.txt leaves it to Lambda's runtime
+    config.refuse("There is no boto3. Run `pip install -r requirements-run.txt`.")
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

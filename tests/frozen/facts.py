@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from infra.local.lambda_events import api_event, sqs_event
-from tests.conftest import SESSION
+from tests.conftest import SESSION, SETTINGS
 from tests.frozen import product
 from tests.frozen.scenario import START
 
@@ -167,14 +167,10 @@ def _paths(rows: list[Any]) -> Iterator[str]:
 
 
 class _Environment(dict[str, str]):
-    """Has whatever it is asked for, and keeps the names."""
-
-    def __missing__(self, name: str) -> str:
-        self[name] = "7"
-        return self[name]
+    """Has the settings of the tests, and keeps the names that it is asked for."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self.setdefault(name, "" if default is None else default)
+        return self.setdefault(name, SETTINGS.get(name, default))
 
 
 def settings() -> list[str]:

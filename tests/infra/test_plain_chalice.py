@@ -47,28 +47,61 @@ def chalice(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    "words", [["package", "out"], ["deploy"], ["local", "--no-autoreload"], ["local"]]
-)
-def test_stage_without_an_origin_ends_with_one_sentence(words: list[str], project: Path) -> None:
-    ended = chalice(project, words[0], "--stage", "prod", *words[1:])
-    (sentence,) = (ended.stdout + ended.stderr).splitlines()
-    assert sentence.startswith("PAYFLOW_ALLOWED_ORIGIN is not set. Add it to the stage's")
+COMMANDS = [["package", "out"], ["deploy"], ["local", "--no-autoreload"], ["local"]]
+each_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+
+
+def sentence(project: Path, stage: str, words: list[str]) -> str:
+    """Run a command of Chalice that is refused; return the one line that it prints."""
+    ended = chalice(project, words[0], "--stage", stage, *words[1:])
+    (line,) = (ended.stdout + ended.stderr).splitlines()
     # Chalice's reloader ends with 0 whatever its worker ended with.
     assert words == ["local"] or ended.returncode == 1
+    return line
 
 
-def test_stage_that_is_in_no_configuration_ends_with_one_sentence(project: Path) -> None:
-    ended = chalice(project, "package", "--stage", "qa", "out")
-    (sentence,) = (ended.stdout + ended.stderr).splitlines()
-    assert sentence.startswith("PAYFLOW_STAGE is not set.")
+@each_command
+def test_stage_without_an_origin_ends_with_one_sentence(words: list[str], project: Path) -> None:
+    assert sentence(project, "prod", words).startswith("PAYFLOW_ALLOWED_ORIGIN is not set. In the")
 
 
-def test_local_stage_without_its_stack_ends_with_one_sentence(project: Path) -> None:
-    ended = chalice(project, "local", "--stage", "local", "--no-autoreload")
-    (sentence,) = (ended.stdout + ended.stderr).splitlines()
-    assert sentence == "There is no .payflow/aws.config. Run `make run`: it starts the local stack."
-    assert ended.returncode == 1
+@each_command
+def test_stage_without_settings_ends_with_one_sentence(words: list[str], project: Path) -> None:
+    assert sentence(project, "qa", words).startswith("PAYFLOW_STAGE is not set. In the stage's")
+
+
+@each_command
+def test_local_stage_before_make_run_ends_with_one_sentence(
+    words: list[str], project: Path
+) -> None:
+    assert sentence(project, "local", words).startswith("There is no .payflow/aws.config. Run")
+
+
+def test_missing_boto3_ends_with_one_sentence(project: Path) -> None:
+    """requirements.txt, which a user of Chalice installs, leaves boto3 to Lambda's runtime."""
+    hidden = "import sys; sys.modules['boto3'] = None; import app"
+    env = {"PATH": os.environ["PATH"], "AWS_CHALICE_CLI_MODE": "true"}
+    ended = subprocess.run(
+        [sys.executable, "-c", hidden],
+        cwd=project,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "There is no boto3. Run `pip install -r requirements-run.txt`.\n"
+
+
+def test_missing_setting_is_an_ordinary_exception_in_lambda(project: Path) -> None:
+    caught = (
+        "try:\n    import app\nexcept Exception as error:\n    print(type(error).__name__, error)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", caught],
+        cwd=project, env={"PATH": os.environ["PATH"]}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.stdout.startswith("SettingError PAYFLOW_STAGE is not set."), ended.stderr
 
 
 @pytest.fixture(scope="module")
