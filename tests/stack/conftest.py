@@ -198,8 +198,13 @@ class Stack:
 
 
 def _module(process: psutil.Process) -> str:
-    """Return the module that the process runs. DynamoDB Local's has become Java."""
-    return "infra.local.dynamodb_local" if process.name() == "java" else process.cmdline()[-1]
+    """Return the module that the process runs; "" while it is becoming another program.
+
+    DynamoDB Local's becomes Java.
+    """
+    if process.name() == "java":
+        return "infra.local.dynamodb_local"
+    return next(reversed(process.cmdline()), "")
 
 
 def _answers(client: Client) -> bool:
