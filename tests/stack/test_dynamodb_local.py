@@ -85,16 +85,15 @@ def test_killed_engine_loses_its_last_write_at_most(
                 reply = first.client.post(request())
             except OSError:  # the API is gone too
                 return
-            if reply.status != 201:
-                return
-            acknowledged.append(reply.json["id"])
+            if reply.status == 201:
+                acknowledged.append(reply.json["id"])
             if len(acknowledged) >= 30:
                 enough.set()
 
     with ThreadPoolExecutor(8) as pool:
         for _ in range(8):
             pool.submit(keep_paying)
-        assert enough.wait(60)
+        assert enough.wait(180)
         first.children()["infra.local.dynamodb_local"].kill()
     wait_until(lambda: first.process.poll() is not None, "the supervisor has ended")
     assert first.stop() == 1

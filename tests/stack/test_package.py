@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -230,24 +231,34 @@ def make_key_of_another_stage() -> str:
     return keys.create(CreateApiKey(name="of prod", scopes=[Scope.ADMIN])).key
 
 
-def test_poison_message_is_dead_lettered_without_its_batch_on_a_deployed_stage(
-    deployed: Deployed,
-) -> None:
+@contextmanager
+def nobody_receives(queue: str) -> Iterator[None]:
+    """Lambda receives nothing from the queue, so that what is sent becomes one batch."""
     lambdas: Any = boto3.client("lambda")
     (source,) = [
         one
         for one in lambdas.list_event_source_mappings()["EventSourceMappings"]
-        if one["EventSourceArn"].endswith(":payflow-webhooks-dev")
+        if one["EventSourceArn"].endswith(f":{queue}")
     ]
+    wait_until(lambda: waiting(queue) == 0, "what was sent before is done")
     lambdas.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+    try:
+        yield
+        wait_until(lambda: waiting(queue) >= 10, "a batch waits")
+    finally:
+        lambdas.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
+
+
+def test_poison_message_is_dead_lettered_without_its_batch_on_a_deployed_stage(
+    deployed: Deployed,
+) -> None:
     wishes = ["completed"] * 9 + ["error"]
-    answers = [
-        deployed.call("POST", "/v1/payments", request(metadata={"simulate": wish}))
-        for wish in wishes
-    ]
+    with nobody_receives("payflow-webhooks-dev"):
+        answers = [
+            deployed.call("POST", "/v1/payments", request(metadata={"simulate": wish}))
+            for wish in wishes
+        ]
     *good, poison = [answer.json["id"] for answer in answers]
-    assert waiting("payflow-webhooks-dev") == 10
-    lambdas.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
     wait_until(
         lambda: [deployed.status(payment_id) for payment_id in good] == ["completed"] * 9,
         "the other nine are done",

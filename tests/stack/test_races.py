@@ -2,8 +2,9 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -12,6 +13,7 @@ from chalicelib.messages import SettlePayment, encode
 from chalicelib.payments.service import Payments
 from tests.conftest import command
 from tests.engines import IS_THOROUGH, wait_until
+from tests.http_client import Reply
 from tests.stack.conftest import Client, Stack, events, request, rows
 
 if TYPE_CHECKING:
@@ -34,13 +36,23 @@ def at_once(times: int, action: Callable[[], T]) -> list[T]:
         return [future.result() for future in [pool.submit(run) for _ in range(times)]]
 
 
+def assert_made(
+    replies: Sequence[Reply], number: int, *, others: Mapping[int, int] = MappingProxyType({})
+) -> None:
+    """So many 201s; or a 200 in the place of one whose caller first had a 503."""
+    found = Counter(reply.status for reply in replies)
+    late = number - found[201]
+    assert late >= 0, found
+    assert found == Counter(others) + Counter({201: number - late, 200: late}), found
+
+
 @pytest.mark.parametrize("_round", range(20 if IS_THOROUGH else 4))
 def test_fifty_concurrent_posts_of_one_key_create_one_payment(
     client: Client, dynamodb: "DynamoDBClient", _round: int
 ) -> None:
     fields = request(metadata={"simulate": "pending"})
-    replies = at_once(50, lambda: client.post(fields))
-    assert Counter(reply.status for reply in replies) == {201: 1, 200: 49}
+    replies = at_once(50, lambda: client.post_until_answered(fields))
+    assert_made(replies, 1, others={200: 49})
     assert len({reply.body for reply in replies}) == 1
     payment_id = replies[0].json["id"]
     assert events(dynamodb, payment_id) == ["payment.created"]
@@ -56,8 +68,8 @@ def test_fifty_concurrent_posts_of_one_key_create_one_payment(
 
 
 def test_fifty_concurrent_posts_of_fifty_keys_create_fifty_payments(client: Client) -> None:
-    replies = at_once(50, lambda: client.post(request()))
-    assert Counter(reply.status for reply in replies) == {201: 50}
+    replies = at_once(50, lambda: client.post_until_answered(request()))
+    assert_made(replies, 50)
     assert len({reply.json["id"] for reply in replies}) == 50
 
 
@@ -66,8 +78,8 @@ def test_concurrent_posts_of_two_requests_with_one_key_let_one_win(
 ) -> None:
     fields = request()
     amounts = iter([10, 20] * 10)
-    replies = at_once(20, lambda: client.post(fields | {"amount": next(amounts)}))
-    assert Counter(reply.status for reply in replies) == {201: 1, 200: 9, 422: 10}
+    replies = at_once(20, lambda: client.post_until_answered(fields | {"amount": next(amounts)}))
+    assert_made(replies, 1, others={200: 9, 422: 10})
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def command(stack: Stack, *words: str) -> str:
 
 
 def make(stack: Stack, simulate: str) -> str:
-    reply = stack.client.post(request(metadata={"simulate": simulate}))
-    assert reply.status == 201, reply
+    reply = stack.client.post_until_answered(request(metadata={"simulate": simulate}))
+    assert reply.status in {200, 201}, reply
     return str(reply.json["id"])
 
 
@@ -155,7 +155,7 @@ def test_requeue_after_a_purge_finishes_everything_once(quiet: Stack) -> None:
             for payment_id in paid:
                 key = {"Idempotency_Key": f"purged-{payment_id}"}
                 path = f"/v1/payments/{payment_id}/refunds"
-                assert quiet.client.post({}, path, **key).status == 201
+                assert quiet.client.post_until_answered({}, path, **key).status in {200, 201}
             for _ in range(6):
                 assert quiet.client.post({}, f"{ENDPOINTS}/{endpoint}/test").status == 201
             for queue in queues:
