@@ -4,24 +4,33 @@
 .PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive move-secrets restore switch
 SHELL := /bin/sh
 
+# What a target is told, as in `make package STAGE=dev`. Whatever the value, it runs nothing: make
+# does not expand it, and recipes read it from the environment.
+SETTINGS := API_CERTIFICATE API_DOMAIN AT BACK BUCKET CERTIFICATE CHAPTER DOMAIN DRY_RUN EMAIL \
+  EXAMPLES FAULTS LANE N NAME OLDER_THAN ONLY ORIGIN PAYFLOW_DASHBOARD PAYMENTS PYTHON QUEUE \
+  RATES REPORT RESTORED ROUNDS SCOPES SECONDS SEED SIZES STAGE SUBJECT WITHIN
+$(foreach setting,$(SETTINGS),$(if $(value $(setting)),$(eval \
+  override $(setting) := $$(value $(setting)))$(eval export $(setting))))
+# $(call option,ORIGIN,--origin) gives the option its value, if there is one.
+option = $(if $(value $1),$2="$$$1")
+
 # The first installed Python that is new enough; infra/local/install.py reports if none is.
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+PYTHON_3 := "$${PYTHON:-$$(for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& echo $$python && exit; done; echo python3)
+	&& echo $$python && exit; done; echo python3)}"
 
 .venv/ready: requirements-run.lock infra/local/install.py
-	@$(PYTHON) infra/local/install.py run
+	@$(PYTHON_3) infra/local/install.py run
 
 # What tests, checks and benchmarks need on top; `make run` does not wait for it.
 .venv/dev-ready: .venv/ready requirements-dev.lock
-	@$(PYTHON) infra/local/install.py dev
+	@$(PYTHON_3) infra/local/install.py dev
 
 frontend/node_modules/ready: frontend/package-lock.json
-	@$(PYTHON) infra/local/install.py frontend
+	@$(PYTHON_3) infra/local/install.py frontend
 
 # PAYFLOW_DASHBOARD=off runs the stack without its dashboard, and so without Node.
-ifeq ($(PAYFLOW_DASHBOARD),off)
-export PAYFLOW_DASHBOARD
+ifeq ($(value PAYFLOW_DASHBOARD),off)
 RUNS := .venv/ready
 else
 RUNS := .venv/ready frontend/node_modules/ready
@@ -38,7 +47,7 @@ run: $(RUNS)  ## run the whole gateway on this machine, until Ctrl-C
 	@.venv/bin/python -m infra.local
 
 seed: .venv/ready  ## create realistic payments on the local stack: N=300
-	@.venv/bin/python -m infra.local.seed "$(or $(N),300)"
+	@.venv/bin/python -m infra.local.seed "$${N:-300}"
 
 reset: .venv/ready  ## empty the stopped local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
@@ -98,36 +107,35 @@ test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the 
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
 
 fuzz: .venv/dev-ready  ## test the API with generated requests: SEED=1 EXAMPLES=10
-	@SEED='$(SEED)' EXAMPLES='$(EXAMPLES)' .venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
+	@.venv/bin/python -m pytest tests/fuzz/fuzz_api.py -v
 
 crash: .venv/dev-ready  ## kill, stop and disconnect the handlers at each call: SEED=1 FAULTS=10000
-	@.venv/bin/python -m tests.crash --seed '$(or $(SEED),1)' --faults '$(or $(FAULTS),10000)' \
-	  $(if $(REPORT),--report '$(REPORT)') $(if $(LANE),--lane '$(LANE)' --chapter '$(CHAPTER)')
+	@.venv/bin/python -m tests.crash $(call option,SEED,--seed) $(call option,FAULTS,--faults) \
+	  $(call option,REPORT,--report) $(call option,LANE,--lane) $(call option,CHAPTER,--chapter)
 
 model: .venv/dev-ready  ## check the model of the protocols, and that it needs each of its rules
 	@.venv/bin/python -m tests.model
 
 mutants: .venv/dev-ready  ## break one promise at a time and see that a test fails: ONLY=refund
-	@.venv/bin/python -m tests.mutations $(if $(ONLY),--only '$(ONLY)')
+	@.venv/bin/python -m tests.mutations $(call option,ONLY,--only)
 
 load: .venv/dev-ready  ## raise the load until latency bends, then check every promise: SEED=8 RATES=10,50
-	@.venv/bin/python -m tests.load $(if $(SEED),--seed '$(SEED)') $(if $(RATES),--rates '$(RATES)') \
-	  $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(PAYMENTS),--payments '$(PAYMENTS)') \
-	  $(if $(WITHIN),--within '$(WITHIN)') $(if $(REPORT),--report)
+	@.venv/bin/python -m tests.load $(call option,SEED,--seed) $(call option,RATES,--rates) \
+	  $(call option,SECONDS,--seconds) $(call option,PAYMENTS,--payments) \
+	  $(call option,WITHIN,--within) $(if $(value REPORT),--report)
 
 bench: .venv/dev-ready  ## time each flow against a floor of its calls alone: SECONDS=3 REPORT=1
-	@.venv/bin/python -m bench flows $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(REPORT),--report)
+	@.venv/bin/python -m bench flows $(call option,SECONDS,--seconds) $(if $(value REPORT),--report)
 
 budgets: .venv/dev-ready frontend/node_modules/ready  ## check the dashboard's first load and the stack's start against their budgets
 	@.venv/bin/python -m bench budgets
 
 growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=1
-	@.venv/bin/python -m bench growth $(if $(SIZES),--sizes '$(SIZES)') \
-	  $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(REPORT),--report)
+	@.venv/bin/python -m bench growth $(call option,SIZES,--sizes) $(call option,ROUNDS,--rounds) \
+	  $(if $(value REPORT),--report)
 
 cold-start: .venv/dev-ready  ## time new processes to their first answer, beside a floor: ROUNDS=25 REPORT=1
-	@.venv/bin/python -m bench cold-start $(if $(ROUNDS),--rounds '$(ROUNDS)') \
-	  $(if $(REPORT),--report)
+	@.venv/bin/python -m bench cold-start $(call option,ROUNDS,--rounds) $(if $(value REPORT),--report)
 
 costs: .venv/dev-ready  ## write docs/reports/costs.md: what a million payments cost, from recorded calls
 	@.venv/bin/python -m bench costs
@@ -136,44 +144,54 @@ scaling: .venv/dev-ready  ## write docs/reports/scaling.md: where the tables sat
 	@.venv/bin/python -m bench scaling
 
 lock:  ## pin all packages, after a change of a requirements file
-	@$(PYTHON) -m infra.checks.lock
+	@$(PYTHON_3) -m infra.checks.lock
 
 audit:  ## ask PyPI and npm for known vulnerabilities in the locked packages
-	@$(PYTHON) -m infra.checks.audit
+	@$(PYTHON_3) -m infra.checks.audit
 
 ##@ Deploy
 
+# After `--`, no value is an option.
+THIS_STAGE := -- $(if $(value STAGE),"$$STAGE")
+
 package: .venv/ready  ## build what AWS gets, dist/STAGE: STAGE=dev
-	@.venv/bin/python -m infra.deploy.package $(STAGE)
+	@.venv/bin/python -m infra.deploy.package $(THIS_STAGE)
 
 bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:…:ref:refs/heads/main
-	@.venv/bin/python -m infra.deploy.bootstrap $(STAGE) --subject '$(SUBJECT)' --email '$(EMAIL)' \
-	  --domain '$(DOMAIN)' --certificate '$(CERTIFICATE)' \
-	  --api-domain '$(API_DOMAIN)' --api-certificate '$(API_CERTIFICATE)'
+	@.venv/bin/python -m infra.deploy.bootstrap \
+	  $(call option,SUBJECT,--subject) $(call option,EMAIL,--email) \
+	  $(call option,DOMAIN,--domain) $(call option,CERTIFICATE,--certificate) \
+	  $(call option,API_DOMAIN,--api-domain) $(call option,API_CERTIFICATE,--api-certificate) \
+	  $(THIS_STAGE)
 
 deploy: package  ## build the package and deploy it: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
-	@.venv/bin/python -m infra.deploy.deploy $(STAGE) --origin '$(ORIGIN)' --email '$(EMAIL)' --bucket '$(BUCKET)' --restored '$(RESTORED)'
+	@.venv/bin/python -m infra.deploy.deploy $(call option,ORIGIN,--origin) \
+	  $(call option,EMAIL,--email) $(call option,BUCKET,--bucket) \
+	  $(call option,RESTORED,--restored) $(THIS_STAGE)
 
 policies: .venv/ready  ## write plain Chalice's policy files, after a change of infra/policies
 	@.venv/bin/python -m infra.deploy.policies
 
 ##@ Operate
 
+LOCAL_UNLESS_TOLD := -- "$${STAGE:-local}"
+
 key: .venv/ready  ## create an API key: STAGE=local NAME=… SCOPES=read,write,admin
-	@.venv/bin/python -m infra.ops.key "$(or $(STAGE),local)" --name "$(NAME)" --scopes "$(SCOPES)"
+	@.venv/bin/python -m infra.ops.key $(call option,NAME,--name) $(call option,SCOPES,--scopes) \
+	  $(LOCAL_UNLESS_TOLD)
 
 requeue: .venv/ready  ## enqueue all unfinished work again: STAGE=local [OLDER_THAN=5d]
-	@.venv/bin/python -m infra.ops.requeue "$(or $(STAGE),local)" $(OLDER_THAN)
+	@.venv/bin/python -m infra.ops.requeue $(LOCAL_UNLESS_TOLD) $(if $(value OLDER_THAN),"$$OLDER_THAN")
 
 redrive: .venv/ready  ## move dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
-	@.venv/bin/python -m infra.ops.redrive "$(or $(STAGE),local)" $(if $(QUEUE),--queue '$(QUEUE)') \
-	  $(if $(N),--most '$(N)') $(if $(DRY_RUN),--dry-run)
+	@.venv/bin/python -m infra.ops.redrive $(call option,QUEUE,--queue) $(call option,N,--most) \
+	  $(if $(value DRY_RUN),--dry-run) $(LOCAL_UNLESS_TOLD)
 
 move-secrets: .venv/ready  ## encrypt webhook secrets in rows of their own: STAGE=local [BACK=1 before a rollback]
-	@.venv/bin/python -m infra.ops.move_secrets "$(or $(STAGE),local)" $(if $(BACK),--back)
+	@.venv/bin/python -m infra.ops.move_secrets $(if $(value BACK),--back) $(LOCAL_UNLESS_TOLD)
 
 restore: .venv/ready  ## restore the tables beside those in use: STAGE=local AT=2026-11-25T12:00:00Z
-	@.venv/bin/python -m infra.ops.restore "$(or $(STAGE),local)" '$(AT)'
+	@.venv/bin/python -m infra.ops.restore $(LOCAL_UNLESS_TOLD) $(if $(value AT),"$$AT")
 
 switch: .venv/ready  ## use restored tables: STAGE=local RESTORED=20261125T120000Z (or first)
-	@.venv/bin/python -m infra.ops.switch "$(or $(STAGE),local)" '$(RESTORED)'
+	@.venv/bin/python -m infra.ops.switch $(LOCAL_UNLESS_TOLD) $(if $(value RESTORED),"$$RESTORED")

@@ -25,6 +25,15 @@ from infra.deploy.package import PackageError
 from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
 
 TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"
+OPTIONS: Final = {
+    "--subject": "GitHubSubject",
+    "--domain": "DomainName",
+    "--certificate": "CertificateArn",
+    "--api-domain": "ApiDomainName",
+    "--api-certificate": "ApiCertificateArn",
+}
+"""The template's parameters that an administrator chooses."""
+
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _PROVIDER: Final = "GitHubOidcProvider"
 
@@ -38,27 +47,21 @@ _AWAY: Final = {"Administrator": "away"}
 
 def main(arguments: list[str]) -> None:
     parser = cli.parser("bootstrap", __doc__)
-    parser.add_argument("--subject", default="", help="repo:<owner>/<repo>:ref:refs/heads/main")
-    parser.add_argument("--email", default="", help="the address that gets the alarms")
-    parser.add_argument("--domain", default="", help="the dashboard's own domain")
-    parser.add_argument("--certificate", default="", help="its certificate, in us-east-1")
-    parser.add_argument("--api-domain", default="", help="the API's own domain")
-    parser.add_argument("--api-certificate", default="", help="its certificate, in the region")
+    template = yaml.safe_load(TEMPLATE.read_text())
+    for name, parameter in OPTIONS.items():
+        asked_for = template["Parameters"][parameter]
+        form = cli.matching(asked_for["AllowedPattern"], asked_for["ConstraintDescription"])
+        parser.add_argument(name, dest=parameter, type=form, help=asked_for["Description"])
+    parser.add_argument("--email", type=cli.email, help="the address that gets the alarms")
     asked = parser.parse_args(arguments)
-    wanted = {
-        "GitHubSubject": asked.subject,
-        "DomainName": asked.domain,
-        "CertificateArn": asked.certificate,
-        "ApiDomainName": asked.api_domain,
-        "ApiCertificateArn": asked.api_certificate,
-    }
+    wanted = {parameter: getattr(asked, parameter) for parameter in OPTIONS.values()}
     chosen = {name: value for name, value in wanted.items() if value}
     with cli.exits("Not finished", DeployError, PackageError, smoke.SmokeError):
         choose_region()
         print(bootstrap(asked.stage, chosen, asked.email))
 
 
-def bootstrap(stage: str, chosen: Mapping[str, str], email: str) -> str:
+def bootstrap(stage: str, chosen: Mapping[str, str], email: str | None) -> str:
     """Do every step; return the instructions for the next. A second run continues a failed one.
 
     Raises DeployError, PackageError, smoke.SmokeError or boto3 errors.
@@ -143,7 +146,7 @@ def quota_advice() -> str:
     )
 
 
-def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str) -> dict[str, str]:
+def _deploy_backend(stage: str, frontend: Mapping[str, str], email: str | None) -> dict[str, str]:
     package.build(stage, artifact.folder(stage))
     chosen = {
         "AllowedOrigin": frontend["SiteOrigin"],

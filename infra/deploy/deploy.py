@@ -26,11 +26,13 @@ _CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 def main(arguments: list[str]) -> None:
     parser = cli.parser("deploy", __doc__)
-    parser.add_argument("--origin", default="", help="the dashboard's origin, https://…")
-    parser.add_argument("--email", default="", help="the address that gets the alarms")
-    parser.add_argument("--bucket", default="", help="the bucket for packages")
+    parser.add_argument("--origin", type=cli.origin, help="the dashboard's origin, https://…")
+    parser.add_argument("--email", type=cli.email, help="the address that gets the alarms")
+    parser.add_argument("--bucket", type=cli.bucket, default="", help="the bucket for packages")
     parser.add_argument("--restored", default="", help="the existing tables that a new stack uses")
-    parser.add_argument("--role", default="", help="the role that CloudFormation uses")
+    parser.add_argument(
+        "--role", type=cli.role, default="", help="the role that CloudFormation uses"
+    )
     asked = parser.parse_args(arguments)
     wanted = {"AllowedOrigin": asked.origin, "AlarmEmail": asked.email}
     chosen = {name: value for name, value in wanted.items() if value}

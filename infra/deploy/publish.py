@@ -30,8 +30,10 @@ _WAITING: Final = {"Delay": 5, "MaxAttempts": 180}
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy.publish", description=__doc__)
     parser.add_argument("folder", type=Path, help="the folder that Vite built")
-    parser.add_argument("--bucket", required=True)
-    parser.add_argument("--distribution", required=True, help="the distribution's id")
+    parser.add_argument("--bucket", type=cli.bucket, required=True)
+    parser.add_argument(
+        "--distribution", type=cli.distribution, required=True, help="the distribution's id"
+    )
     asked = parser.parse_args(arguments)
     with cli.exits("Not published", DeployError):
         choose_region()

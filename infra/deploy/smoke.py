@@ -37,8 +37,8 @@ class Answer(NamedTuple):
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy.smoke", description=__doc__)
     parser.add_argument("what", choices=["api", "site"])
-    parser.add_argument("--api", required=True, help="the API's URL, up to /v1")
-    parser.add_argument("--site", required=True, help="the dashboard's origin")
+    parser.add_argument("--api", type=cli.url, required=True, help="the API's URL, up to /v1")
+    parser.add_argument("--site", type=cli.origin, required=True, help="the dashboard's origin")
     asked = parser.parse_args(arguments)
     check = {"api": check_api, "site": check_site}[asked.what]
     with cli.exits("Deployed, but a check failed", SmokeError):

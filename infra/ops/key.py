@@ -15,8 +15,8 @@ from infra.ops import stages
 
 def main(arguments: list[str]) -> None:
     parser = cli.parser("key", __doc__)
-    parser.add_argument("--name", required=True, help="what the key is for")
-    parser.add_argument("--scopes", required=True, help="comma-separated: read, write, admin")
+    parser.add_argument("--name", default="", help="what the key is for")
+    parser.add_argument("--scopes", default="", help="comma-separated: read, write, admin")
     asked = parser.parse_args(arguments)
     with stages.operated(asked.stage, "No key created"):
         print(make_key(asked.stage, asked.name, asked.scopes.split(",")))

@@ -60,7 +60,9 @@ class Redriven:
 def main(arguments: list[str]) -> None:
     parser = cli.parser("redrive", __doc__)
     parser.add_argument("--queue", default="", choices=["", *QUEUES], help="redrive only this one")
-    parser.add_argument("--most", type=int, default=sys.maxsize, help="the limit for each queue")
+    parser.add_argument(
+        "--most", type=cli.number, default=sys.maxsize, help="the limit for each queue"
+    )
     parser.add_argument("--dry-run", action="store_true", help="list, but move nothing")
     asked = parser.parse_args(arguments)
     stopped = "Stopped. No message is lost; run it again for the rest"

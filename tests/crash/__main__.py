@@ -55,7 +55,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("--seed", default="1")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=int, default=10_000)
     parser.add_argument("--report", type=Path, help="where to write the page")
     parser.add_argument("--lane", type=int, choices=range(len(LANES)))

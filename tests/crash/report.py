@@ -47,7 +47,7 @@ class Lived:
         return f"{self.engine}: {self.met.total():,} faults; {sums}; digest {self.digest}"
 
 
-def summary(lived: Sequence[Lived], seed: str, seconds: float) -> str:
+def summary(lived: Sequence[Lived], seed: int, seconds: float) -> str:
     """Return the text for the screen, with the trace of a chapter that broke a promise."""
     lines = []
     for one in lived:
@@ -65,7 +65,7 @@ def summary(lived: Sequence[Lived], seed: str, seconds: float) -> str:
     )
 
 
-def page(lived: Sequence[Lived], seed: str) -> str:
+def page(lived: Sequence[Lived], seed: int) -> str:
     """Return the page for docs/: which calls met which faults, and how often."""
     met, calls = Counter[tuple[str, str, str]](), Counter[tuple[str, str]]()
     for one in lived:
