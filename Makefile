@@ -8,7 +8,7 @@ SHELL := /bin/sh
 # does not expand it, and recipes read it from the environment.
 SETTINGS := API_CERTIFICATE API_DOMAIN AT BACK BUCKET CERTIFICATE CHAPTER DOMAIN DRY_RUN EMAIL \
   EXAMPLES FAULTS LANE N NAME OLDER_THAN ONLY ORIGIN PAYFLOW_DASHBOARD PAYMENTS PYTHON QUEUE \
-  RATES REPORT RESTORED ROUNDS SCOPES SECONDS SEED SIZES STAGE SUBJECT WITHIN
+  RATES REPORT REPOSITORY_ID RESTORED ROUNDS SCOPES SECONDS SEED SIZES STAGE SUBJECT WITHIN
 $(foreach setting,$(SETTINGS),$(if $(value $(setting)),$(eval \
   override $(setting) := $$(value $(setting)))$(eval export $(setting))))
 # $(call option,ORIGIN,--origin) gives the option its value, if there is one.
@@ -159,7 +159,8 @@ package: .venv/ready  ## build what AWS gets, dist/STAGE: STAGE=dev
 
 bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:…:ref:refs/heads/main
 	@.venv/bin/python -m infra.deploy.bootstrap \
-	  $(call option,SUBJECT,--subject) $(call option,EMAIL,--email) \
+	  $(call option,SUBJECT,--subject) $(call option,REPOSITORY_ID,--repository-id) \
+	  $(call option,EMAIL,--email) \
 	  $(call option,DOMAIN,--domain) $(call option,CERTIFICATE,--certificate) \
 	  $(call option,API_DOMAIN,--api-domain) $(call option,API_CERTIFICATE,--api-certificate) \
 	  $(THIS_STAGE)

@@ -16,7 +16,7 @@ from tests.engines import ROOT
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOWS: dict[str, Any] = {file.stem: yaml.safe_load(file.read_text()) for file in FILES}
 JOBS = [(name, job) for name, one in WORKFLOWS.items() for job in one["jobs"]]
-DEPLOYS = [("deploy", "deploy-backend"), ("deploy", "deploy-frontend")]
+DEPLOYS = [("release", "deploy-backend"), ("release", "deploy-frontend")]
 PINNED = {
     "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1",
     "actions/download-artifact": "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c",
@@ -43,7 +43,7 @@ def triggers(workflow: str) -> Any:
 
 
 def test_main_is_deployed_when_it_is_pushed_and_at_no_other_time() -> None:
-    assert triggers("deploy") == {"push": {"branches": ["main"]}}
+    assert triggers("release") == {"push": {"branches": ["main"]}}
     assert triggers("checks") == {"pull_request": None, "workflow_call": None}
 
 
@@ -89,7 +89,7 @@ def test_only_our_scripts_and_hashed_packages_run_with_credentials(
     for step in job_of(where)["steps"]:
         if "run" in step:
             assert re.match(
-                r"python -m infra\.deploy\.(deploy|publish|smoke) "
+                r"python -m infra\.deploy\.(deploy|publish|smoke|head)\b"
                 r"|pip install --require-hashes -r infra/requirements-deploy\.txt$",
                 step["run"],
             ), step
@@ -97,10 +97,25 @@ def test_only_our_scripts_and_hashed_packages_run_with_credentials(
     assert lines.count("==") == lines.count("--hash=sha256:") > 0
 
 
+@pytest.mark.parametrize("where", DEPLOYS)
+def test_a_run_that_is_repeated_later_gets_no_credentials(where: tuple[str, str]) -> None:
+    names = [step.get("run") or step["uses"].partition("@")[0] for step in steps(job_of(where))]
+    checks = names.index("python -m infra.deploy.head")
+    assert names[checks + 1] == "aws-actions/configure-aws-credentials"
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_workflows_reach_a_shell_of_make_with_no_value_of_the_repository(workflow: str) -> None:
+    for job in WORKFLOWS[workflow]["jobs"].values():
+        for step in steps(job):
+            if "make" in step.get("run", "").split():
+                assert "vars." not in str(step.get("env"))
+
+
 @pytest.mark.parametrize("what", ["backend", "frontend"])
 def test_deploy_ships_the_artifact_of_the_build_job(what: str) -> None:
     # Any job of a run can replace an artifact under its name; the checks run others' code.
-    build, deploy = job_of(("deploy", f"build-{what}")), job_of(("deploy", f"deploy-{what}"))
+    build, deploy = job_of(("release", f"build-{what}")), job_of(("release", f"deploy-{what}"))
     (uploads,) = [step for step in build["steps"] if "upload-artifact" in step.get("uses", "")]
     (downloads,) = [step for step in deploy["steps"] if "download-artifact" in step.get("uses", "")]
     assert build["outputs"] == {"artifact": f"${{{{ steps.{uploads['id']}.outputs.artifact-id }}}}"}
@@ -111,7 +126,7 @@ def test_deploy_ships_the_artifact_of_the_build_job(what: str) -> None:
 
 
 def test_deploy_calls_the_checks_of_a_pull_request() -> None:
-    checks = job_of(("deploy", "checks"))
+    checks = job_of(("release", "checks"))
     assert checks == {
         "permissions": {"contents": "read"},
         "uses": "$/.github/workflows/checks.yml",
@@ -147,7 +162,7 @@ def test_deploy_runs_after_the_checks_and_before_the_smoke_test(
     where: tuple[str, str],
 ) -> None:
     def all_before(job: str) -> set[str]:
-        needs = WORKFLOWS["deploy"]["jobs"][job].get("needs", [])
+        needs = WORKFLOWS["release"]["jobs"][job].get("needs", [])
         return {*needs, *(other for one in needs for other in all_before(one))}
 
     assert "checks" in all_before(where[1])

@@ -9,6 +9,7 @@ GitHub needs.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_val
 TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"
 OPTIONS: Final = {
     "--subject": "GitHubSubject",
+    "--repository-id": "GitHubRepositoryId",
     "--domain": "DomainName",
     "--certificate": "CertificateArn",
     "--api-domain": "ApiDomainName",
@@ -98,18 +100,28 @@ def bring_up_frontend(stage: str, chosen: Mapping[str, str]) -> dict[str, str]:
     template: Any = yaml.safe_load(body)
     stack = Stack(f"payflow-frontend-{stage}")
     previous = stack.parameters() or set()
-    if not previous and "GitHubSubject" not in chosen:
+    wanted = {"Stage": stage, **github_parameters(chosen.get("GitHubSubject", "")), **chosen}
+    if not {"GitHubSubject", "GitHubRepositoryId", "GitHubWorkflow"} <= previous | wanted.keys():
         raise DeployError(
-            "A new stack needs the subject of GitHub's token: "
-            "SUBJECT=repo:<owner>/<repository>:ref:refs/heads/main. The documentation on "
-            "deploying says how to find yours."
+            "The roles of GitHub's deploys need to know whom they trust: "
+            "SUBJECT=repo:<owner>/<repository>:ref:refs/heads/main REPOSITORY_ID=<number>. The "
+            "documentation on deploying says how to find yours."
         )
-    wanted = {"Stage": stage, **chosen}
     if _PROVIDER not in previous:
         wanted[_PROVIDER] = oidc_provider()
     values = parameter_values(template, wanted, previous)
     stack.change(TemplateBody=body, Parameters=values, Capabilities=["CAPABILITY_IAM"])
     return stack.outputs()
+
+
+def github_parameters(subject: str) -> dict[str, str]:
+    """Return what the subject of GitHub's tokens says of their workflow and their repository."""
+    parts = re.match("repo:([^@/]+)(?:@[0-9]+)?/([^@:]+)(?:@([0-9]+))?:", subject)
+    if parts is None:
+        return {}
+    owner, name, repository_id = parts.groups()
+    workflow = {"GitHubWorkflow": f"{owner}/{name}/.github/workflows/release.yml@refs/heads/main"}
+    return workflow | ({"GitHubRepositoryId": repository_id} if repository_id else {})
 
 
 def api_url_of(backend: Mapping[str, str], frontend: Mapping[str, str]) -> str:

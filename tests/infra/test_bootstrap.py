@@ -41,10 +41,28 @@ class NoStack:
         return None
 
 
-def test_new_frontend_stack_needs_a_subject_to_trust(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "Stack", NoStack)
-    with pytest.raises(DeployError, match="SUBJECT=repo:"):
-        bootstrap.bring_up_frontend("dev", {})
+class OfVersion01(NoStack):
+    def parameters(self) -> Any:
+        return {"Stage", "GitHubSubject"}
+
+
+@pytest.mark.parametrize("stack", [NoStack, OfVersion01])
+@pytest.mark.parametrize("chosen", [{}, {"GitHubSubject": SUBJECT}, {"GitHubRepositoryId": "1"}])
+def test_frontend_stack_needs_to_know_whom_to_trust(
+    monkeypatch: pytest.MonkeyPatch, stack: type, chosen: Mapping[str, str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "Stack", stack)
+    with pytest.raises(DeployError, match=r"SUBJECT=repo:.* REPOSITORY_ID="):
+        bootstrap.bring_up_frontend("dev", chosen)
+
+
+def test_subject_with_ids_says_the_repositorys() -> None:
+    subject = "repo:acme@12345/pay.flow@67890:ref:refs/heads/main"
+    assert bootstrap.github_parameters(subject) == {
+        "GitHubRepositoryId": "67890",
+        "GitHubWorkflow": "acme/pay.flow/.github/workflows/release.yml@refs/heads/main",
+    }
+    assert "GitHubRepositoryId" not in bootstrap.github_parameters(SUBJECT)
 
 
 def test_stage_without_a_package_is_refused_before_any_change(

@@ -15,6 +15,7 @@ VALID = {
     "infra.deploy.smoke": ["api", "--api=https://api.example/api", "--site=https://pay.example"],
     "infra.deploy.bootstrap": [
         "--subject=repo:acme/payflow:ref:refs/heads/main",
+        "--repository-id=67890",
         "--email=oncall@example.com",
         "--domain=pay.example.com",
         "--certificate=arn:aws:acm:us-east-1:123456789012:certificate/1-2",

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
+from infra.deploy import bootstrap
 from infra.deploy.bootstrap import TEMPLATE
 from tests import hearing, iam
 from tests.conftest import payflow
@@ -21,7 +22,13 @@ SUBJECT = "repo:acme/payflow:ref:refs/heads/main"
 GITHUB = "token.actions.githubusercontent.com"
 DEPLOY_ROLES = ["BackendDeployRole", "FrontendDeployRole"]
 API_ID = "a1b2c3d4e5"
-STACK = Template(BODY, Stage="dev", GitHubSubject=SUBJECT, ApiId=API_ID)
+REPOSITORY_ID = "67890"
+GITHUBS = {
+    "GitHubSubject": SUBJECT,
+    "GitHubRepositoryId": REPOSITORY_ID,
+    **bootstrap.github_parameters(SUBJECT),
+}
+STACK = Template(BODY, Stage="dev", ApiId=API_ID, **GITHUBS)
 ACCOUNT = "ca-central-1:123456789012"
 PACKAGES, SITE, BOUNDARY = "<PackagesBucket.Arn>", "<SiteBucket.Arn>", "<FunctionBoundary>"
 ROLE = "arn:aws:iam::123456789012:role/payflow-dev-ApiHandlerRole-1A2B3C"
@@ -148,7 +155,14 @@ def test_domains_of_ones_own_are_optional() -> None:
 
 # Who is let in
 
-THE_MAIN_BRANCH = {"aud": "sts.amazonaws.com", "sub": SUBJECT}
+WORKFLOW = "acme/payflow/.github/workflows/release.yml@refs/heads/main"
+THE_MAIN_BRANCH = {
+    "aud": "sts.amazonaws.com",
+    "sub": SUBJECT,
+    "ref": "refs/heads/main",
+    "repository_id": REPOSITORY_ID,
+    "job_workflow_ref": WORKFLOW,
+}
 
 
 @pytest.mark.parametrize("role", DEPLOY_ROLES)
@@ -171,6 +185,12 @@ def test_the_main_branch_of_this_repository_deploys_for_an_hour(role: str) -> No
         {"sub": "repo:mallory/payflow:ref:refs/heads/main"},
         {"sub": "repo:acme@1/payflow@2:ref:refs/heads/main"},
         {"aud": "https://github.com/acme"},
+        {"ref": "refs/heads/develop"},
+        {"repository_id": "67891"},
+        # Before 0.2.0 this was the workflow, and a run of it can be repeated.
+        {"job_workflow_ref": "acme/payflow/.github/workflows/deploy.yml@refs/heads/main"},
+        {"job_workflow_ref": "acme/payflow/.github/workflows/release.yml@refs/heads/develop"},
+        {"job_workflow_ref": "mallory/payflow/.github/workflows/release.yml@refs/heads/main"},
     ],
 )
 def test_no_other_token_of_github_is_accepted(role: str, claims: dict[str, str]) -> None:
@@ -182,7 +202,19 @@ def test_deploy_role_is_trusted_by_one_exact_subject(role: str) -> None:
     (statement,) = STACK.resource(role)["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"].keys() == {"Federated"}
     assert statement["Condition"].keys() == {"StringEquals"}
-    assert not trusts(STACK.resource(role), GITHUB, {"sub": SUBJECT})
+    for claim in THE_MAIN_BRANCH:
+        token = {name: value for name, value in THE_MAIN_BRANCH.items() if name != claim}
+        assert not trusts(STACK.resource(role), GITHUB, token), f"a token without {claim}"
+
+
+@pytest.mark.parametrize("role", DEPLOY_ROLES)
+def test_environment_with_reviewers_deploys_the_main_branch_only(role: str) -> None:
+    subject = "repo:acme/payflow:environment:prod"
+    behind_it = Template(BODY, Stage="dev", ApiId=API_ID, **GITHUBS | {"GitHubSubject": subject})
+    token = THE_MAIN_BRANCH | {"sub": subject}
+    assert trusts(behind_it.resource(role), GITHUB, token)
+    assert not trusts(behind_it.resource(role), GITHUB, THE_MAIN_BRANCH)
+    assert not trusts(behind_it.resource(role), GITHUB, token | {"ref": "refs/heads/develop"})
 
 
 @pytest.mark.parametrize(
@@ -191,13 +223,17 @@ def test_deploy_role_is_trusted_by_one_exact_subject(role: str) -> None:
         (SUBJECT, True),
         ("repo:acme@12345/payflow@67890:ref:refs/heads/main", True),
         ("repo:mona_acme/payflow:ref:refs/heads/main", True),
+        ("repo:acme/payflow:environment:prod", True),
+        ("repo:acme/payflow:environment:*", False),
         ("repo:acme/*:ref:refs/heads/main", False),
         ("repo:acme/payflow:*", False),
         ("repo:acme/payflow:ref:refs/heads/develop", False),
         ("repo:acme/payflow:pull_request", False),
     ],
 )
-def test_subject_is_a_branch_without_a_wildcard(subject: str, is_one: bool) -> None:
+def test_subject_is_the_branch_or_an_environment_without_a_wildcard(
+    subject: str, is_one: bool
+) -> None:
     pattern = BODY["Parameters"]["GitHubSubject"]["AllowedPattern"]
     assert (re.fullmatch(pattern, subject) is not None) == is_one
     assert "Default" not in BODY["Parameters"]["GitHubSubject"]

@@ -33,7 +33,7 @@ from infra.ops.restore import moment, restore
 from infra.ops.stages import api_key_repository_of, tables_of
 from infra.ops.switch import switch
 from tests.engines import emulated_aws, wait_until
-from tests.infra.test_frontend_stack import SUBJECT
+from tests.infra.test_frontend_stack import GITHUBS
 from tests.stack.conftest import JSON, Client, request
 from tests.stack.lambda_runtime import ForgetfulSqs, RuntimeApi, frozen, served
 
@@ -87,7 +87,7 @@ class Deployed:
             patch.setattr(bootstrap, "build_dashboard", lambda _: dashboard)
             patch.setattr(bootstrap, "quota_advice", str)  # the emulated AWS does not know it
             patch.setattr(smoke, "retried", lambda _: None)  # its addresses lead nowhere
-            self.said = bootstrap.bootstrap("dev", {"GitHubSubject": SUBJECT}, "")
+            self.said = bootstrap.bootstrap("dev", GITHUBS, "")
         self.frontend = Stack("payflow-frontend-dev").outputs()
         self.outputs: dict[str, str] = {}
         self.deploy(VisibilityTimeoutSeconds="2")
