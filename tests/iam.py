@@ -275,8 +275,8 @@ def granted(policy: Mapping[str, Any]) -> set[Grant]:
     for statement in policy["Statement"]:
         if statement["Effect"] != "Allow" or not statement.keys() <= _STATEMENT:
             raise NotUnderstood(f"the statement {json.dumps(statement)}")
-        for resource in _listed(statement["Resource"]):
-            for action in _listed(statement["Action"]):
+        for resource in listed(statement["Resource"]):
+            for action in listed(statement["Action"]):
                 for partitions in _only_in(statement):
                     grants.add(Grant(action, _resource(resource), partitions))
     return grants
@@ -294,9 +294,9 @@ def _only_in(statement: Mapping[str, Any]) -> list[str]:
     asked = {(operator, key) for operator, keys in condition.items() for key in keys}
     match statement:
         case {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}}:
-            actions = set(_listed(statement["Action"]))
+            actions = set(listed(statement["Action"]))
             if asked - {_LEADING} <= _JUDGED and actions <= _BY_KEY and keys:
-                return _listed(keys)
+                return listed(keys)
         case {"Condition": {**some}} if some and asked <= _JUDGED:
             return [""]
         case {"Condition": _}:
@@ -306,7 +306,7 @@ def _only_in(statement: Mapping[str, Any]) -> list[str]:
     raise NotUnderstood(f"the condition of {json.dumps(statement)}")
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 

@@ -167,6 +167,7 @@ _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringLike": _like,
     "ArnLike": _like,
     "Bool": str.__eq__,
+    "DateLessThan": str.__lt__,  # of times in UTC, as templates write them
 }
 
 

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -43,8 +44,8 @@ _ENOUGH_FUNCTIONS: Final = 100
 """Run at once: the two queues' functions at their most, and room for a burst of requests."""
 
 # CloudFormation keeps using the role of GitHub's deploys, whoever calls it.
-_PRESENT: Final = {"Administrator": "present"}
-_AWAY: Final = {"Administrator": "away"}
+_PRESENCE: Final = timedelta(hours=2)
+_AWAY: Final = "2000-01-01T00:00:00Z"
 
 
 def main(arguments: list[str]) -> None:
@@ -71,12 +72,13 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str | None) -> str:
     package.check_stage(stage)
     print(quota_advice(), end="")
     _step("1/6  Create the frontend stack: bucket, CloudFront, roles (takes some minutes)")
-    frontend = bring_up_frontend(stage, {**chosen, **_PRESENT})
+    until = f"{datetime.now(UTC) + _PRESENCE:%Y-%m-%dT%H:%M:%SZ}"
+    frontend = bring_up_frontend(stage, {**chosen, "Administrator": until})
     _step("2/6  Package and deploy the backend")
     try:
         backend = _deploy_backend(stage, frontend, email)
     finally:
-        bring_up_frontend(stage, _AWAY)
+        bring_up_frontend(stage, {"Administrator": _AWAY})
     api_url = api_url_of(backend, frontend)
     _step("3/6  Build the dashboard")
     built = build_dashboard(api_url)

@@ -4,6 +4,7 @@ The whole of it runs in tests/stack/test_package.py.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ def test_failed_backend_ends_the_administrators_presence(
     monkeypatch.setattr(bootstrap, "_deploy_backend", deploy)
     with pytest.raises(DeployError, match="no"):
         bootstrap.bootstrap("dev", {"GitHubSubject": SUBJECT}, "")
-    assert said == ["present", "away"]
+    present, away = said
+    now = datetime.now(UTC)
+    assert f"{now:%Y-%m-%dT%H:%M:%SZ}" < present < f"{now + timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"
+    assert away == "2000-01-01T00:00:00Z"
 
 
 def test_dashboard_has_the_address_of_the_api() -> None:

@@ -258,12 +258,18 @@ def test_dashboard_role_only_adds_and_publishes_builds() -> None:
 
 
 def test_backend_role_changes_one_stack_through_cloudformations_role() -> None:
-    by_role = {"cloudformation:RoleArn": "<CloudFormationRole.Arn>"}
+    own = {"cloudformation:ChangeSetName": "payflow-pipeline-0a1b"}
+    by_role = own | {"cloudformation:RoleArn": "<CloudFormationRole.Arn>"}
     assert backend.allow("cloudformation:CreateChangeSet", BACKEND, by_role)
     assert not backend.allow("cloudformation:CreateChangeSet", BACKEND)
     assert not backend.allow(
-        "cloudformation:CreateChangeSet", BACKEND, {"cloudformation:RoleArn": OWN_ROLE}
+        "cloudformation:CreateChangeSet", BACKEND, own | {"cloudformation:RoleArn": OWN_ROLE}
     )
+    administrators = {"cloudformation:ChangeSetName": "payflow-administrator-0a1b"}
+    assert not backend.allow("cloudformation:CreateChangeSet", BACKEND, by_role | administrators)
+    for action in ("ExecuteChangeSet", "DescribeChangeSet", "DeleteChangeSet"):
+        assert backend.allow(f"cloudformation:{action}", BACKEND, own)
+        assert not backend.allow(f"cloudformation:{action}", BACKEND, administrators)
     for stack in ("payflow-prod", "payflow-backend-dev", "another"):
         arn = f"arn:aws:cloudformation:{ACCOUNT}:stack/{stack}/0a1b2c3d"
         assert not backend.allow("cloudformation:CreateChangeSet", arn, by_role)
@@ -343,6 +349,16 @@ OUTSIDE: list[tuple[str, str, Context]] = [
     ("lambda:CreateFunctionUrlConfig", FUNCTION, {}),
     ("lambda:AddPermission", FUNCTION, {"lambda:Principal": "999999999999"}),
     ("lambda:AddPermission", FUNCTION, {"lambda:Principal": "*"}),
+    # A way back in, for after the revert.
+    ("iam:CreateRole", ROLE, IN_THE_BOUNDARY),
+    ("lambda:CreateFunction", f"{FUNCTION}-way_back", {}),
+    ("lambda:CreateEventSourceMapping", "*", {"lambda:FunctionArn": f"{FUNCTION}-way_back"}),
+    ("sqs:CreateQueue", f"arn:aws:sqs:{ACCOUNT}:payflow-copy-dev", {}),
+    (
+        "cloudformation:ExecuteChangeSet",
+        BACKEND,
+        {"cloudformation:ChangeSetName": "payflow-administrator-0a1b"},
+    ),
     # What is not the project's, or is another stage's.
     ("lambda:UpdateFunctionCode", f"arn:aws:lambda:{ACCOUNT}:function:another", {}),
     ("lambda:UpdateFunctionCode", f"arn:aws:lambda:{ACCOUNT}:function:payflow-prod", {}),
@@ -488,6 +504,11 @@ REFUSED = {
     *(action for action, _, _ in OUTSIDE if action.startswith("dynamodb:")),
     # A rule may show a function any event of the account.
     "events:PutRule",
+    # What a bad push created would outlive its revert.
+    "iam:CreateRole",
+    "lambda:CreateEventSourceMapping",
+    "lambda:CreateFunction",
+    "sqs:CreateQueue",
     # They reach any topic's subscription; the administrator changes who hears of alarms.
     "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",
@@ -510,6 +531,10 @@ BESIDE_THE_ADMINISTRATOR = [
     ("dynamodb:UpdateContinuousBackups", TABLE),
     ("dynamodb:UpdateTimeToLive", TABLE),
     ("events:PutRule", RULE),
+    ("iam:CreateRole", ROLE),
+    ("lambda:CreateEventSourceMapping", "*"),
+    ("lambda:CreateFunction", f"{FUNCTION}-sweeper"),
+    ("sqs:CreateQueue", QUEUE),
     ("sns:SetSubscriptionAttributes", "*"),
     ("sns:Unsubscribe", "*"),
     ("kms:CreateAlias", SECRETS_KEY),
@@ -552,18 +577,27 @@ def test_exempt_actions_belong_to_a_handler_and_their_property_to_the_kind() -> 
 
 
 @pytest.mark.parametrize(("action", "resource"), BESIDE_THE_ADMINISTRATOR)
-def test_tables_and_schedules_are_created_only_by_an_administrator(
+def test_what_outlives_a_revert_is_created_only_beside_an_administrator(
     action: str, resource: str
 ) -> None:
-    attended = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="present")
-    assert rights_of(attended.resource("CloudFormationRole")).allow(action, resource)
-    assert not cloudformation.allow(action, resource)
+    noon: Context = {**CONTEXT, "aws:CurrentTime": "2026-11-25T12:00:00Z"}
+    until = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="2026-11-25T12:00:01Z")
+    over = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="2026-11-25T12:00:00Z")
+    assert rights_of(until.resource("CloudFormationRole")).allow(action, resource, noon)
+    for template in (over, STACK):
+        rights = rights_of(template.resource("CloudFormationRole"))
+        assert not rights.allow(action, resource, noon)
+        assert not rights.allow(action, resource, CONTEXT)
 
 
 def test_an_administrators_presence_changes_nothing_else() -> None:
-    attended = Template(BODY, Stage="dev", ApiId=API_ID, Administrator="present")
-    more = rights_of(attended.resource("CloudFormationRole")).actions() - cloudformation.actions()
-    assert more == {action for action, _ in BESIDE_THE_ADMINISTRATOR}
+    timed = {
+        action
+        for statement in cloudformation.of_effect("Allow")
+        if "DateLessThan" in statement.get("Condition", {})
+        for action in iam.listed(statement["Action"])
+    }
+    assert timed == {action for action, _ in BESIDE_THE_ADMINISTRATOR}
 
 
 # What the backend's functions can do at most
@@ -665,6 +699,15 @@ def test_role_that_trusts_anybody_reaches_neither_tables_nor_logs(
 def test_boundary_forbids_a_function_whatever_its_policy(action: str, resource: str) -> None:
     evil = Rights(ALL_OF_IT, boundary)
     assert not evil.allow(action, resource, {"lambda:SourceFunctionArn": FUNCTION})
+
+
+def test_function_that_is_none_of_ours_has_nothing_of_the_boundary() -> None:
+    stranger = f"{FUNCTION}-way_back"
+    for grant in ("dynamodb:Query", TABLE), ("sqs:SendMessage", QUEUE):
+        assert not Rights(boundary).allow(*grant, {"lambda:SourceFunctionArn": stranger})
+        for function in FUNCTIONS:
+            own = FUNCTION if function == hearing.API else f"{FUNCTION}-{function}"
+            assert Rights(boundary).allow(*grant, {"lambda:SourceFunctionArn": own})
 
 
 def test_policies_are_within_the_size_limits_of_iam() -> None:
