@@ -37,9 +37,9 @@ from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.api_keys.service import ApiKeys
-from infra.deploy import package
+from infra.deploy import contents, package
 from infra.deploy.artifact import ZIP
-from infra.deploy.package import PackageError
+from infra.deploy.contents import PackageError
 from infra.local.lambda_events import REGION, api_event, with_key
 
 PAGE: Final = "cold-start"
@@ -152,7 +152,7 @@ def measure(rounds: int) -> tuple[list[Case], int]:
     with tempfile.TemporaryDirectory() as temporary, aws_double() as aws:
         folder, settings = Path(temporary), SETTINGS | {"AWS_ENDPOINT_URL": aws.url}
         package.build(_STAGE, folder / "ships")
-        package.build(_STAGE, folder / "twin", package.this_machine())
+        package.build(_STAGE, folder / "twin", contents.this_machine())
         body = BODY | {"idempotency_key": "order-10023-attempt-1"}
         create = with_key(api_event("POST", "/v1/payments", body), _new_key(aws.url))
         task = unpacked(folder / "twin" / ZIP, folder, settings)

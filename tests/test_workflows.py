@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.deploy import artifact
 from infra.deploy.bootstrap import next_steps
 from tests.engines import ROOT
 
@@ -18,6 +19,7 @@ WORKFLOWS: dict[str, Any] = {file.stem: yaml.safe_load(file.read_text()) for fil
 JOBS = [(name, job) for name, one in WORKFLOWS.items() for job in one["jobs"]]
 DEPLOYS = [("release", "deploy-backend"), ("release", "deploy-frontend")]
 PINNED = {
+    "actions/attest": "1e69f48acb82d1966a394da916b4c1698aa569d6",
     "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1",
     "actions/download-artifact": "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c",
     "actions/setup-node": "820762786026740c76f36085b0efc47a31fe5020",
@@ -59,6 +61,8 @@ def test_job_may_only_read_and_only_deploys_get_a_token_for_aws(
     where: tuple[str, str],
 ) -> None:
     token = {"id-token": "write"} if where in DEPLOYS else {}
+    if where == DEPLOYS[0]:
+        token |= {"attestations": "write"}
     assert job_of(where)["permissions"] == {"contents": "read"} | token
     assert WORKFLOWS[where[0]]["permissions"] == {}
 
@@ -89,12 +93,21 @@ def test_only_our_scripts_and_hashed_packages_run_with_credentials(
     for step in job_of(where)["steps"]:
         if "run" in step:
             assert re.match(
-                r"python -m infra\.deploy\.(deploy|publish|smoke|head)\b"
-                r"|pip install --require-hashes -r infra/requirements-deploy\.txt$",
+                r"python -m infra\.deploy\.(deploy|publish|smoke|head|sbom)\b"
+                r"|pip install --only-binary=:all: --require-hashes "
+                r"-r infra/requirements-deploy\.txt$",
                 step["run"],
             ), step
     lines = (ROOT / "infra" / "requirements-deploy.txt").read_text()
     assert lines.count("==") == lines.count("--hash=sha256:") > 0
+
+
+def test_package_is_built_with_what_packaging_needs_and_nothing_else() -> None:
+    build = job_of(("release", "build-backend"))
+    assert [step["run"] for step in build["steps"] if "run" in step] == [
+        "pip install --only-binary=:all: --require-hashes -r infra/requirements-package.lock",
+        'python -m infra.deploy.package -- "$STAGE"',
+    ]
 
 
 @pytest.mark.parametrize("where", DEPLOYS)
@@ -110,6 +123,21 @@ def test_workflows_reach_a_shell_of_make_with_no_value_of_the_repository(workflo
         for step in steps(job):
             if "make" in step.get("run", "").split():
                 assert "vars." not in str(step.get("env"))
+
+
+def test_deploy_attests_the_package_that_it_ships_and_what_is_in_it() -> None:
+    attests = [
+        step["with"]
+        for step in job_of(DEPLOYS[0])["steps"]
+        if step.get("uses", "").startswith("actions/attest@")
+    ]
+    provenance, materials = attests
+    folder = "dist/${{ vars.PAYFLOW_STAGE }}"
+    assert provenance == {"subject-path": f"{folder}/*"}
+    assert materials == {
+        "subject-path": f"{folder}/{artifact.ZIP}",
+        "sbom-path": f"{folder}/sbom.json",
+    }
 
 
 @pytest.mark.parametrize("what", ["backend", "frontend"])
@@ -204,4 +232,4 @@ def test_bootstrap_prints_every_variable_that_workflows_read() -> None:
     )  # fmt: skip
     told = re.findall(r"gh variable set (\w+)", next_steps("dev", outputs, "https://api.example"))
     read = re.findall(r"vars\.(\w+)", json.dumps(WORKFLOWS))
-    assert set(read) == set(told)
+    assert set(read) == {*told, "PAYFLOW_ATTEST"}, "which only some repositories need"

@@ -14,8 +14,6 @@ from infra.checks.lock import WHOLE
 from infra.checks.tools import ToolError
 
 DEPLOY: Final = "infra/requirements-deploy.txt"
-_PIP_AUDIT: Final = "pip-audit==2.10.1"
-
 NOTHING_KNOWN: Final = 0
 FOUND: Final = 1
 NOT_AUDITED: Final = 2
@@ -53,7 +51,7 @@ def audit() -> int:
 def _audit_python(lock: str) -> Report:
     command = ["--disable-pip", "--require-hashes", "--requirement", lock]
     command += ["--format", "json", "--progress-spinner", "off"]
-    ended = tools.run(tools.command_of(_PIP_AUDIT), *command)
+    ended = tools.run(tools.command_of("pip-audit"), *command)
     return python_report(ended.stdout, ended.stderr)
 
 

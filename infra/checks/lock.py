@@ -12,16 +12,18 @@ from infra.checks import tools
 from infra.checks.tools import ToolError
 
 WHOLE: Final = "requirements-dev.lock"
-"""This lock includes all packages of the other locks, at the same versions."""
+"""This lock includes all packages of the locks below, at the same versions."""
 
+TOOLS: Final = "infra/requirements-tools.lock"
 LOCKS: Final = {
+    TOOLS: "infra/requirements-tools.txt",
     WHOLE: "requirements-dev.txt",
+    "infra/requirements-package.lock": "infra/requirements-package.txt",
     "requirements-run.lock": "requirements-run.txt",
     "requirements.lock": "requirements.txt",
 }
 _OLDEST_PYTHON: Final = "3.11"
 _HEADER: Final = "# Made by `make lock` from {source}; edit that.\n"
-_UV: Final = "uv==0.13.9"
 
 
 def main() -> None:
@@ -40,9 +42,9 @@ def lock() -> None:
         command = ["pip", "compile", source, "--output-file", name]
         command += ["--universal", "--python-version", _OLDEST_PYTHON, "--generate-hashes"]
         command += ["--no-header", "--no-annotate", "--quiet"]
-        if name != WHOLE:
+        if name not in {TOOLS, WHOLE}:
             command += ["--constraints", WHOLE]
-        ended = tools.run(tools.command_of(_UV), *command)
+        ended = tools.run(tools.command_of("uv"), *command)
         if ended.returncode != 0:
             raise ToolError(ended.stderr)
         path = ROOT / name

@@ -1,30 +1,35 @@
-"""Command-line tools from PyPI, each in an environment of its own under .tools.
+"""Command-line tools from PyPI, in an environment of their own: .tools.
 
-A tool's own dependencies are not ours to lock, so they stay out of .venv.
+What they stand on stays out of .venv. It is locked too, by hash: these tools decide what the locks
+say.
 """
 
 import subprocess
 import venv
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from infra import ROOT
+
+_LOCK: Final = "infra/requirements-tools.lock"
 
 
 class ToolError(Exception):
     """A tool could not do its work; the message says why."""
 
 
-def command_of(requirement: str) -> str:
-    """Return the path of a tool's command, installing the tool if needed. Raises ToolError."""
-    name = requirement.partition("==")[0]
-    folder = ROOT / ".tools" / requirement.replace("==", "-")
-    command = folder / "bin" / name
+def command_of(tool: str) -> str:
+    """Return the path of a tool's command, as locked; install it if needed. Raises ToolError."""
+    lock = ROOT / _LOCK
+    folder = ROOT / ".tools" / sha256(lock.read_bytes()).hexdigest()[:16]
+    command = folder / "bin" / tool
     if not command.exists():
         venv.create(folder, with_pip=True)
-        pip = run(str(folder / "bin" / "pip"), "install", "--quiet", requirement)
+        install = ["install", "--quiet", "--only-binary=:all:", "--require-hashes"]
+        pip = run(str(folder / "bin" / "pip"), *install, "--requirement", str(lock))
         if pip.returncode != 0:
-            raise ToolError(f"{requirement} could not be installed: {last_line(pip.stderr)}")
+            raise ToolError(f"{_LOCK} could not be installed: {last_line(pip.stderr)}")
     return str(command)
 
 

@@ -23,7 +23,7 @@ import yaml
 
 from infra import ROOT, cli
 from infra.deploy import artifact, deploy, package, publish, smoke
-from infra.deploy.package import PackageError
+from infra.deploy.contents import PackageError
 from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
 
 TEMPLATE: Final = ROOT / "infra" / "frontend-stack.yaml"

@@ -1,4 +1,8 @@
-"""`make deploy`: upload the package and create or update the stage's stack."""
+"""`make deploy`: upload the package and create or update the stage's stack.
+
+Guarantee: what is uploaded has our files as they are in this checkout and the wheels' files as the
+locks have them by hash, whoever built it.
+"""
 
 import json
 import sys
@@ -11,8 +15,9 @@ import boto3
 from botocore.exceptions import ClientError
 
 from infra import cli
-from infra.deploy import artifact
+from infra.deploy import artifact, contents
 from infra.deploy.artifact import TEMPLATE, ZIP
+from infra.deploy.contents import PackageError
 from infra.deploy.stacks import (
     DeployError,
     Stack,
@@ -36,7 +41,7 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
     wanted = {"AllowedOrigin": asked.origin, "AlarmEmail": asked.email}
     chosen = {name: value for name, value in wanted.items() if value}
-    with cli.exits("Not deployed", DeployError):
+    with cli.exits("Not deployed", DeployError, PackageError):
         choose_region()
         folder = artifact.folder(asked.stage)
         restored = restored_parameter(asked.restored) if asked.restored else None
@@ -55,7 +60,8 @@ def deploy(
 ) -> dict[str, str]:
     """Create or update the stack from the package in `folder`; return its outputs.
 
-    Parameters that are not `chosen` keep their values. Raises DeployError or boto3 errors.
+    Parameters that are not `chosen` keep their values. Raises PackageError, DeployError or boto3
+    errors.
     """
     if not (folder / TEMPLATE).exists():
         raise DeployError(f"There is no package. Run `make package STAGE={stage}` first.")
@@ -64,6 +70,7 @@ def deploy(
     previous = stack.parameters()
     if previous is None and "AllowedOrigin" not in chosen:
         raise DeployError("A new stack needs the dashboard's origin: ORIGIN=https://…")
+    contents.check(folder / ZIP, contents.LAMBDA)
     if previous is None:
         previous = stack.import_tables(template, stage, restored)
     # A stack that has just imported its tables has no value for this one either.

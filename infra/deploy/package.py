@@ -1,70 +1,35 @@
 """`make package`: build a stage's CloudFormation template and the zip that its functions run.
 
-Guarantee: the package is complete and contains nothing else. The zip holds our sources, Chalice's
-two modules, and the wheels that requirements.lock pins by hash, for Lambda's processor and Python
+Guarantee: the zip contains what infra/deploy/contents.py says, for Lambda's processor and Python
 version on any machine. The template changes only resources that exist. The same commit gives the
 same bytes.
 """
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from infra import ROOT, cli
-from infra.deploy import artifact, gateway_responses, policies, unknown_routes
+from infra.deploy import artifact, contents, gateway_responses, policies, unknown_routes
 from infra.deploy.artifact import TEMPLATE, ZIP
-
-PYTHON: Final = "3.13"
-"""Lambda's Python version. No other place names it."""
-
-CHALICES_OWN: Final = frozenset({"chalice/__init__.py", "chalice/app.py"})
-_LOCK: Final = ROOT / "requirements.lock"
-_ARM64: Final = 183
-"""Its number in ELF files."""
+from infra.deploy.contents import LAMBDA, PackageError, Target
 
 _PLACEHOLDER: Final = "https://origin.invalid"
 """The origin that importing the app needs; the template replaces it by a parameter."""
 
-_TEST_FOLDERS: Final = frozenset({"test", "tests", "testing"})
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _MIB: Final = 1024 * 1024
-
-
-class PackageError(Exception):
-    """The package cannot be built; the message says why."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """The Python and the processor that a zip is built for."""
-
-    python: str
-    platform: str | None
-    """The platform's name in pip; None for this machine."""
-    machine: int | None
-    """The processor's number in ELF files; None if binaries are not ELF."""
-
-
-LAMBDA: Final = Target(PYTHON, "manylinux2014_aarch64", _ARM64)
-
-
-def this_machine() -> Target:
-    """Return a target for running the package on this machine, in tests."""
-    machine = elf_machine(Path(sys.executable).resolve().read_bytes())
-    return Target(f"{sys.version_info.major}.{sys.version_info.minor}", None, machine)
 
 
 def main(arguments: list[str]) -> None:
@@ -80,7 +45,7 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
     check_stage(stage)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        vendored = vendor(target, work / "project" / "vendor")
+        _write(contents.vendored(target), work / "project" / "vendor")  # Chalice packs it as it is
         copy_sources(work / "project")
         policies.copy_sources_into(work / "project" / ".chalice", stage)
         set_origin(work / "project", stage, _PLACEHOLDER)
@@ -91,23 +56,11 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
         _run_chalice(stage, work / "project")
         made = work / "project" / "made"
         template = _finished(json.loads((made / "sam.json").read_text()), stage, target)
-        contents = _contents(made / ZIP)
-    _check_contents(contents, CHALICES_OWN | vendored | set(sources()), target)
+        contents.check(made / ZIP, target)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_zip(folder / ZIP, contents)
+    _write_zip(folder / ZIP, contents.expected(target))
     text = json.dumps(template, indent=2, sort_keys=True)
     (folder / TEMPLATE).write_text(text + "\n")
-
-
-def sources() -> list[str]:
-    """Return our source files, as the zip names them."""
-    modules = (ROOT / "chalicelib").rglob("*.py")
-    return ["app.py", *sorted(module.relative_to(ROOT).as_posix() for module in modules)]
-
-
-def elf_machine(binary: bytes) -> int | None:
-    """Return the processor that a binary is built for; None if it is not an ELF file."""
-    return int.from_bytes(binary[18:20], "little") if binary.startswith(b"\x7fELF") else None
 
 
 def merged(base: Any, overlay: Any) -> Any:
@@ -127,67 +80,15 @@ def check_stage(stage: str) -> None:
         )
 
 
-def vendor(target: Target, folder: Path) -> set[str]:
-    """Unpack the locked wheels into `folder`, which Chalice packs as it is.
-
-    Returns the files as the zip will name them. Raises PackageError.
-    """
-    with tempfile.TemporaryDirectory() as wheels:
-        return _unpacked(_wheels(target, Path(wheels)), folder)
-
-
-def _wheels(target: Target, folder: Path) -> list[Path]:
-    """Download exactly what requirements.lock pins. Raises PackageError."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
-    command += ["--require-hashes"]
-    if target.platform is not None:
-        command += ["--platform", target.platform, "--implementation", "cp"]
-        command += ["--python-version", target.python]
-    command += ["--dest", str(folder), "--requirement", str(_LOCK)]
-    pip = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
-    if pip.returncode != 0:
-        raise PackageError(
-            f"A wheel is missing for Python {target.python} on {target.platform}, or its hash is "
-            f"not in requirements.lock:\n{pip.stderr}"
-        )
-    wheels = sorted(folder.iterdir())
-    needed = {_project(wheel.name.partition("-")[0]) for wheel in wheels}
-    if unpinned := needed - _pinned():
-        raise PackageError(f"requirements.lock does not pin {', '.join(sorted(unpinned))}.")
-    return wheels
-
-
-def _pinned() -> set[str]:
-    names = re.findall(r"^([\w.-]+)==", _LOCK.read_text(), re.MULTILINE)
-    return {_project(name) for name in names}
-
-
-def _project(name: str) -> str:
-    """Normalise a project's name: its wheel and the lock may spell it differently."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _unpacked(wheels: list[Path], folder: Path) -> set[str]:
-    """Unpack the wheels, except their tests."""
-    kept: set[str] = set()
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            names = [name for name in archive.namelist() if _ships(name)]
-            if overlap := kept & set(names):
-                raise PackageError(f"Two wheels contain {', '.join(sorted(overlap))}.")
-            archive.extractall(folder, names)
-            kept |= set(names)
-    return kept
-
-
-def _ships(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not name.endswith("/") and _TEST_FOLDERS.isdisjoint(path.parts)
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def copy_sources(project: Path) -> None:
     """Copy our sources and Chalice's configuration, but no files that Chalice generated."""
-    for name in sources():
+    for name in contents.sources():
         copy = project / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, copy)
@@ -256,31 +157,10 @@ def _replace(value: Any, old: str, new: Any) -> Any:
     return new if value == old else value
 
 
-def _contents(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def _check_contents(contents: Mapping[str, bytes], expected: Set[str], target: Target) -> None:
-    if unexpected := contents.keys() - expected:
-        raise PackageError(f"The zip has unexpected files: {', '.join(sorted(unexpected))}.")
-    if missing := expected - contents.keys():
-        raise PackageError(f"The zip lacks files: {', '.join(sorted(missing))}.")
-    for name, machine in _binaries(contents):
-        if machine != target.machine:
-            raise PackageError(f"{name} is built for another processor (ELF machine {machine}).")
-
-
-def _binaries(contents: Mapping[str, bytes]) -> Iterator[tuple[str, int | None]]:
-    for name, content in sorted(contents.items()):
-        if name.endswith(".so") or elf_machine(content) is not None:
-            yield name, elf_machine(content)
-
-
-def _write_zip(path: Path, contents: Mapping[str, bytes]) -> None:
+def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
     """Write files in a fixed order, with a fixed time and mode, on every machine."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(contents.items()):
+        for name, content in sorted(files.items()):
             entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
             entry.create_system = 3  # Unix: otherwise the mode is ignored
             entry.external_attr = 0o100644 << 16

@@ -72,7 +72,8 @@ def node_version():
 
 def install_locked(lock):
     """Show one line that counts packages; show pip's whole output only if it fails."""
-    command = [PYTHON, "-m", "pip", "install", "--require-hashes", "-r", lock]
+    wheels_only = "--only-binary=:all:"  # so that no code of a package runs
+    command = [PYTHON, "-m", "pip", "install", wheels_only, "--require-hashes", "-r", lock]
     output = []
     packages = 0
     pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 from moto import mock_aws
 
 from infra.deploy import bootstrap, deploy, package, publish, smoke
-from infra.deploy.package import PackageError
+from infra.deploy.contents import PackageError
 from infra.deploy.stacks import DeployError
 from tests.infra.test_frontend_stack import SUBJECT
 

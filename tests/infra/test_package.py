@@ -4,9 +4,11 @@ emulator to ignore."""
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from chalicelib.api.routing import EXPOSED_HEADERS
 from chalicelib.config import from_environment
 from chalicelib.errors import PayFlowError
 from chalicelib.webhooks.http_client import DEADLINE_SECONDS
-from infra.deploy import artifact, package, policies
-from infra.deploy.package import LAMBDA, PackageError
+from infra.deploy import artifact, deploy, package, policies, sbom
+from infra.deploy import contents as zipped
+from infra.deploy.contents import LAMBDA, PackageError
 from infra.deploy.stacks import table_names
 from infra.ops.switch import Named, detached
 from tests.conftest import SETTINGS, payflow
@@ -137,11 +140,12 @@ def test_zip_has_the_pinned_packages_but_no_tests_and_no_boto3(
     contents: dict[str, bytes],
 ) -> None:
     distributions = {name.split("-")[0] for name in contents if ".dist-info/METADATA" in name}
-    assert {package._project(name) for name in distributions} == package._pinned()
+    shipped = zipped.pins(zipped.SHIPPED.read_text()).keys()
+    assert {name.replace("_", "-") for name in distributions} == shipped
     folders = {part for name in contents for part in name.split("/")[:-1]}
     assert {"pydantic", "pydantic_core", "simplejson"} <= folders
     assert folders.isdisjoint({"boto3", "botocore", "pip", "setuptools", "tests", "__pycache__"})
-    assert {name for name in contents if name.startswith("chalice/")} == package.CHALICES_OWN
+    assert {name for name in contents if name.startswith("chalice/")} == zipped.CHALICES_OWN
 
 
 def test_the_zip_has_5_mib_at_most(folders: dict[str, Path]) -> None:
@@ -153,12 +157,12 @@ def test_every_binary_in_the_zip_is_for_arm_and_python_3_13(contents: dict[str, 
     binaries = {name: content for name, content in contents.items() if ".so" in name}
     assert any("pydantic_core" in name for name in binaries)
     for name, content in binaries.items():
-        assert package.elf_machine(content) == 183, name
+        assert zipped.elf_machine(content) == 183, name
         assert "cpython-313-aarch64" in name
 
 
 def test_missing_wheel_fails_the_package(tmp_path: Path) -> None:
-    target = package.Target("3.99", LAMBDA.platform, LAMBDA.machine)
+    target = zipped.Target("3.99", LAMBDA.platform, LAMBDA.machine)
     with pytest.raises(PackageError, match=r"A wheel is missing for Python 3\.99"):
         package.build("dev", tmp_path / "made", target)
     assert not (tmp_path / "made").exists()
@@ -167,9 +171,9 @@ def test_missing_wheel_fails_the_package(tmp_path: Path) -> None:
 def test_wheel_with_another_hash_fails_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoilt = re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", package._LOCK.read_text())
-    monkeypatch.setattr(package, "_LOCK", tmp_path / "requirements.lock")
-    package._LOCK.write_text(spoilt)
+    spoilt = re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", zipped.SHIPPED.read_text())
+    monkeypatch.setattr(zipped, "SHIPPED", tmp_path / "requirements.lock")
+    zipped.SHIPPED.write_text(spoilt)
     with pytest.raises(PackageError, match=r"(?s)its hash is not in .*DO NOT MATCH THE HASHES"):
         package.build("dev", tmp_path / "made", LAMBDA)
 
@@ -177,7 +181,9 @@ def test_wheel_with_another_hash_fails_the_package(
 def test_unpinned_dependency_fails_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(package, "_pinned", lambda: {"pydantic", "simplejson"})
+    monkeypatch.setattr(zipped, "SHIPPED", tmp_path / "requirements.lock")
+    zipped.SHIPPED.write_text((ROOT / "requirements.lock").read_text() + "# read anew\n")
+    monkeypatch.setattr(zipped, "pins", lambda _: {"pydantic": "2", "simplejson": "3"})
     with pytest.raises(PackageError, match=r"does not pin .*annotated-types.*pydantic-core"):
         package.build("dev", tmp_path, LAMBDA)
 
@@ -185,22 +191,89 @@ def test_unpinned_dependency_fails_the_package(
 X86 = b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little")
 
 
+def test_files_for_another_processor_fail_the_package() -> None:
+    for binary in (X86, b"no ELF at all"):
+        files = {"app.py": b"", "pydantic_core/_core.so": binary}
+        with pytest.raises(PackageError, match="built for another processor"):
+            zipped.check_files(files, files, LAMBDA)
+
+
+@pytest.fixture
+def built(folders: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the package, to tamper with."""
+    shutil.copytree(folders["dev"], tmp_path / "dev")
+    return tmp_path / "dev"
+
+
+class Unchanged:
+    """A stack that is there, and may not be changed."""
+
+    def __init__(self, _: str) -> None:
+        pass
+
+    def parameters(self) -> set[str]:
+        return {"AllowedOrigin", "ApiGatewayLogsRole"}
+
+
+@pytest.fixture
+def unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "Stack", Unchanged)
+    monkeypatch.setattr(deploy, "_upload", None)
+
+
+def tampered(archive: Path, changed: dict[str, bytes | None]) -> None:
+    """Write the zip again, with other files in it; one that is None is left out."""
+    with zipfile.ZipFile(archive) as opened:
+        files: dict[str, bytes | None] = {name: opened.read(name) for name in opened.namelist()}
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in (files | changed).items():
+            if content is not None:
+                opened.writestr(name, content)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"pydantic_core/_core.so": X86}, "built for another processor"),
-        ({"pydantic_core/_core.so": b"no ELF at all"}, "built for another processor"),
-        ({"tests/test_app.py": b""}, "unexpected files: tests/test_app.py"),
+        ({"app.py": b"import os"}, "not those of this checkout.*: app.py"),
+        ({"chalicelib/errors.py": b""}, "not those of this checkout.*: chalicelib/errors.py"),
+        ({"chalice/app.py": b""}, "not those of this checkout.*: chalice/app.py"),
+        ({"pydantic/main.py": b""}, "not those of this checkout.*: pydantic/main.py"),
+        ({"certifi/cacert.pem": b""}, "not those of this checkout.*: certifi/cacert.pem"),
+        ({"chalicelib/errors.pyc": b""}, "unexpected files: chalicelib/errors.pyc"),
+        ({"chalicelib/__pycache__/errors.cpython-313.pyc": b""}, "unexpected files: .*[.]pyc"),
+        ({"sitecustomize.py": b""}, "unexpected files: sitecustomize.py"),
         ({"app.py": None}, "lacks files: app.py"),
     ],
 )
-def test_unsound_zip_fails_the_package(changed: dict[str, bytes | None], words: str) -> None:
-    arm = b"\x7fELF" + bytes(14) + (183).to_bytes(2, "little")
-    good = {"app.py": b"", "pydantic_core/_core.so": arm}
-    package._check_contents(good, good.keys(), LAMBDA)
-    bad = {name: content for name, content in (good | changed).items() if content is not None}
+def test_package_that_was_tampered_with_is_not_deployed(
+    built: Path, changed: dict[str, bytes | None], words: str, unchanged: None
+) -> None:
+    tampered(built / artifact.ZIP, changed)
     with pytest.raises(PackageError, match=words):
-        package._check_contents(bad, good.keys(), LAMBDA)
+        deploy.deploy("dev", built, {"AllowedOrigin": "https://pay.example.com"})
+
+
+def test_bill_of_materials_lists_what_the_zip_has(folders: dict[str, Path]) -> None:
+    archive = folders["dev"] / artifact.ZIP
+    made = sbom.bill(archive)
+    assert made["metadata"]["component"]["hashes"] == [
+        {"alg": "SHA-256", "content": sha256(archive.read_bytes()).hexdigest()}
+    ]
+    with zipfile.ZipFile(archive) as opened:
+        found = [re.match(r"([^/]+)-([^/-]+)[.]dist-info/", name) for name in opened.namelist()]
+    shipped = {(one[1].replace("_", "-").lower(), one[2]) for one in found if one}
+    listed = {(one["name"], one["version"]) for one in made["components"]}
+    assert listed == shipped | {("chalice", "1.34.0")}
+    assert {one["purl"] for one in made["components"]} == {
+        f"pkg:pypi/{name}@{version}" for name, version in listed
+    }
+
+
+def test_zip_that_names_a_file_twice_is_not_deployed(built: Path, unchanged: None) -> None:
+    with zipfile.ZipFile(built / artifact.ZIP, "a") as opened, pytest.warns(match="Duplicate"):
+        opened.writestr("app.py", (ROOT / "app.py").read_bytes())
+    with pytest.raises(PackageError, match="names a file twice"):
+        deploy.deploy("dev", built, {"AllowedOrigin": "https://pay.example.com"})
 
 
 @pytest.mark.parametrize("stage", ["local", "elsewhere", ""])

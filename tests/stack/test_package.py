@@ -23,7 +23,7 @@ from bench.cold_start import RUNTIMES_OWN
 from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.service import ApiKeys, new_secret
-from infra.deploy import artifact, bootstrap, deploy, package, publish, smoke
+from infra.deploy import artifact, bootstrap, contents, deploy, package, publish, smoke
 from infra.deploy.stacks import DeployError, Stack
 from infra.local import provision
 from infra.local.lambda_events import api_event, sqs_event, with_key
@@ -41,7 +41,7 @@ from tests.stack.lambda_runtime import ForgetfulSqs, RuntimeApi, frozen, served
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("twin")
-    package.build("dev", folder, package.this_machine())
+    package.build("dev", folder, contents.this_machine())
     return folder
 
 
@@ -57,6 +57,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in settings.items():
             environment.setenv(name, value)
+        environment.setattr(contents, "LAMBDA", contents.this_machine())  # the twin's
         with emulated_aws(tmp_path_factory.mktemp("aws")) as url:
             environment.setenv("AWS_ENDPOINT_URL", url)
             yield url
