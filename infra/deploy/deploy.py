@@ -33,11 +33,9 @@ def main(arguments: list[str]) -> None:
     parser = cli.parser("deploy", __doc__)
     parser.add_argument("--origin", type=cli.origin, help="the dashboard's origin, https://…")
     parser.add_argument("--email", type=cli.email, help="the address that gets the alarms")
-    parser.add_argument("--bucket", type=cli.bucket, default="", help="the bucket for packages")
+    parser.add_argument("--bucket", type=cli.bucket, help="the bucket for packages")
     parser.add_argument("--restored", default="", help="the existing tables that a new stack uses")
-    parser.add_argument(
-        "--role", type=cli.role, default="", help="the role that CloudFormation uses"
-    )
+    parser.add_argument("--role", type=cli.role, help="the role that CloudFormation uses")
     asked = parser.parse_args(arguments)
     wanted = {"AllowedOrigin": asked.origin, "AlarmEmail": asked.email}
     chosen = {name: value for name, value in wanted.items() if value}
@@ -45,7 +43,9 @@ def main(arguments: list[str]) -> None:
         choose_region()
         folder = artifact.folder(asked.stage)
         restored = restored_parameter(asked.restored) if asked.restored else None
-        outputs = deploy(asked.stage, folder, chosen, asked.bucket, asked.role, restored)
+        outputs = deploy(
+            asked.stage, folder, chosen, asked.bucket or "", asked.role or "", restored
+        )
     for name, value in sorted(outputs.items()):
         print(f"  {name:16} {value}")
 

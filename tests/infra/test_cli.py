@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
+from infra import cli
+
 SUFFIXES = ["; `touch $(x)` ' \" |", "$x", "\n"]
 A_DEPLOY = ["--role=arn:aws:iam::123456789012:role/payflow", "--bucket=packages", "dev"]
 VALID = {
@@ -38,6 +40,14 @@ PLACES = [
 ]
 
 
+class Reached(Exception):
+    """The arguments were accepted."""
+
+
+def stops(*_: Any) -> None:
+    raise Reached
+
+
 @pytest.fixture
 def asked_of_aws(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
@@ -47,6 +57,20 @@ def asked_of_aws(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(BaseClient, "_make_api_call", ask)
     return asked
+
+
+@pytest.mark.parametrize("command", VALID)
+def test_valid_arguments_and_no_options_reach_the_command(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each ends later, and not as a wrong use of the command: argparse exits with 2."""
+    monkeypatch.setattr(cli, "exits", stops)
+    module = importlib.import_module(command)
+    required = {"infra.deploy.publish", "infra.deploy.smoke"}
+    few = [one for one in VALID[command] if not one.startswith("--") or command in required]
+    for arguments in (VALID[command], few):
+        with pytest.raises(Reached):
+            module.main(arguments)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
