@@ -159,7 +159,7 @@ THIS_STAGE := -- $(if $(value STAGE),"$$STAGE")
 package: .venv/ready  ## build what AWS gets, dist/STAGE: STAGE=dev
 	@.venv/bin/python -m infra.deploy.package $(THIS_STAGE)
 
-bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:…:ref:refs/heads/main
+bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:… REPOSITORY_ID=… [EMAIL=…]
 	@.venv/bin/python -m infra.deploy.bootstrap \
 	  $(call option,SUBJECT,--subject) $(call option,REPOSITORY_ID,--repository-id) \
 	  $(call option,EMAIL,--email) \
