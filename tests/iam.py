@@ -50,7 +50,10 @@ _ON_A_QUEUE: Final = {
 }
 
 
-_LEADING: Final = ("ForAllValues:StringLike", "dynamodb:LeadingKeys")
+_LEADING: Final = {
+    ("ForAllValues:StringLike", "dynamodb:LeadingKeys"),
+    ("Null", "dynamodb:LeadingKeys"),
+}
 _JUDGED: Final = {
     ("ForAllValues:StringEquals", "dynamodb:Attributes"),
     ("StringEquals", "dynamodb:Select"),
@@ -131,13 +134,18 @@ def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
 def _checked_of_dynamodb(call: Call) -> Iterator[tuple[str, str, str]]:
     """Yield the actions for DynamoDB. A transaction is checked item by item:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+
+    Which leading keys AWS then compares is not documented. If it is those of the whole
+    transaction, each action needs the partitions of all items in its table.
     """
     params = call.params
     match call.operation:
         case "TransactWriteItems" | "TransactGetItems":
-            for item in params["TransactItems"]:
-                for kind, request in item.items():
-                    yield f"dynamodb:{_BY_ITEM[kind]}", request["TableName"], _partitions(request)
+            for action, table, _ in items(params):
+                for of_table in {
+                    _partitions(one) for _, name, one in items(params) if name == table
+                }:
+                    yield action, table, of_table
         case "BatchGetItem":
             for table, wanted in params["RequestItems"].items():
                 for key in wanted["Keys"]:
@@ -147,6 +155,13 @@ def _checked_of_dynamodb(call: Call) -> Iterator[tuple[str, str, str]]:
             yield f"dynamodb:{operation}", params["TableName"] + index, _partitions(params)
         case _:
             raise _not_known(call)
+
+
+def items(params: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the action, the table and the request of each item of a transaction."""
+    for item in params["TransactItems"]:
+        for kind, request in item.items():
+            yield f"dynamodb:{_BY_ITEM[kind]}", request["TableName"], request
 
 
 def rights(function: str, stage: str) -> Rights:
@@ -171,7 +186,11 @@ def refused(calls: Iterable[Call], function: str, stage: str) -> set[str]:
 
 
 def _contexts(call: Call) -> Iterator[tuple[str, str, Context]]:
-    """Yield the actions of a call, each with its table or key and its condition keys."""
+    """Yield the actions of a call, each with its table or key and its condition keys.
+
+    An item of a transaction comes with each of the leading keys that AWS might compare: its own,
+    those of all items with its action, those of the whole transaction, and none.
+    """
     params = call.params
     if call.service == "kms":
         context = params["EncryptionContext"]
@@ -179,9 +198,13 @@ def _contexts(call: Call) -> Iterator[tuple[str, str, Context]]:
         keys["kms:RequestAlias"] = params["KeyId"]
         yield f"kms:{call.operation}", params["KeyId"], keys
     elif call.service == "dynamodb" and "TransactItems" in params:
-        for item in params["TransactItems"]:
-            for kind, request in item.items():
-                yield f"dynamodb:{_BY_ITEM[kind]}", request["TableName"], request_context(request)
+        for action, table, request in items(params):
+            context = request_context(request)
+            of_table = [(did, one) for did, name, one in items(params) if name == table]
+            alike = [one for did, one in of_table if did == action]
+            for filled_by in ([request], alike, [one for _, one in of_table], []):
+                leading = [key for one in filled_by for key in _leading_keys(one)]
+                yield action, table, {**context, "dynamodb:LeadingKeys": leading}
     elif call.service == "dynamodb" and "RequestItems" not in params:
         index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
         name = params["TableName"] + index
@@ -197,8 +220,7 @@ def request_context(request: Mapping[str, Any]) -> dict[str, str | list[str]]:
     named = request.get("ExpressionAttributeNames", {}).values()
     context: dict[str, str | list[str]] = {"dynamodb:Attributes": sorted({*key, *named})}
     if "IndexName" not in request:
-        leading = key.get("PK") or request.get("ExpressionAttributeValues", {}).get(":hash")
-        context["dynamodb:LeadingKeys"] = [leading["S"]] if leading else []
+        context["dynamodb:LeadingKeys"] = _leading_keys(request)
     if "ProjectionExpression" in request:
         context["dynamodb:Select"] = "SPECIFIC_ATTRIBUTES"
     elif "KeyConditionExpression" in request or request.keys() == {"TableName", "Key"}:
@@ -207,6 +229,12 @@ def request_context(request: Mapping[str, Any]) -> dict[str, str | list[str]]:
         if name in request:
             context["dynamodb:ReturnValues"] = request[name]
     return context
+
+
+def _leading_keys(request: Mapping[str, Any]) -> list[str]:
+    key = request.get("Key") or request.get("Item") or {}
+    leading = key.get("PK") or request.get("ExpressionAttributeValues", {}).get(":hash")
+    return [leading["S"]] if leading else []
 
 
 def _not_known(call: Call) -> NotUnderstood:
@@ -295,7 +323,7 @@ def _only_in(statement: Mapping[str, Any]) -> list[str]:
     match statement:
         case {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}}:
             actions = set(listed(statement["Action"]))
-            if asked - {_LEADING} <= _JUDGED and actions <= _BY_KEY and keys:
+            if asked - _LEADING <= _JUDGED and actions <= _BY_KEY and keys:
                 return listed(keys)
         case {"Condition": {**some}} if some and asked <= _JUDGED:
             return [""]

@@ -145,6 +145,8 @@ def _conditions_hold(statement: Any, context: Context) -> bool:
 
 
 def _condition_holds(operator: str, values: list[str], wanted: list[str]) -> bool:
+    if operator == "Null":  # "true" asks that the request has no such key
+        return ["false" if values else "true"] == wanted
     compare = _OPERATORS.get(operator.removeprefix(_FOR_ALL).removesuffix(_IF_EXISTS))
     if compare is None:
         raise NotUnderstood(operator)

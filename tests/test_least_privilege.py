@@ -404,6 +404,44 @@ def test_calls_that_read_many_rows_are_granted_in_one_statement(function: str) -
     assert len(statements) <= 1
 
 
+def test_a_transaction_that_no_single_statement_allows_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def granting(*partitions: list[str]) -> dict[str, Any]:
+        payments = {"Fn::GetAtt": ["PaymentsTable", "Arn"]}
+        statement = {"Effect": "Allow", "Action": "dynamodb:UpdateItem", "Resource": payments}
+        return {"Statement": [statement | {"Condition": leading(*keys)} for keys in partitions]}
+
+    update = {"TableName": PAYMENTS, "Key": A_PAYMENT}
+    count = {"TableName": PAYMENTS, "Key": {"PK": {"S": "STATS#2026-11-22"}}}
+    both = call(
+        "dynamodb", "TransactWriteItems", TransactItems=[{"Update": update}, {"Update": count}]
+    )
+    apart, together = granting(["PAY#*"], ["STATS#*"]), granting(["PAY#*", "STATS#*"])
+    monkeypatch.setattr(iam, "read_policy", lambda _: apart)
+    assert iam.refused([both], "sweeper", STAGE)
+    monkeypatch.setattr(iam, "read_policy", lambda _: together)
+    assert not iam.refused([both], "sweeper", STAGE)
+    together["Statement"][0]["Condition"]["Null"] = {"dynamodb:LeadingKeys": "false"}
+    assert iam.refused([both], "sweeper", STAGE), "AWS may fill no key"
+
+
+@each_function
+def test_a_request_without_a_key_is_refused_where_no_transaction_passes(
+    function: str, walk: Walk
+) -> None:
+    """Whether a transaction has the key is not documented, so there its absence is no reason."""
+    in_transactions = {
+        action
+        for heard in walk.calls
+        if heard.function == function and heard.operation == "TransactWriteItems"
+        for action, _, _ in iam.items(heard.params)
+    }
+    rights = iam.rights(function, STAGE)
+    keyless = {one for one in rights.actions() if rights.allow(one, "<PaymentsTable.Arn>")}
+    assert keyless - iam.X_RAY == in_transactions
+
+
 @pytest.mark.parametrize(
     ("function", "partitions"),
     [
@@ -463,7 +501,10 @@ def setting(*names: str, **more: str) -> dict[str, Any]:
         ("dynamodb:UpdateItem", PAYMENT | setting("dueAt", ReturnValues="ALL_OLD")),
         ("dynamodb:UpdateItem", ENDPOINT | setting("url")),
         ("dynamodb:UpdateItem", ENDPOINT | setting("secret")),
-        ("dynamodb:PutItem", {"Item": PAYMENT["Key"]}),
+        *(
+            ("dynamodb:PutItem", {"Item": row["Key"]})
+            for row in (PAYMENT, ENDPOINT, {"Key": {"PK": {"S": "ENDPOINT#EP-1"}}})
+        ),
         ("dynamodb:DeleteItem", PAYMENT),
         ("dynamodb:GetItem", {**PAYMENT, "TableName": ""}),
         ("dynamodb:GetItem", PAYMENT | setting("merchant", ProjectionExpression="#merchant")),
@@ -565,10 +606,11 @@ TRANSACTION = call(
             TRANSACTION,
             {
                 Grant("dynamodb:PutItem", "IdempotencyTable"),
-                Grant("dynamodb:PutItem", "PaymentsTable", "PAY#*"),
-                Grant("dynamodb:UpdateItem", "PaymentsTable", "PAY#*"),
-                Grant("dynamodb:DeleteItem", "PaymentsTable", "APIKEYS"),
-                Grant("dynamodb:ConditionCheckItem", "PaymentsTable", "PAY#*"),
+                *(
+                    Grant(f"dynamodb:{action}", "PaymentsTable", partitions)
+                    for action in ("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+                    for partitions in ("PAY#*", "APIKEYS")
+                ),
             },
         ),
         (

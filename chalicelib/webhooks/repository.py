@@ -29,11 +29,12 @@ Raises Conflict and Unavailable as `aws.dynamodb` does.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from chalicelib.aws.dynamodb import (
+    TABLE,
     ConditionFailed,
     KeyRange,
     StaleVersion,
@@ -210,8 +211,14 @@ class WebhookRepository:
             self._table.replace_request(
                 old, items.endpoint_to_item(after), unchanged(old, *read), is_silent=True
             ),
-            self._table.put_if_absent(items.disabled_event_item(after, event_id)),
+            self._event(items.disabled_event_item(after, event_id)),
         )
+
+    def _event(self, item: dict[str, Any]) -> Write:
+        """Write a new item as an update: the worker may put nothing, and so replaces no row."""
+        key = {name: item[name] for name in (TABLE.hash, TABLE.range)}
+        rest = {name: value for name, value in item.items() if name not in key}
+        return self._table.update_request(key, ~exists(), set_=rest, is_silent=True)
 
     def note_failure(self, endpoint: Endpoint, now: datetime) -> Endpoint:
         """Set `failingSince` to `now`, unless it is set, and return the endpoint.

@@ -73,7 +73,7 @@ def test_tables_of_the_stage_are_reached_the_restored_ones_too(stage: str, momen
 
 @pytest.mark.parametrize(("function", "stage"), WRITTEN)
 def test_nothing_of_another_stage_is_reached(function: str, stage: str) -> None:
-    """A request without a key meets every condition on keys, so this asks for the most."""
+    """Asked with and without a key: a condition that needs one must not be what refuses."""
     rights = Rights(read(function, stage)["Statement"])
     others = {"dev", "prod", "local", f"my{stage}", f"{stage}2", f"copy-{stage}"} - {stage}
     foreign = [
@@ -88,7 +88,8 @@ def test_nothing_of_another_stage_is_reached(function: str, stage: str) -> None:
         (action, name)
         for name in foreign
         for action in actions
-        if rights.allow(action, f"arn:aws:{name}")
+        for key in ("", "PAY#PAY-01", "APIKEYS", "ENDPOINTS", "ENDPOINT#EP-1", "SECRET#EP-1")
+        if rights.allow(action, f"arn:aws:{name}", {"dynamodb:LeadingKeys": key} if key else {})
     ]
     assert reached == []
 
