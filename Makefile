@@ -7,7 +7,7 @@ SHELL := /bin/sh
 # What a target is told, as in `make package STAGE=dev`. Whatever the value, it runs nothing: make
 # does not expand it, and recipes read it from the environment.
 SETTINGS := API_CERTIFICATE API_DOMAIN AT BACK BUCKET CERTIFICATE CHAPTER DOMAIN DRY_RUN EMAIL \
-  EXAMPLES FAULTS LANE N NAME OLDER_THAN ONLY ORIGIN PAYFLOW_DASHBOARD PAYMENTS PYTHON QUEUE \
+  EXAMPLES FAULTS FLOOD_LIMIT LANE N NAME OLDER_THAN ONLY ORIGIN PAYFLOW_DASHBOARD PAYMENTS PYTHON QUEUE \
   RATES REPORT REPOSITORY_ID RESTORED ROUNDS SCOPES SECONDS SEED SIZES STAGE SUBJECT WITHIN
 $(foreach setting,$(SETTINGS),$(if $(value $(setting)),$(eval \
   override $(setting) := $$(value $(setting)))$(eval export $(setting))))
@@ -165,7 +165,7 @@ bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:�
 	  $(call option,EMAIL,--email) \
 	  $(call option,DOMAIN,--domain) $(call option,CERTIFICATE,--certificate) \
 	  $(call option,API_DOMAIN,--api-domain) $(call option,API_CERTIFICATE,--api-certificate) \
-	  $(THIS_STAGE)
+	  $(call option,FLOOD_LIMIT,--flood-limit) $(THIS_STAGE)
 
 deploy: package  ## build the package and deploy it: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
 	@.venv/bin/python -m infra.deploy.deploy $(call option,ORIGIN,--origin) \

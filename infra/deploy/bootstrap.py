@@ -34,6 +34,7 @@ OPTIONS: Final = {
     "--certificate": "CertificateArn",
     "--api-domain": "ApiDomainName",
     "--api-certificate": "ApiCertificateArn",
+    "--flood-limit": "FloodLimit",
 }
 """The template's parameters that an administrator chooses."""
 

@@ -43,6 +43,7 @@ PROBLEMS: Final[dict[str, PayFlowError]] = {
     "ACCESS_DENIED": Forbidden("This is not allowed."),
     "THROTTLED": _THROTTLED,
     "QUOTA_EXCEEDED": _THROTTLED,
+    "WAF_FILTERED": _THROTTLED,  # its one rule limits the requests of an address
     "REQUEST_TOO_LARGE": BodyTooLarge("Send a smaller body."),
     "UNSUPPORTED_MEDIA_TYPE": UnsupportedMediaType(
         "Send the header Content-Type: application/json."

@@ -23,6 +23,7 @@ VALID = {
         "--certificate=arn:aws:acm:us-east-1:123456789012:certificate/1-2",
         "--api-domain=api.example.com",
         "--api-certificate=arn:aws:acm:ca-central-1:123456789012:certificate/1-2",
+        "--flood-limit=3000",
         "dev",
     ],
     "infra.ops.key": ["dev"],

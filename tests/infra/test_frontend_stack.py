@@ -153,6 +153,20 @@ def test_domains_of_ones_own_are_optional() -> None:
     assert Template(BODY, ApiCertificateArn="arn", ApiId=API_ID).holds("HasApiDomain")
 
 
+def test_a_limit_of_the_requests_of_an_address_is_optional_and_waits_for_the_api() -> None:
+    assert not STACK.holds("HasFloodLimit")
+    assert not Template(BODY, FloodLimit="3000").holds("HasFloodLimit")
+    limited = Template(BODY, Stage="dev", FloodLimit="3000", ApiId=API_ID)
+    assert limited.holds("HasFloodLimit")
+    (rule,) = limited.resource("FloodRule")["Rules"]
+    assert rule["Action"] == {"Block": {}}
+    assert rule["Statement"]["RateBasedStatement"]["Limit"] == "3000"
+    stage = limited.resource("FloodRuleOfTheApi")["ResourceArn"]
+    assert stage.endswith(f"::/restapis/{API_ID}/stages/api")
+    for name in ("FloodRule", "FloodRuleOfTheApi"):
+        assert BODY["Resources"][name]["Condition"] == "HasFloodLimit"
+
+
 # Who is let in
 
 WORKFLOW = "acme/payflow/.github/workflows/release.yml@refs/heads/main"

@@ -485,7 +485,7 @@ def test_origin_reaches_preflight_functions_and_gateway_responses(template: Any,
 
 
 def test_api_is_throttled_traced_and_logged_without_paid_metrics(template: Any, api: Any) -> None:
-    (settings,) = api["MethodSettings"]
+    settings, *_ = api["MethodSettings"]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (100, 200)
     assert settings["MetricsEnabled"] is False
@@ -498,8 +498,36 @@ def test_api_is_throttled_traced_and_logged_without_paid_metrics(template: Any, 
     assert not any("header" in value or "query" in value for value in line.values())
 
 
-def test_the_alarm_on_5xx_watches_the_name_that_the_api_has(template: Any, api: Any) -> None:
-    alarm = template["Resources"]["ApiErrorsAlarm"]["Properties"]
+def test_made_up_keys_cost_less_reads_than_one_partition_has(api: Any) -> None:
+    """A method lets its rate and its burst through in one second, and each may look up a key."""
+    limits = {
+        (one["ResourcePath"].replace("~1", "/").replace("//", "/"), one["HttpMethod"].lower()): one
+        for one in api["MethodSettings"]
+    }
+    default = limits.pop(("/*", "*"))
+    methods = {
+        (path, method)
+        for path, of_path in api["DefinitionBody"]["paths"].items()
+        for method, described in of_path.items()
+        if described.get("x-amazon-apigateway-integration", {}).get("type") == "aws_proxy"
+    }
+    assert len(methods) > 25
+    assert limits.keys() <= methods, "a limit of no method limits nothing"
+    for one in limits.values():
+        assert one["ThrottlingRateLimit"] < default["ThrottlingRateLimit"]
+        assert one["MetricsEnabled"] is False
+    reads = sum(
+        limit["ThrottlingRateLimit"] + limit["ThrottlingBurstLimit"]
+        for limit in (limits.get(method, default) for method in methods)
+    )
+    assert reads < 3000
+
+
+@pytest.mark.parametrize("name", ["ApiErrorsAlarm", "ApiRefusalsAlarm"])
+def test_the_alarms_on_answers_watch_the_name_that_the_api_has(
+    template: Any, api: Any, name: str
+) -> None:
+    alarm = template["Resources"][name]["Properties"]
     watched = {part["Name"]: part["Value"] for part in alarm["Dimensions"]}
     assert watched == {
         "ApiName": api["DefinitionBody"]["info"]["title"],
