@@ -183,7 +183,7 @@ def list_payment_deliveries(call: Call[Any]) -> DeliveryList:
     body=CreateEndpoint,
 )
 def create_webhook_endpoint(call: Call[CreateEndpoint]) -> NewEndpoint:
-    return services.webhooks.create(call.command)
+    return services.webhooks.create(call.command, actor=call.actor)
 
 
 @route("/v1/webhook_endpoints", methods=["GET"])
@@ -318,7 +318,7 @@ def read_logs(call: Call[ReadLogs]) -> Logs:
     body=CreateApiKey,
 )
 def create_api_key(call: Call[CreateApiKey]) -> NewApiKey:
-    return services.api_keys.create(call.command)
+    return services.api_keys.create(call.command, actor=call.actor)
 
 
 @route("/v1/api_keys", methods=["GET"])
@@ -338,7 +338,7 @@ def list_api_keys(_: Call[Any]) -> ApiKeyList:
     body=RollApiKey,
 )
 def roll_api_key(call: Call[RollApiKey]) -> NewApiKey:
-    return services.api_keys.roll(call.path["key_id"], call.command)
+    return services.api_keys.roll(call.path["key_id"], call.command, actor=call.actor)
 
 
 @route("/v1/api_keys/{key_id}", methods=["DELETE"])

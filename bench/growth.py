@@ -33,6 +33,7 @@ from chalicelib.payments.items import payment_to_item, total_key
 from chalicelib.payments.models import FailureCode, Payment, Total, totals_moved
 from chalicelib.payments.service import new_payment
 from chalicelib.validation import validated
+from chalicelib.values import SYSTEM, Actor
 from infra.local import seed
 from infra.local.engines import dynamodb_local
 from infra.local.lambda_events import REGION, api_event
@@ -77,17 +78,17 @@ def payments_of(day: date, count: int = A_DAY) -> list[tuple[Payment, Payment]]:
 
 
 def _settled(command: CreatePayment, moment: datetime) -> tuple[Payment, Payment]:
-    opened = new_payment(command, moment, actor="bench").payment
+    opened = new_payment(command, moment, actor=Actor("bench")).payment
     submitted_at = moment + timedelta(seconds=random.uniform(0.1, 40))
     settled_at = submitted_at + timedelta(milliseconds=random.uniform(5, 500))
     submitted = opened.model_copy(update={"submitted_at": submitted_at})
     match random.choices(["completed", "failed", "canceled"], [85, 12, 3]):
         case ["completed"]:
-            change = submitted.complete(settled_at, actor="system")
+            change = submitted.complete(settled_at, actor=SYSTEM)
         case ["failed"]:
-            change = submitted.fail(FailureCode.INSUFFICIENT_FUNDS, settled_at, actor="system")
+            change = submitted.fail(FailureCode.INSUFFICIENT_FUNDS, settled_at, actor=SYSTEM)
         case _:
-            change = opened.cancel(settled_at, actor="bench")
+            change = opened.cancel(settled_at, actor=Actor("bench"))
     return opened, change.payment
 
 

@@ -10,13 +10,21 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import PlainSerializer, WithJsonSchema
 from ulid import ULID
 
-SYSTEM: Final = "system"
-"""Actor for changes made by PayFlow itself."""
+
+class Actor(NamedTuple):
+    """Who made a change: an API key, by its name and id. Two keys may have one name."""
+
+    name: str
+    key_id: str | None = None
+
+
+SYSTEM: Final = Actor("system")
+"""Who made the changes of PayFlow itself, and of callers without a key where none is required."""
 
 ULID_PATTERN: Final = "[0-9A-HJKMNP-TV-Z]{26}"
 PAYMENT_ID: Final = re.compile(f"PAY-{ULID_PATTERN}")

@@ -31,6 +31,7 @@ from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import Simulator
 from chalicelib.sweeper import Sweeper
+from chalicelib.values import Actor
 from chalicelib.webhooks.delivery_worker import DeliveryWorker, Post
 from chalicelib.webhooks.http_client import PostResult as Answer
 from chalicelib.webhooks.outbox import WebhookOutbox
@@ -49,6 +50,8 @@ settings.register_profile("thorough", unhurried, max_examples=50)
 settings.load_profile("thorough" if engines.IS_THOROUGH else "quick")
 environment.clean()
 REGION = "ca-central-1"
+TEST = Actor("test")
+"""Who makes the changes."""
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
 DELIVERIES_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-deliveries-test"
 SETTINGS = {

@@ -18,6 +18,7 @@ from chalicelib.sweeper import Sweeper
 from chalicelib.webhooks.commands import CreateEndpoint
 from chalicelib.webhooks.items import DUE_SHARDS, delivery_to_item
 from tests.conftest import (
+    TEST,
     Clock,
     command,
     delivery_worker_on,
@@ -38,20 +39,20 @@ def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", payments: Payme
 
 def typical(payments: Payments) -> Payment:
     request = command(description="Invoice 2026-117", metadata={"order": "10023"})
-    return payments.get(payments.create(request, actor="test").resource_id)
+    return payments.get(payments.create(request, actor=TEST).resource_id)
 
 
 def test_create_is_one_transaction_and_one_send_for_8_write_units(
     payments: Payments, meter: Meter
 ) -> None:
-    asked = meter.asked(payments.create, command(metadata={"order": "10023"}), actor="test")
+    asked = meter.asked(payments.create, command(metadata={"order": "10023"}), actor=TEST)
     assert asked == (["TransactWriteItems", "SendMessage"], 0, 8)
 
 
 def test_a_replay_is_one_transaction_that_fails(payments: Payments, meter: Meter) -> None:
     request = command()
-    payments.create(request, actor="test")
-    assert meter.asked(payments.create, request, actor="test").calls == ["TransactWriteItems"]
+    payments.create(request, actor=TEST)
+    assert meter.asked(payments.create, request, actor=TEST).calls == ["TransactWriteItems"]
 
 
 def test_get_is_one_consistent_read_of_one_unit(payments: Payments, meter: Meter) -> None:
@@ -116,7 +117,10 @@ def test_a_refund_is_read_set_aside_and_sent_for_10_write_units(
 ) -> None:
     payment = completed(payments)
     asked = meter.asked(
-        refunds.create, payment.id, refund_command(amount="5", reason="Broken cup"), actor="test"
+        refunds.create,
+        payment.id,
+        refund_command(amount="5", reason="Broken cup"),
+        actor=TEST,
     )
     assert asked == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 10)
 
@@ -127,8 +131,8 @@ def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
     payment = completed(payments)
     for amount, last in [("5", "TransactWriteItems"), (None, "GetItem")]:
         request = refund_command(amount=amount)
-        refunds.create(payment.id, request, actor="test")
-        replay = meter.asked(refunds.create, payment.id, request, actor="test")
+        refunds.create(payment.id, request, actor=TEST)
+        replay = meter.asked(refunds.create, payment.id, request, actor=TEST)
         assert replay.calls == ["GetItem", last]
 
 
@@ -136,7 +140,7 @@ def test_settling_a_refund_reads_3_units_and_writes_9(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
-    refund_id = refunds.create(payment.id, refund_command(), actor="test").resource_id
+    refund_id = refunds.create(payment.id, refund_command(), actor=TEST).resource_id
     asked = meter.asked(refunds.settle, payment.id, refund_id)
     assert asked == (["GetItem", "GetItem", "Query", "TransactWriteItems"], 3, 9)
     asked = meter.asked(refunds.settle, payment.id, refund_id)
@@ -147,7 +151,7 @@ def test_a_cancel_is_a_read_and_one_transaction_of_8_write_units(
     payments: Payments, meter: Meter
 ) -> None:
     payment = typical(payments)
-    asked = meter.asked(payments.cancel, payment.id, actor="test")
+    asked = meter.asked(payments.cancel, payment.id, actor=TEST)
     assert asked == (["GetItem", "Query", "TransactWriteItems"], 2, 8)
 
 
@@ -155,14 +159,14 @@ def test_refunds_and_events_of_a_payment_are_one_query_each(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
-    refunds.create(payment.id, refund_command(), actor="test")
+    refunds.create(payment.id, refund_command(), actor=TEST)
     for read in (payments.repository.refunds, payments.repository.events):
         assert meter.asked(read, payment.id) == (["Query"], 1, 0)
 
 
 def completed(payments: Payments) -> Payment:
     payment_id = payments.create(
-        command(metadata={"simulate": "completed"}), actor="test"
+        command(metadata={"simulate": "completed"}), actor=TEST
     ).resource_id
     payments.settle(payment_id)
     return payments.get(payment_id)
@@ -180,7 +184,7 @@ def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
     payments: Payments, meter: Meter
 ) -> None:
     url = "https://northern-lights.example/webhooks/payflow"
-    webhooks_beside(payments).create(CreateEndpoint(url=url))
+    webhooks_beside(payments).create(CreateEndpoint(url=url), actor=TEST)
     outbox = outbox_of(payments)
     payment = typical(payments)
     calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessage"]

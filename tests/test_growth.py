@@ -19,7 +19,7 @@ from chalicelib.payments.models import Change, Event, EventType, Payment, Status
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.validation import validated
 from tests import invariants
-from tests.conftest import START, new_repository
+from tests.conftest import START, TEST, new_repository
 from tests.payments.test_repository import record_for
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_rows_filled_in_bulk_are_what_the_product_writes(
 def through_the_product(
     repository: PaymentRepository, opened: Payment, settled: Payment | None
 ) -> None:
-    event = Event.of(opened, EventType.PAYMENT_CREATED, opened.created_at, "test")
+    event = Event.of(opened, EventType.PAYMENT_CREATED, opened.created_at, TEST)
     change = Change(opened, event)
     repository.create(change, record_for(change, opened.idempotency_key), opened.created_at)
     if settled is None:
@@ -119,7 +119,7 @@ def through_the_product(
         assert submitted is not None
         opened = submitted
     outcome = EventType(f"payment.{settled.status}")
-    event = Event.of(settled, outcome, settled.updated_at, "test")
+    event = Event.of(settled, outcome, settled.updated_at, TEST)
     repository.change(opened, Change(settled, event))
 
 

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
 from chalicelib.webhooks.commands import CreateEndpoint
-from tests.conftest import Clock, command, refund_command, stored_refunds, webhooks_beside
+from tests.conftest import TEST, Clock, command, refund_command, stored_refunds, webhooks_beside
 from tests.invariants import (
     broken,
     event_of,
@@ -27,14 +27,15 @@ from tests.invariants import (
 @pytest.fixture
 def tables(payments: Payments, refunds: Refunds, clock: Clock) -> tuple[list[Any], list[Any]]:
     """The rows of a payment with two refunds, one of which has failed, and of one endpoint."""
-    webhooks_beside(payments).create(CreateEndpoint(url="https://merchant.example/webhooks"))
+    url = "https://merchant.example/webhooks"
+    webhooks_beside(payments).create(CreateEndpoint(url=url), actor=TEST)
     request = command(
         metadata={"simulate": "completed", "simulate_refund": "failed:rejected_by_bank"}
     )
-    payment_id = payments.create(request, actor="test").resource_id
+    payment_id = payments.create(request, actor=TEST).resource_id
     payments.settle(payment_id)
     for amount in ("5.00", "2.50"):
-        refunds.create(payment_id, refund_command(amount=amount), actor="test")
+        refunds.create(payment_id, refund_command(amount=amount), actor=TEST)
     first, _ = stored_refunds(payments.repository, payment_id)
     refunds.settle(payment_id, first.id)
     repository = payments.repository

@@ -18,7 +18,7 @@ from chalicelib.payments.commands import CreatePayment, ReadStats
 from chalicelib.payments.service import Payments
 from chalicelib.webhooks.commands import CreateEndpoint
 from infra.local.webhook_receiver import Received
-from tests.conftest import START, webhooks_beside
+from tests.conftest import START, TEST, webhooks_beside
 from tests.http_client import Reply
 from tests.invariants import Books, event_of, read, scan
 from tests.load import promises, report
@@ -113,7 +113,8 @@ class Scene:
 
     def __init__(self, payments: Payments) -> None:
         self.payments = payments
-        webhooks_beside(payments).create(CreateEndpoint(url="https://merchant.example/webhooks"))
+        url = "https://merchant.example/webhooks"
+        webhooks_beside(payments).create(CreateEndpoint(url=url), actor=TEST)
         (self.request,) = Traffic("test", 8).next(CREATES)
         self.ledger = Ledger()
         self.body = self.create().encode()
@@ -124,7 +125,7 @@ class Scene:
 
     def create(self) -> str:
         command = CreatePayment.model_validate(self.request.body)
-        return self.payments.create(command, actor="test").body
+        return self.payments.create(command, actor=TEST).body
 
     def books(self) -> Books:
         tables = self.payments.repository._payments, self.payments.repository._records
@@ -221,7 +222,7 @@ def test_unexpected_dead_letter_is_reported(scene: Scene) -> None:
             (scene.request.body or {})
             | {"idempotency_key": "the-other-key", "metadata": {"simulate": "error"}}
         ),
-        actor="test",
+        actor=TEST,
     )
     other = next(one for one in scene.books().payments if one.id != scene.id)
     assert said(encode(SettlePayment(other.id))) == []

@@ -11,7 +11,7 @@ from chalicelib.payments.items import sort_key
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper, age_windows, stuck_before
-from tests.conftest import START, Clock, KeptQueue, refund_command
+from tests.conftest import START, TEST, Clock, KeptQueue, refund_command
 from tests.payments.test_service import enqueued, made
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def test_refunds_are_swept_like_payments(
     kept = KeptQueue()
     for method in ("send", "send_batch"):
         monkeypatch.setattr(payments.queue, method, getattr(kept, method))
-    refunds.create(payment.id, refund_command(), actor="test")
+    refunds.create(payment.id, refund_command(), actor=TEST)
     (sent,) = kept.messages
     clock.advance(minutes=2)
     assert sweeper.sweep(clock.now) == (1, 0)

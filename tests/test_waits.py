@@ -16,7 +16,7 @@ from chalicelib.payments import items
 from chalicelib.payments.commands import CreatePayment
 from chalicelib.payments.service import new_payment
 from infra.local.lambda_events import sqs_event
-from tests.conftest import START, command, payflow
+from tests.conftest import START, TEST, command, payflow
 
 OK = SimpleNamespace(status_code=200)
 
@@ -25,7 +25,7 @@ class Patient:
     """Stands in for DynamoDB: it answers updates and transactions ten at a time."""
 
     def __init__(self, request: CreatePayment) -> None:
-        made = [new_payment(request, START, actor="test").payment for _ in range(BATCH_SIZE)]
+        made = [new_payment(request, START, actor=TEST).payment for _ in range(BATCH_SIZE)]
         self.items = {payment.id: items.payment_to_item(payment) for payment in made}
         self.asked: list[str] = []
         self._all_here = {

@@ -85,6 +85,7 @@ class LoggedRequest(Schema):
     latency_ms: Annotated[Decimal, WithJsonSchema({"type": "number", "examples": [12.3]})]
     request_id: str
     key: str | None = Field(description="the name of the API key")
+    key_id: str | None = Field(default=None, description="its id; null before version 0.2.0")
     payment_id: str | None
 
 

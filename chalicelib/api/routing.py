@@ -21,7 +21,7 @@ from chalicelib.api_keys.models import Scope
 from chalicelib.schema import Schema
 from chalicelib.telemetry import log, log_exception
 from chalicelib.validation import Command, validated
-from chalicelib.values import SYSTEM
+from chalicelib.values import SYSTEM, Actor
 
 MAX_BODY_BYTES: Final = 64 * 1024
 REQUEST_HEADERS: Final = ("Authorization", "Idempotency-Key")
@@ -69,7 +69,7 @@ class Call(Generic[Command]):
     path: Mapping[str, str]
     url_path: str
     """As the client sent it, with the stage's prefix."""
-    actor: str
+    actor: Actor
     authorize: Callable[[Scope], None]
     """For a view that needs a scope only sometimes. Raises Unauthenticated or Forbidden."""
 
@@ -112,8 +112,8 @@ class Api:
     """Turns views into functions that Chalice can route to."""
 
     app: Chalice
-    authorize: Callable[[str | None, Scope], str | None]
-    """Returns the name of the key in an Authorization header, or raises: see `ApiKeys`."""
+    authorize: Callable[[str | None, Scope], Actor | None]
+    """Returns the key in an Authorization header, or raises: see `ApiKeys`."""
 
     def operation(
         self,
@@ -145,7 +145,7 @@ class Api:
     ) -> Response:
         started = time.perf_counter()
         request_id = request.context.get("requestId") or str(uuid.uuid4())
-        key: str | None = None
+        key: Actor | None = None
 
         def authorize(scope: Scope) -> None:
             nonlocal key
@@ -172,7 +172,8 @@ class Api:
             status=answer.status,
             latency_ms=round((time.perf_counter() - started) * 1000, 1),
             request_id=request_id,
-            key=key,
+            key=key and key.name,
+            key_id=key and key.key_id,
             payment_id=answer.payment_id,
         )
         return respond(answer, request_id)

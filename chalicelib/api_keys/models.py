@@ -29,6 +29,11 @@ class ApiKey(Schema):
     last_used_at: Timestamp | None = Field(description="rounded down to the hour")
     expires_at: Timestamp | None
     revoked_at: Timestamp | None
+    created_by: str | None = Field(
+        description="the name of the API key that created it; null with `make key`, and for keys "
+        "from before version 0.2.0"
+    )
+    created_by_id: str | None = Field(description="the id of that API key")
 
     digest: str = Field(exclude=True, description="SHA-256 of the key, in hexadecimal")
 

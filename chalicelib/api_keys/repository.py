@@ -105,6 +105,8 @@ def to_item(key: ApiKey) -> Item:
         "lastUsedAt": key.last_used_at and rfc3339(key.last_used_at),
         "expiresAt": key.expires_at and rfc3339(key.expires_at),
         "revokedAt": key.revoked_at and rfc3339(key.revoked_at),
+        "createdBy": key.created_by,
+        "createdById": key.created_by_id,
     }
     return drop_none(item)
 
@@ -118,5 +120,7 @@ def from_item(item: Item) -> ApiKey:
         last_used_at=item.get("lastUsedAt"),
         expires_at=item.get("expiresAt"),
         revoked_at=item.get("revokedAt"),
+        created_by=item.get("createdBy"),
+        created_by_id=item.get("createdById"),
         digest=item["SK"].removeprefix("APIKEY#"),
     )

@@ -22,6 +22,7 @@ from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
 from chalicelib.api_keys.repository import ApiKeyRepository, KeyEnded
 from chalicelib.telemetry import log
+from chalicelib.values import Actor
 
 CACHE: Final = timedelta(seconds=30)
 MAX_CACHED: Final = 1000
@@ -45,8 +46,8 @@ class ApiKeys:
     clock: Callable[[], datetime]
     _cache: dict[str, CachedKey] = field(default_factory=dict)
 
-    def authorize(self, authorization: str | None, scope: Scope) -> str | None:
-        """Return the name of the key in an Authorization header; None where no key is required.
+    def authorize(self, authorization: str | None, scope: Scope) -> Actor | None:
+        """Return the key in an Authorization header; None where no key is required.
 
         Raises Unauthenticated, Forbidden, or Unavailable when the key cannot be looked up.
         """
@@ -55,16 +56,19 @@ class ApiKeys:
         key = self._authenticate(authorization)
         if not key.may(scope):
             raise errors.Forbidden(f"Use a key with the scope {scope}.")
-        return key.name
+        return Actor(key.name, key.id)
 
-    def create(self, command: CreateApiKey) -> NewApiKey:
-        """Create a key. Raises ValidationFailed, Conflict or Unavailable."""
+    def create(self, command: CreateApiKey, *, actor: Actor | None = None) -> NewApiKey:
+        """Create a key, for a key's holder or an operator.
+
+        Raises ValidationFailed, Conflict or Unavailable.
+        """
         now = self.clock()
         if command.expires_at is not None and command.expires_at <= now:
             raise errors.ValidationFailed(
                 [errors.FieldError("expires_at", "must be in the future")]
             )
-        new = self._new_key(command.name, command.scopes, command.expires_at, now)
+        new = self._new_key(command.name, command.scopes, command.expires_at, now, actor)
         self.repository.add(new)
         return new
 
@@ -73,14 +77,14 @@ class ApiKeys:
         keys = sorted(self.repository.all(), key=lambda key: key.created_at, reverse=True)
         return ApiKeyList(api_keys=keys)
 
-    def roll(self, key_id: str, command: RollApiKey) -> NewApiKey:
+    def roll(self, key_id: str, command: RollApiKey, *, actor: Actor) -> NewApiKey:
         """Replace a live key; the old one ends after the overlap.
 
         Raises NotFound, Unavailable, or Conflict when the key has ended or was already rolled.
         """
         old, now = self._get(key_id), self.clock()
         end = now + timedelta(hours=command.overlap_hours)
-        new = self._new_key(old.name, old.scopes, old.expires_at, now)
+        new = self._new_key(old.name, old.scopes, old.expires_at, now, actor)
         try:
             if not old.is_live(now):
                 raise KeyEnded
@@ -141,10 +145,15 @@ class ApiKeys:
         try:
             self.repository.note_use(key, hour)
         except (errors.Conflict, errors.Unavailable) as error:
-            log("key_use_not_noted", key=key.name, reason=error.detail)
+            log("key_use_not_noted", key=key.name, key_id=key.id, reason=error.detail)
 
     def _new_key(
-        self, name: str, scopes: list[Scope], expires_at: datetime | None, now: datetime
+        self,
+        name: str,
+        scopes: list[Scope],
+        expires_at: datetime | None,
+        now: datetime,
+        actor: Actor | None,
     ) -> NewApiKey:
         secret = new_secret(self.stage)
         digest = hashlib.sha256(secret.encode()).hexdigest()
@@ -156,6 +165,8 @@ class ApiKeys:
             last_used_at=None,
             expires_at=expires_at,
             revoked_at=None,
+            created_by=actor and actor.name,
+            created_by_id=actor and actor.key_id,
             digest=digest,
             key=secret,
         )

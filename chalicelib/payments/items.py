@@ -158,7 +158,7 @@ def refund_entry(item: Item) -> RefundEntry:
 
 def event_to_item(event: Event) -> Item:
     # Ten digits: sorting the text sorts the numbers.
-    return {
+    item = {
         "PK": payment_partition(event.payment_id),
         "SK": f"EVENT#{event.seq:010}",
         "id": event.id,
@@ -169,7 +169,9 @@ def event_to_item(event: Event) -> Item:
         "actor": event.actor,
         # Amounts are text: a number would lose trailing zeros, and an event has no currency.
         "data": event.data.model_dump(mode="json", exclude_none=True),
+        "actorId": event.actor_id,
     }
+    return drop_none(item)
 
 
 def event_from_item(item: Item) -> Event:
@@ -180,6 +182,7 @@ def event_from_item(item: Item) -> Event:
         payment_id=item["paymentId"],
         created_at=item["createdAt"],
         actor=item["actor"],
+        actor_id=item.get("actorId"),
         data=item["data"],
     )
 

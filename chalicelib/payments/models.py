@@ -29,6 +29,7 @@ from chalicelib.schema import Schema
 from chalicelib.values import (
     PAYMENT_ID,
     REFUND_ID,
+    Actor,
     Amount,
     Currency,
     Day,
@@ -147,17 +148,17 @@ class Payment(Schema):
         exclude=True, description="when a worker first submitted it"
     )
 
-    def complete(self, now: datetime, *, actor: str) -> "Change":
+    def complete(self, now: datetime, *, actor: Actor) -> "Change":
         """Record that the money arrived. Raises IllegalTransition unless processing."""
         return self._change_status(
             Status.COMPLETED, now, actor, completed_at=now, refundable=self.amount
         )
 
-    def fail(self, failure_code: FailureCode, now: datetime, *, actor: str) -> "Change":
+    def fail(self, failure_code: FailureCode, now: datetime, *, actor: Actor) -> "Change":
         """Record that the money will not arrive. Raises IllegalTransition unless processing."""
         return self._change_status(Status.FAILED, now, actor, failure_code=failure_code.value)
 
-    def cancel(self, now: datetime, *, actor: str) -> "Change":
+    def cancel(self, now: datetime, *, actor: Actor) -> "Change":
         """Stop the payment. Raises PaymentNotCancelable once the money may have moved."""
         if self.status is not Status.PROCESSING:
             raise errors.PaymentNotCancelable(f"The payment is already {self.status}.")
@@ -167,7 +168,7 @@ class Payment(Schema):
             )
         return self._change_status(Status.CANCELED, now, actor)
 
-    def record_return(self, code: str, now: datetime, *, actor: str) -> "Change":
+    def record_return(self, code: str, now: datetime, *, actor: Actor) -> "Change":
         """Record that the payer's bank took back the part of a payment that is not refunded.
 
         Raises PaymentNotReturnable, or Conflict while a refund is processing, because that part is
@@ -188,7 +189,7 @@ class Payment(Schema):
             Status.RETURNED, now, actor, failure_code=code, refundable=nothing
         )
 
-    def refund(self, refund: "Refund", now: datetime, *, actor: str) -> "Change":
+    def refund(self, refund: "Refund", now: datetime, *, actor: Actor) -> "Change":
         """Reserve the amount of a new refund.
 
         Raises PaymentNotRefundable or RefundExceedsPayment.
@@ -214,7 +215,7 @@ class Payment(Schema):
             refunds_processing=self.refunds_processing + 1,
         )
 
-    def complete_refund(self, refund: "Refund", now: datetime, *, actor: str) -> "Change":
+    def complete_refund(self, refund: "Refund", now: datetime, *, actor: Actor) -> "Change":
         """Record that the payer received the money.
 
         Raises IllegalTransition unless the refund is processing.
@@ -222,7 +223,7 @@ class Payment(Schema):
         return self._settle_refund(refund, RefundStatus.COMPLETED, now, actor, completed_at=now)
 
     def fail_refund(
-        self, refund: "Refund", failure_code: FailureCode, now: datetime, *, actor: str
+        self, refund: "Refund", failure_code: FailureCode, now: datetime, *, actor: Actor
     ) -> "Change":
         """Record that the payer did not receive the money; the amount can be refunded again.
 
@@ -233,7 +234,7 @@ class Payment(Schema):
         )
 
     def _settle_refund(
-        self, refund: "Refund", to: RefundStatus, now: datetime, actor: str, **fields: Any
+        self, refund: "Refund", to: RefundStatus, now: datetime, actor: Actor, **fields: Any
     ) -> "Change":
         if refund.status is not RefundStatus.PROCESSING or self.status is not Status.COMPLETED:
             raise IllegalTransition(f"{refund.id}: {refund.status} to {to}, {self.status} payment")
@@ -248,7 +249,7 @@ class Payment(Schema):
             refunds_processing=self.refunds_processing - 1,
         )
 
-    def _change_status(self, to: Status, now: datetime, actor: str, **fields: Any) -> "Change":
+    def _change_status(self, to: Status, now: datetime, actor: Actor, **fields: Any) -> "Change":
         if to not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"{self.id}: {self.status} to {to}")
         return self._change(EventType(f"payment.{to}"), now, actor, status=to, **fields)
@@ -257,7 +258,7 @@ class Payment(Schema):
         self,
         event_type: EventType,
         now: datetime,
-        actor: str,
+        actor: Actor,
         refund: "Refund | None" = None,
         **fields: Any,
     ) -> "Change":
@@ -318,6 +319,9 @@ class Event(Schema):
     payment_id: str
     created_at: Timestamp
     actor: str = Field(description="the name of the API key that made the change, or `system`")
+    actor_id: str | None = Field(
+        description="the id of that API key; null for `system`, and before version 0.2.0"
+    )
     data: EventData
 
     @classmethod
@@ -326,7 +330,7 @@ class Event(Schema):
         payment: Payment,
         event_type: EventType,
         now: datetime,
-        actor: str,
+        actor: Actor,
         refund: Refund | None = None,
     ) -> "Event":
         """Return the event of the newest change of `payment`."""
@@ -337,7 +341,8 @@ class Event(Schema):
             type=event_type,
             payment_id=payment.id,
             created_at=now,
-            actor=actor,
+            actor=actor.name,
+            actor_id=actor.key_id,
             data=EventData(
                 status=payment.status,
                 failure_code=payment.failure_code,

@@ -27,7 +27,7 @@ from chalicelib.payments.processor import Completed, Failed, Pending
 from chalicelib.payments.repository import RecordExists, RefundSettled
 from chalicelib.payments.service import MAX_TRIES, Payments, not_found
 from chalicelib.telemetry import log
-from chalicelib.values import SYSTEM, new_id
+from chalicelib.values import SYSTEM, Actor, new_id
 
 _CREATE: Final = "create_refund"
 
@@ -38,7 +38,7 @@ class Refunds:
 
     payments: Payments
 
-    def create(self, payment_id: str, command: CreateRefund, *, actor: str) -> Created:
+    def create(self, payment_id: str, command: CreateRefund, *, actor: Actor) -> Created:
         """Commit a new refund, then enqueue its message.
 
         Raises NotFound, ValidationFailed, PaymentNotRefundable, RefundExceedsPayment,
@@ -90,7 +90,7 @@ class Refunds:
         log("refund_settled", refund_id=refund_id, payment_id=payment_id, event=change.event.type)
 
     def _commit(
-        self, payment: Payment, command: CreateRefund, refund_id: str, actor: str
+        self, payment: Payment, command: CreateRefund, refund_id: str, actor: Actor
     ) -> Created:
         now = self.payments.clock()
         key = idempotency.record_key(_CREATE, payment.id, command.idempotency_key)

@@ -39,7 +39,7 @@ from chalicelib.payments.processor import Completed, Failed, Outcome, Pending, P
 from chalicelib.payments.repository import PaymentRepository, RecordExists
 from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND, check_simulation
 from chalicelib.telemetry import log
-from chalicelib.values import SYSTEM, new_id, with_decimals
+from chalicelib.values import SYSTEM, Actor, new_id, with_decimals
 
 MAX_TRIES: Final = 12
 """More than one batch of messages: all of them may be about refunds of one payment."""
@@ -59,7 +59,7 @@ class Payments:
     simulation_allowed: bool
     clock: Callable[[], datetime]
 
-    def create(self, command: CreatePayment, *, actor: str) -> Created:
+    def create(self, command: CreatePayment, *, actor: Actor) -> Created:
         """Commit a new payment, then enqueue its message.
 
         Raises ValidationFailed, IdempotencyKeyReused, Conflict or Unavailable.
@@ -106,14 +106,14 @@ class Payments:
         """Return the totals of a range of days. Raises ValidationFailed or Unavailable."""
         return stats.read(self.repository, query, self.clock())
 
-    def cancel(self, payment_id: str, *, actor: str) -> Payment:
+    def cancel(self, payment_id: str, *, actor: Actor) -> Payment:
         """Cancel a payment that no worker has submitted yet.
 
         Raises NotFound, PaymentNotCancelable, Conflict or Unavailable.
         """
         return self._change(payment_id, lambda payment: payment.cancel(self.clock(), actor=actor))
 
-    def record_return(self, payment_id: str, command: SimulateReturn, *, actor: str) -> Payment:
+    def record_return(self, payment_id: str, command: SimulateReturn, *, actor: Actor) -> Payment:
         """Record that the payer's bank returned a completed payment.
 
         Raises NotFound, ValidationFailed, PaymentNotReturnable, Conflict or Unavailable.
@@ -193,7 +193,7 @@ def return_code(command: SimulateReturn, rail: PaymentType) -> str:
     return code
 
 
-def new_payment(command: CreatePayment, now: datetime, *, actor: str) -> Change:
+def new_payment(command: CreatePayment, now: datetime, *, actor: Actor) -> Change:
     """Return a new payment and its event."""
     payment = Payment(
         id=new_id("PAY", now),

@@ -77,6 +77,8 @@ def endpoint_to_item(endpoint: Endpoint) -> Item:
         "disabledReason": endpoint.disabled_reason,
         "failingSince": endpoint.failing_since and rfc3339(endpoint.failing_since),
         "secretsExpireAt": endpoint.secrets_expire_at and rfc3339(endpoint.secrets_expire_at),
+        "createdBy": endpoint.created_by,
+        "createdById": endpoint.created_by_id,
     }
     if endpoint.inline_secrets is not None:
         item |= _secrets_to_item(endpoint.inline_secrets)
@@ -120,6 +122,8 @@ def endpoint_from_item(item: Item) -> Endpoint:
         failing_since=item.get("failingSince"),
         inline_secrets=secrets_from_item(item) if "secret" in item else None,
         secrets_expire_at=item.get("secretsExpireAt"),
+        created_by=item.get("createdBy"),
+        created_by_id=item.get("createdById"),
     )
 
 
@@ -133,7 +137,7 @@ def disabled_event_item(endpoint: Endpoint, event_id: str) -> Item:
         "type": EndpointEvent.DISABLED,
         "endpointId": endpoint.id,
         "createdAt": rfc3339(endpoint.disabled_at),
-        "actor": SYSTEM,
+        "actor": SYSTEM.name,
         "data": {"reason": endpoint.disabled_reason, "url": endpoint.url},
     }
 

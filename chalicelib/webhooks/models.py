@@ -107,6 +107,10 @@ class Endpoint(Schema):
     enabled: bool = Field(description="a disabled endpoint receives nothing")
     created_at: Timestamp
     updated_at: Timestamp = Field(description="when its settings last changed")
+    created_by: str | None = Field(
+        description="the name of the API key that created it; null before version 0.2.0"
+    )
+    created_by_id: str | None = Field(description="the id of that API key")
     disabled_at: Timestamp | None
     disabled_reason: DisabledReason | None = Field(
         description="`gone`: it answered 410; `failing`: every attempt of five days failed"

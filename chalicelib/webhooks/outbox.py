@@ -95,8 +95,9 @@ def payload_of(
 ) -> str:
     """Return the body of a webhook, with `data` as the API shows it at that moment.
 
-    Leaves out the URL of an endpoint, which may hold a secret: a caller who may read deliveries may
-    not be allowed to read endpoints.
+    Leaves out the URL of an endpoint, which may hold a secret, and who created it: a caller who may
+    read deliveries may not be allowed to read endpoints.
     """
-    shown = data.model_dump(exclude={"url"} if isinstance(data, Endpoint) else None)
+    private = {"url", "created_by", "created_by_id"} if isinstance(data, Endpoint) else None
+    shown = data.model_dump(exclude=private)
     return exact_json.dumps({"type": event_type, "timestamp": rfc3339(at), "data": shown})

@@ -18,7 +18,7 @@ from chalicelib.errors import Conflict, EndpointDisabled, FieldError, Validation
 from chalicelib.messages import Deliver, enqueue
 from chalicelib.payments.service import Payments
 from chalicelib.schema import Schema
-from chalicelib.values import new_id
+from chalicelib.values import Actor, new_id
 from chalicelib.webhooks import commands, signing, url_policy
 from chalicelib.webhooks.items import delivery_at
 from chalicelib.webhooks.models import (
@@ -65,7 +65,7 @@ class Webhooks:
     allows_private: bool
     clock: Callable[[], datetime]
 
-    def create(self, command: commands.CreateEndpoint) -> NewEndpoint:
+    def create(self, command: commands.CreateEndpoint, *, actor: Actor) -> NewEndpoint:
         """Create an endpoint.
 
         Raises ValidationFailed, EndpointLimitReached, Conflict or Unavailable.
@@ -84,6 +84,8 @@ class Webhooks:
             disabled_reason=None,
             failing_since=None,
             inline_secrets=secrets,
+            created_by=actor.name,
+            created_by_id=actor.key_id,
         )
         apart = self.repository.keeps_secrets_apart()
         try:

@@ -13,6 +13,7 @@ from chalicelib.payments.commands import CreatePayment
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import Simulator
 from chalicelib.validation import validated
+from chalicelib.values import Actor
 from chalicelib.webhooks.outbox import WebhookOutbox
 from infra.local import seed
 from infra.local.settings import STAGE
@@ -66,7 +67,7 @@ def _moments(now: datetime) -> list[datetime]:
 
 
 def _create_one(payments: Payments, command: CreatePayment, moment: datetime) -> None:
-    created = replace(payments, clock=lambda: moment).create(command, actor="seed")
+    created = replace(payments, clock=lambda: moment).create(command, actor=Actor("seed"))
     later = moment + timedelta(seconds=random.uniform(0.2, _SETTLED_WITHIN_SECONDS))
     replace(payments, clock=lambda: later).settle(created.resource_id)
 

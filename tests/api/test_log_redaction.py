@@ -23,6 +23,7 @@ from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.service import new_secret
 from chalicelib.telemetry import log, log_exception
 from chalicelib.validation import validated
+from chalicelib.values import SYSTEM
 from chalicelib.webhooks.commands import CreateEndpoint
 from chalicelib.webhooks.http_client import PostResult as Answer
 from chalicelib.webhooks.signing import new_secret as new_webhook_secret
@@ -282,7 +283,9 @@ def test_unreadable_row_is_reported_without_its_content(spoilt: str, printed: Pr
 
 
 def test_unreadable_endpoint_is_reported_without_secret_and_url() -> None:
-    made = payflow.services.webhooks.create(CreateEndpoint(url=f"https://merchant.example/{WORD}"))
+    made = payflow.services.webhooks.create(
+        CreateEndpoint(url=f"https://merchant.example/{WORD}"), actor=SYSTEM
+    )
     with pytest.raises(ValidationError) as spoilt:
         type(made)(**vars(made) | {"secret": [made.secret], "url": [made.url], "events": [WORD]})
     assert made.secret not in str(spoilt.value)

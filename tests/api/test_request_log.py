@@ -68,7 +68,13 @@ def ages_ms(found: list[LoggedRequest]) -> list[int]:
 
 
 def test_a_request_is_shown_as_it_was_logged() -> None:
-    fields = {"method": "POST", "status": 201, "key": "dashboard", "payment_id": "PAY-1"}
+    fields = {
+        "method": "POST",
+        "status": 201,
+        "key": "dashboard",
+        "key_id": "KEY-1",
+        "payment_id": "PAY-1",
+    }
     (request,) = newest(CloudWatch([line(1500, **fields)]))
     assert request.model_dump() == {
         "time": "2026-11-22T21:56:59.620000Z",
@@ -78,6 +84,7 @@ def test_a_request_is_shown_as_it_was_logged() -> None:
         "latency_ms": request.latency_ms,
         "request_id": "request-1500",
         "key": "dashboard",
+        "key_id": "KEY-1",
         "payment_id": "PAY-1",
     }
     assert str(request.latency_ms) == "12.3"

@@ -19,7 +19,8 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.validation import validated
-from tests.conftest import START, Clock, key_repository_beside, new_repository
+from chalicelib.values import Actor
+from tests.conftest import START, TEST, Clock, key_repository_beside, new_repository
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,7 +61,7 @@ def test_scope_includes_the_lower_scopes_only(keys: ApiKeys, own: Scope, needed:
     order = list(Scope)
     issued = make(keys, own.value)
     if order.index(needed) <= order.index(own):
-        assert keys.authorize(bearer(issued), needed) == "dashboard"
+        assert keys.authorize(bearer(issued), needed) == Actor("dashboard", issued.id)
     else:
         with pytest.raises(Forbidden):
             keys.authorize(bearer(issued), needed)
@@ -73,6 +74,21 @@ def test_key_has_its_stage_256_bits_and_a_checksum() -> None:
         prefix, stage, rest = secret.split("_")
         assert (prefix, stage) == ("pf", "dev")
         assert len(bytes.fromhex(rest)) == 32 + 4
+
+
+def test_two_keys_of_one_name_are_told_apart(keys: ApiKeys) -> None:
+    first, second = make(keys, "admin"), make(keys, "admin")
+    actors = [keys.authorize(bearer(key), Scope.ADMIN) for key in (first, second)]
+    assert actors == [Actor("dashboard", first.id), Actor("dashboard", second.id)]
+    made = keys.create(CreateApiKey(name="till", scopes=[Scope.READ]), actor=actors[0])
+    rolled = keys.roll(made.id, RollApiKey(), actor=Actor("dashboard", second.id))
+    by_whom = {key.id: (key.created_by, key.created_by_id) for key in listed(keys)}
+    assert by_whom == {
+        first.id: (None, None),  # by an operator
+        second.id: (None, None),
+        made.id: ("dashboard", first.id),
+        rolled.id: ("dashboard", second.id),
+    }
 
 
 def refusal(keys: ApiKeys, authorization: str | None) -> str:
@@ -96,8 +112,8 @@ def test_every_bad_key_gets_the_same_answer(keys: ApiKeys, clock: Clock) -> None
     assert {refusal(keys, authorization) for authorization in wrong} == {
         "The API key is not valid."
     }
-    assert keys.authorize(bearer(live), Scope.READ) == "dashboard"
-    assert keys.authorize(f"bearer  {live.key}", Scope.READ) == "dashboard"
+    assert keys.authorize(bearer(live), Scope.READ) == Actor("dashboard", live.id)
+    assert keys.authorize(f"bearer  {live.key}", Scope.READ) == Actor("dashboard", live.id)
 
 
 def test_missing_header_is_named_in_the_refusal(keys: ApiKeys) -> None:
@@ -155,7 +171,7 @@ def test_cached_key_ends_at_its_expiry(keys: ApiKeys, clock: Clock) -> None:
 
 def test_rolling_leaves_both_keys_valid_for_the_overlap(keys: ApiKeys, clock: Clock) -> None:
     old = make(keys, "write")
-    new = keys.roll(old.id, RollApiKey(overlap_hours=2))
+    new = keys.roll(old.id, RollApiKey(overlap_hours=2), actor=TEST)
     assert (new.name, new.scopes) == (old.name, old.scopes)
     clock.advance(hours=1, minutes=59)
     for issued in (old, new):
@@ -168,14 +184,14 @@ def test_rolling_leaves_both_keys_valid_for_the_overlap(keys: ApiKeys, clock: Cl
 def test_rolling_without_overlap_ends_the_old_key_at_once(keys: ApiKeys) -> None:
     old = make(keys)
     keys.authorize(bearer(old), Scope.READ)
-    new = keys.roll(old.id, RollApiKey(overlap_hours=0))
+    new = keys.roll(old.id, RollApiKey(overlap_hours=0), actor=TEST)
     refusal(keys, bearer(old))
     assert keys.authorize(bearer(new), Scope.READ)
 
 
 def test_roll_never_extends_the_old_key(keys: ApiKeys, clock: Clock) -> None:
     old = make(keys, expires_at="2026-11-22T23:00:00Z")
-    new = keys.roll(old.id, RollApiKey(overlap_hours=100))
+    new = keys.roll(old.id, RollApiKey(overlap_hours=100), actor=TEST)
     assert new.expires_at == old.expires_at
     clock.advance(hours=2)
     refusal(keys, bearer(old))
@@ -187,20 +203,20 @@ def test_ended_key_cannot_be_rolled(keys: ApiKeys, clock: Clock) -> None:
     clock.advance(hours=2)
     for ended in (revoked, expired):
         with pytest.raises(Conflict):
-            keys.roll(ended.id, RollApiKey())
+            keys.roll(ended.id, RollApiKey(), actor=TEST)
     assert len(listed(keys)) == 2, "no new key was made"
 
 
 def test_a_key_is_rolled_once(keys: ApiKeys, clock: Clock) -> None:
     old = make(keys)
-    new = keys.roll(old.id, RollApiKey())
+    new = keys.roll(old.id, RollApiKey(), actor=TEST)
     with pytest.raises(Conflict):
-        keys.roll(old.id, RollApiKey())
+        keys.roll(old.id, RollApiKey(), actor=TEST)
     assert {key.id for key in listed(keys)} == {old.id, new.id}
     assert new.expires_at is None
     keys.revoke(old.id)
     refusal(keys, bearer(old))
-    assert keys.authorize(bearer(keys.roll(new.id, RollApiKey())), Scope.READ)
+    assert keys.authorize(bearer(keys.roll(new.id, RollApiKey(), actor=TEST)), Scope.READ)
 
 
 def test_key_revoked_during_a_roll_gets_no_successor(
@@ -217,7 +233,7 @@ def test_key_revoked_during_a_roll_gets_no_successor(
 
     monkeypatch.setattr(ApiKeyRepository, "find", find_then_revoke)
     with pytest.raises(Conflict):
-        keys.roll(old.id, RollApiKey())
+        keys.roll(old.id, RollApiKey(), actor=TEST)
     assert [key.id for key in listed(keys)] == [old.id]
 
 
@@ -235,7 +251,7 @@ def test_an_unknown_key_is_not_found(keys: ApiKeys, key_id: str) -> None:
     with pytest.raises(NotFound):
         keys.revoke(key_id)
     with pytest.raises(NotFound):
-        keys.roll(key_id, RollApiKey())
+        keys.roll(key_id, RollApiKey(), actor=TEST)
 
 
 def test_the_last_use_is_noted_to_the_hour_with_one_write(

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.payments.models import Status
 from chalicelib.payments.service import Payments
+from chalicelib.values import Actor
 from tests.conftest import (
     Clock,
     command,
@@ -67,7 +68,7 @@ def payments(emulated_dynamodb: "DynamoDBClient", clock: Clock, bank: Any) -> Pa
 
 
 def created(payments: Payments, amount: str) -> str:
-    return payments.create(command(amount=amount), actor="me").resource_id
+    return payments.create(command(amount=amount), actor=Actor("me")).resource_id
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_refund_is_paid_out_under_its_own_id(payments: Payments, fake_bank: Modu
     payment_id = created(payments, "12.50")
     payments.settle(payment_id)
     refunds = refunds_beside(payments)
-    refund = refunds.create(payment_id, refund_command(amount="2.50"), actor="me")
+    refund = refunds.create(payment_id, refund_command(amount="2.50"), actor=Actor("me"))
     refunds.settle(payment_id, refund.resource_id)
     assert fake_bank.calls == [payment_id, refund.resource_id]
     (settled,) = refunds.all(payment_id).refunds

@@ -41,6 +41,7 @@ from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import Simulator
 from chalicelib.validation import validated
+from chalicelib.values import Actor
 from chalicelib.webhooks.commands import CreateEndpoint, ListDeliveries, UpdateEndpoint
 from chalicelib.webhooks.delivery_worker import DeliveryWorker
 from chalicelib.webhooks.http_client import PostError
@@ -71,7 +72,7 @@ CODECS: Final[Mapping[str, tuple[Callable[[Row], Any], Callable[[Any], Row]]]] =
 """How a row is read and written, by how its sort key begins."""
 NOT_READ: Final = {"replacedBy"}
 """Attributes that only the condition of a write asks for."""
-ACTOR: Final = "till 7"
+ACTOR: Final = Actor("till 7", "KEY-0123456789ABCDEF0123")
 app = payflow
 
 
@@ -254,7 +255,7 @@ class Product:
 
     def create_endpoint(self, url: str, *events: str, **fields: Any) -> str:
         fields |= {"url": url, "events": list(events) or ["*"]}
-        return self.webhooks.create(validated(CreateEndpoint, fields)).id
+        return self.webhooks.create(validated(CreateEndpoint, fields), actor=ACTOR).id
 
     def update_endpoint(self, endpoint_id: str, **fields: Any) -> None:
         self.webhooks.update(endpoint_id, validated(UpdateEndpoint, fields))
@@ -274,11 +275,11 @@ class Product:
     def create_key(self, name: str, *scopes: str, **fields: Any) -> tuple[str, str]:
         """Its id and the key itself."""
         fields |= {"name": name, "scopes": list(scopes)}
-        issued = self.keys.create(validated(CreateApiKey, fields))
+        issued = self.keys.create(validated(CreateApiKey, fields), actor=ACTOR)
         return issued.id, issued.key
 
     def roll_key(self, key_id: str) -> None:
-        self.keys.roll(key_id, validated(RollApiKey, {}))
+        self.keys.roll(key_id, validated(RollApiKey, {}), actor=ACTOR)
 
     def revoke_key(self, key_id: str) -> None:
         self.keys.revoke(key_id)

@@ -131,7 +131,8 @@ def test_dashboard_runs_only_its_own_scripts_and_is_never_framed() -> None:
     policy = policy_of(STACK)
     assert policy["default-src"] == ["'none'"]
     assert policy["script-src"] == policy["style-src"] == ["'self'"]
-    for directive in ("base-uri", "form-action", "frame-ancestors"):
+    assert policy["require-trusted-types-for"] == ["'script'"]
+    for directive in ("base-uri", "form-action", "frame-ancestors", "trusted-types"):
         assert policy[directive] == ["'none'"]
     assert "unsafe" not in json.dumps(policy)
     headers = STACK.resource("ResponseHeaders")["ResponseHeadersPolicyConfig"]

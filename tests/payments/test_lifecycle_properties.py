@@ -34,6 +34,7 @@ from chalicelib.webhooks.commands import CreateEndpoint
 from chalicelib.webhooks.http_client import PostResult
 from tests.conftest import (
     START,
+    TEST,
     Clock,
     command,
     delivery_worker_on,
@@ -86,7 +87,7 @@ class Lifecycles(RuleBasedStateMachine):
         self.settlements = queue_of(self.payments)
         self.deliveries = queue_of(outbox)
         webhooks_beside(self.payments).create(
-            CreateEndpoint(url="https://merchant.example/webhooks")
+            CreateEndpoint(url="https://merchant.example/webhooks"), actor=TEST
         )
         self.worker = delivery_worker_on(outbox.repository, outbox.queue, self.clock, self.receive)
         self.answer = 200
@@ -123,12 +124,12 @@ class Lifecycles(RuleBasedStateMachine):
             currency=kind[1],
             metadata={name: value for name, value in simulations.items() if value},
         )
-        self.created.append((request, self.payments.create(request, actor="test").body))
+        self.created.append((request, self.payments.create(request, actor=TEST).body))
 
     @rule(choice=CHOICES)
     def create_again(self, choice: int) -> None:
         request, body = self.created[choice % len(self.created)]
-        again = self.payments.create(request, actor="test")
+        again = self.payments.create(request, actor=TEST)
         assert (again.body, again.replayed) == (body, True)
 
     @rule(choice=CHOICES)
@@ -154,7 +155,7 @@ class Lifecycles(RuleBasedStateMachine):
     def cancel(self, choice: int) -> None:
         payment = self.any_payment(choice).payment
         is_early = payment.status is Status.PROCESSING and payment.submitted_at is None
-        refusal = refusal_of(lambda: self.payments.cancel(payment.id, actor="test"))
+        refusal = refusal_of(lambda: self.payments.cancel(payment.id, actor=TEST))
         assert refusal == (None if is_early else "payment_not_cancelable")
 
     @rule(choice=CHOICES, cents=st.none() | st.integers(1, 1001))
@@ -172,14 +173,14 @@ class Lifecycles(RuleBasedStateMachine):
         assert refusal_of(lambda: self.create_refund(payment.id, request)) == expected
 
     def create_refund(self, payment_id: str, request: CreateRefund) -> None:
-        created = self.refunds.create(payment_id, request, actor="test")
+        created = self.refunds.create(payment_id, request, actor=TEST)
         self.refunded.append((payment_id, request, created.body))
 
     @rule(choice=CHOICES)
     @precondition(lambda self: self.refunded)
     def refund_again(self, choice: int) -> None:
         payment_id, request, body = self.refunded[choice % len(self.refunded)]
-        again = self.refunds.create(payment_id, request, actor="test")
+        again = self.refunds.create(payment_id, request, actor=TEST)
         assert (again.body, again.replayed) == (body, True)
 
     @rule(choice=CHOICES)
@@ -194,7 +195,7 @@ class Lifecycles(RuleBasedStateMachine):
         elif not_failed(refunds) == payment.amount:
             expected = "payment_not_returnable"
         refusal = refusal_of(
-            lambda: self.payments.record_return(payment.id, SimulateReturn(), actor="test")
+            lambda: self.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
         )
         assert refusal == expected
 

@@ -18,7 +18,7 @@ from chalicelib.payments.listing import list_payments
 from chalicelib.payments.models import Payment, Status
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.validation import validated
-from chalicelib.values import rfc3339
+from chalicelib.values import SYSTEM, rfc3339
 from tests.conftest import START, new_repository, stored
 from tests.payments.test_repository import put
 
@@ -73,7 +73,7 @@ def test_filters_are_applied_together(repository: PaymentRepository) -> None:
     put(repository, type="wire", currency="CAD")
     put(repository, type="eft", currency="USD")
     settled = put(repository, type="wire", currency="USD")
-    repository.change(settled, settled.complete(START, actor="system"))
+    repository.change(settled, settled.complete(START, actor=SYSTEM))
     assert walk(repository, status="processing", type="wire", currency="USD") == [wanted]
     assert len(walk(repository, type="wire", currency="USD")) == 2
 
@@ -108,7 +108,7 @@ def test_paging_is_exact_while_payments_are_added_and_change(
             for payment in newest_first(made)
             if stored(repository, payment.id).status is Status.PROCESSING
         )
-        repository.change(moving, moving.complete(START, actor="system"))
+        repository.change(moving, moving.complete(START, actor=SYSTEM))
     assert [payment.id for payment in seen] == [payment.id for payment in newest_first(made)]
 
 

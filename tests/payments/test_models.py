@@ -30,15 +30,24 @@ from chalicelib.payments.models import (
     Status,
 )
 from chalicelib.payments.service import new_payment
-from chalicelib.values import MAX_AMOUNT, Currency, exact_amount, new_id, rfc3339, with_decimals
-from tests.conftest import START, command
+from chalicelib.values import (
+    MAX_AMOUNT,
+    SYSTEM,
+    Actor,
+    Currency,
+    exact_amount,
+    new_id,
+    rfc3339,
+    with_decimals,
+)
+from tests.conftest import START, TEST, command
 
-PROCESSING = new_payment(command(), START, actor="test").payment
+PROCESSING = new_payment(command(), START, actor=TEST).payment
 LATER = START + timedelta(seconds=1)
 
 
 def test_a_new_payment_is_processing_and_its_event_says_so() -> None:
-    change = new_payment(command(), START, actor="test")
+    change = new_payment(command(), START, actor=TEST)
     assert change.payment.status is Status.PROCESSING
     assert change.event.type is EventType.PAYMENT_CREATED
     assert (change.event.seq, change.event.actor) == (1, "test")
@@ -46,7 +55,7 @@ def test_a_new_payment_is_processing_and_its_event_says_so() -> None:
 
 
 def test_completing_sets_the_time_and_what_can_be_refunded() -> None:
-    payment, event, _ = PROCESSING.complete(LATER, actor="system")
+    payment, event, _ = PROCESSING.complete(LATER, actor=SYSTEM)
     assert (payment.status, payment.completed_at) == (Status.COMPLETED, LATER)
     assert payment.refundable == payment.amount
     assert (event.type, event.seq, event.data) == (
@@ -57,7 +66,7 @@ def test_completing_sets_the_time_and_what_can_be_refunded() -> None:
 
 
 def test_failing_keeps_the_reason_on_the_payment_and_in_the_event() -> None:
-    payment, event, _ = PROCESSING.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
+    payment, event, _ = PROCESSING.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM)
     assert payment.failure_code == "account_closed"
     assert payment.completed_at is None
     assert event.data == EventData(status=Status.FAILED, failure_code="account_closed")
@@ -65,8 +74,8 @@ def test_failing_keeps_the_reason_on_the_payment_and_in_the_event() -> None:
 
 def step(payment: Payment, to: Status) -> Change:
     if to is Status.COMPLETED:
-        return payment.complete(LATER, actor="system")
-    return payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
+        return payment.complete(LATER, actor=SYSTEM)
+    return payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM)
 
 
 def test_only_listed_transitions_are_legal() -> None:
@@ -84,7 +93,7 @@ def test_only_listed_transitions_are_legal() -> None:
                 step(payment, to)
 
 
-COMPLETED = PROCESSING.complete(LATER, actor="system").payment
+COMPLETED = PROCESSING.complete(LATER, actor=SYSTEM).payment
 
 
 def refund_of(amount: str, status: RefundStatus = RefundStatus.PROCESSING) -> Refund:
@@ -110,21 +119,21 @@ def test_only_processing_unsubmitted_payments_can_be_canceled(
 ) -> None:
     payment = PROCESSING.model_copy(update={"status": status, "submitted_at": submitted_at})
     if status is Status.PROCESSING and submitted_at is None:
-        canceled = payment.cancel(LATER, actor="clerk")
+        canceled = payment.cancel(LATER, actor=Actor("clerk"))
         assert (canceled.payment.status, canceled.payment.version) == (Status.CANCELED, 2)
         assert (canceled.event.type, canceled.event.actor) == ("payment.canceled", "clerk")
     else:
         with pytest.raises(PaymentNotCancelable):
-            payment.cancel(LATER, actor="clerk")
+            payment.cancel(LATER, actor=Actor("clerk"))
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.COMPLETED}))
 def test_only_a_completed_payment_is_refunded_or_returned(status: Status) -> None:
     payment = COMPLETED.model_copy(update={"status": status})
     with pytest.raises(PaymentNotRefundable):
-        payment.refund(refund_of("1"), LATER, actor="test")
+        payment.refund(refund_of("1"), LATER, actor=TEST)
     with pytest.raises(PaymentNotReturnable):
-        payment.record_return("R01", LATER, actor="test")
+        payment.record_return("R01", LATER, actor=TEST)
 
 
 @given(steps=st.lists(st.tuples(st.integers(1, 1250), st.sampled_from(RefundStatus)), max_size=20))
@@ -135,38 +144,38 @@ def test_refunded_and_refundable_add_up_to_the_amount(
     for cents, end in steps:
         refund = refund_of(str(Decimal(cents).scaleb(-2)))
         try:
-            payment = payment.refund(refund, LATER, actor="test").payment
+            payment = payment.refund(refund, LATER, actor=TEST).payment
         except RefundExceedsPayment:
             assert refunded + refund.amount > payment.amount
             continue
         if end is RefundStatus.FAILED:
             payment = payment.fail_refund(
-                refund, FailureCode.ACCOUNT_CLOSED, LATER, actor="test"
+                refund, FailureCode.ACCOUNT_CLOSED, LATER, actor=TEST
             ).payment
         else:
             refunded += refund.amount
         if end is RefundStatus.COMPLETED:
-            payment = payment.complete_refund(refund, LATER, actor="test").payment
+            payment = payment.complete_refund(refund, LATER, actor=TEST).payment
         assert payment.amount_refunded == refunded <= payment.amount
         assert payment.amount_refunded + payment.refundable == payment.amount
 
 
 @pytest.mark.parametrize("status", [RefundStatus.COMPLETED, RefundStatus.FAILED])
 def test_settled_refund_stays_settled(status: RefundStatus) -> None:
-    payment = COMPLETED.refund(refund_of("1"), LATER, actor="test").payment
+    payment = COMPLETED.refund(refund_of("1"), LATER, actor=TEST).payment
     with pytest.raises(IllegalTransition):
-        payment.complete_refund(refund_of("1", status), LATER, actor="test")
+        payment.complete_refund(refund_of("1", status), LATER, actor=TEST)
     with pytest.raises(IllegalTransition):
-        payment.fail_refund(refund_of("1", status), FailureCode.ACCOUNT_CLOSED, LATER, actor="test")
+        payment.fail_refund(refund_of("1", status), FailureCode.ACCOUNT_CLOSED, LATER, actor=TEST)
 
 
 def test_return_takes_the_rest_and_waits_for_processing_refunds() -> None:
     refund = refund_of("2.50")
-    under_way = COMPLETED.refund(refund, LATER, actor="test").payment
+    under_way = COMPLETED.refund(refund, LATER, actor=TEST).payment
     with pytest.raises(Conflict):
-        under_way.record_return("R01", LATER, actor="bank")
-    refunded = under_way.complete_refund(refund, LATER, actor="test").payment
-    payment, event, _ = refunded.record_return("R01", LATER, actor="bank")
+        under_way.record_return("R01", LATER, actor=Actor("bank"))
+    refunded = under_way.complete_refund(refund, LATER, actor=TEST).payment
+    payment, event, _ = refunded.record_return("R01", LATER, actor=Actor("bank"))
     assert (payment.status, payment.failure_code) == (Status.RETURNED, "R01")
     assert (str(payment.amount_refunded), str(payment.refundable)) == ("2.50", "0.00")
     assert event.data == EventData(
@@ -176,10 +185,10 @@ def test_return_takes_the_rest_and_waits_for_processing_refunds() -> None:
 
 def test_fully_refunded_payment_cannot_be_returned() -> None:
     refund = refund_of("12.50")
-    refunded = COMPLETED.refund(refund, LATER, actor="test").payment
-    refunded = refunded.complete_refund(refund, LATER, actor="test").payment
+    refunded = COMPLETED.refund(refund, LATER, actor=TEST).payment
+    refunded = refunded.complete_refund(refund, LATER, actor=TEST).payment
     with pytest.raises(PaymentNotReturnable):
-        refunded.record_return("R01", LATER, actor="bank")
+        refunded.record_return("R01", LATER, actor=Actor("bank"))
 
 
 @given(

@@ -33,6 +33,7 @@ from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.values import rfc3339
 from tests.conftest import (
+    TEST,
     Clock,
     KeptQueue,
     command,
@@ -62,12 +63,12 @@ class Desk(NamedTuple):
         """A completed payment."""
         wish = {"simulate": "completed"} | fields.pop("metadata", {})
         request = command(amount=amount, metadata=wish, **fields)
-        payment_id = self.payments.create(request, actor="test").resource_id
+        payment_id = self.payments.create(request, actor=TEST).resource_id
         self.payments.settle(payment_id)
         return self.payments.get(payment_id)
 
     def refund(self, payment: Payment, **fields: Any) -> Created:
-        return self.refunds.create(payment.id, refund_command(**fields), actor="test")
+        return self.refunds.create(payment.id, refund_command(**fields), actor=TEST)
 
     def settled(self, payment: Payment, **fields: Any) -> Refund:
         """A new refund of `payment`, settled."""
@@ -144,7 +145,7 @@ def test_fully_refunded_payment_takes_no_refund(desk: Desk) -> None:
 @pytest.mark.parametrize("wish", ["pending", "failed:account_closed"])
 def test_only_a_completed_payment_is_refunded(desk: Desk, wish: str) -> None:
     request = command(metadata={"simulate": wish})
-    payment_id = desk.payments.create(request, actor="test").resource_id
+    payment_id = desk.payments.create(request, actor=TEST).resource_id
     desk.payments.settle(payment_id)
     with pytest.raises(PaymentNotRefundable):
         desk.refund(desk.payments.get(payment_id), amount="1")
@@ -153,7 +154,7 @@ def test_only_a_completed_payment_is_refunded(desk: Desk, wish: str) -> None:
 @pytest.mark.parametrize("payment_id", [UNKNOWN, "", "../x", "P" * 3000])
 def test_refund_of_an_unknown_payment_is_not_found(desk: Desk, payment_id: str) -> None:
     with pytest.raises(NotFound):
-        desk.refunds.create(payment_id, refund_command(), actor="test")
+        desk.refunds.create(payment_id, refund_command(), actor=TEST)
     for read in (desk.refunds.all, desk.payments.events):
         with pytest.raises(NotFound):
             read(payment_id)
@@ -178,10 +179,10 @@ def test_an_amount_has_no_more_decimals_than_the_payments_currency(desk: Desk) -
 def test_retry_of_a_full_refund_is_replayed(desk: Desk) -> None:
     payment = desk.paid()
     request = refund_command()
-    first = desk.refunds.create(payment.id, request, actor="test")
+    first = desk.refunds.create(payment.id, request, actor=TEST)
     desk.refunds.settle(payment.id, first.resource_id)
     sent = len(desk.queue.messages)
-    again = desk.refunds.create(payment.id, request, actor="test")
+    again = desk.refunds.create(payment.id, request, actor=TEST)
     assert again == (first.body, first.resource_id, True)
     assert len(desk.queue.messages) == sent
     assert len(stored_refunds(desk.payments.repository, payment.id)) == 1
@@ -198,10 +199,10 @@ def test_retry_of_a_partial_refund_is_replayed_however_written(desk: Desk) -> No
 def test_refund_is_replayed_after_the_payment_was_returned(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "completed"})
     request = refund_command(amount="30")
-    first = desk.refunds.create(payment.id, request, actor="test")
+    first = desk.refunds.create(payment.id, request, actor=TEST)
     desk.refunds.settle(payment.id, first.resource_id)
-    desk.payments.record_return(payment.id, SimulateReturn(), actor="test")
-    assert desk.refunds.create(payment.id, request, actor="test").replayed
+    desk.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
+    assert desk.refunds.create(payment.id, request, actor=TEST).replayed
 
 
 @pytest.mark.parametrize("other", [{"amount": "31"}, {"amount": "999"}, {}, {"reason": "x"}])
@@ -227,15 +228,15 @@ def test_refused_refund_leaves_its_key_free(desk: Desk) -> None:
 def test_a_key_is_free_again_after_a_day(desk: Desk, clock: Clock) -> None:
     payment = desk.paid()
     request = refund_command(amount="30")
-    desk.refunds.create(payment.id, request, actor="test")
+    desk.refunds.create(payment.id, request, actor=TEST)
     clock.advance(hours=23, minutes=59)
-    assert desk.refunds.create(payment.id, request, actor="test").replayed
+    assert desk.refunds.create(payment.id, request, actor=TEST).replayed
     clock.advance(minutes=1)
-    assert not desk.refunds.create(payment.id, request, actor="test").replayed
+    assert not desk.refunds.create(payment.id, request, actor=TEST).replayed
     clock.advance(hours=24)
     desk.refund(payment)
     with pytest.raises(RefundExceedsPayment):
-        desk.refunds.create(payment.id, request, actor="test")
+        desk.refunds.create(payment.id, request, actor=TEST)
 
 
 def test_record_of_our_own_first_attempt_means_it_committed(
@@ -277,7 +278,7 @@ def test_message_is_enqueued_only_after_the_commit(
 def test_existing_record_outranks_a_stale_payment(desk: Desk) -> None:
     """In the transaction itself: both conditions fail, and the record is what is told of."""
     payment = desk.paid()
-    change = payment.refund(wanted(payment, "60"), datetime.now(UTC), actor="test")
+    change = payment.refund(wanted(payment, "60"), datetime.now(UTC), actor=TEST)
     first = desk.refund(payment, amount="60", idempotency_key="one-refund")
     key = f"create_refund#{payment.id}#one-refund"
     record = desk.payments.repository.find_record(key, datetime(2026, 1, 1, tzinfo=UTC))
@@ -307,7 +308,7 @@ def wanted(payment: Payment, amount: str) -> Refund:
 def test_condition_on_the_row_refuses_more_than_is_refundable(desk: Desk) -> None:
     payment = desk.paid()
     richer = payment.model_copy(update={"refundable": Decimal(200)})
-    change = richer.refund(wanted(payment, "150"), payment.updated_at, actor="test")
+    change = richer.refund(wanted(payment, "150"), payment.updated_at, actor=TEST)
     record = replace(_record_of(desk, desk.paid()), key="another", resource_id=UNKNOWN_REFUND)
     with pytest.raises(StaleVersion) as moved:
         desk.payments.repository.create_refund(payment, change, record, payment.updated_at)
@@ -355,7 +356,7 @@ def test_endless_race_is_a_conflict_with_retry_after(
 def test_number_of_refunds_is_limited(desk: Desk) -> None:
     payment = desk.paid().model_copy(update={"version": MAX_VERSION})
     with pytest.raises(PaymentNotRefundable, match="limit of refunds"):
-        payment.refund(wanted(payment, "1"), payment.updated_at, actor="test")
+        payment.refund(wanted(payment, "1"), payment.updated_at, actor=TEST)
 
 
 def test_a_completed_refund_stays_refunded(desk: Desk) -> None:
@@ -400,7 +401,7 @@ def test_refund_settled_by_another_worker_is_left_alone(
     before = desk.payments.get(payment.id)
     processing = stored_refund(desk.payments.repository, payment.id, created.resource_id)
     desk.refunds.settle(payment.id, created.resource_id)
-    late = before.complete_refund(processing, before.updated_at, actor="test")
+    late = before.complete_refund(processing, before.updated_at, actor=TEST)
     with pytest.raises(RefundSettled):
         desk.payments.repository.settle_refund(before, processing, late)
     # As it happens to a worker whose processor took its time.
@@ -416,7 +417,7 @@ def test_refund_of_a_returned_payment_is_left_alone(
     created = desk.refund(payment, amount="30")
     processing = stored_refund(desk.payments.repository, payment.id, created.resource_id)
     desk.refunds.settle(payment.id, created.resource_id)
-    desk.payments.record_return(payment.id, SimulateReturn(), actor="test")
+    desk.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
     # As it happens to a worker who is held up between its two reads.
     monkeypatch.setattr(PaymentRepository, "find_refund", lambda *_: processing)
     desk.refunds.settle(payment.id, created.resource_id)
@@ -523,7 +524,7 @@ def test_fifty_concurrent_refunds_of_30_on_100_leave_10(real: Desk) -> None:
 def test_fifty_concurrent_refunds_with_one_key_create_one(real: Desk) -> None:
     payment = real.paid()
     request = refund_command()
-    found = outcomes(50, lambda: real.refunds.create(payment.id, request, actor="test"))
+    found = outcomes(50, lambda: real.refunds.create(payment.id, request, actor=TEST))
     assert found == {"done": 50}
     assert len(stored_refunds(real.payments.repository, payment.id)) == 1
 

@@ -27,12 +27,13 @@ from chalicelib.payments.models import Change, FailureCode, Payment, Status
 from chalicelib.payments.refunds import new_refund
 from chalicelib.payments.repository import PaymentRepository, RecordExists
 from chalicelib.payments.service import new_payment
-from chalicelib.values import new_id, rfc3339
+from chalicelib.values import SYSTEM, new_id, rfc3339
 from chalicelib.webhooks.items import delivery_to_item
 from chalicelib.webhooks.models import Delivery, DeliveryKey
 from tests.conftest import (
     SESSION,
     START,
+    TEST,
     command,
     new_repository,
     refund_command,
@@ -61,7 +62,7 @@ def record_for(change: Change, key: str = "a-key-of-its-own") -> Record:
 def put(repository: PaymentRepository, at: Any = START, **fields: Any) -> Payment:
     """Store a new payment."""
     wanted = command(**fields)
-    change = new_payment(wanted, at, actor="test")
+    change = new_payment(wanted, at, actor=TEST)
     repository.create(change, record_for(change, wanted.idempotency_key), at)
     return change.payment
 
@@ -115,9 +116,9 @@ def test_an_unknown_payment_is_not_found(repository: PaymentRepository) -> None:
 def test_a_key_with_a_live_record_writes_nothing_and_names_the_record(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
-    first = new_payment(command(), START, actor="test")
+    first = new_payment(command(), START, actor=TEST)
     repository.create(first, record_for(first), START)
-    second = new_payment(command(), LATER, actor="test")
+    second = new_payment(command(), LATER, actor=TEST)
     with pytest.raises(RecordExists) as exists:
         repository.create(second, record_for(second), LATER)
     assert exists.value.record == record_for(first)
@@ -127,10 +128,10 @@ def test_a_key_with_a_live_record_writes_nothing_and_names_the_record(
 def test_expired_record_counts_as_absent_until_it_is_deleted(
     repository: PaymentRepository,
 ) -> None:
-    first = new_payment(command(), START, actor="test")
+    first = new_payment(command(), START, actor=TEST)
     repository.create(first, record_for(first), START)
     almost = START + idempotency.WINDOW - timedelta(seconds=1)
-    second = new_payment(command(), almost, actor="test")
+    second = new_payment(command(), almost, actor=TEST)
     with pytest.raises(RecordExists):
         repository.create(second, record_for(second), almost)
     repository.create(second, record_for(second), START + idempotency.WINDOW)
@@ -141,7 +142,7 @@ def test_a_change_replaces_the_payment_and_adds_its_event(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     payment = put(repository)
-    change = payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system")
+    change = payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM)
     repository.change(payment, change)
     assert stored(repository, payment.id) == change.payment
     event = rows(engine, repository, payment.id)["EVENT#0000000002"]
@@ -153,7 +154,7 @@ def test_a_change_replaces_the_payment_and_adds_its_event(
 
 def test_a_change_may_leave_the_status_as_it_is(repository: PaymentRepository) -> None:
     payment = put(repository)
-    change = payment.complete(LATER, actor="system")
+    change = payment.complete(LATER, actor=SYSTEM)
     same_status = change.payment.model_copy(update={"status": payment.status})
     repository.change(payment, change._replace(payment=same_status))
     assert stored(repository, payment.id) == same_status
@@ -163,10 +164,10 @@ def test_stale_change_writes_nothing_and_has_the_current_payment(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     payment = put(repository)
-    completed = payment.complete(LATER, actor="system")
+    completed = payment.complete(LATER, actor=SYSTEM)
     repository.change(payment, completed)
     with pytest.raises(StaleVersion) as moved:
-        repository.change(payment, payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor="system"))
+        repository.change(payment, payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM))
     assert moved.value.current == completed.payment
     assert set(rows(engine, repository, payment.id)) == {
         "PAYMENT",
@@ -192,7 +193,7 @@ def test_change_fails_if_any_field_that_was_read_changed(
         ExpressionAttributeValues=encode({":now": now}),
     )
     with pytest.raises(StaleVersion) as moved:
-        repository.change(payment, payment.complete(LATER, actor="system"))
+        repository.change(payment, payment.complete(LATER, actor=SYSTEM))
     assert moved.value.current == stored(repository, payment.id)
     assert set(rows(engine, repository, payment.id)) == {"PAYMENT", "EVENT#0000000001"}
 
@@ -209,7 +210,7 @@ def take_place(
 def test_create_overwrites_nothing(
     engine: "DynamoDBClient", repository: PaymentRepository, place: str
 ) -> None:
-    change = new_payment(command(), START, actor="test")
+    change = new_payment(command(), START, actor=TEST)
     take_place(engine, repository, change.payment.id, place)
     with pytest.raises(ConditionFailed):
         repository.create(change, record_for(change), START)
@@ -223,7 +224,7 @@ def test_change_overwrites_nothing(
     engine: "DynamoDBClient", repository: PaymentRepository, place: str
 ) -> None:
     payment = put(repository)
-    change = payment.complete(LATER, actor="system")
+    change = payment.complete(LATER, actor=SYSTEM)
     key = DeliveryKey(payment.id, change.event.id, "EP-01M82Y8T27997E9EYD0G6SK6MT")
     delivery = Delivery.of(key, change.event.type, "{}", LATER)
     place = place.replace("DELIVERY", delivery_to_item(delivery)["SK"])
@@ -257,7 +258,7 @@ def test_outcome_of_a_refund_overwrites_no_event(
     assert change.refund is not None
     repository.create_refund(payment, change, record_for(change, "of the refund"), LATER)
     take_place(engine, repository, payment.id, "EVENT#0000000004")
-    done = change.payment.complete_refund(change.refund, LATER, actor="system")
+    done = change.payment.complete_refund(change.refund, LATER, actor=SYSTEM)
     with pytest.raises(ConditionFailed):
         repository.settle_refund(change.payment, change.refund, done)
     assert stored_refund(repository, payment.id, change.refund.id) == change.refund
@@ -266,11 +267,11 @@ def test_outcome_of_a_refund_overwrites_no_event(
 def with_a_refund(repository: PaymentRepository) -> tuple[Payment, Change]:
     """A completed payment, and a refund of it that is not written yet."""
     made = put(repository)
-    completed = made.complete(LATER, actor="system")
+    completed = made.complete(LATER, actor=SYSTEM)
     repository.change(made, completed)
     payment = completed.payment
     refund = new_refund(payment, refund_command(), new_id("REF", LATER), LATER)
-    return payment, payment.refund(refund, LATER, actor="test")
+    return payment, payment.refund(refund, LATER, actor=TEST)
 
 
 def test_payment_keeps_the_time_of_its_first_submission(
@@ -285,7 +286,7 @@ def test_payment_keeps_the_time_of_its_first_submission(
 
 def test_marking_a_final_payment_returns_it_unchanged(repository: PaymentRepository) -> None:
     payment = put(repository)
-    completed = payment.complete(LATER, actor="system")
+    completed = payment.complete(LATER, actor=SYSTEM)
     repository.change(payment, completed)
     assert submitted(repository, payment.id, LATER) == completed.payment
     assert stored(repository, payment.id).submitted_at is None
@@ -326,7 +327,7 @@ def test_settled_payment_moves_to_the_list_of_its_status(
     repository: PaymentRepository,
 ) -> None:
     payment = put(repository)
-    repository.change(payment, payment.complete(LATER, actor="system"))
+    repository.change(payment, payment.complete(LATER, actor=SYSTEM))
     assert repository.by_status(Status.PROCESSING, "0", "~", 10) == []
     (listed,) = repository.by_status(Status.COMPLETED, "0", "~", 10)
     assert listed == stored(repository, payment.id)
@@ -389,7 +390,7 @@ def cancelled(stub: Stubber, *codes: str, item: Any = None) -> None:
 
 
 def create_on(stub: Stubber, dynamodb: "DynamoDBClient") -> None:
-    change = new_payment(command(), START, actor="test")
+    change = new_payment(command(), START, actor=TEST)
     with stub:
         PaymentRepository(dynamodb, payments_table="p", idempotency_table="i").create(
             change, record_for(change), START
@@ -430,8 +431,8 @@ def test_resent_transaction_has_the_same_token(
         "provide-client-params.dynamodb.TransactWriteItems", note
     )
     stub, repository = stubbed_repository(emulated_dynamodb)
-    created = new_payment(command(), START, actor="test")
-    completed = created.payment.complete(LATER, actor="system")
+    created = new_payment(command(), START, actor=TEST)
+    completed = created.payment.complete(LATER, actor=SYSTEM)
     for _ in range(2):
         cancelled(stub, "None", "TransactionConflict", "None")
         stub.add_response("transact_write_items", {})
@@ -503,7 +504,7 @@ def encoded(payment: Payment) -> dict[str, Any]:
 def test_query_continues_after_a_page_of_one_megabyte(
     emulated_dynamodb: "DynamoDBClient",
 ) -> None:
-    made = [encoded(new_payment(command(), START, actor="test").payment) for _ in range(3)]
+    made = [encoded(new_payment(command(), START, actor=TEST).payment) for _ in range(3)]
     stub, repository = stubbed_repository(emulated_dynamodb)
     place = {name: made[1][name] for name in ("PK", "SK", "status", "createdAt")}
     stub.add_response("query", {"Items": made[:2], "LastEvaluatedKey": place})
@@ -516,7 +517,7 @@ def test_query_continues_after_a_page_of_one_megabyte(
 def test_unprocessed_keys_of_a_batch_get_are_retried(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    made = [new_payment(command(), START, actor="test").payment for _ in range(2)]
+    made = [new_payment(command(), START, actor=TEST).payment for _ in range(2)]
     left = {"p": {"Keys": [encode(payment_items.payment_key(made[1].id))]}}
     stub, repository = stubbed_repository(emulated_dynamodb)
     stub.add_response(
@@ -534,7 +535,7 @@ def test_unprocessed_keys_of_a_batch_get_are_retried(
 def test_batch_get_without_progress_is_unavailable(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
-    payment = new_payment(command(), START, actor="test").payment
+    payment = new_payment(command(), START, actor=TEST).payment
     left = {"p": {"Keys": [encode(payment_items.payment_key(payment.id))]}}
     stub, repository = stubbed_repository(emulated_dynamodb)
     for _ in range(6):
@@ -567,7 +568,7 @@ def test_existing_record_outranks_a_conflict_on_another_item(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(emulated_dynamodb)
-    other = new_payment(command(), START, actor="test")
+    other = new_payment(command(), START, actor=TEST)
     item = encode(payment_items.record_to_item(record_for(other)))
     cancelled(stub, "ConditionalCheckFailed", "TransactionConflict", "None", item=item)
     with pytest.raises(RecordExists) as exists:
@@ -579,7 +580,7 @@ def test_mark_submitted_retries_when_it_meets_a_transaction(
     emulated_dynamodb: "DynamoDBClient", quick: None
 ) -> None:
     stub = Stubber(emulated_dynamodb)
-    payment = new_payment(command(), START, actor="test").payment
+    payment = new_payment(command(), START, actor=TEST).payment
     stub.add_client_error("update_item", "TransactionConflictException")
     stub.add_response(
         "update_item",

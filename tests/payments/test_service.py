@@ -22,7 +22,8 @@ from chalicelib.payments.processor import Completed
 from chalicelib.payments.repository import RecordExists
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
-from tests.conftest import Clock, command, stored
+from chalicelib.values import Actor
+from tests.conftest import TEST, Clock, command, stored
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -39,14 +40,14 @@ def enqueued(payments: Payments, sqs: "SQSClient") -> list[str]:
 
 
 def made(payments: Payments, **fields: Any) -> Payment:
-    created = payments.create(command(**fields), actor="test")
+    created = payments.create(command(**fields), actor=TEST)
     return stored(payments.repository, created.resource_id)
 
 
 def test_create_commits_the_payment_and_enqueues_its_message(
     payments: Payments, sqs: "SQSClient"
 ) -> None:
-    created = payments.create(command(), actor="test")
+    created = payments.create(command(), actor=TEST)
     payment = payments.get(created.resource_id)
     assert exact_json.dumps(payment.model_dump()) == created.body
     assert enqueued(payments, sqs) == [created.resource_id]
@@ -56,17 +57,17 @@ def test_repeated_request_gets_the_first_answer_byte_for_byte(
     payments: Payments, sqs: "SQSClient"
 ) -> None:
     request = command()
-    first = payments.create(request, actor="test")
+    first = payments.create(request, actor=TEST)
     payments.settle(first.resource_id)
-    again = payments.create(request, actor="test")
+    again = payments.create(request, actor=TEST)
     assert again == (first.body, first.resource_id, True)
     assert enqueued(payments, sqs) == [first.resource_id]
 
 
 def test_reused_key_is_refused_and_reveals_nothing(payments: Payments) -> None:
-    payments.create(command(idempotency_key="one-key-twice", merchant="Secret"), actor="test")
+    payments.create(command(idempotency_key="one-key-twice", merchant="Secret"), actor=TEST)
     with pytest.raises(IdempotencyKeyReused) as refusal:
-        payments.create(command(idempotency_key="one-key-twice", amount="1"), actor="test")
+        payments.create(command(idempotency_key="one-key-twice", amount="1"), actor=TEST)
     assert "Secret" not in refusal.value.detail
     assert "PAY-" not in refusal.value.detail
 
@@ -80,19 +81,19 @@ def test_reused_key_is_refused_and_reveals_nothing(payments: Payments) -> None:
 )  # fmt: skip
 def test_reused_key_is_refused_whichever_field_differs(payments: Payments, other: Any) -> None:
     request = {"idempotency_key": "one-key-twice", "metadata": {"order": "10023"}}
-    payments.create(command(**request), actor="test")
+    payments.create(command(**request), actor=TEST)
     with pytest.raises(IdempotencyKeyReused):
-        payments.create(command(**request | other), actor="test")
-    assert payments.create(command(**request), actor="test").replayed
+        payments.create(command(**request | other), actor=TEST)
+    assert payments.create(command(**request), actor=TEST).replayed
 
 
 def test_a_key_is_free_again_after_a_day(payments: Payments, clock: Clock) -> None:
     request = command()
-    first = payments.create(request, actor="test")
+    first = payments.create(request, actor=TEST)
     clock.advance(hours=23, minutes=59)
-    assert payments.create(request, actor="test").replayed
+    assert payments.create(request, actor=TEST).replayed
     clock.advance(minutes=1)
-    second = payments.create(request, actor="test")
+    second = payments.create(request, actor=TEST)
     assert not second.replayed
     assert second.resource_id != first.resource_id
 
@@ -107,7 +108,7 @@ def test_record_of_our_own_first_attempt_means_it_committed(
         raise RecordExists(record)
 
     monkeypatch.setattr(type(payments.repository), "create", commit_and_lose_the_answer)
-    created = payments.create(command(), actor="test")
+    created = payments.create(command(), actor=TEST)
     assert not created.replayed
     assert payments.get(created.resource_id).status is Status.PROCESSING
 
@@ -123,7 +124,7 @@ def test_message_is_enqueued_only_after_the_commit(
         found.append(payments.get(message.payment_id))  # raises NotFound if it is not there yet
 
     monkeypatch.setattr(type(payments.queue), "send", look)
-    created = payments.create(command(), actor="test")
+    created = payments.create(command(), actor=TEST)
     assert [payment.id for payment in found] == [created.resource_id]
 
 
@@ -136,7 +137,7 @@ def test_failed_commit_enqueues_nothing(
     with monkeypatch.context() as outage:
         outage.setattr(type(payments.repository), "create", out_of_reach)
         with pytest.raises(Unavailable):
-            payments.create(command(), actor="test")
+            payments.create(command(), actor=TEST)
     assert enqueued(payments, sqs) == []
 
 
@@ -147,7 +148,7 @@ def test_payment_is_created_even_if_its_message_is_lost(
         raise Unavailable("The queue does not answer.")
 
     monkeypatch.setattr(type(payments.queue), "send", out_of_reach)
-    created = payments.create(command(), actor="test")
+    created = payments.create(command(), actor=TEST)
     assert payments.get(created.resource_id).status is Status.PROCESSING
     lost, counted = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (lost["kind"], lost["payment_id"]) == ("enqueue_failed", created.resource_id)
@@ -164,7 +165,7 @@ def test_record_of_our_own_first_attempt_enqueues_its_message(
         raise RecordExists(record)
 
     monkeypatch.setattr(type(payments.repository), "create", commit_and_lose_the_answer)
-    created = payments.create(command(), actor="test")
+    created = payments.create(command(), actor=TEST)
     assert enqueued(payments, sqs) == [created.resource_id]
 
 
@@ -263,20 +264,20 @@ def test_simulation_is_refused_unless_the_stage_allows_it(
 ) -> None:
     prod = Payments(**{**vars(payments), "simulation_allowed": False})
     with pytest.raises(ValidationFailed) as refusal:
-        prod.create(command(metadata={name: wish}), actor="test")
+        prod.create(command(metadata={name: wish}), actor=TEST)
     assert refusal.value.errors[0].field == f"metadata.{name}"
 
 
 @pytest.mark.parametrize("name", ["simulate", "simulate_refund"])
 def test_unknown_simulation_is_refused_by_name(payments: Payments, name: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
-        payments.create(command(metadata={name: "explode"}), actor="test")
+        payments.create(command(metadata={name: "explode"}), actor=TEST)
     assert refusal.value.errors[0].field == f"metadata.{name}"
 
 
 def test_unsubmitted_payment_is_canceled_and_stays_canceled(payments: Payments) -> None:
     payment = made(payments, metadata={"simulate": "completed"})
-    canceled = payments.cancel(payment.id, actor="clerk")
+    canceled = payments.cancel(payment.id, actor=Actor("clerk"))
     assert canceled.status is Status.CANCELED
     payments.settle(payment.id)
     assert payments.get(payment.id) == canceled
@@ -288,9 +289,9 @@ def test_unsubmitted_payment_is_canceled_and_stays_canceled(payments: Payments) 
 
 def test_canceled_payment_cannot_be_canceled_again(payments: Payments) -> None:
     payment = made(payments)
-    payments.cancel(payment.id, actor="clerk")
+    payments.cancel(payment.id, actor=Actor("clerk"))
     with pytest.raises(PaymentNotCancelable, match="already canceled"):
-        payments.cancel(payment.id, actor="clerk")
+        payments.cancel(payment.id, actor=Actor("clerk"))
 
 
 def test_submission_between_read_and_cancel_wins(
@@ -306,7 +307,7 @@ def test_submission_between_read_and_cancel_wins(
 
     monkeypatch.setattr(type(payments.repository), "find", find_before_the_worker)
     with pytest.raises(PaymentNotCancelable, match="with its processor"):
-        payments.cancel(payment.id, actor="clerk")
+        payments.cancel(payment.id, actor=Actor("clerk"))
     assert payments.repository.events(payment.id)[1:] == []
 
 
@@ -330,12 +331,14 @@ def test_return_takes_only_the_codes_of_its_rail(
     for other in wrong:
         with pytest.raises(ValidationFailed) as refusal:
             payments.record_return(
-                payment.id, SimulateReturn.model_construct(code=other), actor="bank"
+                payment.id, SimulateReturn.model_construct(code=other), actor=Actor("bank")
             )
         assert refusal.value.errors[0].field == "code"
     for code in codes:
         payment = completed(payments, **fields)
-        returned = payments.record_return(payment.id, SimulateReturn(code=code), actor="bank")
+        returned = payments.record_return(
+            payment.id, SimulateReturn(code=code), actor=Actor("bank")
+        )
         assert (returned.status, returned.failure_code) == (
             Status.RETURNED,
             code or {"ach": "R01", "eft": "901"}[payment.type],
@@ -347,11 +350,11 @@ def test_return_takes_only_the_codes_of_its_rail(
 def test_payment_by_a_final_rail_cannot_be_returned(payments: Payments, rail: str) -> None:
     payment = completed(payments, type=rail)
     with pytest.raises(PaymentNotReturnable, match=f"by {rail} is final"):
-        payments.record_return(payment.id, SimulateReturn(), actor="bank")
+        payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))
 
 
 def test_a_payment_is_returned_once(payments: Payments) -> None:
     payment = completed(payments)
-    payments.record_return(payment.id, SimulateReturn(), actor="bank")
+    payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))
     with pytest.raises(PaymentNotReturnable, match="is returned, not completed"):
-        payments.record_return(payment.id, SimulateReturn(), actor="bank")
+        payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))

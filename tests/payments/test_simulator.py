@@ -9,11 +9,11 @@ from chalicelib.payments.processor import Completed, Failed, Pending
 from chalicelib.payments.refunds import new_refund
 from chalicelib.payments.service import new_payment
 from chalicelib.payments.simulator import SimulatedOutage, Simulator, check_simulation
-from tests.conftest import START, command, refund_command
+from tests.conftest import START, TEST, command, refund_command
 
 
 def payment(**fields: Any) -> Payment:
-    return new_payment(command(**fields), START, actor="test").payment
+    return new_payment(command(**fields), START, actor=TEST).payment
 
 
 def test_simulator_completes_85_in_100_and_fails_with_every_reason() -> None:
@@ -71,7 +71,7 @@ def test_currency_that_the_rail_does_not_carry_fails(type_: str, currency: str) 
 
 
 def refund_of(paid: Payment, number: int = 0) -> Refund:
-    completed = paid.complete(START, actor="test").payment
+    completed = paid.complete(START, actor=TEST).payment
     refund_id = f"REF-01M82Y8T27997E9EYD0G{number:06}"
     return new_refund(completed, refund_command(), refund_id, START)
 

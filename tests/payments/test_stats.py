@@ -16,7 +16,7 @@ from chalicelib.payments.models import FailureCode, Payment, Status, totals_move
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments, new_payment
 from chalicelib.validation import validated
-from tests.conftest import START, command
+from tests.conftest import START, TEST, command
 from tests.invariants import recounted
 from tests.payments.test_repository import put
 
@@ -33,17 +33,17 @@ def settle(repository: PaymentRepository, *, fails: bool = False, **fields: Any)
     payment = put(repository, **fields)
     later = payment.created_at + timedelta(days=1)
     change = (
-        payment.fail(FailureCode.ACCOUNT_CLOSED, later, actor="test")
+        payment.fail(FailureCode.ACCOUNT_CLOSED, later, actor=TEST)
         if fails
-        else payment.complete(later, actor="test")
+        else payment.complete(later, actor=TEST)
     )
     repository.change(payment, change)
     return change.payment
 
 
 def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
-    payment = new_payment(command(), START, actor="test").payment
-    after = payment.complete(START + timedelta(days=3), actor="test").payment
+    payment = new_payment(command(), START, actor=TEST).payment
+    after = payment.complete(START + timedelta(days=3), actor=TEST).payment
     (total,) = totals_moved(payment, after)
     assert (total.day, total.status, total.count, total.volume) == (
         DAY,
@@ -55,14 +55,14 @@ def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
 
 def test_day_is_utc_in_every_time_zone() -> None:
     late = datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
-    payment = new_payment(command(), late, actor="test").payment
-    (total,) = totals_moved(payment, payment.complete(late, actor="test").payment)
+    payment = new_payment(command(), late, actor=TEST).payment
+    (total,) = totals_moved(payment, payment.complete(late, actor=TEST).payment)
     assert total.day == date(2026, 11, 22)
 
 
 def test_change_between_final_statuses_moves_the_count() -> None:
-    payment = new_payment(command(), START, actor="test").payment
-    completed = payment.complete(START, actor="test").payment
+    payment = new_payment(command(), START, actor=TEST).payment
+    completed = payment.complete(START, actor=TEST).payment
     returned = completed.model_copy(update={"status": Status.RETURNED})
     moved = [
         (total.status, total.count, total.volume) for total in totals_moved(completed, returned)
@@ -74,7 +74,7 @@ def test_change_between_final_statuses_moves_the_count() -> None:
 
 
 def test_change_without_a_new_status_moves_no_total() -> None:
-    payment = new_payment(command(), START, actor="test").payment
+    payment = new_payment(command(), START, actor=TEST).payment
     assert totals_moved(payment, payment.model_copy(update={"version": 2})) == []
 
 
@@ -94,10 +94,10 @@ def test_the_totals_are_a_recount_of_the_payments(repository: PaymentRepository)
 
 def test_refused_change_counts_nothing(repository: PaymentRepository) -> None:
     payment = put(repository)
-    change = payment.complete(START, actor="test")
+    change = payment.complete(START, actor=TEST)
     repository.change(payment, change)
     with pytest.raises(StaleVersion):
-        repository.change(payment, payment.complete(START, actor="test"))
+        repository.change(payment, payment.complete(START, actor=TEST))
     assert [row.count for row in read(repository).rows] == [1]
 
 
@@ -179,7 +179,7 @@ def test_totals_equal_a_recount_of_the_list(
     payments: Payments,
 ) -> None:
     for number in range(30):
-        created = payments.create(command(amount=f"{number + 1}.10"), actor="test")
+        created = payments.create(command(amount=f"{number + 1}.10"), actor=TEST)
         if number % 5:
             payments.settle(created.resource_id)
     listed = list_payments(payments.repository, ListPayments(limit=100)).payments

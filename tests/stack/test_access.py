@@ -145,13 +145,24 @@ def test_health_and_the_document_are_public(closed: Stack) -> None:
 
 
 def test_event_names_the_key_that_made_the_payment(closed: Stack, admin: str) -> None:
-    key = new_key(closed.client, admin, "write")["key"]
-    payment_id = call(closed.client, key, "POST", "/v1/payments", request()).json["id"]
-    item = closed.aws("dynamodb").get_item(
-        TableName="payflow-payments-local",
-        Key={"PK": {"S": f"PAY#{payment_id}"}, "SK": {"S": "EVENT#0000000001"}},
-    )["Item"]
-    assert item["actor"] == {"S": "made by tests"}
+    key = new_key(closed.client, admin, "write")
+    payment_id = call(closed.client, key["key"], "POST", "/v1/payments", request()).json["id"]
+    events = call(closed.client, admin, "GET", f"/v1/payments/{payment_id}/events").json["events"]
+    assert (events[0]["actor"], events[0]["actor_id"]) == ("made by tests", key["id"])
+
+
+def test_endpoint_and_key_name_the_key_that_created_them(closed: Stack, admin: str) -> None:
+    (operator,) = {
+        key["id"]
+        for key in call(closed.client, admin, "GET", "/v1/api_keys").json["api_keys"]
+        if key["created_by"] is None and key["name"] == "operator"
+    }
+    url = {"url": "https://merchant.example/created-by"}
+    for created in (
+        new_key(closed.client, admin, "read"),
+        call(closed.client, admin, "POST", "/v1/webhook_endpoints", url).json,
+    ):
+        assert (created["created_by"], created["created_by_id"]) == ("operator", operator)
 
 
 def test_key_is_created_listed_rolled_and_revoked(closed: Stack, admin: str) -> None:

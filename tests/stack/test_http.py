@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
+from chalicelib import VERSION
 from tests.http_client import Reply
 from tests.stack.conftest import JSON, Client, Stack, request
 
@@ -398,7 +399,7 @@ def test_health_says_who_answers(client: Client) -> None:
         assert reply.json["service"] == "payflow-api"
         assert reply.json["region"] == "ca-central-1"
         assert reply.json["timestamp"].endswith("Z")
-        assert reply.json["version"] == "0.1.0"
+        assert reply.json["version"] == VERSION
 
 
 def test_answers_match_the_openapi_document(client: Client) -> None:

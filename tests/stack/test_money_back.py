@@ -12,7 +12,8 @@ from chalicelib.messages import SettleRefund, encode
 from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.models import Status
 from chalicelib.payments.service import Payments
-from tests.conftest import command, refund_command, refunds_beside
+from chalicelib.values import Actor
+from tests.conftest import TEST, command, refund_command, refunds_beside
 from tests.engines import wait_until
 from tests.http_client import Reply
 from tests.stack.conftest import Client, Stack, request, rows
@@ -132,7 +133,7 @@ def code_of(action: Any) -> str:
 def completed(payments: Payments) -> str:
     """Without the stack's worker, for races that a round trip would take the sting out of."""
     wishes = {"simulate": "completed", "simulate_refund": "pending"}
-    created = payments.create(command(amount="100", metadata=wishes), actor="test")
+    created = payments.create(command(amount="100", metadata=wishes), actor=TEST)
     payments.settle(created.resource_id)
     return created.resource_id
 
@@ -146,10 +147,12 @@ def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -
         def race(payment_id: str = payment_id, turns: Any = turns) -> str:
             if next(turns) % 6 == 5:
                 return "return: " + code_of(
-                    lambda: payments.record_return(payment_id, SimulateReturn(), actor="bank")
+                    lambda: payments.record_return(
+                        payment_id, SimulateReturn(), actor=Actor("bank")
+                    )
                 )
             return code_of(
-                lambda: refunds.create(payment_id, refund_command(amount="30"), actor="test")
+                lambda: refunds.create(payment_id, refund_command(amount="30"), actor=TEST)
             )
 
         found = Counter(at_once(6, race))
@@ -166,7 +169,7 @@ def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -
 @pytest.mark.parametrize("head_start_ms", [0, 1, 2, 3, 4])
 def test_cancel_against_the_worker_has_one_winner(payments: Payments, head_start_ms: int) -> None:
     for _ in range(6):
-        created = payments.create(command(metadata={"simulate": "completed"}), actor="test")
+        created = payments.create(command(metadata={"simulate": "completed"}), actor=TEST)
         payment_id = created.resource_id
 
         def settle(payment_id: str = payment_id) -> str:
@@ -174,7 +177,7 @@ def test_cancel_against_the_worker_has_one_winner(payments: Payments, head_start
             return code_of(lambda: payments.settle(payment_id))
 
         def cancel(payment_id: str = payment_id) -> str:
-            return code_of(lambda: payments.cancel(payment_id, actor="test"))
+            return code_of(lambda: payments.cancel(payment_id, actor=TEST))
 
         turns = iter([settle, cancel])
         found = Counter(at_once(2, lambda: next(turns)()))  # noqa: B023 (done in this turn)
@@ -191,7 +194,7 @@ def test_payment_can_be_canceled_once_until_it_is_submitted(
     client: Client, payments: Payments, dynamodb: "DynamoDBClient"
 ) -> None:
     for _ in range(5):
-        created = payments.create(command(), actor="test").resource_id
+        created = payments.create(command(), actor=TEST).resource_id
         path = f"/v1/payments/{created}/cancel"
         canceled = client.request("POST", path)
         if canceled.status == 200:  # no worker reads its message, but the sweeper may be early
@@ -237,7 +240,7 @@ def test_return_has_its_code_and_takes_the_rest(client: Client) -> None:
 def test_a_bad_field_of_a_refund_is_refused_by_name(
     client: Client, payments: Payments, fields: Any, field: str
 ) -> None:
-    payment_id = payments.create(command(), actor="test").resource_id
+    payment_id = payments.create(command(), actor=TEST).resource_id
     assert_invalid(refund(client, payment_id, **fields), field)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.payments.service import Payments, new_payment
-from tests.conftest import command
+from tests.conftest import TEST, command
 from tests.engines import free_port, wait_until
 from tests.iam import NO_SUCH_QUEUE
 from tests.payments.test_repository import record_for
@@ -185,7 +185,7 @@ def test_create_resent_after_a_lost_answer_is_done_once(
     payments: Payments, dynamodb: "DynamoDBClient", amount: str
 ) -> None:
     at = now()
-    change = new_payment(command(amount=amount), at, actor="test")
+    change = new_payment(command(amount=amount), at, actor=TEST)
     record = record_for(change, key=f"lost-{change.payment.id}")
     for _ in range(2):  # as botocore does it when the first answer does not come
         payments.repository.create(change, record, at)

@@ -342,6 +342,75 @@ def test_deploy_changes_only_the_chosen_origin(deployed: Deployed) -> None:
     assert attributes["VisibilityTimeout"] == "2"
 
 
+def in_no_stack(*stacks: str) -> set[str]:
+    """The functions, roles, queues and rules named `payflow-…` that no stack has made."""
+    cloudformation: Any = boto3.client("cloudformation")
+    made = {
+        one["PhysicalResourceId"].rpartition("/")[2]
+        for stack in stacks
+        for one in cloudformation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    }
+    queues = boto3.client("sqs").list_queues(QueueNamePrefix="payflow-").get("QueueUrls", [])
+    events: Any = boto3.client("events")
+    iam: Any = boto3.client("iam")
+    there = {
+        *(url.rpartition("/")[2] for url in queues),
+        *(one["FunctionName"] for one in boto3.client("lambda").list_functions()["Functions"]),
+        *(one["Name"] for one in events.list_rules(NamePrefix="payflow-")["Rules"]),
+        *(one["RoleName"] for one in iam.list_roles()["Roles"]),
+    }
+    return {name for name in there if name.startswith("payflow-dev")} - made
+
+
+def policy_of_the_sweeper() -> Any:
+    iam: Any = boto3.client("iam")
+    function: Any = boto3.client("lambda").get_function_configuration(
+        FunctionName="payflow-dev-sweeper"
+    )
+    role = function["Role"].rpartition("/")[2]
+    return [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+
+
+def test_revert_of_a_bad_push_leaves_only_what_its_code_made_and_that_is_found(
+    deployed: Deployed, twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM, which the emulated AWS does not have, would have stopped the queues at once."""
+    policy, found = policy_of_the_sweeper(), in_no_stack("payflow-dev", "payflow-frontend-dev")
+    template = json.loads((twin / artifact.TEMPLATE).read_text())
+    resources = template["Resources"]
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "payflow-dev-elsewhere"}}
+    resources["Elsewhere"] = queue
+    (statements,) = resources["SweeperRole"]["Properties"]["Policies"]
+    statements["PolicyDocument"]["Statement"].append(
+        {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
+    )
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / artifact.TEMPLATE).write_text(json.dumps(template))
+    (bad / artifact.ZIP).write_bytes((twin / artifact.ZIP).read_bytes())
+
+    monkeypatch.setattr(deployed, "_twin", bad)
+    deployed.deploy()
+    boto3.client("sqs").create_queue(QueueName="payflow-dev-made-by-its-code")
+    assert policy_of_the_sweeper() != policy
+    assert in_no_stack("payflow-dev", "payflow-frontend-dev") == found | {
+        "payflow-dev-made-by-its-code"
+    }
+
+    monkeypatch.setattr(deployed, "_twin", twin)
+    deployed.deploy()
+    assert policy_of_the_sweeper() == policy
+    queues = boto3.client("sqs").list_queues(QueueNamePrefix="payflow-dev-elsewhere")
+    assert not queues.get("QueueUrls")
+    assert in_no_stack("payflow-dev", "payflow-frontend-dev") == found | {
+        "payflow-dev-made-by-its-code"
+    }
+    assert deployed.call("GET", "/v1/health").status == 200
+
+
 def test_stack_that_is_up_to_date_is_not_changed(
     aws: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.messages import SettlePayment, encode
 from chalicelib.payments.service import Payments
-from tests.conftest import command
+from tests.conftest import TEST, command
 from tests.engines import IS_THOROUGH, wait_until
 from tests.http_client import Reply
 from tests.stack.conftest import Client, Stack, events, request, rows
@@ -105,7 +105,7 @@ def test_message_processed_by_eight_workers_settles_its_payment_once(
     payments: Payments, dynamodb: "DynamoDBClient"
 ) -> None:
     for _ in range(10):
-        created = payments.create(command(), actor="test")
+        created = payments.create(command(), actor=TEST)
         at_once(8, lambda: payments.settle(created.resource_id))  # noqa: B023 (done in this turn)
         assert_settled_once(dynamodb, created.resource_id)
 
@@ -129,9 +129,9 @@ def test_poison_message_is_dead_lettered_alone(
     payments: Payments, client: Client, sqs: "SQSClient", stack: Stack
 ) -> None:
     made = [
-        payments.create(command(metadata={"simulate": "completed"}), actor="test") for _ in range(9)
+        payments.create(command(metadata={"simulate": "completed"}), actor=TEST) for _ in range(9)
     ]
-    poison = payments.create(command(metadata={"simulate": "error"}), actor="test").resource_id
+    poison = payments.create(command(metadata={"simulate": "error"}), actor=TEST).resource_id
     messages = [encode(SettlePayment(one.resource_id)) for one in made]
     messages.insert(4, encode(SettlePayment(poison)))
     sqs.send_message_batch(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.payments.service import Payments
-from tests.conftest import command
+from tests.conftest import TEST, command
 from tests.engines import wait_until
 from tests.stack.conftest import Client, Stack, request
 from tests.stack.test_http import assert_invalid, assert_problem
@@ -54,7 +54,7 @@ def test_totals_equal_a_recount_of_all_payments_of_the_stack(
             )
         )
         assert reply.status in {201, 400}, reply
-    created = payments.create(command(), actor="test").resource_id
+    created = payments.create(command(), actor=TEST).resource_id
     at_once(8, lambda: payments.settle(created))  # eight workers, and one count
 
     def agree() -> Any:

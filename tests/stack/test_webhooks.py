@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from chalicelib.messages import Deliver, encode
 from chalicelib.payments.service import Payments
-from tests.conftest import command
+from tests.conftest import TEST, command
 from tests.engines import wait_until
 from tests.http_client import send
 from tests.merchants import OK, read_request, serving
@@ -139,7 +139,7 @@ def test_sweeper_finds_a_delivery_whose_message_was_lost(
         merchant.is_open.set()
         make(url)
         # Its message goes to a queue that no worker reads.
-        payment_id = payments.create(command(metadata=COMPLETED), actor="test").resource_id
+        payment_id = payments.create(command(metadata=COMPLETED), actor=TEST).resource_id
         payments.settle(payment_id)
         assert ended(client, payment_id)["status"] == "delivered"
     assert len(merchant.got) == 1

@@ -21,6 +21,7 @@ from chalicelib.webhooks.models import Delivery, Endpoint
 from chalicelib.webhooks.repository import WebhookRepository
 from chalicelib.webhooks.service import Webhooks
 from tests.conftest import (
+    TEST,
     Clock,
     KeptQueue,
     command,
@@ -78,13 +79,14 @@ class Gateway:
 
     def create_endpoint(self, **fields: Any) -> Endpoint:
         """Create an endpoint, and return it as it is stored."""
-        created = self.webhooks.create(CreateEndpoint.model_validate({"url": URL} | fields))
+        asked_for = CreateEndpoint.model_validate({"url": URL} | fields)
+        created = self.webhooks.create(asked_for, actor=TEST)
         return self.repository.get(created.id)
 
     def settled_payment(self, outcome: str = "completed", **metadata: str) -> Payment:
         """Create a payment and settle it with this outcome."""
         request = command(metadata={"simulate": outcome} | metadata)
-        payment_id = self.payments.create(request, actor="test").resource_id
+        payment_id = self.payments.create(request, actor=TEST).resource_id
         self.payments.settle(payment_id)
         return self.payments.get(payment_id)
 

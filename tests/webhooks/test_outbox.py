@@ -12,10 +12,11 @@ from chalicelib.errors import Unavailable
 from chalicelib.messages import Deliver, decode
 from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.models import Payment
+from chalicelib.values import SYSTEM
 from chalicelib.webhooks.commands import UpdateEndpoint
 from chalicelib.webhooks.items import delivery_to_item
 from chalicelib.webhooks.outbox import CACHE
-from tests.conftest import command, refund_command
+from tests.conftest import TEST, command, refund_command
 from tests.webhooks.conftest import Gateway, one_engine
 
 
@@ -35,7 +36,7 @@ def test_outcome_has_a_delivery_for_each_subscribed_endpoint(gateway: Gateway) -
 def test_payload_is_what_get_shows_at_that_moment(gateway: Gateway) -> None:
     gateway.create_endpoint()
     payment = gateway.settled_payment(simulate_refund="completed")
-    created = gateway.refunds.create(payment.id, refund_command(amount="2.50"), actor="test")
+    created = gateway.refunds.create(payment.id, refund_command(amount="2.50"), actor=TEST)
     gateway.refunds.settle(payment.id, created.resource_id)
     refunded, completed = gateway.repository.of_payment(payment.id)
     shown_then = exact_json.dumps(payment.model_dump())
@@ -61,13 +62,13 @@ def test_created_event_has_no_delivery(gateway: Gateway) -> None:
 def test_cancel_and_return_have_deliveries(gateway: Gateway) -> None:
     gateway.create_endpoint()
     returned = gateway.settled_payment()
-    gateway.payments.record_return(returned.id, SimulateReturn(), actor="test")
+    gateway.payments.record_return(returned.id, SimulateReturn(), actor=TEST)
     assert [one.event_type for one in gateway.repository.of_payment(returned.id)] == [
         "payment.returned",
         "payment.completed",
     ]
-    payment_id = gateway.payments.create(command(), actor="test").resource_id
-    gateway.payments.cancel(payment_id, actor="test")
+    payment_id = gateway.payments.create(command(), actor=TEST).resource_id
+    gateway.payments.cancel(payment_id, actor=TEST)
     (delivery,) = gateway.repository.of_payment(payment_id)
     assert delivery.event_type == "payment.canceled"
 
@@ -81,11 +82,11 @@ def test_payment_created_after_an_endpoint_reaches_it_despite_the_cache(gateway:
 
 def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
     gateway.create_endpoint()
-    payment_id = gateway.payments.create(command(), actor="test").resource_id
+    payment_id = gateway.payments.create(command(), actor=TEST).resource_id
     submitted = gateway.payments.repository.mark_submitted(payment_id, gateway.clock())
     assert submitted is not None
-    change = submitted.complete(gateway.clock(), actor="system")
-    again = submitted.complete(gateway.clock(), actor="system")
+    change = submitted.complete(gateway.clock(), actor=SYSTEM)
+    again = submitted.complete(gateway.clock(), actor=SYSTEM)
     for one in (change, again):
         outgoing = gateway.payments.outbox.prepare(one, created=submitted.created_at)
         with suppress(StaleVersion):
@@ -96,7 +97,7 @@ def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
 
 @one_engine
 def test_endpoints_are_cached_for_seconds_and_no_longer(gateway: Gateway) -> None:
-    created = [gateway.payments.create(command(), actor="test").resource_id for _ in range(3)]
+    created = [gateway.payments.create(command(), actor=TEST).resource_id for _ in range(3)]
     gateway.payments.settle(created[0])  # now the cache holds that there are no endpoints
     gateway.create_endpoint()
     gateway.payments.settle(created[1])
@@ -119,11 +120,11 @@ def test_delivery_is_enqueued_only_after_it_is_committed(
 
     monkeypatch.setattr(gateway.queue, "send", look_up)
     payment = gateway.settled_payment(simulate_refund="completed")
-    created = gateway.refunds.create(payment.id, refund_command(amount="1"), actor="test")
+    created = gateway.refunds.create(payment.id, refund_command(amount="1"), actor=TEST)
     gateway.refunds.settle(payment.id, created.resource_id)
-    gateway.payments.record_return(payment.id, SimulateReturn(), actor="test")
-    canceled = gateway.payments.create(command(), actor="test").resource_id
-    gateway.payments.cancel(canceled, actor="test")
+    gateway.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
+    canceled = gateway.payments.create(command(), actor=TEST).resource_id
+    gateway.payments.cancel(canceled, actor=TEST)
     assert found == [
         "payment.completed",
         "refund.completed",
@@ -138,7 +139,7 @@ def test_only_the_worker_that_commits_enqueues_its_deliveries(
 ) -> None:
     gateway.create_endpoint()
     request = command(metadata={"simulate": "completed"})
-    payment_id = gateway.payments.create(request, actor="test").resource_id
+    payment_id = gateway.payments.create(request, actor=TEST).resource_id
     settle = type(gateway.payments.processor).settle
 
     def settle_after_another(processor: Any, payment: Payment) -> Any:
@@ -158,9 +159,9 @@ def test_outcome_that_was_not_committed_enqueues_nothing(
 ) -> None:
     gateway.create_endpoint()
     payment = gateway.settled_payment()
-    refund = gateway.refunds.create(payment.id, refund_command(amount="1"), actor="test")
+    refund = gateway.refunds.create(payment.id, refund_command(amount="1"), actor=TEST)
     processing, unwanted = (
-        gateway.payments.create(command(), actor="test").resource_id for _ in "12"
+        gateway.payments.create(command(), actor=TEST).resource_id for _ in "12"
     )
     gateway.queue.messages.clear()
 
@@ -171,7 +172,7 @@ def test_outcome_that_was_not_committed_enqueues_nothing(
     with pytest.raises(Unavailable):
         gateway.payments.settle(processing)
     with pytest.raises(Unavailable):
-        gateway.payments.cancel(unwanted, actor="test")
+        gateway.payments.cancel(unwanted, actor=TEST)
     with pytest.raises(Unavailable):
         gateway.refunds.settle(payment.id, refund.resource_id)
     assert gateway.queue.messages == []

@@ -13,11 +13,12 @@ from chalicelib.webhooks.commands import CreateEndpoint, UpdateEndpoint
 from chalicelib.webhooks.models import MAX_ENDPOINTS, DeliveryStatus, Endpoint, NewEndpoint
 from chalicelib.webhooks.signing import decrypted_secrets
 from infra.ops.move_secrets import move_back, move_out
+from tests.conftest import TEST
 from tests.webhooks.conftest import OK, URL, Gateway, one_engine
 
 
 def create(gateway: Gateway) -> NewEndpoint:
-    return gateway.webhooks.create(CreateEndpoint(url=URL))
+    return gateway.webhooks.create(CreateEndpoint(url=URL), actor=TEST)
 
 
 def rows(gateway: Gateway, endpoint_id: str) -> tuple[Any, Any]:

@@ -30,6 +30,7 @@ from chalicelib.webhooks.models import (
     Endpoint,
     Subscription,
 )
+from tests.conftest import TEST
 from tests.webhooks.conftest import BUSY, UNKNOWN, URL, Gateway, one_engine
 
 
@@ -39,7 +40,8 @@ def test_endpoint_is_stored_as_created_and_shows_its_secret_only_then(gateway: G
             url=URL,
             description="Café ☕",
             events=[Subscription.REFUND_FAILED, Subscription.PAYMENT_COMPLETED],
-        )
+        ),
+        actor=TEST,
     )
     assert created.events == ["payment.completed", "refund.failed"]
     assert created.model_dump()["secret"] == created.secret
@@ -161,7 +163,8 @@ def test_test_event_is_delivered_like_any_other(gateway: Gateway) -> None:
     body = json.loads(gateway.merchant.received[0][1])
     assert (body["type"], body["data"]["id"]) == ("endpoint.test", endpoint.id)
     assert gateway.secrets_of(endpoint.id)[0] not in delivery.payload
-    assert endpoint.url not in delivery.payload, "a key that sees deliveries may not see it"
+    for hidden in (endpoint.url, "created_by"):
+        assert hidden not in delivery.payload, "a key that sees deliveries may not see it"
     gateway.webhooks.update(endpoint.id, UpdateEndpoint(enabled=False))
     with pytest.raises(EndpointDisabled):
         gateway.webhooks.test(endpoint.id)

@@ -472,6 +472,16 @@ export interface components {
             expires_at: string | null;
             /** Revoked At */
             revoked_at: string | null;
+            /**
+             * Created By
+             * @description the name of the API key that created it; null with `make key`, and for keys from before version 0.2.0
+             */
+            created_by: string | null;
+            /**
+             * Created By Id
+             * @description the id of that API key
+             */
+            created_by_id: string | null;
         };
         /**
          * ApiKeyList
@@ -765,6 +775,16 @@ export interface components {
              * @example 2026-11-22T21:57:01.120000Z
              */
             updated_at: string;
+            /**
+             * Created By
+             * @description the name of the API key that created it; null before version 0.2.0
+             */
+            created_by: string | null;
+            /**
+             * Created By Id
+             * @description the id of that API key
+             */
+            created_by_id: string | null;
             /** Disabled At */
             disabled_at: string | null;
             /** @description `gone`: it answered 410; `failing`: every attempt of five days failed */
@@ -820,6 +840,11 @@ export interface components {
              * @description the name of the API key that made the change, or `system`
              */
             actor: string;
+            /**
+             * Actor Id
+             * @description the id of that API key; null for `system`, and before version 0.2.0
+             */
+            actor_id: string | null;
             data: components["schemas"]["EventData"];
         };
         /**
@@ -915,6 +940,12 @@ export interface components {
              * @description the name of the API key
              */
             key: string | null;
+            /**
+             * Key Id
+             * @description its id; null before version 0.2.0
+             * @default null
+             */
+            key_id?: string | null;
             /** Payment Id */
             payment_id: string | null;
         };
@@ -957,6 +988,16 @@ export interface components {
             expires_at: string | null;
             /** Revoked At */
             revoked_at: string | null;
+            /**
+             * Created By
+             * @description the name of the API key that created it; null with `make key`, and for keys from before version 0.2.0
+             */
+            created_by: string | null;
+            /**
+             * Created By Id
+             * @description the id of that API key
+             */
+            created_by_id: string | null;
             /** Key */
             key: string;
         };
@@ -991,6 +1032,16 @@ export interface components {
              * @example 2026-11-22T21:57:01.120000Z
              */
             updated_at: string;
+            /**
+             * Created By
+             * @description the name of the API key that created it; null before version 0.2.0
+             */
+            created_by: string | null;
+            /**
+             * Created By Id
+             * @description the id of that API key
+             */
+            created_by_id: string | null;
             /** Disabled At */
             disabled_at: string | null;
             /** @description `gone`: it answered 410; `failing`: every attempt of five days failed */

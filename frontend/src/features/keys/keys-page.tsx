@@ -5,6 +5,7 @@ import type { ApiKey } from "../../api/client";
 import { Button } from "../../components/button";
 import { EmptyState } from "../../components/empty-state";
 import { ErrorAlert } from "../../components/error-alert";
+import { KeyName } from "../../components/key-name";
 import { PageTitle } from "../../components/page-title";
 import { Time } from "../../components/time";
 import { CreateKeyDialog, RevokeKeyDialog, RollKeyDialog } from "./key-dialogs";
@@ -69,6 +70,11 @@ function KeyRow({
         <p className="text-xs break-all text-muted">
           {apiKey.scopes.join(", ")} · <code className="font-mono">{apiKey.id}</code>
         </p>
+        {apiKey.created_by && (
+          <p className="text-xs break-words text-muted">
+            Created by <KeyName name={apiKey.created_by} id={apiKey.created_by_id} />
+          </p>
+        )}
       </div>
       <dl className="grid flex-1 basis-80 grid-cols-3 gap-3 text-xs">
         <KeyDate label="Created" at={apiKey.created_at} />

@@ -8,6 +8,7 @@ import { CopyButton } from "../../components/copy-button";
 import { EmptyState } from "../../components/empty-state";
 import { ErrorAlert } from "../../components/error-alert";
 import { inputClass } from "../../components/field";
+import { KeyName } from "../../components/key-name";
 import { PageTitle } from "../../components/page-title";
 import { Time } from "../../components/time";
 import { type LogsSearch, STATUS_CLASSES } from "./logs-search";
@@ -168,8 +169,12 @@ function LogRow({ request }: { request: LoggedRequest }) {
       <td className="px-3 py-2 text-right text-xs whitespace-nowrap tabular-nums max-sm:hidden">
         {request.latency_ms.toLocaleString()} ms
       </td>
-      <td className="max-w-40 truncate px-3 py-2 text-xs max-lg:hidden">
-        {request.key ?? <span className="text-muted">None</span>}
+      <td className="max-w-52 px-3 py-2 text-xs break-words max-lg:hidden">
+        {request.key ? (
+          <KeyName name={request.key} id={request.key_id ?? null} />
+        ) : (
+          <span className="text-muted">None</span>
+        )}
       </td>
       <td className="px-3 py-1 max-lg:hidden">
         <span className="flex items-center gap-1 font-mono text-xs text-muted">

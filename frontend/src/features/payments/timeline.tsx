@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { Payment } from "../../api/client";
 import type { components } from "../../api/schema";
 import { ErrorAlert } from "../../components/error-alert";
+import { KeyName } from "../../components/key-name";
 import { Time } from "../../components/time";
 import { formatMoney } from "../../lib/money";
 import { DeliveryBadge } from "../webhooks/badges";
@@ -46,7 +47,12 @@ function TimelineItem({
       <p className="font-medium">{eventLabel(event, currency)}</p>
       <p className="text-xs text-muted">
         <Time at={event.created_at} format="exact" />
-        {event.actor !== "system" && ` · by ${event.actor}`}
+        {event.actor !== "system" && (
+          <>
+            {" · by "}
+            <KeyName name={event.actor} id={event.actor_id} />
+          </>
+        )}
       </p>
       {code && (
         <p className="text-xs">

@@ -3,6 +3,7 @@ import { type ReactNode, useState } from "react";
 import { Button } from "../../components/button";
 import { Card } from "../../components/card";
 import { CopyButton } from "../../components/copy-button";
+import { KeyName } from "../../components/key-name";
 import { Time } from "../../components/time";
 import { EndpointBadge } from "./badges";
 import { DeleteEndpointDialog, EditEndpointDialog, RotateSecretDialog } from "./endpoint-dialogs";
@@ -30,6 +31,11 @@ export function EndpointCard({ endpoint, setEnabled }: Props) {
         </Property>
         {endpoint.description && <Property name="Description">{endpoint.description}</Property>}
         <Property name="Events">{subscriptionLabel(endpoint)}</Property>
+        {endpoint.created_by && (
+          <Property name="Created by">
+            <KeyName name={endpoint.created_by} id={endpoint.created_by_id ?? null} />
+          </Property>
+        )}
         {endpoint.failing_since && (
           <Property name="Failing since">
             <Time at={endpoint.failing_since} format="exact" />
