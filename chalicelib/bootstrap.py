@@ -105,7 +105,6 @@ class Services:
             stage=self.settings.stage,
             repository=self.webhook_repository,
             queue=self.deliveries_queue,
-            clock=now,
         )
 
     @_Lazy

@@ -171,9 +171,7 @@ def payments(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock
         repository=repository,
         queue=Queue(sqs, webhooks),
         processor=Simulator(),
-        outbox=WebhookOutbox(
-            "test", webhook_repository_beside(repository), Queue(sqs, deliveries), clock
-        ),
+        outbox=WebhookOutbox("test", webhook_repository_beside(repository), Queue(sqs, deliveries)),
         simulation_allowed=True,
         clock=clock,
     )
@@ -328,7 +326,7 @@ def payments_on(repository: PaymentRepository, clock: Callable[[], datetime]) ->
         repository=repository,
         queue=KeptQueue(),
         processor=Simulator(),
-        outbox=WebhookOutbox("test", webhook_repository_beside(repository), KeptQueue(), clock),
+        outbox=WebhookOutbox("test", webhook_repository_beside(repository), KeptQueue()),
         simulation_allowed=True,
         clock=clock,
     )

@@ -40,7 +40,7 @@ Row = Mapping[str, Any]
 Broken = Iterator[str]
 
 _CHANGING: Final = frozenset(
-    {"status", "updated_at", "completed_at", "failure_code", "amount_refunded"}
+    {"status", "updated_at", "completed_at", "failure_code", "amount_refunded", "version"}
 )
 """The fields of a payment or refund that change after its creation."""
 _NOTHING: Final = (0, Decimal(0))

@@ -288,7 +288,7 @@ def test_url_that_gets_too_long_when_encoded_is_refused(
     now=MOMENTS,
 )
 def test_any_retry_after_is_seconds_or_none(value: str, now: datetime) -> None:
-    seconds = _retry_after_seconds([(b"retry-after", value.encode("latin-1"))], now)
+    seconds = _retry_after_seconds(value, now)
     assert seconds is None or 0 <= seconds <= retry_schedule.MAX_RETRY_AFTER.total_seconds()
 
 

@@ -18,7 +18,6 @@ OWNERS = {
     "ulid": {"values"},
     "socket": {"webhooks.http_client"},
     "ssl": {"webhooks.http_client"},
-    "h11": {"webhooks.http_client"},
     "certifi": {"webhooks.http_client"},
     "ipaddress": {"webhooks.url_policy"},
     "standardwebhooks": {"webhooks.signing"},

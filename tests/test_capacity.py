@@ -84,18 +84,6 @@ def test_settling_marks_for_2_write_units_and_changes_for_8(
     assert asked == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 8)
 
 
-def test_burst_without_endpoints_pays_one_read_for_webhooks(
-    payments: Payments, meter: Meter
-) -> None:
-    ids = [typical(payments).id for _ in range(10)]
-    asked = meter.asked(lambda: list(map(payments.settle, ids)))
-    assert asked == (
-        ["UpdateItem", "Query", *["TransactWriteItems", "UpdateItem"] * 9, "TransactWriteItems"],
-        1,
-        10 * (2 + 8),
-    )
-
-
 @pytest.mark.parametrize("first", ["2026-11-22", "2026-08-23"])
 def test_totals_are_one_read_a_shard_and_a_count_for_any_days(
     payments: Payments, meter: Meter, first: str

@@ -16,7 +16,6 @@ from tests.engines import ROOT
 
 LEFT_OUT = {
     "iso4217": "it parses a table of all currencies",
-    "h11": "the delivery worker speaks HTTP to merchants",
     "chalicelib.webhooks.http_client": "the delivery worker sends",
     "chalicelib.webhooks.delivery_worker": "the delivery worker delivers",
     "chalicelib.sweeper": "the sweeper sweeps",

@@ -139,11 +139,15 @@ class Payment(Schema):
         "`amount` can be refunded while the payment is completed"
     )
 
+    version: int = Field(
+        description="counts the changes of the payment: of two of its states, the one with the "
+        "higher version is newer; it is the `seq` of the newest event"
+    )
+
     refundable: Decimal = Field(
         exclude=True, description="the rest of `amount`; 0 unless completed"
     )
     refunds_processing: int = Field(exclude=True, description="a return waits for them")
-    version: int = Field(exclude=True, description="counts changes; the newest event's `seq`")
     submitted_at: Timestamp | None = Field(
         exclude=True, description="when a worker first submitted it"
     )
@@ -320,7 +324,8 @@ class Event(Schema):
     created_at: Timestamp
     actor: str = Field(description="the name of the API key that made the change, or `system`")
     actor_id: str | None = Field(
-        description="the id of that API key; null for `system`, and before version 0.2.0"
+        default=None,
+        description="the id of that API key; left out for `system`, and before version 0.2.0",
     )
     data: EventData
 

@@ -1,7 +1,6 @@
 """The interface of an outbox, which announces the changes of payments (`webhooks/outbox.py`)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from chalicelib.aws.dynamodb import Write
@@ -17,11 +16,8 @@ class Outgoing(NamedTuple):
 
 
 class Outbox(Protocol):
-    def prepare(self, change: Change, *, created: datetime) -> Outgoing:
-        """Return what announces `change`. Its payment or refund was created at `created`.
-
-        Raises Unavailable.
-        """
+    def prepare(self, change: Change) -> Outgoing:
+        """Return what announces `change`. Raises Unavailable."""
 
     def enqueue(self, outgoing: Outgoing) -> None:
         """Enqueue the messages after the commit. If SQS is down, log them: the sweeper retries."""

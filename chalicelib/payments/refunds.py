@@ -127,7 +127,7 @@ class Refunds:
                 change = payment.complete_refund(refund, now, actor=SYSTEM)
             case Failed(code):
                 change = payment.fail_refund(refund, code, now, actor=SYSTEM)
-        outgoing = self.payments.outbox.prepare(change, created=refund.created_at)
+        outgoing = self.payments.outbox.prepare(change)
         self.payments.repository.settle_refund(payment, refund, change, outgoing.writes)
         self.payments.outbox.enqueue(outgoing)
         return change

@@ -140,7 +140,7 @@ class Payments:
         change = settle(payment, self.processor.settle(payment), self.clock())
         if change is None:
             return
-        outgoing = self.outbox.prepare(change, created=payment.created_at)
+        outgoing = self.outbox.prepare(change)
         try:
             self.repository.change(payment, change, outgoing.writes)
         except StaleVersion as stale:
@@ -157,11 +157,10 @@ class Payments:
 
     def _change(self, payment_id: str, change_of: Callable[[Payment], Change]) -> Payment:
         """Apply `change_of` to the current payment, retrying on concurrent updates."""
-        asked_at = self.clock()
 
         def attempt(payment: Payment) -> Payment:
             change = change_of(payment)
-            outgoing = self.outbox.prepare(change, created=asked_at)
+            outgoing = self.outbox.prepare(change)
             self.repository.change(payment, change, outgoing.writes)
             self.outbox.enqueue(outgoing)
             return change.payment

@@ -124,13 +124,9 @@ class DeliveryWorker:
         self._record(leased, after)
         if after.next_attempt_at is not None:
             self._enqueue(after.id, after.next_attempt_at - now)
-        if endpoint.failing_since is None:
-            try:
-                endpoint = self.repository.note_failure(endpoint, now)
-            except NotFound:  # deleted meanwhile
-                return
-        if retry_schedule.should_disable(endpoint.failing_since, now):
-            self._disable(endpoint, DisabledReason.FAILING)
+        noted = self.repository.note_failure(endpoint, now)
+        if noted is not None and retry_schedule.should_disable(noted.failing_since, now):
+            self._disable(noted, DisabledReason.FAILING)
 
     def _record(self, leased: Delivery, after: Delivery) -> None:
         try:

@@ -3,10 +3,12 @@
 Guarantee: `post` returns by its deadline, whatever the server does. The deadline covers everything
 from the name look-up to the last byte of the answer; each step gets the time that is left. A name
 is resolved once. The client connects only to the addresses that it checked, and TLS still verifies
-the name. At most 64 KiB of the answer are read, and 2 KiB of its body are kept. Redirects are not
-followed, and no proxy is used. It raises only for bugs. Threads may share one client.
+the name. The status line and the headers decide; a body that is cut short changes nothing. At most
+64 KiB of the answer are read, and 2 KiB of its body are kept. Redirects are not followed, and no
+proxy is used. It raises only for bugs. Threads may share one client.
 """
 
+import io
 import socket
 import ssl
 import threading
@@ -17,27 +19,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import certifi
-import h11
 
 from chalicelib.webhooks import retry_schedule, url_policy
 from chalicelib.webhooks.url_policy import Target, UrlRefused
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 DEADLINE_SECONDS: Final = 15.0
 MAX_RESPONSE_BYTES: Final = 2048
 USER_AGENT: Final = "PayFlow-Webhooks/1"
 
 _MAX_READ_BYTES: Final = 64 * 1024
-_MAX_HEADER_BYTES: Final = 16 * 1024
-_READ_BYTES: Final = 4096
 _MAX_ADDRESSES: Final = 8
 _MAX_DIGITS: Final = 10
+_SHOWN_BYTES: Final = 60
 
 
 class PostError(StrEnum):
-    """Why there is no complete answer."""
+    """Why there is no status that counts."""
 
     URL_REFUSED = "url_refused"
     ADDRESS_REFUSED = "address_refused"
@@ -46,7 +51,7 @@ class PostError(StrEnum):
     TLS = "tls"
     TIMEOUT = "timeout"
     PROTOCOL = "protocol"
-    """The answer is not HTTP/1.1, is cut short or is too long."""
+    """The status line or the headers are not HTTP/1.1, are cut short or are too long."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ class _AddressRefused(Exception):
     """One of a name's addresses is not public."""
 
 
-class _AnswerTooLong(Exception):
-    """The answer exceeds the limit of bytes to read."""
+class _NotReadable(Exception):
+    """The status line or the headers cannot be read; the message says where."""
 
 
 class _Deadline:
@@ -100,7 +105,7 @@ class _Deadline:
         return left
 
 
-class _Stream:
+class _Stream(io.RawIOBase):
     """A connection on which every call ends by the deadline.
 
     A socket's timeout applies to a single call of `send` or `recv`, so it is set again before each.
@@ -110,6 +115,11 @@ class _Stream:
         self._sock = sock
         self._deadline = deadline
         self._unread = _MAX_READ_BYTES
+        self.is_cut = False
+        """Whether there was more to read than `_MAX_READ_BYTES`."""
+
+    def readable(self) -> bool:
+        return True
 
     def send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -117,13 +127,29 @@ class _Stream:
             self._sock.settimeout(self._deadline.left())
             rest = rest[self._sock.send(rest) :]
 
-    def receive(self) -> bytes:
-        if self._unread <= 0:
-            raise _AnswerTooLong
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Read what has arrived; 0 at the end of the answer, or of what is read of it."""
+        self.is_cut = self._unread <= 0
+        if self.is_cut:
+            return 0
         self._sock.settimeout(self._deadline.left())
-        data = self._sock.recv(_READ_BYTES)
-        self._unread -= len(data)
-        return data
+        received = self._sock.recv_into(memoryview(buffer)[: self._unread])
+        self._unread -= received
+        return received
+
+
+class _Lines(io.BufferedReader):
+    """The answer, for http.client; knows the line that was read last."""
+
+    last = b""
+    before = b""
+
+    def readline(self, limit: int | None = -1, /) -> bytes:
+        self.before, self.last = self.last, super().readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        """Stay open: http.client closes after an informational answer, and another one follows."""
 
 
 @dataclass
@@ -209,10 +235,12 @@ class HttpClient:
             return PostError.TLS, unproven.verify_message
         except ssl.SSLError as failed:
             return PostError.TLS, failed.reason
+        except RemoteDisconnected:
+            return PostError.CONNECTION, "the server closed the connection without an answer"
         except OSError as failed:
             return PostError.CONNECTION, failed.strerror or str(failed)
-        except (h11.RemoteProtocolError, _AnswerTooLong):
-            return PostError.PROTOCOL, "the answer is not HTTP/1.1, is cut short or is too long"
+        except _NotReadable as broken:
+            return PostError.PROTOCOL, str(broken)
         return None, None
 
     def _exchange(
@@ -226,9 +254,8 @@ class HttpClient:
                 sock.settimeout(deadline.left())  # wrapping does the whole handshake
                 sock = self.trust.wrap_socket(sock, server_hostname=target.host)
             stream = _Stream(sock, deadline)
-            protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)
-            stream.send(_request(protocol, target, body, headers))
-            self._receive(stream, protocol, received)
+            stream.send(_request(target, body, headers))
+            self._receive(stream, received)
         finally:
             sock.close()
 
@@ -251,22 +278,48 @@ class HttpClient:
                 failure = error
         raise failure
 
-    def _receive(self, stream: _Stream, protocol: h11.Connection, received: _Received) -> None:
-        """Read until the answer ends, or until enough of its body has arrived."""
-        while len(received.body) < MAX_RESPONSE_BYTES:
-            event = protocol.next_event()
-            if event is h11.NEED_DATA:
-                data = stream.receive()
-                if not data and received.status is None:
-                    raise ConnectionError("the server closed the connection without an answer")
-                protocol.receive_data(data)
-            elif isinstance(event, h11.Response):
-                received.status = event.status_code
-                received.retry_after_seconds = _retry_after_seconds(event.headers, self.clock())
-            elif isinstance(event, h11.Data):
-                received.body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                return
+    def _receive(self, stream: _Stream, received: _Received) -> None:
+        """Read the status and the headers, and the body as far as it is kept and arrives."""
+        incoming = _Lines(stream)
+        answer = _head(stream, incoming)
+        received.status = answer.status
+        received.retry_after_seconds = _retry_after_seconds(
+            answer.headers.get("Retry-After", ""), self.clock()
+        )
+        try:
+            while left := MAX_RESPONSE_BYTES - len(received.body):
+                part = answer.read1(left)
+                if not part:
+                    return
+                received.body += part
+        except (OSError, HTTPException, ValueError):
+            return  # cut short, late or malformed: the status and the headers have decided
+
+
+def _head(stream: _Stream, incoming: _Lines) -> HTTPResponse:
+    """Read the status line and the headers of the final answer. Raises _NotReadable or OSError."""
+    connection: Any = SimpleNamespace(makefile=lambda _: incoming)
+    while True:
+        answer = HTTPResponse(connection, method="POST")
+        try:
+            answer.begin()
+        except OSError:
+            raise
+        except HTTPException as error:
+            raise _NotReadable(_fault(incoming, stream, str(error))) from error
+        if incoming.last == b"":
+            raise _NotReadable(_fault(incoming, stream, "the headers are cut short"))
+        if answer.status >= 200 or answer.status == 101:  # others are informational
+            return answer
+
+
+def _fault(incoming: _Lines, stream: _Stream, reason: str) -> str:
+    """Say what cannot be read, and name the header, or the beginning of the status line."""
+    if stream.is_cut:
+        reason = f"the headers exceed {_MAX_READ_BYTES // 1024} KiB"
+    line = incoming.last or incoming.before
+    name = line.partition(b":")[0][:_SHOWN_BYTES].decode(errors="replace")
+    return f"the answer is not HTTP/1.1 at {name.strip()!r}: {reason}"
 
 
 def _within(deadline: _Deadline, look_up: Callable[[], Sequence[Address]]) -> Sequence[Address]:
@@ -286,33 +339,29 @@ def _within(deadline: _Deadline, look_up: Callable[[], Sequence[Address]]) -> Se
     return answer.result(deadline.left())
 
 
-def _request(
-    protocol: h11.Connection, target: Target, body: bytes, headers: Mapping[str, str]
-) -> bytes:
+def _request(target: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
     """Return the bytes of the request."""
-    request = h11.Request(
-        method="POST",
-        target=target.resource,
-        headers=[
-            ("Host", target.authority),
-            ("User-Agent", USER_AGENT),
-            ("Accept", "*/*"),
-            ("Connection", "close"),
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(body))),
-            *headers.items(),
-        ],
-    )
-    events = (request, h11.Data(data=body), h11.EndOfMessage())
-    return b"".join(protocol.send(event) or b"" for event in events)
+    fields = {
+        "Host": target.authority,
+        "User-Agent": USER_AGENT,
+        "Accept": "*/*",
+        "Connection": "close",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **headers,
+    }
+    lines = [
+        f"POST {target.resource} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in fields.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
-def _retry_after_seconds(headers: Any, now: datetime) -> int | None:
-    """Read the first Retry-After header, in seconds or as a date (RFC 9110, 10.2.3).
+def _retry_after_seconds(text: str, now: datetime) -> int | None:
+    """Read the header Retry-After, in seconds or as a date (RFC 9110, 10.2.3).
 
-    Returns at most `MAX_RETRY_AFTER`; None if the header is missing or not valid.
+    Returns at most `MAX_RETRY_AFTER`; None if the text is empty or not valid.
     """
-    text = next((value for name, value in headers if name == b"retry-after"), b"").decode("latin-1")
     longest = int(retry_schedule.MAX_RETRY_AFTER.total_seconds())
     if text.isascii() and text.isdigit():
         return min(int(text[:_MAX_DIGITS]), longest)

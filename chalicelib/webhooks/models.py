@@ -116,8 +116,10 @@ class Endpoint(Schema):
         description="`gone`: it answered 410; `failing`: every attempt of five days failed"
     )
     failing_since: Timestamp | None = Field(
-        description="the first failure since the last success; disabled five days later"
+        description="the first failure since the last success, without two days of silence in "
+        "between; disabled five days later"
     )
+    last_failed_at: Timestamp | None = Field(default=None, exclude=True)
 
     inline_secrets: Secrets | None = Field(exclude=True)
     """In plain text within the endpoint's row; None if they lie in a row of their own."""
@@ -131,8 +133,8 @@ class Endpoint(Schema):
         return self.secrets_expire_at if inline is None else inline.old_expire_at
 
     def wants(self, event: EventType) -> bool:
-        """Return whether it receives events of this type. No endpoint receives `*.created`."""
-        if not self.enabled or event.value not in set(Subscription):
+        """Return whether it subscribes to this type. No endpoint receives `*.created`."""
+        if event.value not in set(Subscription):
             return False
         return bool({Subscription.EVERYTHING, Subscription(event.value)} & set(self.events))
 
@@ -152,8 +154,11 @@ class Endpoint(Schema):
 
     def enabled_again(self) -> "Endpoint":
         """Return an enabled copy with its failures reset."""
-        fresh = {"disabled_at": None, "disabled_reason": None, "failing_since": None}
-        return self.model_copy(update={"enabled": True} | fresh)
+        fresh = {"disabled_at": None, "disabled_reason": None}
+        return self.model_copy(update={"enabled": True} | fresh).without_failures()
+
+    def without_failures(self) -> "Endpoint":
+        return self.model_copy(update={"failing_since": None, "last_failed_at": None})
 
 
 class DeliveryStatus(StrEnum):
@@ -237,10 +242,16 @@ class Delivery(Schema):
 
     @classmethod
     def of(
-        cls, key: DeliveryKey, event_type: EventType | EndpointEvent, payload: str, now: datetime
+        cls,
+        key: DeliveryKey,
+        event_type: EventType | EndpointEvent,
+        payload: str,
+        now: datetime,
+        *,
+        is_enabled: bool,
     ) -> "Delivery":
-        """Return a new delivery, due at once."""
-        return cls(
+        """Return a new delivery: due at once, or failed if its endpoint is not enabled."""
+        new = cls(
             id=key.delivery_id,
             endpoint_id=key.endpoint_id,
             payment_id=key.payment_id,
@@ -254,6 +265,7 @@ class Delivery(Schema):
             payload=payload,
             attempts_before=0,
         )
+        return new if is_enabled else new.not_sent(FailureReason.ENDPOINT_DISABLED)
 
     def delivered(self, attempt: Attempt) -> "Delivery":
         return self._ended(DeliveryStatus.DELIVERED, None, [*self.attempts[:-1], attempt])

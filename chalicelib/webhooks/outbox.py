@@ -1,23 +1,23 @@
 """The webhook outbox: deliveries in the transaction of a change, messages after its commit.
 
-Guarantee: an endpoint that existed when a payment or refund was created receives each outcome that
-it subscribes to. So a snapshot of the endpoints must be read after that creation, and is used for
-at most `CACHE`. A burst of payments shares one read. (The times come from two machines: this
-assumes that their clocks differ by less than the time from one request to the next.)
+Guarantee: an endpoint receives each outcome that it subscribes to at that moment, whether it was
+just created, changed or enabled: the endpoints are read after the change was asked for. Changes at
+the same time share a read. While an endpoint is disabled, its deliveries are written as failed, so
+that they can be replayed once it is enabled again.
 
-    endpoint created ── payment created ── endpoints read ── outcome and its deliveries written
-                                              └── reused for payments created before it
+    change asked for ── endpoints read ── change and its deliveries written
 
-If an endpoint is disabled, deleted or changed in those seconds, the delivery worker notices: it
-reads the endpoint again before it sends. At worst, an endpoint that has just unsubscribed from a
-type receives one more event of it.
+If an endpoint is disabled, deleted or changed after that, the delivery worker notices: it reads
+the endpoint again before it sends. At worst, an endpoint that has just unsubscribed from a type
+receives one more event of it.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 from chalicelib import exact_json
 from chalicelib.aws.sqs import Queue
@@ -25,17 +25,21 @@ from chalicelib.messages import Deliver, enqueue
 from chalicelib.payments.models import Change, EventType, Payment, Refund
 from chalicelib.payments.outbox import Outgoing
 from chalicelib.values import rfc3339
-from chalicelib.webhooks.models import Delivery, DeliveryKey, Endpoint, EndpointEvent
+from chalicelib.webhooks.models import (
+    Delivery,
+    DeliveryKey,
+    DeliveryStatus,
+    Endpoint,
+    EndpointEvent,
+)
 from chalicelib.webhooks.repository import WebhookRepository
-
-CACHE: Final = timedelta(seconds=5)
 
 
 class Snapshot(NamedTuple):
-    """The endpoints, read at `at` or later."""
+    """The endpoints, read at `at` or later, in seconds of this process's clock."""
 
     endpoints: Sequence[Endpoint]
-    at: datetime
+    at: float
 
 
 @dataclass
@@ -45,59 +49,70 @@ class WebhookOutbox:
     stage: str
     repository: WebhookRepository
     queue: Queue
-    clock: Callable[[], datetime]
     _snapshot: Snapshot | None = None
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
-    def prepare(self, change: Change, *, created: datetime) -> Outgoing:
-        """Return the deliveries of `change`. Its payment or refund was created at `created`.
+    def prepare(self, change: Change) -> Outgoing:
+        """Return the deliveries of `change`, and messages for those that are due.
 
         Raises Unavailable.
         """
-        deliveries = self._deliveries(change, created)
+        deliveries = self._deliveries(change)
         return Outgoing(
             writes=[self.repository.put_delivery(delivery) for delivery in deliveries],
-            messages=[Deliver(delivery.id) for delivery in deliveries],
+            messages=[
+                Deliver(delivery.id)
+                for delivery in deliveries
+                if delivery.status is DeliveryStatus.PENDING
+            ],
         )
 
     def enqueue(self, outgoing: Outgoing) -> None:
         """Enqueue the messages after the commit. If SQS is down, log them: the sweeper retries."""
         enqueue(self.queue, outgoing.messages, stage=self.stage)
 
-    def _deliveries(self, change: Change, created: datetime) -> list[Delivery]:
+    def _deliveries(self, change: Change) -> list[Delivery]:
         event = change.event
-        endpoints = [one for one in self._endpoints(created) if one.wants(event.type)]
+        endpoints = [one for one in self._endpoints() if one.wants(event.type)]
         if not endpoints:
             return []
         data = change.payment if change.refund is None else change.refund
-        payload = payload_of(event.type, event.created_at, data)
+        payload = payload_of(event.id, event.type, event.created_at, data, seq=event.seq)
         return [
             Delivery.of(
                 DeliveryKey(event.payment_id, event.id, endpoint.id),
                 event.type,
                 payload,
                 event.created_at,
+                is_enabled=endpoint.enabled,
             )
             for endpoint in endpoints
         ]
 
-    def _endpoints(self, created: datetime) -> Sequence[Endpoint]:
+    def _endpoints(self) -> Sequence[Endpoint]:
+        asked = time.monotonic()
         with self._reading:  # threads that wait here share the one read
-            now = self.clock()
-            snapshot = self._snapshot
-            if snapshot is None or snapshot.at <= created or now - snapshot.at >= CACHE:
-                snapshot = self._snapshot = Snapshot(self.repository.all(), now)
-            return snapshot.endpoints
+            if self._snapshot is None or self._snapshot.at <= asked:
+                began = time.monotonic()
+                self._snapshot = Snapshot(self.repository.all(), began)
+            return self._snapshot.endpoints
 
 
 def payload_of(
-    event_type: EventType | EndpointEvent, at: datetime, data: Payment | Refund | Endpoint
+    event_id: str,
+    event_type: EventType | EndpointEvent,
+    at: datetime,
+    data: Payment | Refund | Endpoint,
+    *,
+    seq: int | None = None,
 ) -> str:
     """Return the body of a webhook, with `data` as the API shows it at that moment.
 
-    Leaves out the URL of an endpoint, which may hold a secret, and who created it: a caller who may
-    read deliveries may not be allowed to read endpoints.
+    `seq` is the event's place among those of its payment. Leaves out the URL of an endpoint, which
+    may hold a secret, and who created it: a caller who may read deliveries may not be allowed to
+    read endpoints.
     """
     private = {"url", "created_by", "created_by_id"} if isinstance(data, Endpoint) else None
-    shown = data.model_dump(exclude=private)
-    return exact_json.dumps({"type": event_type, "timestamp": rfc3339(at), "data": shown})
+    place = {} if seq is None else {"seq": seq}
+    event = {"id": event_id, **place, "type": event_type, "timestamp": rfc3339(at)}
+    return exact_json.dumps({**event, "data": data.model_dump(exclude=private)})

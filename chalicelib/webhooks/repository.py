@@ -47,7 +47,7 @@ from chalicelib.aws.pagination import to_moment
 from chalicelib.errors import EndpointLimitReached, NotFound
 from chalicelib.payments.items import payment_partition
 from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
-from chalicelib.webhooks import items
+from chalicelib.webhooks import items, retry_schedule
 from chalicelib.webhooks.models import (
     MAX_ENDPOINTS,
     Attempt,
@@ -141,15 +141,13 @@ class WebhookRepository:
             raise _endpoint_not_found()
         return items.endpoint_from_item(item)
 
-    def change(self, before: Endpoint, after: Endpoint) -> None:
-        """Write the attributes that differ.
+    def change(self, before: Endpoint, after: Endpoint) -> Endpoint:
+        """Write the attributes that differ, and return the endpoint as it is stored then.
 
         Raises StaleVersion if the secret changed or moved since it was read, or NotFound.
         """
-        if items.endpoint_to_item(before) == items.endpoint_to_item(after):
-            return
         try:
-            self._table.write(self._change_request(before, after))
+            return items.endpoint_from_item(self._table.write(self._change_request(before, after)))
         except ConditionFailed as failed:
             raise _stale(failed) from failed
 
@@ -220,30 +218,37 @@ class WebhookRepository:
         rest = {name: value for name, value in item.items() if name not in key}
         return self._table.update_request(key, ~exists(), set_=rest, is_silent=True)
 
-    def note_failure(self, endpoint: Endpoint, now: datetime) -> Endpoint:
-        """Set `failingSince` to `now`, unless it is set, and return the endpoint.
+    def note_failure(self, endpoint: Endpoint, now: datetime) -> Endpoint | None:
+        """Note a failure in the streak of failures, and return the endpoint.
 
-        Raises NotFound.
+        Returns None if it was changed or deleted since it was read: it may have another URL.
         """
+        began, last = {"failingSince": rfc3339(now)}, {"lastFailedAt": rfc3339(now)}
+        goes_on = retry_schedule.goes_on(endpoint.last_failed_at, now)
         request = self._table.update_request(
             items.endpoint_key(endpoint.id),
-            exists(),
-            set_if_absent={"failingSince": rfc3339(now)},
+            unchanged(items.endpoint_to_item(endpoint), "updatedAt"),
+            set_=last if goes_on else last | began,
+            set_if_absent=began if goes_on else None,
             is_silent=True,
         )
         try:
-            since = self._table.write(request)["failingSince"]
-            return endpoint.model_copy(update={"failing_since": datetime.fromisoformat(since)})
-        except ConditionFailed as failed:
-            raise _endpoint_not_found() from failed
+            noted = self._table.write(request).get("failingSince")  # left out if it stayed
+        except ConditionFailed:
+            return None
+        since = endpoint.failing_since if noted is None else datetime.fromisoformat(noted)
+        return endpoint.model_copy(update={"failing_since": since, "last_failed_at": now})
 
     def note_success(self, endpoint: Endpoint) -> None:
-        """Remove `failingSince` if it is still as it was read; a later one stays."""
+        """End the streak of failures if it is still as it was read; a later one stays."""
         if endpoint.failing_since is None:  # the usual case costs no write
             return
-        was_read = Attr("failingSince").eq(rfc3339(endpoint.failing_since))
+        was_read = unchanged(items.endpoint_to_item(endpoint), "failingSince")
         request = self._table.update_request(
-            items.endpoint_key(endpoint.id), was_read, remove=["failingSince"], is_silent=True
+            items.endpoint_key(endpoint.id),
+            was_read,
+            remove=["failingSince", "lastFailedAt"],
+            is_silent=True,
         )
         try:
             self._table.write(request)

@@ -24,6 +24,8 @@ DELAYS: Final = (
 MAX_ATTEMPTS: Final = len(DELAYS)
 MAX_RETRY_AFTER: Final = timedelta(hours=24)
 DISABLE_AFTER: Final = timedelta(days=5)
+SILENCE: Final = timedelta(hours=48)
+"""Failures further apart are no streak. The longest delay between two attempts is shorter."""
 _JITTER: Final = 0.1
 
 
@@ -44,9 +46,14 @@ def delay_after(
     return max(delay, min(retry_after, MAX_RETRY_AFTER) * (1 + _JITTER * jitter))
 
 
+def goes_on(last_failed_at: datetime | None, now: datetime) -> bool:
+    """Return whether a failure at `now` belongs to the streak of the last one."""
+    return last_failed_at is not None and now - last_failed_at <= SILENCE
+
+
 def should_disable(failing_since: datetime | None, now: datetime) -> bool:
     """Return whether every attempt of the last five days failed.
 
-    `failing_since` is the endpoint's first failure since its last success, or None.
+    `failing_since` is the first failure of the endpoint's streak, or None.
     """
     return failing_since is not None and now - failing_since >= DISABLE_AFTER

@@ -128,6 +128,8 @@ class Webhooks:
         def change(before: Endpoint) -> Endpoint:
             now = self.clock()
             after = before.model_copy(update=fields | {"updated_at": now})
+            if after.url != before.url:
+                after = after.without_failures()
             if enabled is None or enabled is before.enabled:
                 return after
             if enabled:
@@ -171,8 +173,8 @@ class Webhooks:
         endpoint = self._enabled(endpoint_id)
         now = self.clock()
         key = DeliveryKey(None, new_id("EVT", now), endpoint.id)
-        payload = payload_of(EndpointEvent.TEST, now, endpoint)
-        delivery = Delivery.of(key, EndpointEvent.TEST, payload, now)
+        payload = payload_of(key.event_id, EndpointEvent.TEST, now, endpoint)
+        delivery = Delivery.of(key, EndpointEvent.TEST, payload, now, is_enabled=True)
         self.repository.add_delivery(delivery)
         self._enqueue([delivery])
         return delivery
@@ -270,9 +272,7 @@ class Webhooks:
         """Apply `change_of` to the current endpoint, retrying on concurrent updates."""
 
         def attempt(before: Endpoint) -> Endpoint:
-            after = change_of(before)
-            self.repository.change(before, after)
-            return after
+            return self.repository.change(before, change_of(before))
 
         return retry_on_conflict(self.repository.get(endpoint_id), attempt, tries=_TRIES)
 

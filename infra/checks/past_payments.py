@@ -42,7 +42,6 @@ def create(now: datetime) -> int:
             stage=STAGE,
             repository=stages.webhook_repository_of(tables),
             queue=stages.queue_of(STAGE, "deliveries"),
-            clock=lambda: now,
         ),
         simulation_allowed=True,
         clock=lambda: now,

@@ -172,7 +172,7 @@ class Product:
             self.dynamodb, **tables, idempotency_table="payflow-idempotency-test"
         )
         webhooks = WebhookRepository(self.dynamodb, **tables)
-        outbox = WebhookOutbox("test", webhooks, self.deliveries_queue, self.clock)
+        outbox = WebhookOutbox("test", webhooks, self.deliveries_queue)
         shared: Any = {
             "stage": "test",
             "repository": repository,

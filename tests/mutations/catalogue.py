@@ -283,9 +283,9 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
             "",
         ),
         Mutant(
-            "A payment that is created after an endpoint reaches it.",
+            "An endpoint receives what it wants when a change is made.",
             "chalicelib/webhooks/outbox.py::WebhookOutbox._endpoints",
-            "snapshot.at <= created or ",
+            " or self._snapshot.at <= asked",
             "",
         ),
         Mutant(
@@ -335,6 +335,18 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
             "chalicelib/webhooks/retry_schedule.py::should_disable",
             ">= DISABLE_AFTER",
             ">= 2 * DISABLE_AFTER",
+        ),
+        Mutant(
+            "Failures two days apart are no streak.",
+            "chalicelib/webhooks/retry_schedule.py::goes_on",
+            "<= SILENCE",
+            "<= 10 * SILENCE",
+        ),
+        Mutant(
+            "An event of a disabled endpoint is kept, and not sent.",
+            "chalicelib/webhooks/models.py::Delivery.of",
+            "new.not_sent(FailureReason.ENDPOINT_DISABLED)",
+            "new",
         ),
         Mutant(
             "An endpoint that has just succeeded is not disabled for older failures.",
@@ -398,7 +410,7 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         ),
         Mutant(
             "A server that drips its answer is left at the deadline.",
-            "chalicelib/webhooks/http_client.py::_Stream.receive",
+            "chalicelib/webhooks/http_client.py::_Stream.readinto",
             "self._deadline.left()",
             "15",
         ),

@@ -226,7 +226,7 @@ def test_change_overwrites_nothing(
     payment = put(repository)
     change = payment.complete(LATER, actor=SYSTEM)
     key = DeliveryKey(payment.id, change.event.id, "EP-01M82Y8T27997E9EYD0G6SK6MT")
-    delivery = Delivery.of(key, change.event.type, "{}", LATER)
+    delivery = Delivery.of(key, change.event.type, "{}", LATER, is_enabled=True)
     place = place.replace("DELIVERY", delivery_to_item(delivery)["SK"])
     take_place(engine, repository, payment.id, place)
     writes = [webhook_repository_beside(repository).put_delivery(delivery)]

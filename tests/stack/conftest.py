@@ -272,7 +272,7 @@ def payments(stack: Stack, dynamodb: "DynamoDBClient", sqs: "SQSClient") -> Paym
         repository=repository,
         queue=unread,
         processor=Simulator(),
-        outbox=WebhookOutbox("local", webhook_repository_beside(repository), unread, now),
+        outbox=WebhookOutbox("local", webhook_repository_beside(repository), unread),
         simulation_allowed=True,
         clock=now,
     )

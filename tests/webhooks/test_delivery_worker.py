@@ -18,8 +18,14 @@ from chalicelib.webhooks import retry_schedule
 from chalicelib.webhooks.commands import UpdateEndpoint
 from chalicelib.webhooks.delivery_worker import printable
 from chalicelib.webhooks.http_client import PostError, PostResult
-from chalicelib.webhooks.items import delivery_to_item
-from chalicelib.webhooks.models import Delivery, DeliveryStatus, DisabledReason, FailureReason
+from chalicelib.webhooks.items import delivery_to_item, endpoint_key
+from chalicelib.webhooks.models import (
+    Delivery,
+    DeliveryStatus,
+    DisabledReason,
+    Endpoint,
+    FailureReason,
+)
 from tests.conftest import Clock
 from tests.webhooks.conftest import BUSY, GONE, OK, UNKNOWN, Gateway, one_engine
 
@@ -133,9 +139,8 @@ def test_410_disables_the_endpoint_and_fails_its_pending_deliveries(
     after = gateway.deliver(second)
     assert (after.failure_reason, after.attempts) == (FailureReason.ENDPOINT_DISABLED, [])
     assert len(gateway.merchant.received) == 1
-    assert gateway.repository.of_payment(gateway.settled_payment().id) == [], (
-        "a disabled endpoint gets no new deliveries"
-    )
+    (kept,) = gateway.repository.of_payment(gateway.settled_payment().id)
+    assert kept.failure_reason is FailureReason.ENDPOINT_DISABLED
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["EndpointsDisabled"] for line in lines if "EndpointsDisabled" in line] == [1]
     (event,) = gateway.events_of(endpoint)
@@ -148,13 +153,65 @@ def test_five_days_of_failures_only_disable_an_endpoint(gateway: Gateway) -> Non
     gateway.merchant.answer = SILENT
     gateway.deliver(gateway.new_delivery())
     began = gateway.repository.get(endpoint.id).failing_since
-    gateway.clock.advance(days=4, hours=23)
-    gateway.deliver(gateway.new_delivery())
+    for hours in (47, 47, 25):
+        gateway.clock.advance(hours=hours)
+        gateway.deliver(gateway.new_delivery())
     assert gateway.repository.get(endpoint.id).enabled
     assert gateway.repository.get(endpoint.id).failing_since == began
     gateway.clock.advance(hours=1)
     gateway.deliver(gateway.new_delivery())
     assert gateway.repository.get(endpoint.id).disabled_reason is DisabledReason.FAILING
+
+
+@one_engine
+def test_one_failure_after_two_days_of_silence_starts_the_five_days_anew(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    gateway.merchant.answer = SILENT
+    for _ in range(3):
+        gateway.deliver(gateway.new_delivery())
+        gateway.clock.advance(days=1)
+    gateway.clock.advance(days=5)
+    gateway.deliver(gateway.new_delivery())
+    assert gateway.repository.get(endpoint.id).enabled
+    assert has_just_begun(gateway, endpoint)
+
+
+def has_just_begun(gateway: Gateway, endpoint: Endpoint) -> bool:
+    """Whether the endpoint's streak of failures is a new one."""
+    since = gateway.repository.get(endpoint.id).failing_since
+    return since is not None and gateway.clock() - since < timedelta(seconds=1)
+
+
+@one_engine
+def test_streak_of_an_older_version_which_noted_no_last_failure_starts_anew(
+    gateway: Gateway,
+) -> None:
+    endpoint = gateway.create_endpoint()
+    gateway.merchant.answer = SILENT
+    gateway.deliver(gateway.new_delivery())
+    table = gateway.repository._table
+    table.write(table.update_request(endpoint_key(endpoint.id), remove=["lastFailedAt"]))
+    gateway.clock.advance(days=6)
+    gateway.deliver(gateway.new_delivery())
+    assert has_just_begun(gateway, endpoint)
+
+
+@one_engine
+def test_new_url_starts_without_failures_whatever_the_old_one_still_answers(
+    gateway: Gateway,
+) -> None:
+    endpoint = gateway.create_endpoint()
+    gateway.merchant.answer = SILENT
+    gateway.deliver(gateway.new_delivery())
+    delivery = gateway.new_delivery()
+
+    def move_away(url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
+        gateway.clock.advance(seconds=1)
+        gateway.webhooks.update(endpoint.id, UpdateEndpoint(url="https://new.example/hooks"))
+        return BUSY
+
+    replace(gateway.worker, post=move_away).deliver(delivery.id)
+    assert gateway.repository.get(endpoint.id).failing_since is None
 
 
 @one_engine
@@ -182,8 +239,7 @@ def test_failure_of_an_endpoint_deleted_meanwhile_leaves_no_row(gateway: Gateway
 
     replace(gateway.worker, post=delete_and_refuse).deliver(delivery.id)
     assert gateway.repository.all() == []
-    with pytest.raises(NotFound):
-        gateway.repository.note_failure(endpoint, gateway.clock())
+    assert gateway.repository.note_failure(endpoint, gateway.clock()) is None
     assert gateway.repository.all() == []
 
 
@@ -291,7 +347,10 @@ def test_recent_success_outweighs_an_older_attempt_that_fails_late(gateway: Gate
     first, last = gateway.new_delivery(), gateway.new_delivery()
     gateway.merchant.answer = BUSY
     gateway.deliver(first)
-    gateway.clock.advance(days=5)
+    for days in (2, 2):
+        gateway.clock.advance(days=days)
+        gateway.deliver(gateway.new_delivery())
+    gateway.clock.advance(days=1)
 
     def slow(url: str, body: bytes, headers: Mapping[str, str]) -> PostResult:
         gateway.merchant.answer = OK
@@ -300,7 +359,8 @@ def test_recent_success_outweighs_an_older_attempt_that_fails_late(gateway: Gate
 
     replace(gateway.worker, post=slow).deliver(last.id)
     after = gateway.repository.get(endpoint.id)
-    assert (after.enabled, after.failing_since) == (True, None)
+    assert after.enabled
+    assert has_just_begun(gateway, endpoint)
 
 
 def test_answer_is_stored_without_control_characters_and_cut_to_2_kib() -> None:

@@ -13,9 +13,9 @@ from chalicelib.messages import Deliver, decode
 from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.models import Payment
 from chalicelib.values import SYSTEM
-from chalicelib.webhooks.commands import UpdateEndpoint
+from chalicelib.webhooks.commands import ReplayFailed, UpdateEndpoint
 from chalicelib.webhooks.items import delivery_to_item
-from chalicelib.webhooks.outbox import CACHE
+from chalicelib.webhooks.models import DeliveryStatus, FailureReason, Subscription
 from tests.conftest import TEST, command, refund_command
 from tests.webhooks.conftest import Gateway, one_engine
 
@@ -26,11 +26,13 @@ def test_outcome_has_a_delivery_for_each_subscribed_endpoint(gateway: Gateway) -
     off = gateway.create_endpoint()
     gateway.webhooks.update(off.id, UpdateEndpoint(enabled=False))
     completed, failed = gateway.settled_payment(), gateway.settled_payment("failed:account_closed")
-    (delivery,) = gateway.repository.of_payment(completed.id)
-    assert (delivery.endpoint_id, delivery.event_type) == (everything.id, "payment.completed")
+    deliveries = {one.endpoint_id: one for one in gateway.repository.of_payment(completed.id)}
+    assert deliveries.keys() == {everything.id, off.id}
+    assert deliveries[everything.id].event_type == "payment.completed"
     receivers = {one.endpoint_id for one in gateway.repository.of_payment(failed.id)}
-    assert receivers == {everything.id, failures.id}
-    assert Deliver(delivery.id) in gateway.queue.messages
+    assert receivers == {everything.id, failures.id, off.id}
+    sent = [Deliver(one.id) in gateway.queue.messages for one in deliveries.values()]
+    assert dict(zip(deliveries, sent, strict=True)) == {everything.id: True, off.id: False}
 
 
 def test_payload_is_what_get_shows_at_that_moment(gateway: Gateway) -> None:
@@ -43,7 +45,8 @@ def test_payload_is_what_get_shows_at_that_moment(gateway: Gateway) -> None:
     events = {event.id: event for event in gateway.payments.repository.events(payment.id)}
     timestamp = events[completed.event_id].model_dump()["created_at"]
     assert completed.payload == (
-        f'{{"type":"payment.completed","timestamp":"{timestamp}","data":{shown_then}}}'
+        f'{{"id":"{completed.event_id}","seq":2,"type":"payment.completed",'
+        f'"timestamp":"{timestamp}","data":{shown_then}}}'
     )
     assert '"amount":12.50' in completed.payload
     refund = gateway.payments.repository.find_refund(payment.id, created.resource_id)
@@ -74,10 +77,48 @@ def test_cancel_and_return_have_deliveries(gateway: Gateway) -> None:
 
 
 @one_engine
-def test_payment_created_after_an_endpoint_reaches_it_despite_the_cache(gateway: Gateway) -> None:
-    gateway.settled_payment()  # now the cache holds that there are no endpoints
-    gateway.create_endpoint()
-    assert len(gateway.repository.of_payment(gateway.settled_payment().id)) == 1
+def test_endpoint_receives_what_it_wants_when_the_change_is_made(gateway: Gateway) -> None:
+    """Whatever was read for the change before."""
+
+    def received(payment_id: str) -> list[str]:
+        return [one.event_type for one in gateway.repository.of_payment(payment_id)]
+
+    ids = [gateway.payments.create(command(), actor=TEST).resource_id for _ in range(5)]
+    gateway.payments.settle(ids[0])  # there are no endpoints
+    endpoint = gateway.create_endpoint(events=["refund.failed"])
+    gateway.payments.settle(ids[1])
+    gateway.webhooks.update(endpoint.id, UpdateEndpoint(events=[Subscription.EVERYTHING]))
+    gateway.payments.settle(ids[2])
+    gateway.webhooks.update(endpoint.id, UpdateEndpoint(enabled=False))
+    gateway.payments.cancel(ids[3], actor=TEST)
+    gateway.webhooks.delete(endpoint.id)
+    gateway.payments.settle(ids[4])
+    assert [len(received(payment_id)) for payment_id in ids] == [0, 0, 1, 1, 0]
+
+
+@one_engine
+def test_events_of_a_disabled_endpoint_are_kept_and_replayed(gateway: Gateway) -> None:
+    endpoint = gateway.create_endpoint()
+    gateway.webhooks.update(endpoint.id, UpdateEndpoint(enabled=False))
+    gateway.queue.messages.clear()
+    payment = gateway.settled_payment(simulate_refund="completed")
+    refund = gateway.refunds.create(payment.id, refund_command(amount="1"), actor=TEST)
+    gateway.refunds.settle(payment.id, refund.resource_id)
+    kept = gateway.repository.of_payment(payment.id)
+    assert [(one.event_type, one.status, one.failure_reason, one.attempts) for one in kept] == [
+        ("refund.completed", DeliveryStatus.FAILED, FailureReason.ENDPOINT_DISABLED, []),
+        ("payment.completed", DeliveryStatus.FAILED, FailureReason.ENDPOINT_DISABLED, []),
+    ]
+    assert gateway.queue.messages == [], "there is nothing to send"
+    gateway.webhooks.update(endpoint.id, UpdateEndpoint(enabled=True))
+    assert (
+        gateway.webhooks.replay_failed(
+            endpoint.id, ReplayFailed.model_validate({"since": "2026-11-22"})
+        ).replayed
+        == 2
+    )
+    for delivery in kept:
+        assert gateway.deliver(delivery).status is DeliveryStatus.DELIVERED
 
 
 def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
@@ -88,22 +129,11 @@ def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
     change = submitted.complete(gateway.clock(), actor=SYSTEM)
     again = submitted.complete(gateway.clock(), actor=SYSTEM)
     for one in (change, again):
-        outgoing = gateway.payments.outbox.prepare(one, created=submitted.created_at)
+        outgoing = gateway.payments.outbox.prepare(one)
         with suppress(StaleVersion):
             gateway.payments.repository.change(submitted, one, outgoing.writes)
     (delivery,) = gateway.repository.of_payment(payment_id)
     assert delivery.event_id == change.event.id
-
-
-@one_engine
-def test_endpoints_are_cached_for_seconds_and_no_longer(gateway: Gateway) -> None:
-    created = [gateway.payments.create(command(), actor=TEST).resource_id for _ in range(3)]
-    gateway.payments.settle(created[0])  # now the cache holds that there are no endpoints
-    gateway.create_endpoint()
-    gateway.payments.settle(created[1])
-    gateway.clock.advance(seconds=CACHE.total_seconds())
-    gateway.payments.settle(created[2])
-    assert [len(gateway.repository.of_payment(payment_id)) for payment_id in created] == [0, 0, 1]
 
 
 @one_engine

@@ -12,16 +12,25 @@ from tests.webhooks.conftest import Gateway
 def test_first_of_concurrent_failures_starts_the_five_days(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     first = gateway.repository.note_failure(endpoint, gateway.clock())
-    gateway.repository.note_failure(endpoint, gateway.clock())
-    assert first.failing_since is not None
-    assert gateway.repository.get(endpoint.id).failing_since == first.failing_since
+    assert first is not None
+    began = first.failing_since
+    assert began is not None
+    gateway.clock.advance(seconds=1)
+    gateway.repository.note_failure(first, gateway.clock())
+    again = gateway.repository.get(endpoint.id)
+    assert again.failing_since == began
+    assert again.last_failed_at is not None
+    assert again.last_failed_at > began
 
 
 def test_success_keeps_a_failure_noted_after_it_was_read(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     seen = gateway.repository.note_failure(endpoint, gateway.clock())
+    assert seen is not None
     gateway.repository.note_success(seen)
+    gateway.clock.advance(seconds=1)
     later = gateway.repository.note_failure(endpoint, gateway.clock())
+    assert later is not None
     gateway.repository.note_success(seen)
     assert gateway.repository.get(endpoint.id).failing_since == later.failing_since
 

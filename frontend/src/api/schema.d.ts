@@ -791,7 +791,7 @@ export interface components {
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
              * Failing Since
-             * @description the first failure since the last success; disabled five days later
+             * @description the first failure since the last success, without two days of silence in between; disabled five days later
              */
             failing_since: string | null;
             /**
@@ -842,9 +842,10 @@ export interface components {
             actor: string;
             /**
              * Actor Id
-             * @description the id of that API key; null for `system`, and before version 0.2.0
+             * @description the id of that API key; left out for `system`, and before version 0.2.0
+             * @default null
              */
-            actor_id: string | null;
+            actor_id?: string | null;
             data: components["schemas"]["EventData"];
         };
         /**
@@ -1048,7 +1049,7 @@ export interface components {
             disabled_reason: components["schemas"]["DisabledReason"] | null;
             /**
              * Failing Since
-             * @description the first failure since the last success; disabled five days later
+             * @description the first failure since the last success, without two days of silence in between; disabled five days later
              */
             failing_since: string | null;
             /** Secret */
@@ -1124,6 +1125,11 @@ export interface components {
              * @example 1250.75
              */
             amount_refunded: number;
+            /**
+             * Version
+             * @description counts the changes of the payment: of two of its states, the one with the higher version is newer; it is the `seq` of the newest event
+             */
+            version: number;
         };
         /**
          * PaymentType

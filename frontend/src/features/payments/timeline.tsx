@@ -50,7 +50,7 @@ function TimelineItem({
         {event.actor !== "system" && (
           <>
             {" · by "}
-            <KeyName name={event.actor} id={event.actor_id} />
+            <KeyName name={event.actor} id={event.actor_id ?? null} />
           </>
         )}
       </p>
