@@ -153,7 +153,7 @@ def walk_through_settling() -> None:
 def walk_through_canceling() -> None:
     payment_id = made("completed", key="to-be-canceled")
     assert of_payment("POST", payment_id, "cancel")["statusCode"] == 200
-    assert of_payment("POST", payment_id, "cancel")["statusCode"] == 409
+    assert of_payment("POST", payment_id, "cancel")["statusCode"] == 200
     assert of_payment("GET", payment_id, "events")["statusCode"] == 200
     assert of_payment("GET", "none", "events")["statusCode"] == 404
 
@@ -194,7 +194,7 @@ def walk_through_returns() -> None:
     payment_id = paid(key="to-be-returned")
     assert of_payment("POST", payment_id, "simulate_return", {"code": "x"})["statusCode"] == 400
     assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 200
-    assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 409
+    assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 200
 
 
 def made(wish: str, key: str | None = None) -> str:

@@ -2,8 +2,9 @@
 
 Guarantee: nothing scans. A read sees the last write, except through an index, which lags by a
 moment. A write that collides with another is retried (botocore retries no transactions), and raises
-Conflict if the collisions continue. A call raises Unavailable when DynamoDB cannot answer: a write
-may then have been done or not.
+Conflict if the collisions continue. A write whose answer is lost, and which botocore sends again,
+has one effect and succeeds. A call raises Unavailable when DynamoDB cannot answer: a write may then
+have been done or not.
 
 Knows nothing of payments or endpoints. Repositories name the item, the condition
 (`boto3.dynamodb.conditions.Attr`) and the range of keys; this module turns them into requests:
@@ -96,6 +97,14 @@ class Write(NamedTuple):
 
     kind: Literal["Put", "Update", "Delete"]
     request: dict[str, Any]
+    leaves: Mapping[str, Any] = {}
+    """Attributes as the item has them afterwards, None for absent ones, as far as that is known."""
+
+    def has_left(self, stored: Item | None) -> bool:
+        """Return whether `stored` is what this write leaves: then it has been done."""
+        if stored is None or not self.leaves:
+            return False
+        return all(stored.get(name) == value for name, value in self.leaves.items())
 
 
 class Table:
@@ -188,7 +197,7 @@ class Table:
 
     def put_if(self, item: Item, condition: ConditionBase) -> Write:
         """Put `item`, replacing what is there, if the condition holds."""
-        return Write("Put", self._request(condition, Item=encode(item)))
+        return Write("Put", self._request(condition, Item=encode(item)), leaves=item)
 
     def put_if_absent(self, item: Item) -> Write:
         """Put `item` if there is no item with its key."""
@@ -236,7 +245,7 @@ class Table:
         )
         if is_silent:
             request.pop("ReturnValuesOnConditionCheckFailure", None)
-        return Write("Update", request)
+        return Write("Update", request, leaves=(set_ or {}) | dict.fromkeys(remove))
 
     def replace_request(
         self, old: Item, new: Item, condition: ConditionBase, *, is_silent: bool = False
@@ -275,6 +284,15 @@ class Table:
 
         Raises ConditionFailed, Conflict or Unavailable.
         """
+        try:
+            return self._write(write)
+        except ConditionFailed as failed:
+            (stored,) = failed.items
+            if stored is None or not write.has_left(stored):
+                raise
+            return stored  # the condition failed because of an earlier try of this very write
+
+    def _write(self, write: Write) -> Item:
         if write.kind == "Put":
             _send(lambda: self._dynamodb.put_item(**write.request))
             return decode(write.request["Item"])

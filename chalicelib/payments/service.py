@@ -107,20 +107,30 @@ class Payments:
         return stats.read(self.repository, query, self.clock())
 
     def cancel(self, payment_id: str, *, actor: Actor) -> Payment:
-        """Cancel a payment that no worker has submitted yet.
+        """Cancel a payment that no worker has submitted yet. No-op if it is canceled.
 
         Raises NotFound, PaymentNotCancelable, Conflict or Unavailable.
         """
-        return self._change(payment_id, lambda payment: payment.cancel(self.clock(), actor=actor))
+
+        def change(payment: Payment) -> Change | None:
+            if payment.status is Status.CANCELED:
+                return None
+            return payment.cancel(self.clock(), actor=actor)
+
+        return self._change(payment_id, change)
 
     def record_return(self, payment_id: str, command: SimulateReturn, *, actor: Actor) -> Payment:
         """Record that the payer's bank returned a completed payment.
 
+        No-op if it is returned for that code already.
+
         Raises NotFound, ValidationFailed, PaymentNotReturnable, Conflict or Unavailable.
         """
 
-        def change(payment: Payment) -> Change:
+        def change(payment: Payment) -> Change | None:
             code = return_code(command, payment.type)
+            if (payment.status, payment.failure_code) == (Status.RETURNED, code):
+                return None
             return payment.record_return(code, self.clock(), actor=actor)
 
         return self._change(payment_id, change)
@@ -155,11 +165,16 @@ class Payments:
         self.repository.check()
         self.queue.check()
 
-    def _change(self, payment_id: str, change_of: Callable[[Payment], Change]) -> Payment:
-        """Apply `change_of` to the current payment, retrying on concurrent updates."""
+    def _change(self, payment_id: str, change_of: Callable[[Payment], Change | None]) -> Payment:
+        """Apply `change_of` to the current payment, retrying on concurrent updates.
+
+        None means that it is as it should be.
+        """
 
         def attempt(payment: Payment) -> Payment:
             change = change_of(payment)
+            if change is None:
+                return payment
             outgoing = self.outbox.prepare(change)
             self.repository.change(payment, change, outgoing.writes)
             self.outbox.enqueue(outgoing)

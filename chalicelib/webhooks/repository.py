@@ -275,8 +275,11 @@ class WebhookRepository:
         found = self._table.find(row, only=items.DELIVERY)
         if found is None:
             return None
+        if "dueAt" not in found or found["dueAt"] > to_moment(now):
+            return None
         leased = {"dueAt": items.due_at(key, until)}
         attempt = [items.attempt_to_item(Attempt(at=now))]
+        after = found | leased | {"attempts": [*found["attempts"], *attempt]}
         is_due = Attr("dueAt").lte(to_moment(now)) & unchanged(found, "dueAt")
         try:
             self._table.write(
@@ -285,10 +288,9 @@ class WebhookRepository:
                 )
             )
         except ConditionFailed:
-            return None
-        return items.delivery_from_item(
-            found | leased | {"attempts": [*found["attempts"], *attempt]}
-        )
+            if self._table.find(row, only=items.DELIVERY) != after:
+                return None
+        return items.delivery_from_item(after)
 
     def record(self, leased: Delivery, after: Delivery) -> None:
         """Write the result of an attempt. Raises LeaseLost when the lease has ended."""
@@ -305,7 +307,9 @@ class WebhookRepository:
         try:
             self._table.write(self._table.replace_request(old, new, condition, is_silent=True))
         except ConditionFailed as failed:
-            raise LeaseLost(before.id) from failed
+            row = {name: old[name] for name in (TABLE.hash, TABLE.range)}
+            if self._table.find(row, only=items.DELIVERY) != new:
+                raise LeaseLost(before.id) from failed
 
     def get_delivery(self, delivery_id: str) -> Delivery:
         """Return the delivery, as of the last write. Raises NotFound."""

@@ -287,11 +287,16 @@ def test_unsubmitted_payment_is_canceled_and_stays_canceled(payments: Payments) 
     ]
 
 
-def test_canceled_payment_cannot_be_canceled_again(payments: Payments) -> None:
+def test_repeated_cancel_answers_the_canceled_payment(payments: Payments) -> None:
     payment = made(payments)
-    payments.cancel(payment.id, actor=Actor("clerk"))
-    with pytest.raises(PaymentNotCancelable, match="already canceled"):
-        payments.cancel(payment.id, actor=Actor("clerk"))
+    canceled = payments.cancel(payment.id, actor=Actor("clerk"))
+    assert payments.cancel(payment.id, actor=Actor("other")) == canceled
+    assert len(payments.repository.events(payment.id)) == 2
+
+
+def test_settled_payment_cannot_be_canceled(payments: Payments) -> None:
+    with pytest.raises(PaymentNotCancelable, match="already completed"):
+        payments.cancel(completed(payments).id, actor=Actor("clerk"))
 
 
 def test_submission_between_read_and_cancel_wins(
@@ -354,7 +359,9 @@ def test_payment_by_a_final_rail_cannot_be_returned(payments: Payments, rail: st
 
 
 def test_a_payment_is_returned_once(payments: Payments) -> None:
-    payment = completed(payments)
-    payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))
+    payment = completed(payments, type="ach")
+    returned = payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))
+    assert payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank")) == returned
     with pytest.raises(PaymentNotReturnable, match="is returned, not completed"):
-        payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))
+        payments.record_return(payment.id, SimulateReturn(code="R02"), actor=Actor("bank"))
+    assert len(payments.repository.events(payment.id)) == 3
