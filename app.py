@@ -352,7 +352,7 @@ def revoke_api_key(call: Call[Any]) -> None:
     services.api_keys.revoke(call.path["key_id"])
 
 
-@route("/v1/health", methods=["GET"])
+@route("/v1/health", methods=["GET", "HEAD"])
 @http.operation(
     "Check the health of the service",
     Success(200, "the service answers", Health),
@@ -373,7 +373,7 @@ def check_health(call: Call[CheckHealth]) -> Health:
     )
 
 
-@route("/v1/openapi.json", methods=["GET"])
+@route("/v1/openapi.json", methods=["GET", "HEAD"])
 @http.operation("Get this document", Success(200, "OpenAPI 3.1", openapi.Document), scope=None)
 def describe_api(_: Call[Any]) -> openapi.Document:
     return openapi.Document(**openapi.document(app))

@@ -29,9 +29,16 @@ Command = TypeVar("Command", bound=Schema)
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})",
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-9]{2})(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
     re.IGNORECASE,
 )
+_LOST_PLUS: Final = re.compile(r".*[0-9] [0-9]{2}:[0-9]{2}")
+_LEAP_SECOND: Final = "60"
+_INVISIBLE: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols, for Unicode, that show nothing."""
+_REORDERING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Bidirectional embeddings, overrides and isolates: what is shown is not what is there."""
+_NOT_IN_ONE_LINE: Final = frozenset("\u2028\u2029") | _REORDERING
 
 
 def pattern(expression: str) -> dict[str, JsonValue]:
@@ -39,27 +46,50 @@ def pattern(expression: str) -> dict[str, JsonValue]:
     return {"pattern": expression}
 
 
-ONE_LINE: Final = pattern(r"^[^\u0000-\u001f\u007f-\u009f]*$")
+def without_default(schema: dict[str, JsonValue]) -> None:
+    """Leave a default out of a JSON schema: one that may not be sent."""
+    schema.pop("default", None)
+
+
+ONE_LINE: Final = pattern(r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$")
 _TEXT: Final = pattern(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$")
 
 
 def check_one_line(text: str) -> str:
-    """Raise ValueError if `text` has control characters, line breaks included."""
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        raise ValueError("must not contain control characters")
+    """Raise ValueError if `text` has control characters, or any that break or reorder its line."""
+    _check_no_control_characters(text)
+    if not _NOT_IN_ONE_LINE.isdisjoint(text):
+        raise ValueError("must not contain line separators or bidirectional controls")
     return text
 
 
 def _check_text(text: str) -> str:
-    check_one_line(text.translate({ord("\n"): None, ord("\r"): None, ord("\t"): None}))
+    _check_no_control_characters(text.translate(dict.fromkeys(map(ord, "\n\r\t"))))
     return text
+
+
+def _check_no_control_characters(text: str) -> None:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("must not contain control characters")
 
 
 def check_not_blank(text: str) -> str:
     """Raise ValueError unless `text` has a visible character."""
-    if not any(character.isprintable() and not character.isspace() for character in text):
+    if not any(map(_is_visible, text)):
         raise ValueError("must not be blank")
     return text
+
+
+def _is_visible(character: str) -> bool:
+    if character in _INVISIBLE or character.isspace() or not character.isprintable():
+        return False
+    return not unicodedata.category(character).startswith("M")  # marks show on others only
+
+
+def as_read(text: str) -> str:
+    """Return `text` as a person reads it: one case, one form, and nothing invisible."""
+    shown = (one for one in unicodedata.normalize("NFKC", text) if _is_visible(one))
+    return "".join(shown).casefold()
 
 
 def _check_printable_ascii(text: str) -> str:
@@ -84,14 +114,24 @@ def moment(value: Any, *, end_of_day: bool) -> datetime:
         if _DATE.fullmatch(value):
             start = datetime.fromisoformat(value).replace(tzinfo=UTC)
             return start + timedelta(days=1, microseconds=-1) if end_of_day else start
-        if _DATE_TIME.fullmatch(value):
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        if found := _DATE_TIME.fullmatch(value):
+            return _time(*found.groups(default=""))
     except (ValueError, OverflowError) as error:
         raise ValueError("must be a date or time that exists") from error
-    raise ValueError(
-        "must be a date (2026-11-22) or an RFC 3339 time (2026-11-22T21:57:01Z; "
-        "percent-encode the + of an offset)"
-    )
+    if _LOST_PLUS.fullmatch(value):
+        raise ValueError("has a space for the + of its offset: percent-encode the + as %2B")
+    raise ValueError("must be a date (2026-11-22) or an RFC 3339 time (2026-11-22T21:57:01Z)")
+
+
+def _time(minute: str, second: str, fraction: str, offset: str) -> datetime:
+    """Return a time of RFC 3339, without what is below a microsecond.
+
+    A leap second, which UTC counts and computers do not, is the last microsecond before it.
+    """
+    if second == _LEAP_SECOND:
+        second, fraction = "59", ".999999"
+    text = f"{minute}:{second}{fraction[:7]}{offset}"
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
 
 
 def day(value: Any) -> date:
@@ -136,19 +176,18 @@ IdempotencyKey = Annotated[
     Field(min_length=8, max_length=128, json_schema_extra=pattern("^[ -~]+$")),
     AfterValidator(_check_printable_ascii),
 ]
-RequestedAmount = Annotated[
-    Decimal,
-    BeforeValidator(_number),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "maximum": int(MAX_AMOUNT)},
-                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
-            ],
-            "examples": [1250.75, "1250.75"],
-        }
-    ),
-]
+_AMOUNT: Final = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": int(MAX_AMOUNT)},
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+        ],
+        "examples": [1250.75, "1250.75"],
+    }
+)
+RequestedAmount = Annotated[Decimal, BeforeValidator(_number), _AMOUNT]
+AmountIfGiven = Annotated[Decimal | None, BeforeValidator(_number), _AMOUNT]
+"""None only if it is left out: a null may be a mistake, as of a caller whose NaN became one."""
 Cursor = Annotated[
     str | None,
     Field(

@@ -350,7 +350,12 @@ def sweeper_of(payments: Payments) -> Sweeper:
 
 
 def refund_command(**fields: Any) -> CreateRefund:
-    """Return a refund of all that is refundable, with a new key. `fields` override its fields."""
+    """Return a refund of all that is refundable, with a new key. `fields` override its fields.
+
+    An amount of None is left out.
+    """
+    if fields.get("amount", ...) is None:
+        del fields["amount"]
     return CreateRefund.model_validate(
         {"idempotency_key": f"test-refund-{next(_numbers):06}"} | fields
     )

@@ -125,6 +125,8 @@ def walk_through_reading() -> None:
     assert ask("/v1/health")["statusCode"] == 200
     assert ask("/v1/health", deep="1")["statusCode"] == 200
     assert ask("/v1/openapi.json")["statusCode"] == 200
+    for public in ("/v1/health", "/v1/openapi.json"):
+        assert payflow.app(api_event("HEAD", public), None)["statusCode"] == 200
 
 
 def ask(resource: str, **query: str) -> Any:

@@ -9,9 +9,9 @@ from chalicelib.values import Timestamp
 
 
 class CheckHealth(Schema):
-    """With `deep=1`, check the tables and queues too."""
+    """With `deep=1`, check the tables and queues too. Other parameters are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     deep: Literal["0", "1"] = "0"
 

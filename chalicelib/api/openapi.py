@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from chalicelib import VERSION, errors
-from chalicelib.api.routing import Operation, Success, required_fields
+from chalicelib.api.routing import Operation, Success, may_be_left_out
 from chalicelib.schema import Schema
 
 Json = dict[str, Any]
@@ -101,7 +101,8 @@ def document(app: Chalice) -> Json:
 def _operations(app: Chalice) -> Iterator[tuple[str, str, Operation]]:
     for path, methods in app.routes.items():
         for method, entry in methods.items():
-            yield path, method, entry.view_function.operation  # type: ignore[attr-defined]
+            if method != "HEAD":  # the same as GET, without the body
+                yield path, method, entry.view_function.operation  # type: ignore[attr-defined]
 
 
 def _schemas(operations: Iterator[Operation]) -> Json:
@@ -133,7 +134,7 @@ def _operation(path: str, operation: Operation, schemas: Json) -> Json:
         },
     }
     if operation.body is not None:
-        is_required = bool(required_fields(operation.body))
+        is_required = not may_be_left_out(operation.body)
         description["requestBody"] = {"required": is_required, "content": _content(operation.body)}
     if operation.scope is None:
         description["security"] = []

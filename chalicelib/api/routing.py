@@ -9,8 +9,8 @@ import functools
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic
 from urllib.parse import unquote
 
@@ -176,6 +176,8 @@ class Api:
             key_id=key and key.key_id,
             payment_id=answer.payment_id,
         )
+        if request.method == "HEAD":
+            answer = replace(answer, body="")
         return respond(answer, request_id)
 
 
@@ -221,7 +223,7 @@ def respond(answer: Answer, request_id: str) -> Response:
 
 def _command(request: Request, operation: Operation) -> Schema:
     if operation.body is not None:
-        fields = _json_object(request, may_be_empty=not required_fields(operation.body))
+        fields = _json_object(request, may_be_empty=may_be_left_out(operation.body))
         if "idempotency_key" in operation.body.model_fields:
             fields = _with_header_key(fields, request)
         return validated(operation.body, fields)
@@ -230,16 +232,12 @@ def _command(request: Request, operation: Operation) -> Schema:
     return Nothing()
 
 
-def required_fields(model: type[Schema]) -> list[str]:
-    """Return the fields that a body must have; if there are none, the body may be left out.
-
-    The idempotency key is not one of them: it may come in the header instead.
-    """
-    return [
-        name
-        for name, field in model.model_fields.items()
-        if field.is_required() and name != "idempotency_key"
-    ]
+def may_be_left_out(model: type[Schema]) -> bool:
+    """Return whether a request may have no body: one that says nothing, and moves no money."""
+    fields = model.model_fields
+    return "idempotency_key" not in fields and not any(
+        field.is_required() for field in fields.values()
+    )
 
 
 def _json_object(request: Request, *, may_be_empty: bool) -> dict[str, Any]:
@@ -252,6 +250,11 @@ def _json_object(request: Request, *, may_be_empty: bool) -> dict[str, Any]:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise errors.UnsupportedMediaType("Send the header Content-Type: application/json.")
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity"}:
+        raise errors.UnsupportedMediaType(
+            f"Send the body as it is, without Content-Encoding: {coding[:20]}."
+        )
     if not body.strip():
         raise errors.MalformedJson("The body is empty; send a JSON object.")
     value = exact_json.loads(body)
@@ -264,11 +267,27 @@ def _with_header_key(fields: dict[str, Any], request: Request) -> dict[str, Any]
     header = request.headers.get("idempotency-key")
     if header is None:
         return fields
+    several = request.to_original_event().get("multiValueHeaders") or {}
+    for name, values in several.items():
+        if name.lower() == "idempotency-key":
+            check_sent_once(values)
+    if header.startswith('"') and header.endswith('"'):
+        # Versions before took the quotes for a part of the key. Left out now, the retry of such a
+        # request would be a new payment.
+        raise errors.ValidationFailed(
+            [errors.FieldError("Idempotency-Key", "must be sent without quotes")]
+        )
     if "idempotency_key" in fields and fields["idempotency_key"] != header:
         raise errors.IdempotencyKeyMismatch(
             "Send the key in the Idempotency-Key header or in the body, or the same key in both."
         )
     return fields | {"idempotency_key": header}
+
+
+def check_sent_once(keys: Sequence[str]) -> None:
+    """Raise ValidationFailed if a request has several headers Idempotency-Key."""
+    if len(keys) > 1:
+        raise errors.ValidationFailed([errors.FieldError("Idempotency-Key", "must be sent once")])
 
 
 def _query(request: Request) -> dict[str, str]:

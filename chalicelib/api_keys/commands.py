@@ -17,7 +17,7 @@ _SECRET = re.compile("pf_[a-z0-9]+_[0-9a-f]{16}|whsec_[a-z0-9+/]{16}", re.IGNORE
 def _check_not_reserved(name: str) -> str:
     if _SECRET.search(name):
         raise ValueError("must not contain a key or secret: names are shown in logs and events")
-    if name.strip().lower() == SYSTEM.name:
+    if validation.as_read(name) == SYSTEM.name:
         raise ValueError(f"must not be {SYSTEM.name!r}: it marks changes made by PayFlow itself")
     return name
 

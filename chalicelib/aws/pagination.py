@@ -12,9 +12,9 @@ Sort keys are `<RFC 3339 time>#<id>`: unique, of one width, and in time order as
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from chalicelib import exact_json
 from chalicelib.errors import InvalidCursor, MalformedJson
@@ -27,6 +27,7 @@ MAX_ROWS: Final = 1000
 _FILTERED_READ: Final = 100
 _VERSION: Final = 1
 _CHECKSUM_BYTES: Final = 6
+_NO_FILTERS: Final = {"limit", "cursor"}
 _MAX_CURSOR_CHARACTERS: Final = 300
 _SORT_KEY: Final = re.compile(
     rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}\.[0-9]{{6}}Z#[A-Z]{{3}}-{ULID_PATTERN}"
@@ -79,7 +80,12 @@ def read_page(
 
 def encode_cursor(last: str, filters: Schema) -> str:
     """Return opaque text: a checksum, a version, the filters' digest and the last sort key."""
-    content = exact_json.dumps([_VERSION, _filter_digest(filters), last]).encode()
+    return _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS))
+
+
+def _cursor(last: str, said: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(exact_json.canonical(said).encode()).hexdigest()[:16]
+    content = exact_json.dumps([_VERSION, digest, last]).encode()
     return base64.urlsafe_b64encode(_checksum(content) + content).decode().rstrip("=")
 
 
@@ -99,8 +105,10 @@ def decode_cursor(cursor: str, filters: Schema) -> str:
         raise invalid from error
     if not (isinstance(last, str) and is_sort_key(last)):
         raise invalid
-    # Trust nothing else: the cursor must equal the one that we would make for this position.
-    if encode_cursor(last, filters) != cursor:
+    # Trust nothing else: the cursor must equal the one that we would make for this position, now
+    # or in version 0.4, whose digest leaves out filters that are not set: new ones change nothing.
+    later = _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS, exclude_none=True))
+    if cursor not in {encode_cursor(last, filters), later}:
         raise invalid
     return last
 
@@ -131,11 +139,6 @@ def just_before(key: str) -> str:
 def just_after(key: str) -> str:
     """Return the lower end of a range that holds every sort key above `key`."""
     return f"{key}!"
-
-
-def _filter_digest(filters: Schema) -> str:
-    said = filters.model_dump(mode="json", exclude={"limit", "cursor"})
-    return hashlib.sha256(exact_json.canonical(said).encode()).hexdigest()[:16]
 
 
 def _checksum(content: bytes) -> bytes:

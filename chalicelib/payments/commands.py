@@ -86,8 +86,10 @@ class CreateRefund(Schema):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    amount: validation.RequestedAmount | None = Field(
-        default=None, description="at most the refundable amount, in the payment's currency"
+    amount: validation.AmountIfGiven = Field(
+        default=None,
+        description="at most the refundable amount, in the payment's currency; left out, all of it",
+        json_schema_extra=validation.without_default,
     )
     reason: validation.Text | None = None
     idempotency_key: validation.IdempotencyKey = Field(
@@ -122,7 +124,9 @@ class SimulateReturn(Schema):
         str | None,
         Field(
             max_length=3,
-            description="ACH: R01 to R29; EFT: 900 to 999",
+            description="; ".join(
+                f"{rail.upper()}: {codes.described}" for rail, codes in RETURN_CODES.items()
+            ),
             json_schema_extra=validation.pattern(
                 "^(" + "|".join(codes.pattern.pattern for codes in RETURN_CODES.values()) + ")$"
             ),

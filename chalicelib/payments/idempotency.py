@@ -9,9 +9,11 @@ progress" state, no lock to expire, and no moment at which a crash leaves half o
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from math import ceil
+from typing import Any, Final, NamedTuple
 
 from chalicelib import exact_json
 from chalicelib.errors import IdempotencyKeyReused
@@ -33,24 +35,24 @@ class Record:
     """The stored result of a successful request. It expires after `WINDOW`."""
 
     key: str
-    fingerprint: str
+    fingerprints: "Fingerprints"
     resource_id: str
     response: str
     expires_at_seconds: int
 
-    def replay(self, fingerprint: str) -> str:
+    def replay(self, command: Schema) -> str:
         """Return the stored answer, byte for byte.
 
-        Raises IdempotencyKeyReused when the fingerprint differs.
+        Raises IdempotencyKeyReused when the record is of another command.
         """
-        if fingerprint != self.fingerprint:
+        if not self.fingerprints.match(fingerprints(command)):
             raise IdempotencyKeyReused(
                 "This idempotency key was used for another request in the last "
                 f"{WINDOW // timedelta(hours=1)} hours; send a new key."
             )
         return self.response
 
-    def answer(self, resource_id: str, fingerprint: str) -> Created:
+    def answer(self, resource_id: str, command: Schema) -> Created:
         """Answer a request to create `resource_id` whose key already has this record.
 
         If the record has the same id, an earlier attempt of this request committed. Raises
@@ -58,7 +60,7 @@ class Record:
         """
         if self.resource_id == resource_id:
             return Created(self.response, resource_id, replayed=False)
-        return Created(self.replay(fingerprint), self.resource_id, replayed=True)
+        return Created(self.replay(command), self.resource_id, replayed=True)
 
 
 def record_key(operation: str, resource: str, key: str) -> str:
@@ -66,11 +68,35 @@ def record_key(operation: str, resource: str, key: str) -> str:
     return f"{operation}#{resource}#{key}"
 
 
-def fingerprint(command: Schema) -> str:
-    """Return the SHA-256 of the validated request: the same for 10, 10.0 and "10.00"."""
-    return hashlib.sha256(exact_json.canonical(command.model_dump()).encode()).hexdigest()
+class Fingerprints(NamedTuple):
+    """The SHA-256 of a request, in two forms. Both are the same for 10, 10.0 and "10.00"."""
+
+    sent: str | None
+    """Without the fields that have their defaults, so that a field which a later version adds
+    changes nothing. None in records of versions before 0.3."""
+    whole: str
+    """With every field, as versions before 0.3 compare it. Version 0.4 leaves it out; until then
+    it must stay as it is, without fields that are new."""
+
+    def match(self, other: "Fingerprints") -> bool:
+        return self.whole == other.whole if self.sent is None else self.sent == other.sent
+
+
+def fingerprints(command: Schema) -> Fingerprints:
+    """Return the fingerprints of a validated request."""
+    whole, fields = command.model_dump(), type(command).model_fields
+    sent = {
+        name: value
+        for name, value in whole.items()
+        if value != fields[name].get_default(call_default_factory=True)
+    }
+    return Fingerprints(_digest(sent), _digest(whole))
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(exact_json.canonical(fields).encode()).hexdigest()
 
 
 def expiry_seconds(now: datetime) -> int:
     """Return the expiry of a record written `now`, in Unix seconds for DynamoDB's TTL."""
-    return int((now + WINDOW).timestamp())
+    return ceil((now + WINDOW).timestamp())  # never earlier

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from chalicelib.aws.dynamodb import Index, Item, drop_none
-from chalicelib.payments.idempotency import Record
+from chalicelib.payments.idempotency import Fingerprints, Record
 from chalicelib.payments.models import Event, Payment, Refund, RefundStatus, Total
 from chalicelib.values import Currency, rfc3339, with_decimals
 
@@ -221,7 +221,8 @@ def record_key(key: str) -> Item:
 
 def record_to_item(record: Record) -> Item:
     return record_key(record.key) | {
-        "fingerprint": record.fingerprint,
+        "fingerprint": record.fingerprints.whole,
+        "sentFingerprint": record.fingerprints.sent,
         "resourceId": record.resource_id,
         "response": record.response,
         "expiresAt": record.expires_at_seconds,
@@ -231,7 +232,7 @@ def record_to_item(record: Record) -> Item:
 def record_from_item(item: Item) -> Record:
     return Record(
         key=item["idempotencyKey"],
-        fingerprint=item["fingerprint"],
+        fingerprints=Fingerprints(item.get("sentFingerprint"), item["fingerprint"]),
         resource_id=item["resourceId"],
         response=item["response"],
         expires_at_seconds=int(item["expiresAt"]),

@@ -105,11 +105,19 @@ class ReturnCodes(NamedTuple):
 
 RETURN_CODES: Mapping[PaymentType, ReturnCodes] = MappingProxyType(
     {
-        PaymentType.ACH: ReturnCodes(re.compile(r"R(0[1-9]|[12][0-9])"), "R01 to R29", "R01"),
-        PaymentType.EFT: ReturnCodes(re.compile(r"9[0-9]{2}"), "900 to 999", "901"),
+        PaymentType.ACH: ReturnCodes(
+            re.compile(r"R(0[1-9]|[1-3][0-9]|4[0-7]|5[0-3]|6[12789]|7[0-7]|8[0-5])"),
+            "R01 to R47, R50 to R53, R61, R62, R67 to R77 or R80 to R85",
+            "R01",
+        ),
+        PaymentType.EFT: ReturnCodes(
+            re.compile(r"9(0[1-5]|0[7-9]|1[0-2]|1[4-9]|2[0-2]|90)"),
+            "901 to 905, 907 to 912, 914 to 922 or 990",
+            "901",
+        ),
     }
 )
-"""Payments by other rails are final."""
+"""The return reason codes of Nacha and of Payments Canada (Standard 007). Other rails are final."""
 
 
 class IllegalTransition(Exception):

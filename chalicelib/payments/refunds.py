@@ -94,7 +94,6 @@ class Refunds:
     ) -> Created:
         now = self.payments.clock()
         key = idempotency.record_key(_CREATE, payment.id, command.idempotency_key)
-        fingerprint = idempotency.fingerprint(command)
         refund = new_refund(payment, command, refund_id, now)
         try:
             change = payment.refund(refund, now, actor=actor)
@@ -103,10 +102,10 @@ class Refunds:
             existing = self.payments.repository.find_record(key, now)
             if existing is None:
                 raise
-            return existing.answer(refund_id, fingerprint)
+            return existing.answer(refund_id, command)
         record = Record(
             key=key,
-            fingerprint=fingerprint,
+            fingerprints=idempotency.fingerprints(command),
             resource_id=refund_id,
             response=refund.to_json(),
             expires_at_seconds=idempotency.expiry_seconds(now),
@@ -114,7 +113,7 @@ class Refunds:
         try:
             self.payments.repository.create_refund(payment, change, record, now)
         except RecordExists as exists:
-            return exists.record.answer(refund_id, fingerprint)
+            return exists.record.answer(refund_id, command)
         return Created(record.response, refund_id, replayed=False)
 
     def _settle(self, payment: Payment, refund: Refund, outcome: Completed | Failed) -> Change:

@@ -70,7 +70,7 @@ class Payments:
         payment_id = change.payment.id
         record = Record(
             key=idempotency.record_key(_CREATE, "payments", command.idempotency_key),
-            fingerprint=idempotency.fingerprint(command),
+            fingerprints=idempotency.fingerprints(command),
             resource_id=payment_id,
             response=change.payment.to_json(),
             expires_at_seconds=idempotency.expiry_seconds(now),
@@ -79,7 +79,7 @@ class Payments:
         try:
             self.repository.create(change, record, now)
         except RecordExists as exists:
-            created = exists.record.answer(payment_id, record.fingerprint)
+            created = exists.record.answer(payment_id, command)
         if not created.replayed:
             enqueue(self.queue, [SettlePayment(payment_id)], stage=self.stage)
         return created

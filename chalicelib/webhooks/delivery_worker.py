@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Final
 
 from chalicelib.aws.dynamodb import ConditionFailed
 from chalicelib.aws.kms import Key
@@ -39,7 +40,9 @@ from chalicelib.webhooks.models import (
     Endpoint,
     FailureReason,
 )
-from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
+from chalicelib.webhooks.repository import LeaseLost, NotDueYet, WebhookRepository
+
+_EARLY: Final = timedelta(seconds=10)
 
 Post = Callable[[str, bytes, Mapping[str, str]], PostResult]
 """Posts a body with headers to a URL, and returns the result by a deadline."""
@@ -62,7 +65,12 @@ class DeliveryWorker:
     def deliver(self, delivery_id: str) -> None:
         """Make an attempt if one is due. Raises Conflict or Unavailable: call again then."""
         began = self.clock()
-        leased = self.repository.lease(delivery_id, began, began + self.lease)
+        try:
+            leased = self.repository.lease(delivery_id, began, began + self.lease)
+        except NotDueYet as early:
+            if early.within <= _EARLY:  # a message's delay and our clock are not that exact
+                self._enqueue(delivery_id, early.within)
+            return
         if leased is None:
             return
         try:

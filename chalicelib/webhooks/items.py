@@ -184,7 +184,7 @@ def delivery_from_item(item: Item) -> Delivery:
         status=DeliveryStatus(item["state"]),
         failure_reason=item.get("reason"),
         created_at=item["deliveryAt"].partition("#")[0],
-        next_attempt_at=item["dueAt"].partition("#")[0] if "dueAt" in item else None,
+        next_attempt_at=moment_of(item["dueAt"]) if "dueAt" in item else None,
         attempts=[_attempt_from_item(attempt) for attempt in item["attempts"]],
         payload=item["payload"],
         attempts_before=item.get("attemptsBefore", 0),
@@ -226,6 +226,11 @@ def delivery_at(delivery: Delivery) -> str:
 def due_at(key: DeliveryKey, moment: datetime) -> str:
     """Return a sort key of the due index; the random ends of the ids make it unique."""
     return f"{rfc3339(moment)}#{key.event_id[-8:]}{key.endpoint_id[-8:]}"
+
+
+def moment_of(due_at: str) -> datetime:
+    """Return the time in a sort key of the due index."""
+    return datetime.fromisoformat(due_at.partition("#")[0])
 
 
 def due_shard(delivery_id: str) -> str:

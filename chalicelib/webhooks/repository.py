@@ -28,7 +28,7 @@ Raises Conflict and Unavailable as `aws.dynamodb` does.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -66,6 +66,14 @@ MAX_OF_PAYMENT: Final = 50
 
 class LeaseLost(Exception):
     """Another worker holds the lease, or the delivery was replayed or has ended."""
+
+
+class NotDueYet(Exception):
+    """The delivery will be due `within` so long."""
+
+    def __init__(self, within: timedelta) -> None:
+        super().__init__(f"due in {within}")
+        self.within = within
 
 
 class WebhookRepository:
@@ -266,7 +274,8 @@ class WebhookRepository:
     def lease(self, delivery_id: str, now: datetime, until: datetime) -> Delivery | None:
         """Begin an attempt, and lease the delivery until `until`.
 
-        Returns None if it is not due: done, leased by another worker, unknown, or too early.
+        Returns None if it is done, unknown, or leased by another worker meanwhile. Raises
+        NotDueYet.
         """
         key = delivery_key(delivery_id)
         if key is None:
@@ -275,8 +284,10 @@ class WebhookRepository:
         found = self._table.find(row, only=items.DELIVERY)
         if found is None:
             return None
-        if "dueAt" not in found or found["dueAt"] > to_moment(now):
+        if "dueAt" not in found:
             return None
+        if (due := items.moment_of(found["dueAt"])) > now:
+            raise NotDueYet(due - now)
         leased = {"dueAt": items.due_at(key, until)}
         attempt = [items.attempt_to_item(Attempt(at=now))]
         after = found | leased | {"attempts": [*found["attempts"], *attempt]}

@@ -5,6 +5,7 @@ It fixes three problems of Chalice's server (two writes per answer, Nagle's algo
 """
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -50,6 +51,8 @@ _BROKEN_HEADERS: Final = (
     MissingHeaderBodySeparatorDefect,
 )
 _MAX_LENGTH_DIGITS: Final = 18
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_LINE_BYTES: Final = 4096
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 _LINGER_SECONDS: Final = 1
 _READ_BYTES: Final = 64 * 1024
@@ -105,8 +108,13 @@ class Handler(ChaliceRequestHandler):
         """Refuse a request of unclear length: its rest could be read as the next request."""
         if any(isinstance(defect, _BROKEN_HEADERS) for defect in self.headers.defects):
             raise ValidationFailed([FieldError("headers", "must be well-formed")])
-        if "transfer-encoding" in self.headers:
-            raise ValidationFailed([FieldError("Transfer-Encoding", "send a Content-Length")])
+        routing.check_sent_once(self.headers.get_all("idempotency-key", []))
+        codings = self.headers.get_all("transfer-encoding", [])
+        if codings:
+            if [coding.lower() for coding in codings] != ["chunked"]:
+                raise ValidationFailed([FieldError("Transfer-Encoding", "must be chunked")])
+            if "content-length" in self.headers:
+                raise ValidationFailed([FieldError("Content-Length", "must not be sent as well")])
         length, *others = self.headers.get_all("content-length", ["0"])
         if others or not (length.isascii() and length.isdigit()):
             raise ValidationFailed([FieldError("Content-Length", "must be a number of bytes")])
@@ -114,10 +122,32 @@ class Handler(ChaliceRequestHandler):
             raise BodyTooLarge(f"Send at most {routing.MAX_BODY_BYTES} bytes.")
 
     def _parse_payload(self) -> tuple[dict[str, Any], bytes | None]:
+        if "transfer-encoding" in self.headers:
+            return dict(self.headers), self._joined_chunks()
         headers, body = super()._parse_payload()
         if len(body or b"") != int(self.headers.get("content-length", "0")):
             raise ValidationFailed([FieldError("body", "ended before its Content-Length")])
         return headers, body
+
+    def _joined_chunks(self) -> bytes:
+        """Read a chunked body, as API Gateway does (RFC 9112, 7.1)."""
+        body = bytearray()
+        while size := self._chunk_size():
+            if len(body) + size > MAX_BODY_BYTES:
+                raise BodyTooLarge(f"Send at most {routing.MAX_BODY_BYTES} bytes.")
+            chunk = self.rfile.read(size)
+            if len(chunk) != size or self.rfile.readline(_LINE_BYTES) != b"\r\n":
+                raise ValidationFailed([FieldError("body", "has a chunk of another length")])
+            body += chunk
+        while self.rfile.readline(_LINE_BYTES).strip():
+            pass  # trailers
+        return bytes(body)
+
+    def _chunk_size(self) -> int:
+        digits, _, _ = self.rfile.readline(_LINE_BYTES).partition(b";")
+        if not _CHUNK_SIZE.fullmatch(digits.strip()):
+            raise ValidationFailed([FieldError("body", "has a chunk without a size")])
+        return int(digits, 16)
 
     def _check_route(self) -> None:
         app: Chalice = self.server.app

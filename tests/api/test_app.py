@@ -11,8 +11,10 @@ from urllib.parse import unquote
 import pytest
 from moto import mock_aws
 
+from chalicelib.api_keys.commands import CreateApiKey
+from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.service import new_secret
-from infra.local.lambda_events import api_event, scheduled_event, sqs_event
+from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
 from tests import engines
 from tests.conftest import QUEUE_URL, SESSION, payflow
 
@@ -100,7 +102,11 @@ def test_only_health_and_the_document_need_no_key(closed: None) -> None:
             answer = payflow.app(api_event(method, route, **path), None)
             answers[f"{method} {route}"] = answer["statusCode"]
     public = {route for route, status in answers.items() if status != 401}
-    assert public == {"GET /v1/health", "GET /v1/openapi.json"}
+    assert public == {
+        f"{method} {path}"
+        for method in ("GET", "HEAD")
+        for path in ("/v1/health", "/v1/openapi.json")
+    }
     deep = api_event("GET", "/v1/health")
     deep["multiValueQueryStringParameters"] = {"deep": ["1"]}
     assert payflow.app(deep, None)["statusCode"] == 401
@@ -251,7 +257,7 @@ def test_events_have_exact_amounts_and_no_nulls() -> None:
 def test_refund_is_the_same_in_post_list_and_replay() -> None:
     payment_id = json.loads(create(metadata={"simulate": "completed"})["body"])["id"]
     payflow.webhook_processor(sqs_event(message_of(payment_id)), None)
-    event = api_event("POST", "/v1/payments/{payment_id}/refunds", payment_id=payment_id)
+    event = api_event("POST", "/v1/payments/{payment_id}/refunds", {}, payment_id=payment_id)
     event["headers"]["Idempotency-Key"] = "all-of-it"
     created, replayed = payflow.app(event, None), payflow.app(event, None)
     assert (created["statusCode"], replayed["statusCode"]) == (201, 200)
@@ -259,6 +265,69 @@ def test_refund_is_the_same_in_post_list_and_replay() -> None:
     assert replayed["body"] == created["body"]
     assert f'{{"refunds":[{created["body"]}]}}' == of_payment("GET", payment_id, "refunds")["body"]
     assert '"amount":12.50,"currency":"CAD"' in created["body"]
+
+
+@pytest.mark.parametrize("body", [None, "", "null", '{"amount":null}', '{"amount":"NaN"}'])
+def test_refund_of_everything_is_asked_for_by_an_object_without_an_amount(body: str | None) -> None:
+    payment_id = json.loads(create(metadata={"simulate": "completed"})["body"])["id"]
+    payflow.webhook_processor(sqs_event(message_of(payment_id)), None)
+    event = api_event("POST", "/v1/payments/{payment_id}/refunds", payment_id=payment_id)
+    event["headers"]["Idempotency-Key"] = "all-of-it"
+    assert payflow.app(event | {"body": body}, None)["statusCode"] == 400
+    assert of_payment("GET", payment_id, "refunds")["body"] == '{"refunds":[]}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "says"),
+    [
+        ({"Content-Encoding": "gzip"}, 415, "gzip"),
+        ({"Content-Encoding": "Identity"}, 201, ""),
+        ({"Idempotency-Key": '"order-10023"'}, 400, "quotes"),
+        ({"Idempotency-Key": "order-10023"}, 201, ""),
+    ],
+)
+def test_header_that_would_be_misread_is_refused_by_name(
+    headers: dict[str, str], status: int, says: str
+) -> None:
+    fields = {"merchant": "a", "amount": 1, "currency": "CAD", "type": "eft"}
+    event = api_event("POST", "/v1/payments", fields)
+    event["headers"] |= {"Idempotency-Key": "order-10023"} | headers
+    answer = payflow.app(event, None)
+    assert answer["statusCode"] == status
+    assert says in answer["body"]
+
+
+def test_two_idempotency_keys_are_refused() -> None:
+    event = api_event("POST", "/v1/payments", {"merchant": "a"})
+    event["headers"]["Idempotency-Key"] = "the-second"
+    event["multiValueHeaders"] = {"idempotency-key": ["the-first", "the-second"]}
+    answer = payflow.app(event, None)
+    assert answer["statusCode"] == 400
+    assert "must be sent once" in answer["body"]
+
+
+def test_idempotency_key_counts_whichever_api_key_sends_it(closed: None) -> None:
+    wanted = CreateApiKey(name="till", scopes=[Scope.WRITE])
+    answers = []
+    for key in (payflow.services.api_keys.create(wanted).key for _ in range(2)):
+        event = with_key(api_event("POST", "/v1/payments", REQUEST), key)
+        event["headers"]["Idempotency-Key"] = REQUEST["idempotency_key"]
+        answers.append(payflow.app(event, None))
+    assert [answer["statusCode"] for answer in answers] == [201, 200]
+    assert answers[0]["body"] == answers[1]["body"]
+
+
+@pytest.mark.parametrize("path", ["/v1/health", "/v1/openapi.json"])
+def test_head_is_get_without_the_body(path: str) -> None:
+    got, head = (payflow.app(api_event(method, path), None) for method in ("GET", "HEAD"))
+    assert (head["statusCode"], head["body"]) == (200, "")
+    assert head["headers"]["Content-Type"] == got["headers"]["Content-Type"]
+
+
+def test_health_ignores_parameters_of_monitors() -> None:
+    event = api_event("GET", "/v1/health")
+    event["multiValueQueryStringParameters"] = {"nocache": ["1"], "utm_source": ["monitor"]}
+    assert payflow.app(event, None)["statusCode"] == 200
 
 
 def on_endpoint(method: str, what: str = "", body: Any = None, endpoint_id: str = "") -> Any:

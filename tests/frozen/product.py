@@ -25,7 +25,7 @@ from chalicelib.messages import Deliver, SettlePayment, SettleRefund
 from chalicelib.messages import decode as message_of_body
 from chalicelib.messages import encode as body_of_message
 from chalicelib.payments.commands import CreatePayment, CreateRefund, ListPayments, SimulateReturn
-from chalicelib.payments.idempotency import fingerprint
+from chalicelib.payments.idempotency import Fingerprints, Record, fingerprints
 from chalicelib.payments.items import (
     event_from_item,
     event_to_item,
@@ -113,7 +113,13 @@ def place_of(kind: str, filters: Mapping[str, str], cursor: str) -> str:
 
 
 def digest_of(command: str, fields: Mapping[str, Any]) -> str:
-    return fingerprint(validated(COMMANDS[command], fields))
+    return fingerprints(validated(COMMANDS[command], fields)).whole
+
+
+def matches(command: str, fields: Mapping[str, Any], digest: str) -> bool:
+    """Whether a record with this fingerprint is one of this request."""
+    record = Record("key", Fingerprints(None, digest), "PAY-1", "the answer", 0)
+    return record.replay(validated(COMMANDS[command], fields)) == record.response
 
 
 def document() -> Any:

@@ -30,15 +30,15 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         ),
         Mutant(
             "A key stands for every field of its request.",
-            "chalicelib/payments/idempotency.py::fingerprint",
+            "chalicelib/payments/idempotency.py::fingerprints",
             "model_dump()",
             "model_dump(exclude={'metadata'})",
         ),
         Mutant(
             "A key that comes with another request is refused.",
             "chalicelib/payments/idempotency.py::Record.replay",
-            "fingerprint != self.fingerprint",
-            "not fingerprint",
+            "not self.fingerprints.match(fingerprints(command))",
+            "not command",
         ),
         Mutant(
             "Refunds of two payments may use the same key.",
@@ -497,7 +497,7 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A cursor of another filter is refused.",
             "chalicelib/aws/pagination.py::decode_cursor",
-            "encode_cursor(last, filters) != cursor",
+            "cursor not in {encode_cursor(last, filters), later}",
             "not cursor",
         ),
         Mutant(

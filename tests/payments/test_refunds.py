@@ -229,11 +229,11 @@ def test_a_key_is_free_again_after_a_day(desk: Desk, clock: Clock) -> None:
     payment = desk.paid()
     request = refund_command(amount="30")
     desk.refunds.create(payment.id, request, actor=TEST)
-    clock.advance(hours=23, minutes=59)
-    assert desk.refunds.create(payment.id, request, actor=TEST).replayed
-    clock.advance(minutes=1)
-    assert not desk.refunds.create(payment.id, request, actor=TEST).replayed
     clock.advance(hours=24)
+    assert desk.refunds.create(payment.id, request, actor=TEST).replayed, "no second too early"
+    clock.advance(seconds=1)
+    assert not desk.refunds.create(payment.id, request, actor=TEST).replayed
+    clock.advance(hours=24, seconds=1)
     desk.refund(payment)
     with pytest.raises(RefundExceedsPayment):
         desk.refunds.create(payment.id, request, actor=TEST)

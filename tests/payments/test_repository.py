@@ -21,7 +21,7 @@ from chalicelib.aws.pagination import just_after, just_before
 from chalicelib.errors import Conflict, Unavailable
 from chalicelib.payments import idempotency
 from chalicelib.payments import items as payment_items
-from chalicelib.payments.idempotency import Record
+from chalicelib.payments.idempotency import Fingerprints, Record
 from chalicelib.payments.items import sort_key
 from chalicelib.payments.models import Change, FailureCode, Payment, Status
 from chalicelib.payments.refunds import new_refund
@@ -52,7 +52,7 @@ LATER = START + timedelta(seconds=1)
 def record_for(change: Change, key: str = "a-key-of-its-own") -> Record:
     return Record(
         key=idempotency.record_key("create_payment", "payments", key),
-        fingerprint="f" * 64,
+        fingerprints=Fingerprints("e" * 64, "f" * 64),
         resource_id=change.payment.id,
         response='{"amount":0.30}',
         expires_at_seconds=idempotency.expiry_seconds(START),
@@ -130,11 +130,11 @@ def test_expired_record_counts_as_absent_until_it_is_deleted(
 ) -> None:
     first = new_payment(command(), START, actor=TEST)
     repository.create(first, record_for(first), START)
-    almost = START + idempotency.WINDOW - timedelta(seconds=1)
+    almost = START + idempotency.WINDOW
     second = new_payment(command(), almost, actor=TEST)
     with pytest.raises(RecordExists):
         repository.create(second, record_for(second), almost)
-    repository.create(second, record_for(second), START + idempotency.WINDOW)
+    repository.create(second, record_for(second), almost + timedelta(seconds=1))
     assert stored(repository, second.payment.id) == second.payment
 
 

@@ -98,7 +98,7 @@ def test_every_route_that_needs_a_key_is_tried() -> None:
     matcher = RouteMatcher(list(payflow.app.routes))
     tried = {(method, matcher.match_route(path).route) for method, path, _ in ROUTES}
     known = {(method, route) for route, methods in payflow.app.routes.items() for method in methods}
-    assert tried == known - {("GET", "/v1/openapi.json")}
+    assert tried == {one for one in known if one[0] != "HEAD"} - {("GET", "/v1/openapi.json")}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)

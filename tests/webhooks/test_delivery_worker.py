@@ -164,6 +164,21 @@ def test_five_days_of_failures_only_disable_an_endpoint(gateway: Gateway) -> Non
 
 
 @one_engine
+def test_message_that_is_a_little_early_comes_again(gateway: Gateway) -> None:
+    gateway.create_endpoint()
+    gateway.merchant.answer = BUSY
+    delivery = gateway.deliver(gateway.new_delivery())
+    assert delivery.next_attempt_at is not None
+    gateway.queue.messages.clear()
+    for early, comes_again in [(timedelta(seconds=11), False), (timedelta(seconds=2), True)]:
+        gateway.clock.now = delivery.next_attempt_at - early
+        gateway.worker.deliver(delivery.id)
+        assert gateway.queue.messages == [Deliver(delivery.id)] * comes_again
+    assert gateway.queue.delays_seconds[-1] == 2
+    assert len(gateway.merchant.received) == 1
+
+
+@one_engine
 def test_one_failure_after_two_days_of_silence_starts_the_five_days_anew(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     gateway.merchant.answer = SILENT

@@ -635,10 +635,11 @@ export interface components {
         CreateRefund: {
             /**
              * Amount
-             * @description at most the refundable amount, in the payment's currency
-             * @default null
+             * @description at most the refundable amount, in the payment's currency; left out, all of it
+             * @example 1250.75
+             * @example 1250.75
              */
-            amount?: (number | string) | null;
+            amount?: number | string;
             /**
              * Reason
              * @default null
@@ -1297,7 +1298,7 @@ export interface components {
         SimulateReturn: {
             /**
              * Code
-             * @description ACH: R01 to R29; EFT: 900 to 999
+             * @description ACH: R01 to R47, R50 to R53, R61, R62, R67 to R77 or R80 to R85; EFT: 901 to 905, 907 to 912, 914 to 922 or 990
              * @default null
              */
             code?: string | null;
@@ -1996,7 +1997,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["CreateRefund"];
             };
