@@ -12,10 +12,16 @@ the sweeper also enqueues attempts that are due later than SQS can delay a messa
 one more window, from one unit to two. A shard with nothing late costs one query. A merchant that is
 down for long has many due deliveries: a run enqueues a limited number from each window, and the
 next window catches the rest.
+
+Every look and every window is on its own: if one does not answer, the others go on, and the run
+fails after its report. They go on side by side, and a run ends in time, whatever there is to do. It
+says what it left, and the next window catches that too.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -39,7 +45,11 @@ MAX_STUCK_COUNTED: Final = 1000
 """The limit for payments, for refunds, and for the deliveries of each shard."""
 MAX_DUE_ENQUEUED: Final = 1000
 """The limit for each run, window and shard."""
+RUN_SECONDS: Final = 40.0
+"""Less than the function may run: what was begun still ends."""
+_AT_ONCE: Final = 16
 Entry = TypeVar("Entry", PaymentEntry, RefundEntry, DeliveryEntry)
+Result = TypeVar("Result")
 
 
 class Swept(NamedTuple):
@@ -59,29 +69,31 @@ class Sweeper:
     webhooks: WebhookRepository
     deliveries_queue: Queue
     unit: timedelta
+    run_seconds: float = RUN_SECONDS
 
     def sweep(self, now: datetime) -> Swept:
         """Enqueue the unfinished items of every window, youngest first, and report stuck ones.
 
-        Raises Unavailable if some messages could not be sent, but only after the report.
+        Raises Unavailable if something did not answer, but only after the report.
         """
-        enqueued = 0
-        outage: Unavailable | None = None
-        late = [shard for shard in range(DUE_SHARDS) if self._has_late(shard, now)]
-        for send in [*self._enqueue_processing(now), *self._enqueue_due(late, now)]:
-            try:
-                enqueued += send()
-            except Unavailable as error:
-                outage = error
-        stuck = self._stuck(late, now)
+        run = _Run(time.monotonic() + self.run_seconds)
+        looks = [partial(self._late, shard, now) for shard in range(DUE_SHARDS)]
+        late = [shard for shards in run.each(looks) for shard in shards]
+        windows = [*self._enqueue_processing(run, now), *self._enqueue_due(run, late, now)]
+        enqueued = sum(run.each(windows))
+        stuck: dict[str, list[str]] = {"deliveries": []}
+        for kind, ids in run.each(self._stuck(late, now)):
+            stuck.setdefault(kind, []).extend(ids)
         for kind, ids in stuck.items():
             if ids:
                 oldest = ids[:_STUCK_SHOWN]
                 log(f"{kind}_stuck", count=len(ids), at_most=MAX_STUCK_COUNTED, oldest=oldest)
         counts = {f"Stuck{kind.capitalize()}": len(ids) for kind, ids in stuck.items()}
+        if run.left:
+            log("sweep_cut_short", left=sorted(run.left))
         count(self.stage, SweeperHeartbeat=1, MessagesResent=enqueued, **counts)
-        if outage is not None:
-            raise outage
+        if run.outage is not None:
+            raise run.outage
         return Swept(enqueued, sum(counts.values()))
 
     def requeue(self, now: datetime, older_than: timedelta = timedelta()) -> int:
@@ -95,30 +107,40 @@ class Sweeper:
             enqueued += enqueue_all(self.deliveries_queue, self._due(shard, *unfinished))
         return enqueued
 
-    def _enqueue_processing(self, now: datetime) -> Iterator[Callable[[], int]]:
+    def _enqueue_processing(self, run: "_Run", now: datetime) -> Iterator[Callable[[], int]]:
         """Yield functions that enqueue one window each. They return how many, or raise."""
         for window in age_windows(now, self.unit):
-            yield partial(enqueue_all, self.payments_queue, self._processing(*window))
+            messages = run.in_time(f"payments until {window[1]}", self._processing(*window))
+            yield partial(enqueue_all, self.payments_queue, messages)
 
-    def _enqueue_due(self, shards: list[int], now: datetime) -> Iterator[Callable[[], int]]:
+    def _enqueue_due(
+        self, run: "_Run", shards: list[int], now: datetime
+    ) -> Iterator[Callable[[], int]]:
         for window in [_just_late(now, self.unit), *age_windows(now, self.unit)]:
             for shard in shards:
                 due = islice(self._due(shard, *window), MAX_DUE_ENQUEUED)
-                yield partial(enqueue_all, self.deliveries_queue, due)
+                messages = run.in_time(f"deliveries until {window[1]}", due)
+                yield partial(enqueue_all, self.deliveries_queue, messages)
 
-    def _has_late(self, shard: int, now: datetime) -> bool:
-        """Return whether anything in the shard has been due for a unit or longer."""
-        return bool(self.webhooks.due(shard, EARLIEST, to_moment(now - self.unit), 1))
+    def _late(self, shard: int, now: datetime) -> list[int]:
+        """Return the shard if anything in it has been due for a unit or longer."""
+        is_late = self.webhooks.due(shard, EARLIEST, to_moment(now - self.unit), 1)
+        return [shard] if is_late else []
 
-    def _stuck(self, shards: list[int], now: datetime) -> dict[str, list[str]]:
-        """Return the ids of stuck items by kind, oldest first in each shard."""
+    def _stuck(self, shards: list[int], now: datetime) -> list[Callable[[], tuple[str, list[str]]]]:
+        """Return functions that look for stuck items: their kind, and their ids, oldest first."""
         bound = (EARLIEST, stuck_before(now, self.unit), MAX_STUCK_COUNTED)
-        due = [self.webhooks.due(shard, *bound) for shard in shards]
-        return {
-            "payments": [entry.payment_id for entry in self.payments.processing(*bound)],
-            "refunds": [entry.refund_id for entry in self.payments.processing_refunds(*bound)],
-            "deliveries": [entry.delivery_id for entries in due for entry in entries],
-        }
+
+        def payments() -> tuple[str, list[str]]:
+            return "payments", [one.payment_id for one in self.payments.processing(*bound)]
+
+        def refunds() -> tuple[str, list[str]]:
+            return "refunds", [one.refund_id for one in self.payments.processing_refunds(*bound)]
+
+        def deliveries(shard: int) -> tuple[str, list[str]]:
+            return "deliveries", [one.delivery_id for one in self.webhooks.due(shard, *bound)]
+
+        return [payments, refunds, *(partial(deliveries, shard) for shard in shards)]
 
     def _processing(self, lower: str, upper: str) -> Iterator[Message]:
         for payment in _walk(self.payments.processing, lower, upper):
@@ -129,6 +151,36 @@ class Sweeper:
     def _due(self, shard: int, lower: str, upper: str) -> Iterator[Message]:
         for delivery in _walk(partial(self.webhooks.due, shard), lower, upper):
             yield Deliver(delivery.delivery_id)
+
+
+@dataclass
+class _Run:
+    """One run of the sweeper, until `ends` in seconds of the process's clock."""
+
+    ends: float
+    outage: Unavailable | None = None
+    left: set[str] = field(default_factory=set)
+
+    def each(self, works: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Do all of the work side by side, and return what succeeded, in order."""
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            done = list(pool.map(self._attempted, works))
+        return [result for results in done for result in results]
+
+    def _attempted(self, work: Callable[[], Result]) -> list[Result]:
+        try:
+            return [work()]
+        except Unavailable as outage:
+            self.outage = outage
+            return []
+
+    def in_time(self, what: str, messages: Iterable[Message]) -> Iterator[Message]:
+        """Yield the messages until the run must end; then note that there was more."""
+        for message in messages:
+            if time.monotonic() >= self.ends:
+                self.left.add(what)
+                return
+            yield message
 
 
 def _walk(read: Callable[[str, str, int], list[Entry]], lower: str, upper: str) -> Iterator[Entry]:

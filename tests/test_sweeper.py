@@ -1,8 +1,11 @@
 """The sweeper: what it finds, what it leaves, and what it says."""
 
 import json
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from chalicelib.payments.items import sort_key
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper, age_windows, stuck_before
+from chalicelib.webhooks.items import DUE_SHARDS
 from tests.conftest import START, TEST, Clock, KeptQueue, refund_command
 from tests.payments.test_service import enqueued, made
 
@@ -162,6 +166,79 @@ def test_window_includes_its_late_end_but_not_its_early_one(payments: Payments) 
     assert lower < sort_key(payment) < upper
     lower, upper = age_windows(exactly_two + MINUTE, MINUTE)[0]
     assert not lower < sort_key(payment) < upper
+
+
+def test_silent_shard_stops_neither_payments_nor_other_shards_nor_the_heartbeat(
+    payments: Payments,
+    sweeper: Sweeper,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made(payments)
+    clock.advance(minutes=2)
+    due, asked = sweeper.webhooks.due, set()
+
+    def silent(shard: int, *range_: Any) -> Any:
+        asked.add(shard)
+        if shard == 3:
+            raise Unavailable("DynamoDB does not answer.")
+        return due(shard, *range_)
+
+    monkeypatch.setattr(type(sweeper.webhooks), "due", lambda _, *asked: silent(*asked))
+    with pytest.raises(Unavailable):
+        sweeper.sweep(clock.now)
+    assert asked == set(range(DUE_SHARDS))
+    heartbeat = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (heartbeat["SweeperHeartbeat"], heartbeat["MessagesResent"]) == (1, 1)
+
+
+def test_silent_look_for_stuck_refunds_says_nothing_of_them(
+    sweeper: Sweeper,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def silent(*_: Any) -> Any:
+        raise Unavailable("DynamoDB does not answer.")
+
+    monkeypatch.setattr(type(sweeper.payments), "processing_refunds", silent)
+    with pytest.raises(Unavailable):
+        sweeper.sweep(clock.now)
+    heartbeat = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert heartbeat["StuckPayments"] == 0
+    assert "StuckRefunds" not in heartbeat, "0 would end the alarm"
+
+
+def test_run_ends_in_time_and_says_what_it_left(
+    payments: Payments, sweeper: Sweeper, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(payments)
+    clock.advance(minutes=2)
+    assert replace(sweeper, run_seconds=0).sweep(clock.now).enqueued == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (cut,) = [line for line in lines if line.get("kind") == "sweep_cut_short"]
+    (left,) = cut["left"]
+    assert left.startswith("payments until 2026-11-22T21:57")
+    assert lines[-1]["SweeperHeartbeat"] == 1
+    assert sweeper.sweep(clock.now).enqueued == 1
+
+
+def test_windows_are_sent_side_by_side(
+    payments: Payments, sweeper: Sweeper, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(payments)
+    clock.advance(minutes=2)
+    made(payments)
+    clock.advance(minutes=2)
+    both = threading.Barrier(2, timeout=60)
+
+    def send_batch(_: object, bodies: Sequence[str]) -> dict[int, str]:
+        both.wait()  # the other window is being sent too
+        return {}
+
+    monkeypatch.setattr(type(sweeper.payments_queue), "send_batch", send_batch)
+    assert sweeper.sweep(clock.now).enqueued == 2
 
 
 def test_refunds_are_swept_like_payments(

@@ -87,9 +87,8 @@ class ApiKeyRepository:
 
     def _starting_with(self, digits: str) -> list[ApiKey]:
         start = f"APIKEY#{digits}"
-        return [
-            from_item(item) for item in self._table.query(KeyRange(PARTITION, start, f"{start}~"))
-        ]
+        found = self._table.query(KeyRange(PARTITION, start, f"{start}~"))
+        return self._table.read_all(found, from_item)
 
 
 def item_key(digest: str) -> Item:

@@ -18,7 +18,7 @@ Knows nothing of payments or endpoints. Repositories name the item, the conditio
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import reduce
 from operator import and_
@@ -29,6 +29,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.aws.clients import outage_is_unavailable
 from chalicelib.errors import Conflict, Unavailable
+from chalicelib.telemetry import count, log_exception
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -313,6 +314,25 @@ class Table:
                 TransactItems=items, ClientRequestToken=token
             )
         )
+
+    def read(self, item: Item, codec: Callable[[Item], Result]) -> Result | None:
+        """Return what `codec` reads from the item, or None if this version cannot read it.
+
+        A row of a newer version, or a broken one, must not hide the others: it is passed over,
+        logged and counted. The last part of a table's name is its stage.
+        """
+        try:
+            return codec(item)
+        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+            key = {name: item.get(name) for name in (TABLE.hash, TABLE.range)}
+            log_exception("row_unreadable", error, **key)
+            count(self.name.rpartition("-")[2], RowsUnreadable=1)
+            return None
+
+    def read_all(self, found: Iterable[Item], codec: Callable[[Item], Result]) -> list[Result]:
+        """Return what `codec` reads from the items, without those that cannot be read."""
+        read = (self.read(item, codec) for item in found)
+        return [result for result in read if result is not None]
 
     def check(self, key: Item) -> None:
         """Read once. Raises Unavailable if that fails, whatever the reason."""

@@ -180,7 +180,7 @@ def event_from_item(item: Item) -> Event:
         seq=item["seq"],
         type=item["type"],
         payment_id=item["paymentId"],
-        created_at=item["createdAt"],
+        created_at=item["createdAt"].partition("#")[0],  # a later version adds the event's id
         actor=item["actor"],
         actor_id=item.get("actorId"),
         data=item["data"],

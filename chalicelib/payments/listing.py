@@ -5,7 +5,6 @@ from pydantic import ConfigDict
 from chalicelib.aws.dynamodb import EARLIEST, LATEST
 from chalicelib.aws.pagination import from_moment, just_before, read_page, to_moment
 from chalicelib.payments.commands import ListPayments
-from chalicelib.payments.items import sort_key
 from chalicelib.payments.models import Payment
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.schema import Schema
@@ -41,8 +40,7 @@ def _read(
     if last is not None:
         upper = min(upper, just_before(last))
     if query.status is not None:
-        payments = repository.by_status(query.status, lower, upper, size)
-        return [(sort_key(payment), payment) for payment in payments]
+        return repository.by_status(query.status, lower, upper, size)
     entries = repository.all(lower, upper, size)
     # The last row of a full read only shows that there are more.
     found = repository.find_many([entry.payment_id for entry in entries[: size - 1]])

@@ -230,33 +230,40 @@ class PaymentRepository:
     def find_many(self, payment_ids: Sequence[str]) -> dict[str, Payment]:
         """Return payments by id, at most 100 (DynamoDB's limit), as of the last write."""
         keys = [items.payment_key(payment_id) for payment_id in payment_ids]
-        return {
-            item["id"]: items.payment_from_item(item) for item in self._payments.find_many(keys)
-        }
+        found = self._payments.read_all(self._payments.find_many(keys), items.payment_from_item)
+        return {payment.id: payment for payment in found}
 
     def refunds(self, payment_id: str) -> list[Refund] | None:
         """Return all refunds of a payment, oldest first; None if there is no such payment."""
         # The payment's row sorts right before its refunds: it tells "no refunds" from "no payment".
         found = self._of_payment(payment_id, "PAYMENT", "REFUND$")
-        refunds = [items.refund_from_item(item) for item in found if item["SK"] != "PAYMENT"]
+        rows = (item for item in found if item["SK"] != "PAYMENT")
+        refunds = self._payments.read_all(rows, items.refund_from_item)
         return sorted(refunds, key=items.sort_key) if found else None
 
     def events(self, payment_id: str) -> list[Event]:
         """Return all events of a payment, oldest first. Every payment has at least one."""
-        return [
-            items.event_from_item(item) for item in self._of_payment(payment_id, "EVENT#", "EVENT$")
-        ]
+        found = self._of_payment(payment_id, "EVENT#", "EVENT$")
+        return self._payments.read_all(found, items.event_from_item)
 
     def _of_payment(self, payment_id: str, lower: str, upper: str) -> list[Item]:
         if not PAYMENT_ID.fullmatch(payment_id):
             return []
         return self._payments.query(KeyRange(items.payment_partition(payment_id), lower, upper))
 
-    def by_status(self, status: Status, lower: str, upper: str, limit: int) -> list[Payment]:
-        """Return payments of one status from the index, newest first."""
+    def by_status(
+        self, status: Status, lower: str, upper: str, limit: int
+    ) -> list[tuple[str, Payment | None]]:
+        """Return payments of one status from the index, newest first, with their sort keys.
+
+        None stands for a payment that this version cannot read.
+        """
         keys = KeyRange(status, lower, upper)
         found = self._payments.query(keys, items.BY_STATUS, limit=limit, newest_first=True)
-        return [items.payment_from_item(item) for item in found]
+        return [
+            (item["createdAt"], self._payments.read(item, items.payment_from_item))
+            for item in found
+        ]
 
     def all(self, lower: str, upper: str, limit: int) -> list[items.PaymentEntry]:
         """Return payments of every status, newest first."""
@@ -292,7 +299,8 @@ class PaymentRepository:
                 ),
                 range(items.TOTALS_SHARDS),
             )
-            return [items.total_from_item(item) for shard in shards for item in shard]
+            rows = [item for shard in shards for item in shard]
+        return self._payments.read_all(rows, items.total_from_item)
 
     def check(self) -> None:
         """Read once from each table. Raises Unavailable if that fails, whatever the reason."""

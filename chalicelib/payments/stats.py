@@ -18,6 +18,7 @@ from chalicelib.payments.commands import ReadStats
 from chalicelib.payments.models import Total
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.schema import Schema
+from chalicelib.telemetry import log
 from chalicelib.values import Day
 
 MAX_DAYS: Final = 92
@@ -42,16 +43,25 @@ class Stats(Schema):
     to: Day
     timezone: Literal["UTC"] = "UTC"
     rows: list[Total] = Field(description="one for each day, currency, type and status in use")
+    incomplete: bool = Field(
+        description="true if more payments left a total than had been counted, as when a payment "
+        "is returned that a version before 0.1 settled: that total is left out"
+    )
     processing: Approximate = Field(description="payments of the same days that no row counts")
 
 
 def read(repository: PaymentRepository, query: ReadStats, now: datetime) -> Stats:
     """Return the totals of a range of days. Raises ValidationFailed or Unavailable."""
     first, last = days_of(query, now)
+    rows = _add_up(repository.totals(first, last))
+    below_zero = [row for row in rows if row.count < 0 or row.volume < 0]
+    for row in below_zero:
+        log("total_below_zero", **row.model_dump())
     return Stats(
         from_=first,
         to=last,
-        rows=_add_up(repository.totals(first, last)),
+        rows=[row for row in rows if row not in below_zero],
+        incomplete=bool(below_zero),
         processing=Approximate(count=repository.count_processing(*_created(first, last))),
     )
 

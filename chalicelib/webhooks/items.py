@@ -25,6 +25,7 @@ from chalicelib.webhooks.models import (
     EndpointEvent,
     OldSecret,
     Secrets,
+    Subscription,
     delivery_key,
 )
 
@@ -114,7 +115,8 @@ def endpoint_from_item(item: Item) -> Endpoint:
         id=item["id"],
         url=item["url"],
         description=item.get("description"),
-        events=item["events"],
+        # A newer version may know more events; the endpoint still receives those of this one.
+        events=[event for event in item["events"] if event in set(Subscription)],
         enabled=item["isEnabled"],
         created_at=item["createdAt"],
         updated_at=item["updatedAt"],

@@ -139,7 +139,7 @@ class WebhookRepository:
     def all(self) -> list[Endpoint]:
         """Return all endpoints, oldest first, as of the last write."""
         found = self._table.query(KeyRange(items.ENDPOINTS, "ENDPOINT#", "ENDPOINT$"))
-        return [items.endpoint_from_item(item) for item in found]
+        return self._table.read_all(found, items.endpoint_from_item)
 
     def get(self, endpoint_id: str) -> Endpoint:
         """Return the endpoint, as of the last write. Raises NotFound."""
@@ -334,7 +334,8 @@ class WebhookRepository:
         """Return deliveries by id, at most 100, as of the last write."""
         keys = [key for key in map(delivery_key, delivery_ids) if key is not None]
         found = self._table.find_many([items.delivery_item_key(key) for key in keys])
-        return {delivery.id: delivery for delivery in map(items.delivery_from_item, found)}
+        deliveries = self._table.read_all(found, items.delivery_from_item)
+        return {delivery.id: delivery for delivery in deliveries}
 
     def of_payment(self, payment_id: str) -> list[Delivery]:
         """Return the newest deliveries of a payment, newest first, as of the last write."""
@@ -342,7 +343,7 @@ class WebhookRepository:
             return []
         keys = KeyRange(payment_partition(payment_id), "DELIVERY#", "DELIVERY$")
         found = self._table.query(keys, limit=MAX_OF_PAYMENT, newest_first=True)
-        return [items.delivery_from_item(item) for item in found]
+        return self._table.read_all(found, items.delivery_from_item)
 
     def of_endpoint(
         self, endpoint_id: str, lower: str, upper: str, limit: int, *, newest_first: bool

@@ -275,9 +275,11 @@ def _imported(url: str, stage: str, queues: Mapping[str, str], clock: Clock) -> 
 
     bootstrap: Any = importlib.import_module("chalicelib.bootstrap")
     bootstrap.datetime = Datetime
-    # Process the messages of a batch one by one: threads would take another order in each run.
+    # Do one thing at a time: threads would take another order in each run.
     messages = importlib.import_module("chalicelib.messages")
     messages.ThreadPoolExecutor = _OneByOne  # type: ignore[attr-defined]
+    sweeper = importlib.import_module("chalicelib.sweeper")
+    sweeper.ThreadPoolExecutor = _OneByOne  # type: ignore[attr-defined]
     http_client = importlib.import_module("chalicelib.webhooks.http_client")
     patient = http_client.HttpClient(allows_private=True, deadline_seconds=_DEADLINE_SECONDS)
     vars(app.services)["http_client"] = patient

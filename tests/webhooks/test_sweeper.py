@@ -62,7 +62,7 @@ def test_sweep_is_limited_per_window_and_leaves_the_rest_to_the_next(
     gateway.queue.messages.clear()
     gateway.clock.advance(seconds=61)
     assert gateway.sweeper.sweep(gateway.clock.now).enqueued == 2, "one of each window"
-    assert gateway.queue.messages == [Deliver(later.id), Deliver(many[0].id)]
+    assert set(gateway.queue.messages) == {Deliver(later.id), Deliver(many[0].id)}
     gateway.deliver(many[0])
     gateway.clock.advance(minutes=2)
     gateway.queue.messages.clear()

@@ -1331,6 +1331,11 @@ export interface components {
              * @description one for each day, currency, type and status in use
              */
             rows: components["schemas"]["Total"][];
+            /**
+             * Incomplete
+             * @description true if more payments left a total than had been counted, as when a payment is returned that a version before 0.1 settled: that total is left out
+             */
+            incomplete: boolean;
             /** @description payments of the same days that no row counts */
             processing: components["schemas"]["Approximate"];
         };
