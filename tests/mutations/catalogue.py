@@ -53,6 +53,12 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
             "not resource_id",
         ),
         Mutant(
+            "A write whose answer was lost, and which is sent again, succeeds.",
+            "chalicelib/aws/dynamodb.py::Table.write",
+            "not write.has_left(stored)",
+            "stored",
+        ),
+        Mutant(
             "A transaction that is sent again has the same ClientRequestToken.",
             "chalicelib/aws/dynamodb.py::Table.transact",
             "ClientRequestToken=token",
@@ -270,9 +276,15 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         ),
         Mutant(
             "Stuck payments are reported even while the queue is out of reach.",
-            "chalicelib/sweeper.py::Sweeper.sweep",
-            "outage = error",
+            "chalicelib/sweeper.py::_Run._attempted",
+            "self.outage = outage",
             "raise",
+        ),
+        Mutant(
+            "A run of the sweeper ends in time.",
+            "chalicelib/sweeper.py::_Run.in_time",
+            "time.monotonic() >= self.ends",
+            "False",
         ),
     ),
     "Webhooks": (

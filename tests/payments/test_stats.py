@@ -110,7 +110,7 @@ def test_processing_payments_are_counted_apart_from_the_totals(
     assert answer.rows == []
     assert exact_json.dumps(answer.model_dump()) == (
         '{"from":"2026-11-21","to":"2026-11-22","timezone":"UTC","rows":[],'
-        '"processing":{"count":1,"approximate":true}}'
+        '"incomplete":false,"processing":{"count":1,"approximate":true}}'
     )
 
 
