@@ -23,6 +23,7 @@ from chalicelib.bootstrap import Services, now
 from chalicelib.payments.commands import (
     CreatePayment,
     CreateRefund,
+    ListOfPayment,
     ListPayments,
     ReadStats,
     SimulateReturn,
@@ -33,6 +34,7 @@ from chalicelib.payments.stats import Stats
 from chalicelib.webhooks.commands import (
     CreateEndpoint,
     ListDeliveries,
+    ListDeliveriesOfPayment,
     ReplayFailed,
     UpdateEndpoint,
 )
@@ -129,23 +131,25 @@ def create_refund(call: Call[CreateRefund]) -> Answer:
 @route("/v1/payments/{payment_id}/refunds", methods=["GET"])
 @http.operation(
     "List the refunds of a payment, oldest first",
-    Success(200, "all refunds", RefundList),
+    Success(200, "one page", RefundList),
     scope=Scope.READ,
-    errors=(errors.NotFound, errors.Unavailable),
+    errors=(errors.NotFound, errors.InvalidCursor, errors.Unavailable),
+    query=ListOfPayment,
 )
-def list_refunds(call: Call[Any]) -> RefundList:
-    return services.refunds.all(call.path["payment_id"])
+def list_refunds(call: Call[ListOfPayment]) -> RefundList:
+    return services.refunds.all(call.path["payment_id"], call.command)
 
 
 @route("/v1/payments/{payment_id}/events", methods=["GET"])
 @http.operation(
     "List the events of a payment, oldest first",
-    Success(200, "all events", EventList),
+    Success(200, "one page", EventList),
     scope=Scope.READ,
-    errors=(errors.NotFound, errors.Unavailable),
+    errors=(errors.NotFound, errors.InvalidCursor, errors.Unavailable),
+    query=ListOfPayment,
 )
-def list_events(call: Call[Any]) -> EventList:
-    return services.payments.events(call.path["payment_id"])
+def list_events(call: Call[ListOfPayment]) -> EventList:
+    return services.payments.events(call.path["payment_id"], call.command)
 
 
 if settings.simulation_allowed:
@@ -166,12 +170,13 @@ if settings.simulation_allowed:
 @route("/v1/payments/{payment_id}/deliveries", methods=["GET"])
 @http.operation(
     "List the webhook deliveries of a payment, newest first",
-    Success(200, "the newest 50", DeliveryList),
+    Success(200, "one page", DeliveryList),
     scope=Scope.READ,
-    errors=(errors.NotFound, errors.Unavailable),
+    errors=(errors.NotFound, errors.InvalidCursor, errors.Unavailable),
+    query=ListDeliveriesOfPayment,
 )
-def list_payment_deliveries(call: Call[Any]) -> DeliveryList:
-    return services.webhooks.deliveries_of_payment(call.path["payment_id"])
+def list_payment_deliveries(call: Call[ListDeliveriesOfPayment]) -> DeliveryList:
+    return services.webhooks.deliveries_of_payment(call.path["payment_id"], call.command)
 
 
 @route("/v1/webhook_endpoints", methods=["POST"])

@@ -249,7 +249,7 @@ class _Flows:
         _, payment = self._create("")
         usage = self._settle("settle, one endpoint", payment)
         self._found["endpoint told"] = usage.beyond(self._found["settle"])
-        (delivery,) = self._services.webhook_repository.of_payment(payment)
+        ((_, delivery),) = self._services.webhook_repository.of_payment(payment)
         sent: list[int] = []
 
         def post(_: str, body: bytes, headers: Mapping[str, str]) -> PostResult:

@@ -25,7 +25,7 @@ from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import Queue
 from chalicelib.messages import Message, decode
 from chalicelib.payments.commands import CreatePayment, CreateRefund
-from chalicelib.payments.models import Payment, Refund
+from chalicelib.payments.models import Event, Payment, Refund
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments
@@ -34,6 +34,7 @@ from chalicelib.sweeper import Sweeper
 from chalicelib.values import Actor
 from chalicelib.webhooks.delivery_worker import DeliveryWorker, Post
 from chalicelib.webhooks.http_client import PostResult as Answer
+from chalicelib.webhooks.models import Delivery
 from chalicelib.webhooks.outbox import WebhookOutbox
 from chalicelib.webhooks.repository import WebhookRepository
 from chalicelib.webhooks.service import Webhooks
@@ -202,10 +203,18 @@ def stored_refund(repository: PaymentRepository, payment_id: str, refund_id: str
 
 
 def stored_refunds(repository: PaymentRepository, payment_id: str) -> list[Refund]:
-    """Return the stored refunds of a payment, which must exist."""
-    refunds = repository.refunds(payment_id)
-    assert refunds is not None
-    return refunds
+    """Return all refunds of a payment, oldest first."""
+    return [refund for _, refund in repository.refunds(payment_id) if refund is not None]
+
+
+def stored_events(repository: PaymentRepository, payment_id: str) -> list[Event]:
+    """Return all events of a payment, oldest first."""
+    return [event for _, event in repository.events(payment_id) if event is not None]
+
+
+def stored_deliveries(repository: WebhookRepository, payment_id: str) -> list[Delivery]:
+    """Return all deliveries of a payment, newest first."""
+    return [delivery for _, delivery in repository.of_payment(payment_id) if delivery is not None]
 
 
 def outbox_of(payments: Payments) -> WebhookOutbox:

@@ -24,6 +24,7 @@ from tests.conftest import (
     delivery_worker_on,
     outbox_of,
     refund_command,
+    stored_deliveries,
     webhooks_beside,
 )
 
@@ -177,7 +178,7 @@ def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
     payment = typical(payments)
     calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessage"]
     assert meter.asked(payments.settle, payment.id) == (calls, 1, 2 + 8 + 4)
-    (delivery,) = outbox.repository.of_payment(payment.id)
+    (delivery,) = stored_deliveries(outbox.repository, payment.id)
     worker = delivery_worker_on(outbox.repository, outbox.queue, payments.clock)
     asked = meter.asked(worker.deliver, delivery.id)
     assert asked == (["GetItem", "UpdateItem", "GetItem", "UpdateItem"], 2, 3 + 2)

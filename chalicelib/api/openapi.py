@@ -80,6 +80,9 @@ def document(app: Chalice) -> Json:
     paths: Json = {}
     for path, method, operation in routes:
         paths.setdefault(path, {})[method.lower()] = _operation(path, operation, schemas)
+    for _, _, operation in routes:
+        if operation.query is not None:  # its fields are parameters
+            schemas.pop(operation.query.__name__, None)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -152,7 +155,7 @@ def _parameters(path: str, operation: Operation, schemas: Json) -> list[Json]:
         parameters.append(_KEY_HEADER)
     if operation.query is not None:
         # Each field becomes a parameter, so the document needs no schema of the query.
-        query = schemas.pop(operation.query.__name__)
+        query = schemas[operation.query.__name__]
         for name, schema in query["properties"].items():
             parameters.append({"name": name, "in": "query", "schema": _without_null(schema)})
     return parameters

@@ -6,7 +6,8 @@ walks an index whose entries never change. A list by status may miss or repeat a
 changes meanwhile. An index is eventually consistent: it lags a write by a moment. A page reads a
 limited number of rows: with a rare filter it may be short and still have a `next_cursor`.
 
-Sort keys are `<RFC 3339 time>#<id>`: unique, of one width, and in time order as text.
+Sort keys are `<RFC 3339 time>#<id>`: unique, of one width, and in time order as text. The lists of
+one payment walk its partition, by the range keys of its rows.
 """
 
 import base64
@@ -14,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from chalicelib import exact_json
 from chalicelib.errors import InvalidCursor, MalformedJson
@@ -31,11 +32,22 @@ _NO_FILTERS: Final = {"limit", "cursor"}
 _MAX_CURSOR_CHARACTERS: Final = 300
 _SORT_KEY: Final = re.compile(
     rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}\.[0-9]{{6}}Z#[A-Z]{{3}}-{ULID_PATTERN}"
+    rf"|EVENT#[0-9]{{10}}|REFUND#REF-{ULID_PATTERN}"
+    rf"|DELIVERY#EVT-{ULID_PATTERN}#EP-{ULID_PATTERN}"
 )
+_MAX_BYTES: Final = 4_000_000
+"""Of the JSON of a page's rows: an answer of a Lambda function has at most 6 MB."""
 
 Row = TypeVar("Row")
 Read = Callable[[str | None, int], list[tuple[str, Row | None]]]
 """Returns at most so many rows below a sort key, with their keys; None for a deleted row."""
+
+
+class OfPayment(Schema):
+    """What the cursor of a list of one payment belongs to."""
+
+    payment_id: str
+    kind: Literal["events", "refunds", "deliveries"]
 
 
 class PageQuery(Protocol):
@@ -54,15 +66,19 @@ def read_page(
     query: PageQuery,
     filters: Schema,
     *,
-    is_filtered: bool,
+    is_filtered: bool = False,
+    size_of: Callable[[Row], int] = lambda _: 0,
 ) -> tuple[list[Row], str | None]:
     """Return the rows of one page, and the cursor of the next.
 
     A cursor is valid for the same `filters` only. `is_filtered` means that some rows may not match.
+    `size_of` says how many bytes of the answer a row takes; a page of large rows has fewer of them.
+
     Raises InvalidCursor, or what `read` raises.
     """
     last = None if query.cursor is None else decode_cursor(query.cursor, filters)
     found: list[Row] = []
+    size_bytes = 0
     # One row more than is wanted tells whether there is a next page.
     read_size = _FILTERED_READ if is_filtered else query.limit + 1
     for _ in range(MAX_ROWS // read_size):
@@ -71,7 +87,9 @@ def read_page(
         for index, (last, row) in enumerate(rows if is_end else rows[:-1], start=1):
             if row is not None and matches(row):
                 found.append(row)
-                if len(found) == query.limit and index < len(rows):
+                size_bytes += size_of(row)
+                is_full = len(found) == query.limit or size_bytes >= _MAX_BYTES
+                if is_full and index < len(rows):
                     return found, encode_cursor(last, filters)
         if is_end:
             return found, None

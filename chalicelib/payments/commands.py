@@ -164,6 +164,15 @@ class ListPayments(Schema):
         return created_to
 
 
+class ListOfPayment(Schema):
+    """A page of the events or refunds of a payment, oldest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 100
+    cursor: validation.Cursor = None
+
+
 class ReadStats(Schema):
     """A range of whole UTC days, both ends included."""
 

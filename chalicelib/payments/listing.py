@@ -1,13 +1,24 @@
-"""The list of payments, newest first, by status, type, currency and time."""
+"""The lists: payments by status, type, currency and time; events and refunds of one payment."""
+
+from typing import TypeVar
 
 from pydantic import ConfigDict
 
 from chalicelib.aws.dynamodb import EARLIEST, LATEST
-from chalicelib.aws.pagination import from_moment, just_before, read_page, to_moment
-from chalicelib.payments.commands import ListPayments
-from chalicelib.payments.models import Payment
+from chalicelib.aws.pagination import (
+    OfPayment,
+    from_moment,
+    just_before,
+    read_page,
+    to_moment,
+)
+from chalicelib.errors import NotFound
+from chalicelib.payments.commands import ListOfPayment, ListPayments
+from chalicelib.payments.models import EventList, Payment, RefundList
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.schema import Schema
+
+Row = TypeVar("Row")
 
 
 class Page(Schema):
@@ -49,3 +60,38 @@ def _read(
 
 def _matches(payment: Payment, query: ListPayments) -> bool:
     return query.type in {None, payment.type} and query.currency in {None, payment.currency}
+
+
+def list_events(repository: PaymentRepository, payment_id: str, query: ListOfPayment) -> EventList:
+    """Return one page. Raises NotFound, InvalidCursor or Unavailable."""
+    events, cursor = read_page(
+        lambda last, size: _existing(repository.events(payment_id, last, size), last),
+        lambda _: True,
+        query,
+        OfPayment(payment_id=payment_id, kind="events"),
+    )
+    return EventList(events=events, next_cursor=cursor)
+
+
+def list_refunds(
+    repository: PaymentRepository, payment_id: str, query: ListOfPayment
+) -> RefundList:
+    """Return one page. Raises NotFound, InvalidCursor or Unavailable."""
+    refunds, cursor = read_page(
+        lambda last, size: _existing(repository.refunds(payment_id, last, size), last),
+        lambda _: True,
+        query,
+        OfPayment(payment_id=payment_id, kind="refunds"),
+    )
+    return RefundList(refunds=refunds, next_cursor=cursor)
+
+
+def _existing(rows: list[Row], last: str | None) -> list[Row]:
+    """Return the rows of a payment. Raises NotFound if it has none, and so does not exist."""
+    if not rows and last is None:
+        raise not_found()
+    return rows
+
+
+def not_found() -> NotFound:
+    return NotFound("There is no payment with this id.")

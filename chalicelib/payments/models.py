@@ -409,16 +409,19 @@ def totals_moved(before: Payment, after: Payment) -> list[Total]:
 
 
 class RefundList(Schema):
-    """Every refund of a payment, oldest first."""
+    """Refunds of a payment, oldest first; `next_cursor` is null on the last page."""
 
     refunds: list[Refund]
+    next_cursor: str | None
 
 
 class EventList(Schema):
-    """Every event of a payment, oldest first."""
+    """Events of a payment, oldest first; `next_cursor` is null on the last page."""
 
     events: list[Event]
+    next_cursor: str | None
 
     def to_json(self) -> str:
-        """Return the JSON of an API answer, without the fields that do not apply."""
-        return exact_json.dumps(self.model_dump(exclude_none=True))
+        """Return the JSON of an API answer, without the fields of events that do not apply."""
+        events = self.model_dump(include={"events"}, exclude_none=True)
+        return exact_json.dumps({**events, "next_cursor": self.next_cursor})

@@ -19,13 +19,13 @@ from typing import Final
 from chalicelib.aws.dynamodb import retry_on_conflict
 from chalicelib.errors import PaymentNotRefundable, RefundExceedsPayment
 from chalicelib.messages import SettleRefund, enqueue
-from chalicelib.payments import idempotency
-from chalicelib.payments.commands import CreateRefund
+from chalicelib.payments import idempotency, listing
+from chalicelib.payments.commands import CreateRefund, ListOfPayment
 from chalicelib.payments.idempotency import Created, Record
 from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus, Status
 from chalicelib.payments.processor import Completed, Failed, Pending
 from chalicelib.payments.repository import RecordExists, RefundSettled
-from chalicelib.payments.service import MAX_TRIES, Payments, not_found
+from chalicelib.payments.service import MAX_TRIES, Payments
 from chalicelib.telemetry import log
 from chalicelib.values import SYSTEM, Actor, new_id
 
@@ -58,12 +58,9 @@ class Refunds:
             )
         return created
 
-    def all(self, payment_id: str) -> RefundList:
-        """Return all refunds of a payment, oldest first. Raises NotFound or Unavailable."""
-        refunds = self.payments.repository.refunds(payment_id)
-        if refunds is None:
-            raise not_found()
-        return RefundList(refunds=refunds)
+    def all(self, payment_id: str, query: ListOfPayment) -> RefundList:
+        """Return one page of refunds. Raises NotFound, InvalidCursor or Unavailable."""
+        return listing.list_refunds(self.payments.repository, payment_id, query)
 
     def settle(self, payment_id: str, refund_id: str) -> None:
         """Settle a processing refund once, however often this is called.

@@ -42,6 +42,7 @@ from chalicelib.aws.dynamodb import (
     Write,
     unchanged,
 )
+from chalicelib.aws.pagination import just_after
 from chalicelib.payments import items
 from chalicelib.payments.idempotency import Record
 from chalicelib.payments.models import (
@@ -233,23 +234,40 @@ class PaymentRepository:
         found = self._payments.read_all(self._payments.find_many(keys), items.payment_from_item)
         return {payment.id: payment for payment in found}
 
-    def refunds(self, payment_id: str) -> list[Refund] | None:
-        """Return all refunds of a payment, oldest first; None if there is no such payment."""
-        # The payment's row sorts right before its refunds: it tells "no refunds" from "no payment".
-        found = self._of_payment(payment_id, "PAYMENT", "REFUND$")
-        rows = (item for item in found if item["SK"] != "PAYMENT")
-        refunds = self._payments.read_all(rows, items.refund_from_item)
-        return sorted(refunds, key=items.sort_key) if found else None
+    def refunds(
+        self, payment_id: str, last: str | None = None, limit: int | None = None
+    ) -> list[tuple[str, Refund | None]]:
+        """Return the refunds of a payment after `last`, oldest first, with their range keys.
 
-    def events(self, payment_id: str) -> list[Event]:
-        """Return all events of a payment, oldest first. Every payment has at least one."""
-        found = self._of_payment(payment_id, "EVENT#", "EVENT$")
-        return self._payments.read_all(found, items.event_from_item)
+        Begins with the payment's own key, without a refund: that tells "no refunds" from "no
+        payment".
+        """
+        found = self._of_payment(payment_id, "PAYMENT", "REFUND$", last, limit)
+        return [
+            (item["SK"], self._payments.read(item, items.refund_from_item))
+            if item["SK"] != "PAYMENT"
+            else ("PAYMENT", None)
+            for item in found
+        ]
 
-    def _of_payment(self, payment_id: str, lower: str, upper: str) -> list[Item]:
+    def events(
+        self, payment_id: str, last: str | None = None, limit: int | None = None
+    ) -> list[tuple[str, Event | None]]:
+        """Return the events of a payment after `last`, oldest first, with their range keys.
+
+        Every payment has at least one. None stands for one that this version cannot read.
+        """
+        found = self._of_payment(payment_id, "EVENT#", "EVENT$", last, limit)
+        return [(item["SK"], self._payments.read(item, items.event_from_item)) for item in found]
+
+    def _of_payment(
+        self, payment_id: str, lower: str, upper: str, last: str | None, limit: int | None
+    ) -> list[Item]:
         if not PAYMENT_ID.fullmatch(payment_id):
             return []
-        return self._payments.query(KeyRange(items.payment_partition(payment_id), lower, upper))
+        lower = lower if last is None else just_after(last)
+        keys = KeyRange(items.payment_partition(payment_id), lower, upper)
+        return self._payments.query(keys, limit=limit)
 
     def by_status(
         self, status: Status, lower: str, upper: str, limit: int

@@ -19,10 +19,16 @@ from typing import Final
 
 from chalicelib.aws.dynamodb import StaleVersion, retry_on_conflict
 from chalicelib.aws.sqs import Queue
-from chalicelib.errors import FieldError, NotFound, PaymentNotReturnable, ValidationFailed
+from chalicelib.errors import FieldError, PaymentNotReturnable, ValidationFailed
 from chalicelib.messages import SettlePayment, enqueue
 from chalicelib.payments import idempotency, listing, stats
-from chalicelib.payments.commands import CreatePayment, ListPayments, ReadStats, SimulateReturn
+from chalicelib.payments.commands import (
+    CreatePayment,
+    ListOfPayment,
+    ListPayments,
+    ReadStats,
+    SimulateReturn,
+)
 from chalicelib.payments.idempotency import Created, Record
 from chalicelib.payments.models import (
     RETURN_CODES,
@@ -88,19 +94,16 @@ class Payments:
         """Return the payment, as of the last write. Raises NotFound or Unavailable."""
         payment = self.repository.find(payment_id)
         if payment is None:
-            raise not_found()
+            raise listing.not_found()
         return payment
 
     def list_page(self, query: ListPayments) -> listing.Page:
         """Return one page, newest first. Raises InvalidCursor or Unavailable."""
         return listing.list_payments(self.repository, query)
 
-    def events(self, payment_id: str) -> EventList:
-        """Return all events of a payment, oldest first. Raises NotFound or Unavailable."""
-        events = self.repository.events(payment_id)
-        if not events:
-            raise not_found()
-        return EventList(events=events)
+    def events(self, payment_id: str, query: ListOfPayment) -> EventList:
+        """Return one page of events. Raises NotFound, InvalidCursor or Unavailable."""
+        return listing.list_events(self.repository, payment_id, query)
 
     def stats(self, query: ReadStats) -> stats.Stats:
         """Return the totals of a range of days. Raises ValidationFailed or Unavailable."""
@@ -190,10 +193,6 @@ class Payments:
                 check_simulation(command.metadata[name])
             except ValueError as error:
                 raise ValidationFailed([FieldError(f"metadata.{name}", str(error))]) from error
-
-
-def not_found() -> NotFound:
-    return NotFound("There is no payment with this id.")
 
 
 def return_code(command: SimulateReturn, rail: PaymentType) -> str:

@@ -62,6 +62,15 @@ class ListDeliveries(Schema):
     cursor: Cursor = None
 
 
+class ListDeliveriesOfPayment(Schema):
+    """A page of the deliveries of a payment, newest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=50), BeforeValidator(whole_number)] = 50
+    cursor: Cursor = None
+
+
 class ReplayFailed(Schema):
     """The failed deliveries of an endpoint to replay: those of events since a time."""
 

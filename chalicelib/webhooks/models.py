@@ -337,9 +337,10 @@ class EndpointList(Schema):
 
 
 class DeliveryList(Schema):
-    """The newest deliveries of a payment, newest first."""
+    """Deliveries of a payment, newest first; `next_cursor` is null on the last page."""
 
     deliveries: list[Delivery]
+    next_cursor: str | None
 
 
 class DeliveryPage(Schema):

@@ -29,7 +29,7 @@ Raises Conflict and Unavailable as `aws.dynamodb` does.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
@@ -43,7 +43,7 @@ from chalicelib.aws.dynamodb import (
     exists,
     unchanged,
 )
-from chalicelib.aws.pagination import to_moment
+from chalicelib.aws.pagination import just_before, to_moment
 from chalicelib.errors import EndpointLimitReached, NotFound
 from chalicelib.payments.items import payment_partition
 from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
@@ -60,8 +60,6 @@ from chalicelib.webhooks.models import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-MAX_OF_PAYMENT: Final = 50
 
 
 class LeaseLost(Exception):
@@ -337,13 +335,19 @@ class WebhookRepository:
         deliveries = self._table.read_all(found, items.delivery_from_item)
         return {delivery.id: delivery for delivery in deliveries}
 
-    def of_payment(self, payment_id: str) -> list[Delivery]:
-        """Return the newest deliveries of a payment, newest first, as of the last write."""
+    def of_payment(
+        self, payment_id: str, last: str | None = None, limit: int | None = None
+    ) -> list[tuple[str, Delivery | None]]:
+        """Return the deliveries of a payment before `last`, newest first, with their range keys.
+
+        As of the last write. None stands for one that this version cannot read.
+        """
         if not PAYMENT_ID.fullmatch(payment_id):
             return []
-        keys = KeyRange(payment_partition(payment_id), "DELIVERY#", "DELIVERY$")
-        found = self._table.query(keys, limit=MAX_OF_PAYMENT, newest_first=True)
-        return self._table.read_all(found, items.delivery_from_item)
+        upper = "DELIVERY$" if last is None else just_before(last)
+        keys = KeyRange(payment_partition(payment_id), "DELIVERY#", upper)
+        found = self._table.query(keys, limit=limit, newest_first=True)
+        return [(item["SK"], self._table.read(item, items.delivery_from_item)) for item in found]
 
     def of_endpoint(
         self, endpoint_id: str, lower: str, upper: str, limit: int, *, newest_first: bool

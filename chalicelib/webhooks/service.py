@@ -12,7 +12,13 @@ from typing import Final
 
 from chalicelib.aws.dynamodb import EARLIEST, LATEST, StaleVersion, retry_on_conflict
 from chalicelib.aws.kms import Key
-from chalicelib.aws.pagination import from_moment, just_after, just_before, read_page
+from chalicelib.aws.pagination import (
+    OfPayment,
+    from_moment,
+    just_after,
+    just_before,
+    read_page,
+)
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import Conflict, EndpointDisabled, FieldError, ValidationFailed
 from chalicelib.messages import Deliver, enqueue
@@ -179,10 +185,19 @@ class Webhooks:
         self._enqueue([delivery])
         return delivery
 
-    def deliveries_of_payment(self, payment_id: str) -> DeliveryList:
-        """Return the newest deliveries of a payment. Raises NotFound or Unavailable."""
+    def deliveries_of_payment(
+        self, payment_id: str, query: commands.ListDeliveriesOfPayment
+    ) -> DeliveryList:
+        """Return one page of deliveries. Raises NotFound, InvalidCursor or Unavailable."""
         self.payments.get(payment_id)
-        return DeliveryList(deliveries=self.repository.of_payment(payment_id))
+        deliveries, cursor = read_page(
+            lambda last, size: self.repository.of_payment(payment_id, last, size),
+            lambda _: True,
+            query,
+            OfPayment(payment_id=payment_id, kind="deliveries"),
+            size_of=_size_bytes,
+        )
+        return DeliveryList(deliveries=deliveries, next_cursor=cursor)
 
     def deliveries(self, endpoint_id: str, query: commands.ListDeliveries) -> DeliveryPage:
         """Return one page of deliveries. Raises NotFound, InvalidCursor or Unavailable."""
@@ -204,6 +219,7 @@ class Webhooks:
             query,
             _DeliveryFilters(endpoint_id=endpoint_id, status=query.status),
             is_filtered=query.status is not None,
+            size_of=_size_bytes,
         )
         return DeliveryPage(deliveries=deliveries, next_cursor=cursor, count=len(deliveries))
 
@@ -284,6 +300,10 @@ class Webhooks:
             raise ValidationFailed(
                 [FieldError("url", sentence) for sentence in refused.sentences]
             ) from refused
+
+
+def _size_bytes(delivery: Delivery) -> int:
+    return len(delivery.to_json())
 
 
 def _shown(endpoint: Endpoint, secret: str) -> NewEndpoint:

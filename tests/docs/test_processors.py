@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.payments.commands import ListOfPayment
 from chalicelib.payments.models import Status
 from chalicelib.payments.service import Payments
 from chalicelib.values import Actor
@@ -122,5 +123,5 @@ def test_refund_is_paid_out_under_its_own_id(payments: Payments, fake_bank: Modu
     refund = refunds.create(payment_id, refund_command(amount="2.50"), actor=Actor("me"))
     refunds.settle(payment_id, refund.resource_id)
     assert fake_bank.calls == [payment_id, refund.resource_id]
-    (settled,) = refunds.all(payment_id).refunds
+    (settled,) = refunds.all(payment_id, ListOfPayment()).refunds
     assert settled.status == "completed"

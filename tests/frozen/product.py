@@ -56,7 +56,7 @@ from chalicelib.webhooks.outbox import WebhookOutbox
 from chalicelib.webhooks.repository import WebhookRepository
 from chalicelib.webhooks.service import Webhooks, _DeliveryFilters
 from infra.deploy import artifact, package
-from tests.conftest import KeptQueue, payflow, secrets_key
+from tests.conftest import KeptQueue, payflow, secrets_key, stored_deliveries
 from tests.engines import ROOT
 
 Row = dict[str, Any]
@@ -252,7 +252,7 @@ class Product:
         self.worker.deliver(delivery_id)
 
     def deliveries_of(self, payment_id: str) -> list[str]:
-        return [delivery.id for delivery in self.webhooks.repository.of_payment(payment_id)]
+        return [delivery.id for delivery in stored_deliveries(self.webhooks.repository, payment_id)]
 
     def _received(self, queue: KeptQueue) -> list[Any]:
         received, queue.messages = queue.messages, []

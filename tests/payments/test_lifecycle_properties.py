@@ -44,6 +44,8 @@ from tests.conftest import (
     queue_of,
     refund_command,
     refunds_beside,
+    stored_events,
+    stored_refunds,
     webhooks_beside,
 )
 from tests.engines import IS_THOROUGH
@@ -227,8 +229,8 @@ class Lifecycles(RuleBasedStateMachine):
         for life in self.known.values():
             payment_id = life.payment.id
             assert self.payments.get(payment_id) == life.payment
-            assert refunds_by_id(self.repository.refunds(payment_id)) == life.refunds
-            assert self.repository.events(payment_id) == life.events
+            assert refunds_by_id(stored_refunds(self.repository, payment_id)) == life.refunds
+            assert stored_events(self.repository, payment_id) == life.events
 
 
 def refunds_by_id(refunds: list[Refund] | None) -> dict[str, Refund]:

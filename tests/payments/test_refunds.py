@@ -41,6 +41,7 @@ from tests.conftest import (
     payments_on,
     refund_command,
     refunds_beside,
+    stored_events,
     stored_refund,
     stored_refunds,
 )
@@ -463,7 +464,7 @@ def test_refunds_are_in_no_list_of_payments(desk: Desk, clock: Clock) -> None:
 def test_events_have_each_change_once_with_the_state_after_it(desk: Desk) -> None:
     payment = desk.paid(metadata={"simulate_refund": "failed:account_closed"})
     failed = desk.settled(payment, amount="30")
-    events = desk.payments.repository.events(payment.id)
+    events = stored_events(desk.payments.repository, payment.id)
     assert [(event.seq, event.type) for event in events] == [
         (1, "payment.created"),
         (2, "payment.completed"),
@@ -489,7 +490,7 @@ def test_events_have_each_change_once_with_the_state_after_it(desk: Desk) -> Non
 
 
 def seqs(desk: Desk, payment: Payment) -> list[int]:
-    return [event.seq for event in desk.payments.repository.events(payment.id)]
+    return [event.seq for event in stored_events(desk.payments.repository, payment.id)]
 
 
 @pytest.fixture

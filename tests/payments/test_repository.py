@@ -38,6 +38,7 @@ from tests.conftest import (
     new_repository,
     refund_command,
     stored,
+    stored_events,
     stored_refund,
     webhook_repository_beside,
 )
@@ -355,7 +356,7 @@ def test_read_outside_an_index_asks_for_the_last_write(
     payment = put(repository)
     repository.find(payment.id)
     repository.find_many([payment.id])
-    repository.events(payment.id)
+    stored_events(repository, payment.id)
     (batch,) = requests["BatchGetItem"]["RequestItems"].values()
     for read in (requests["GetItem"], requests["Query"], batch):
         assert read["ConsistentRead"] is True

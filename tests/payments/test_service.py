@@ -23,7 +23,7 @@ from chalicelib.payments.repository import RecordExists
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.values import Actor
-from tests.conftest import TEST, Clock, command, stored
+from tests.conftest import TEST, Clock, command, stored, stored_events
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -190,7 +190,7 @@ def test_unknown_outcome_leaves_the_payment_processing(payments: Payments) -> No
     with pytest.raises(SimulatedOutage):
         payments.settle(payment.id)
     assert payments.get(payment.id).status is Status.PROCESSING
-    assert len(payments.repository.events(payment.id)) == 1
+    assert len(stored_events(payments.repository, payment.id)) == 1
 
 
 def test_stale_commit_of_a_processing_payment_is_retried(
@@ -281,7 +281,7 @@ def test_unsubmitted_payment_is_canceled_and_stays_canceled(payments: Payments) 
     assert canceled.status is Status.CANCELED
     payments.settle(payment.id)
     assert payments.get(payment.id) == canceled
-    assert [event.type for event in payments.repository.events(payment.id)] == [
+    assert [event.type for event in stored_events(payments.repository, payment.id)] == [
         "payment.created",
         "payment.canceled",
     ]
@@ -291,7 +291,7 @@ def test_repeated_cancel_answers_the_canceled_payment(payments: Payments) -> Non
     payment = made(payments)
     canceled = payments.cancel(payment.id, actor=Actor("clerk"))
     assert payments.cancel(payment.id, actor=Actor("other")) == canceled
-    assert len(payments.repository.events(payment.id)) == 2
+    assert len(stored_events(payments.repository, payment.id)) == 2
 
 
 def test_settled_payment_cannot_be_canceled(payments: Payments) -> None:
@@ -313,7 +313,7 @@ def test_submission_between_read_and_cancel_wins(
     monkeypatch.setattr(type(payments.repository), "find", find_before_the_worker)
     with pytest.raises(PaymentNotCancelable, match="with its processor"):
         payments.cancel(payment.id, actor=Actor("clerk"))
-    assert payments.repository.events(payment.id)[1:] == []
+    assert stored_events(payments.repository, payment.id)[1:] == []
 
 
 def completed(payments: Payments, **fields: Any) -> Payment:
@@ -372,4 +372,4 @@ def test_a_payment_is_returned_once(payments: Payments) -> None:
     assert payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank")) == returned
     with pytest.raises(PaymentNotReturnable, match="is returned, not completed"):
         payments.record_return(payment.id, SimulateReturn(code="R02"), actor=Actor("bank"))
-    assert len(payments.repository.events(payment.id)) == 3
+    assert len(stored_events(payments.repository, payment.id)) == 3

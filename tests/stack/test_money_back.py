@@ -13,7 +13,14 @@ from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.models import Status
 from chalicelib.payments.service import Payments
 from chalicelib.values import Actor
-from tests.conftest import TEST, command, refund_command, refunds_beside
+from tests.conftest import (
+    TEST,
+    command,
+    refund_command,
+    refunds_beside,
+    stored_events,
+    stored_refunds,
+)
 from tests.engines import wait_until
 from tests.http_client import Reply
 from tests.stack.conftest import Client, Stack, request, rows
@@ -160,7 +167,7 @@ def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -
         if payment.status is Status.RETURNED:
             assert found == {"return: done": 1, "payment_not_refundable": 5}
             assert payment.amount_refunded == 0
-            assert payments.repository.refunds(payment_id) == []
+            assert stored_refunds(payments.repository, payment_id) == []
         else:
             assert found == {"return: conflict": 1, "done": 3, "refund_exceeds_payment": 2}
             assert payment.amount_refunded == Decimal(90)
@@ -184,7 +191,7 @@ def test_cancel_against_the_worker_has_one_winner(payments: Payments, head_start
         status = payments.get(payment_id).status
         lost = "payment_not_cancelable"
         assert found == ({"done": 2} if status is Status.CANCELED else {"done": 1, lost: 1})
-        assert [event.type for event in payments.repository.events(payment_id)] == [
+        assert [event.type for event in stored_events(payments.repository, payment_id)] == [
             "payment.created",
             f"payment.{status}",
         ]

@@ -31,6 +31,7 @@ from tests.conftest import (
     payments_on,
     queue_of,
     refunds_beside,
+    stored_deliveries,
     sweeper_of,
     webhooks_beside,
 )
@@ -92,7 +93,7 @@ class Gateway:
 
     def new_delivery(self) -> Delivery:
         """Return the delivery of a new payment to the only endpoint."""
-        (delivery,) = self.repository.of_payment(self.settled_payment().id)
+        (delivery,) = stored_deliveries(self.repository, self.settled_payment().id)
         return delivery
 
     def secrets_of(self, endpoint_id: str) -> list[str]:

@@ -26,7 +26,7 @@ from chalicelib.webhooks.models import (
     Endpoint,
     FailureReason,
 )
-from tests.conftest import Clock
+from tests.conftest import Clock, stored_deliveries
 from tests.webhooks.conftest import BUSY, GONE, OK, UNKNOWN, Gateway, one_engine
 
 SILENT = PostResult(None, 15_000, "", None, PostError.TIMEOUT, "no complete answer within 15 s")
@@ -139,7 +139,7 @@ def test_410_disables_the_endpoint_and_fails_its_pending_deliveries(
     after = gateway.deliver(second)
     assert (after.failure_reason, after.attempts) == (FailureReason.ENDPOINT_DISABLED, [])
     assert len(gateway.merchant.received) == 1
-    (kept,) = gateway.repository.of_payment(gateway.settled_payment().id)
+    (kept,) = stored_deliveries(gateway.repository, gateway.settled_payment().id)
     assert kept.failure_reason is FailureReason.ENDPOINT_DISABLED
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["EndpointsDisabled"] for line in lines if "EndpointsDisabled" in line] == [1]

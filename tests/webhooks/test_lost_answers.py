@@ -14,7 +14,14 @@ from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.models import Status
 from chalicelib.webhooks.commands import ReplayFailed, UpdateEndpoint
 from chalicelib.webhooks.models import DeliveryStatus
-from tests.conftest import TEST, command, key_repository_beside, refund_command
+from tests.conftest import (
+    TEST,
+    command,
+    key_repository_beside,
+    refund_command,
+    stored_deliveries,
+    stored_events,
+)
 from tests.webhooks.conftest import BUSY, OK, Gateway
 
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
@@ -88,11 +95,11 @@ def test_payment_is_made_settled_refunded_canceled_and_returned_once(twice: Gate
     refund = twice.refunds.create(payment.id, refund_command(amount="1"), actor=TEST)
     twice.refunds.settle(payment.id, refund.resource_id)
     returned = twice.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
-    assert returned.version == len(twice.payments.events(payment.id).events) == 5
-    assert len(twice.repository.of_payment(payment.id)) == 3
+    assert returned.version == len(stored_events(twice.payments.repository, payment.id)) == 5
+    assert len(stored_deliveries(twice.repository, payment.id)) == 3
     canceled = twice.payments.create(command(), actor=TEST).resource_id
     assert twice.payments.cancel(canceled, actor=TEST).status is Status.CANCELED
-    assert len(twice.payments.events(canceled).events) == 2
+    assert len(stored_events(twice.payments.repository, canceled)) == 2
 
 
 def test_key_is_created_rolled_and_revoked_once(twice: Gateway) -> None:

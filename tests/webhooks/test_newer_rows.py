@@ -15,7 +15,7 @@ from chalicelib.payments.models import Status
 from chalicelib.webhooks.commands import UpdateEndpoint
 from chalicelib.webhooks.items import endpoint_key
 from chalicelib.webhooks.models import Subscription
-from tests.conftest import TEST, command, key_repository_beside
+from tests.conftest import TEST, command, key_repository_beside, stored_deliveries, stored_events
 from tests.webhooks.conftest import Gateway
 
 
@@ -36,7 +36,7 @@ def test_endpoint_with_an_unknown_event_receives_the_others_and_keeps_it(gateway
     endpoint = gateway.create_endpoint(events=["payment.completed"])
     key = endpoint_key(endpoint.id)
     change(gateway, key, events=["payment.completed", "payout.completed"])
-    assert len(gateway.repository.of_payment(gateway.settled_payment().id)) == 1
+    assert len(stored_deliveries(gateway.repository, gateway.settled_payment().id)) == 1
     gateway.webhooks.update(endpoint.id, UpdateEndpoint(description="changed"))
     stored = gateway.repository._table.find(key)
     assert stored is not None
@@ -49,7 +49,7 @@ def test_broken_endpoint_stops_no_other(
 ) -> None:
     broken, sound = gateway.create_endpoint(), gateway.create_endpoint()
     change(gateway, endpoint_key(broken.id), createdAt="some day")
-    (delivery,) = gateway.repository.of_payment(gateway.settled_payment().id)
+    (delivery,) = stored_deliveries(gateway.repository, gateway.settled_payment().id)
     assert delivery.endpoint_id == sound.id
     assert passed_over(capsys) == [f"ENDPOINT#{broken.id}"]
 
@@ -58,7 +58,7 @@ def test_unknown_event_stops_no_story(gateway: Gateway, capsys: pytest.CaptureFi
     payment = gateway.settled_payment()
     row = payment_key(payment.id) | {"SK": "EVENT#0000000002"}
     change(gateway, row, type="payment.submitted")
-    assert [event.seq for event in gateway.payments.events(payment.id).events] == [1]
+    assert [event.seq for event in stored_events(gateway.payments.repository, payment.id)] == [1]
     assert passed_over(capsys) == ["EVENT#0000000002"]
 
 
@@ -99,10 +99,10 @@ def test_unknown_status_of_a_delivery_and_scope_of_a_key_stop_no_list(gateway: G
 
 def test_event_is_read_with_a_time_that_has_its_id(gateway: Gateway) -> None:
     payment_id = gateway.payments.create(command(), actor=TEST).resource_id
-    (event,) = gateway.payments.events(payment_id).events
+    (event,) = stored_events(gateway.payments.repository, payment_id)
     row = payment_key(payment_id) | {"SK": "EVENT#0000000001"}
     change(gateway, row, createdAt=f"{event.model_dump()['created_at']}#{event.id}")
-    assert gateway.payments.events(payment_id).events == [event]
+    assert stored_events(gateway.payments.repository, payment_id) == [event]
 
 
 DAY = ReadStats.model_validate({"from": "2026-11-22", "to": "2026-11-22"})

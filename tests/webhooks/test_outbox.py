@@ -16,7 +16,7 @@ from chalicelib.values import SYSTEM
 from chalicelib.webhooks.commands import ReplayFailed, UpdateEndpoint
 from chalicelib.webhooks.items import delivery_to_item
 from chalicelib.webhooks.models import DeliveryStatus, FailureReason, Subscription
-from tests.conftest import TEST, command, refund_command
+from tests.conftest import TEST, command, refund_command, stored_deliveries, stored_events
 from tests.webhooks.conftest import Gateway, one_engine
 
 
@@ -26,10 +26,11 @@ def test_outcome_has_a_delivery_for_each_subscribed_endpoint(gateway: Gateway) -
     off = gateway.create_endpoint()
     gateway.webhooks.update(off.id, UpdateEndpoint(enabled=False))
     completed, failed = gateway.settled_payment(), gateway.settled_payment("failed:account_closed")
-    deliveries = {one.endpoint_id: one for one in gateway.repository.of_payment(completed.id)}
+    stored = stored_deliveries(gateway.repository, completed.id)
+    deliveries = {one.endpoint_id: one for one in stored}
     assert deliveries.keys() == {everything.id, off.id}
     assert deliveries[everything.id].event_type == "payment.completed"
-    receivers = {one.endpoint_id for one in gateway.repository.of_payment(failed.id)}
+    receivers = {one.endpoint_id for one in stored_deliveries(gateway.repository, failed.id)}
     assert receivers == {everything.id, failures.id, off.id}
     sent = [Deliver(one.id) in gateway.queue.messages for one in deliveries.values()]
     assert dict(zip(deliveries, sent, strict=True)) == {everything.id: True, off.id: False}
@@ -40,9 +41,9 @@ def test_payload_is_what_get_shows_at_that_moment(gateway: Gateway) -> None:
     payment = gateway.settled_payment(simulate_refund="completed")
     created = gateway.refunds.create(payment.id, refund_command(amount="2.50"), actor=TEST)
     gateway.refunds.settle(payment.id, created.resource_id)
-    refunded, completed = gateway.repository.of_payment(payment.id)
+    refunded, completed = stored_deliveries(gateway.repository, payment.id)
     shown_then = exact_json.dumps(payment.model_dump())
-    events = {event.id: event for event in gateway.payments.repository.events(payment.id)}
+    events = {event.id: event for event in stored_events(gateway.payments.repository, payment.id)}
     timestamp = events[completed.event_id].model_dump()["created_at"]
     assert completed.payload == (
         f'{{"id":"{completed.event_id}","seq":2,"type":"payment.completed",'
@@ -58,7 +59,7 @@ def test_payload_is_what_get_shows_at_that_moment(gateway: Gateway) -> None:
 def test_created_event_has_no_delivery(gateway: Gateway) -> None:
     gateway.create_endpoint()
     payment = gateway.settled_payment("pending")
-    assert gateway.repository.of_payment(payment.id) == []
+    assert stored_deliveries(gateway.repository, payment.id) == []
 
 
 @one_engine
@@ -66,13 +67,13 @@ def test_cancel_and_return_have_deliveries(gateway: Gateway) -> None:
     gateway.create_endpoint()
     returned = gateway.settled_payment()
     gateway.payments.record_return(returned.id, SimulateReturn(), actor=TEST)
-    assert [one.event_type for one in gateway.repository.of_payment(returned.id)] == [
+    assert [one.event_type for one in stored_deliveries(gateway.repository, returned.id)] == [
         "payment.returned",
         "payment.completed",
     ]
     payment_id = gateway.payments.create(command(), actor=TEST).resource_id
     gateway.payments.cancel(payment_id, actor=TEST)
-    (delivery,) = gateway.repository.of_payment(payment_id)
+    (delivery,) = stored_deliveries(gateway.repository, payment_id)
     assert delivery.event_type == "payment.canceled"
 
 
@@ -81,7 +82,7 @@ def test_endpoint_receives_what_it_wants_when_the_change_is_made(gateway: Gatewa
     """Whatever was read for the change before."""
 
     def received(payment_id: str) -> list[str]:
-        return [one.event_type for one in gateway.repository.of_payment(payment_id)]
+        return [one.event_type for one in stored_deliveries(gateway.repository, payment_id)]
 
     ids = [gateway.payments.create(command(), actor=TEST).resource_id for _ in range(5)]
     gateway.payments.settle(ids[0])  # there are no endpoints
@@ -104,7 +105,7 @@ def test_events_of_a_disabled_endpoint_are_kept_and_replayed(gateway: Gateway) -
     payment = gateway.settled_payment(simulate_refund="completed")
     refund = gateway.refunds.create(payment.id, refund_command(amount="1"), actor=TEST)
     gateway.refunds.settle(payment.id, refund.resource_id)
-    kept = gateway.repository.of_payment(payment.id)
+    kept = stored_deliveries(gateway.repository, payment.id)
     assert [(one.event_type, one.status, one.failure_reason, one.attempts) for one in kept] == [
         ("refund.completed", DeliveryStatus.FAILED, FailureReason.ENDPOINT_DISABLED, []),
         ("payment.completed", DeliveryStatus.FAILED, FailureReason.ENDPOINT_DISABLED, []),
@@ -132,7 +133,7 @@ def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
         outgoing = gateway.payments.outbox.prepare(one)
         with suppress(StaleVersion):
             gateway.payments.repository.change(submitted, one, outgoing.writes)
-    (delivery,) = gateway.repository.of_payment(payment_id)
+    (delivery,) = stored_deliveries(gateway.repository, payment_id)
     assert delivery.event_id == change.event.id
 
 
@@ -179,7 +180,7 @@ def test_only_the_worker_that_commits_enqueues_its_deliveries(
 
     monkeypatch.setattr(type(gateway.payments.processor), "settle", settle_after_another)
     gateway.payments.settle(payment_id)
-    (delivery,) = gateway.repository.of_payment(payment_id)
+    (delivery,) = stored_deliveries(gateway.repository, payment_id)
     assert gateway.queue.messages == [Deliver(delivery.id)]
 
 

@@ -45,3 +45,16 @@ export async function unwrap<T>(
   if (!response.ok) throw ApiError.from(error, response);
   return data as T;
 }
+
+/** Return the rows of all pages of a list, in order. */
+export async function everyPage<Row>(
+  read: (query: { cursor?: string }) => Promise<{ rows: Row[]; next_cursor: string | null }>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let query: { cursor?: string } = {}; ; ) {
+    const page = await read(query);
+    rows.push(...page.rows);
+    if (page.next_cursor === null) return rows;
+    query = { cursor: page.next_cursor };
+  }
+}

@@ -699,11 +699,13 @@ export interface components {
         };
         /**
          * DeliveryList
-         * @description The newest deliveries of a payment, newest first.
+         * @description Deliveries of a payment, newest first; `next_cursor` is null on the last page.
          */
         DeliveryList: {
             /** Deliveries */
             deliveries: components["schemas"]["Delivery"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * DeliveryPage
@@ -876,11 +878,13 @@ export interface components {
         };
         /**
          * EventList
-         * @description Every event of a payment, oldest first.
+         * @description Events of a payment, oldest first; `next_cursor` is null on the last page.
          */
         EventList: {
             /** Events */
             events: components["schemas"]["Event"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * EventType
@@ -1217,11 +1221,13 @@ export interface components {
         };
         /**
          * RefundList
-         * @description Every refund of a payment, oldest first.
+         * @description Refunds of a payment, oldest first; `next_cursor` is null on the last page.
          */
         RefundList: {
             /** Refunds */
             refunds: components["schemas"]["Refund"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * RefundState
@@ -1896,7 +1902,10 @@ export interface operations {
     };
     list_refunds: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path: {
                 payment_id: string;
@@ -1905,7 +1914,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description all refunds */
+            /** @description one page */
             200: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -1914,6 +1923,20 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RefundList"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed" | "invalid_cursor";
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `unauthenticated`: No valid API key */
@@ -2180,7 +2203,10 @@ export interface operations {
     };
     list_events: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path: {
                 payment_id: string;
@@ -2189,7 +2215,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description all events */
+            /** @description one page */
             200: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -2198,6 +2224,20 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventList"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed" | "invalid_cursor";
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `unauthenticated`: No valid API key */
@@ -2434,7 +2474,10 @@ export interface operations {
     };
     list_payment_deliveries: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
             header?: never;
             path: {
                 payment_id: string;
@@ -2443,7 +2486,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description the newest 50 */
+            /** @description one page */
             200: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -2452,6 +2495,20 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeliveryList"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed" | "invalid_cursor";
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `unauthenticated`: No valid API key */

@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { api, type Payment, unwrap } from "../../api/client";
+import { api, everyPage, type Payment, unwrap } from "../../api/client";
 import { pollEvery } from "../../api/retry";
 import type { components } from "../../api/schema";
 import { type PaymentsSearch, toApiQuery } from "./payments-search";
@@ -46,12 +46,15 @@ export const paymentEventsQuery = ({ id, updated_at }: Payment) =>
   queryOptions({
     queryKey: ["payments", "events", id, updated_at],
     queryFn: ({ signal }) =>
-      unwrap(
-        api.GET("/v1/payments/{payment_id}/events", {
-          params: { path: { payment_id: id } },
-          signal,
-        }),
-      ),
+      everyPage(async (query) => {
+        const page = await unwrap(
+          api.GET("/v1/payments/{payment_id}/events", {
+            params: { path: { payment_id: id }, query },
+            signal,
+          }),
+        );
+        return { rows: page.events, next_cursor: page.next_cursor };
+      }),
     placeholderData: keepPreviousData,
     staleTime: Number.POSITIVE_INFINITY,
   });
@@ -61,12 +64,15 @@ export const paymentRefundsQuery = ({ id, updated_at }: Payment) =>
   queryOptions({
     queryKey: ["payments", "refunds", id, updated_at],
     queryFn: ({ signal }) =>
-      unwrap(
-        api.GET("/v1/payments/{payment_id}/refunds", {
-          params: { path: { payment_id: id } },
-          signal,
-        }),
-      ),
+      everyPage(async (query) => {
+        const page = await unwrap(
+          api.GET("/v1/payments/{payment_id}/refunds", {
+            params: { path: { payment_id: id }, query },
+            signal,
+          }),
+        );
+        return { rows: page.refunds, next_cursor: page.next_cursor };
+      }),
     placeholderData: keepPreviousData,
     staleTime: Number.POSITIVE_INFINITY,
   });

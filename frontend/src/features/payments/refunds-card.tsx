@@ -14,11 +14,11 @@ import { StatusBadge } from "./status-badge";
 export function RefundsCard({ payment }: { payment: Payment }) {
   const { data, error, refetch } = useQuery(paymentRefundsQuery(payment));
   if (error) return <ErrorAlert error={error} retry={() => refetch()} />;
-  if (!data || data.refunds.length === 0) return null;
+  if (!data || data.length === 0) return null;
   return (
     <Card title="Refunds">
       <ul className="divide-y divide-border text-sm">
-        {data.refunds.toReversed().map((refund) => (
+        {data.toReversed().map((refund) => (
           <RefundRow key={refund.id} refund={refund} />
         ))}
       </ul>

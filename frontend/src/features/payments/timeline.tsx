@@ -14,12 +14,12 @@ type Event = components["schemas"]["Event"];
 /** The events of a payment, oldest first, with the status of their webhooks. */
 export function Timeline({ payment }: { payment: Payment }) {
   const { data, error, refetch } = useQuery(paymentEventsQuery(payment));
-  const { deliveries = [] } = useQuery(paymentDeliveriesQuery(payment.id)).data ?? {};
+  const deliveries = useQuery(paymentDeliveriesQuery(payment.id)).data ?? [];
   if (error && !data) return <ErrorAlert error={error} retry={() => refetch()} />;
   if (!data) return <p role="status">Loading events…</p>;
   return (
     <ol className="space-y-4 border-l border-border pl-4 text-sm">
-      {data.events.map((event) => (
+      {data.map((event) => (
         <TimelineItem
           key={event.id}
           event={event}

@@ -9,10 +9,10 @@ import { paymentDeliveriesQuery } from "../webhooks/queries";
 export function WebhooksCard({ payment }: { payment: Payment }) {
   const { data, error, refetch } = useQuery(paymentDeliveriesQuery(payment.id));
   if (error) return <ErrorAlert error={error} retry={() => refetch()} />;
-  if (!data || data.deliveries.length === 0) return null;
+  if (!data || data.length === 0) return null;
   return (
     <Card title="Webhooks">
-      <DeliveryList deliveries={data.deliveries} />
+      <DeliveryList deliveries={data} />
     </Card>
   );
 }

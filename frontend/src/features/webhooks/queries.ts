@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import { api, unwrap } from "../../api/client";
+import { api, everyPage, unwrap } from "../../api/client";
 import { pollEvery } from "../../api/retry";
 import type { components } from "../../api/schema";
 
@@ -40,17 +40,20 @@ export const endpointDeliveriesQuery = (id: string, status?: DeliveryStatus) =>
     refetchInterval: pollEvery(DELIVERIES_POLL_MS),
   });
 
-/** The newest deliveries of a payment's events. */
+/** The deliveries of a payment's events. */
 export const paymentDeliveriesQuery = (id: string) =>
   queryOptions({
     queryKey: [...WEBHOOKS_KEY, "payment", id],
     queryFn: ({ signal }) =>
-      unwrap(
-        api.GET("/v1/payments/{payment_id}/deliveries", {
-          params: { path: { payment_id: id } },
-          signal,
-        }),
-      ),
+      everyPage(async (query) => {
+        const page = await unwrap(
+          api.GET("/v1/payments/{payment_id}/deliveries", {
+            params: { path: { payment_id: id }, query },
+            signal,
+          }),
+        );
+        return { rows: page.deliveries, next_cursor: page.next_cursor };
+      }),
     refetchInterval: pollEvery(DELIVERIES_POLL_MS),
   });
 
