@@ -23,7 +23,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.messages import SettleRefund, decode
-from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.commands import ListOfPayment, SimulateReturn
 from chalicelib.payments.idempotency import Created
 from chalicelib.payments.models import MAX_VERSION, Payment, Refund, RefundStatus, Status
 from chalicelib.payments.processor import Completed
@@ -158,7 +158,7 @@ def test_refund_of_an_unknown_payment_is_not_found(desk: Desk, payment_id: str) 
         desk.refunds.create(payment_id, refund_command(), actor=TEST)
     for read in (desk.refunds.all, desk.payments.events):
         with pytest.raises(NotFound):
-            read(payment_id)
+            read(payment_id, ListOfPayment())
 
 
 def test_a_payment_without_refunds_has_none(desk: Desk) -> None:
