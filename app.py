@@ -17,7 +17,7 @@ from chalicelib.api.health import CheckHealth, Health
 from chalicelib.api.request_log import Logs, ReadLogs
 from chalicelib.api.routing import Answer, Api, Call, Success
 from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
-from chalicelib.api_keys.models import ApiKeyList, NewApiKey, Scope
+from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
 from chalicelib.aws.sqs import BATCH_SIZE
 from chalicelib.bootstrap import Services, now
 from chalicelib.payments.commands import (
@@ -54,6 +54,7 @@ app = Chalice(app_name="payflow")
 app.api.cors = routing.cors(settings.allowed_origin)
 http = Api(app, lambda authorization, scope: services.api_keys.authorize(authorization, scope))
 # `routing` checks the content type: Chalice's own 415 is not a problem document.
+REPLAYED = ("Idempotent-Replayed",)
 route = functools.partial(app.route, content_types=["*/*"])
 
 
@@ -61,7 +62,7 @@ route = functools.partial(app.route, content_types=["*/*"])
 @http.operation(
     "Create a payment",
     Success(201, "the payment, processing", Payment, headers=("Location",)),
-    Success(200, "the stored answer for this key", Payment, headers=("Idempotent-Replayed",)),
+    Success(200, "the stored answer for this key", Payment, headers=REPLAYED),
     scope=Scope.WRITE,
     errors=(errors.Conflict, errors.IdempotencyKeyReused, errors.Unavailable),
     body=CreatePayment,
@@ -110,7 +111,7 @@ def cancel_payment(call: Call[Any]) -> Payment:
 @http.operation(
     "Refund a payment, in full or in part",
     Success(201, "the refund, processing", Refund),
-    Success(200, "the stored answer for this key", Refund, headers=("Idempotent-Replayed",)),
+    Success(200, "the stored answer for this key", Refund, headers=REPLAYED),
     scope=Scope.WRITE,
     errors=(
         errors.NotFound,
@@ -183,12 +184,18 @@ def list_payment_deliveries(call: Call[ListDeliveriesOfPayment]) -> DeliveryList
 @http.operation(
     "Create a webhook endpoint",
     Success(201, "the endpoint with its secret, which is shown only once", NewEndpoint),
+    Success(200, "the answer for this key, without the secret", Endpoint, headers=REPLAYED),
     scope=Scope.ADMIN,
-    errors=(errors.EndpointLimitReached, errors.Conflict, errors.Unavailable),
+    errors=(
+        errors.EndpointLimitReached,
+        errors.IdempotencyKeyReused,
+        errors.Conflict,
+        errors.Unavailable,
+    ),
     body=CreateEndpoint,
 )
-def create_webhook_endpoint(call: Call[CreateEndpoint]) -> NewEndpoint:
-    return services.webhooks.create(call.command, actor=call.actor)
+def create_webhook_endpoint(call: Call[CreateEndpoint]) -> Answer:
+    return Answer.once(services.webhooks.create_once(call.command, actor=call.actor))
 
 
 @route("/v1/webhook_endpoints", methods=["GET"])
@@ -318,12 +325,13 @@ def read_logs(call: Call[ReadLogs]) -> Logs:
 @http.operation(
     "Create an API key",
     Success(201, "the key, which is shown only once", NewApiKey),
+    Success(200, "the answer for this idempotency key, without the key", ApiKey, headers=REPLAYED),
     scope=Scope.ADMIN,
-    errors=(errors.Unavailable,),
+    errors=(errors.IdempotencyKeyReused, errors.Conflict, errors.Unavailable),
     body=CreateApiKey,
 )
-def create_api_key(call: Call[CreateApiKey]) -> NewApiKey:
-    return services.api_keys.create(call.command, actor=call.actor)
+def create_api_key(call: Call[CreateApiKey]) -> Answer:
+    return Answer.once(services.api_keys.create_once(call.command, actor=call.actor))
 
 
 @route("/v1/api_keys", methods=["GET"])

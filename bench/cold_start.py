@@ -178,7 +178,7 @@ def _new_key(url: str) -> str:
         "dynamodb", REGION, endpoint_url=url,
         aws_access_key_id="test", aws_secret_access_key="test",  # noqa: S106
     )  # fmt: skip
-    repository = ApiKeyRepository(dynamodb, payments_table="payments")
+    repository = ApiKeyRepository(dynamodb, payments_table="payments", idempotency_table="records")
     keys = ApiKeys(_STAGE, repository, is_required=True, clock=lambda: datetime.now(UTC))
     return keys.create(CreateApiKey(name="cold start", scopes=[Scope.WRITE])).key
 

@@ -91,13 +91,19 @@ class Services:
     def payment_repository(self) -> PaymentRepository:
         return PaymentRepository(
             self.dynamodb,
-            payments_table=self.settings.payments_table,
-            idempotency_table=self.settings.idempotency_table,
+            **self._tables,
         )
+
+    @property
+    def _tables(self) -> dict[str, str]:
+        return {
+            "payments_table": self.settings.payments_table,
+            "idempotency_table": self.settings.idempotency_table,
+        }
 
     @_Lazy
     def webhook_repository(self) -> WebhookRepository:
-        return WebhookRepository(self.dynamodb, payments_table=self.settings.payments_table)
+        return WebhookRepository(self.dynamodb, **self._tables)
 
     @_Lazy
     def outbox(self) -> WebhookOutbox:
@@ -141,7 +147,7 @@ class Services:
             log("no_key_required", stage=self.settings.stage)
         return ApiKeys(
             stage=self.settings.stage,
-            repository=ApiKeyRepository(self.dynamodb, payments_table=self.settings.payments_table),
+            repository=ApiKeyRepository(self.dynamodb, **self._tables),
             is_required=self.settings.key_required,
             clock=now,
         )

@@ -270,16 +270,23 @@ def secrets_key() -> Key:
     return Key(lambda: kms, "alias/payflow-secrets-test")
 
 
+def _tables_of(repository: PaymentRepository) -> dict[str, str]:
+    return {
+        "payments_table": repository._payments.name,
+        "idempotency_table": repository.records._table.name,
+    }
+
+
 def webhook_repository_beside(repository: PaymentRepository) -> WebhookRepository:
     """Return the webhook repository on the same table."""
     table = repository._payments
-    return WebhookRepository(table._dynamodb, payments_table=table.name)
+    return WebhookRepository(table._dynamodb, **_tables_of(repository))
 
 
 def key_repository_beside(repository: PaymentRepository) -> ApiKeyRepository:
     """Return the API key repository on the same table."""
     table = repository._payments
-    return ApiKeyRepository(table._dynamodb, payments_table=table.name)
+    return ApiKeyRepository(table._dynamodb, **_tables_of(repository))
 
 
 class KeptQueue(Queue):

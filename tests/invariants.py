@@ -19,8 +19,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.aws.dynamodb import decode
+from chalicelib.idempotency import Record, record_from_item
 from chalicelib.payments import items
-from chalicelib.payments.idempotency import Record
 from chalicelib.payments.models import (
     TRANSITIONS,
     Event,
@@ -95,7 +95,7 @@ def read(rows: Iterable[Row], records: Iterable[Row] = ()) -> Books:
             if key.startswith("STATS#")
             for row in found.values()
         ],
-        records=[items.record_from_item(dict(row)) for row in records],
+        records=[record_from_item(dict(row)) for row in records],
         halves=[key for key, found in of_payments.items() if "PAYMENT" not in found],
     )
 

@@ -9,7 +9,7 @@ from tests.engines import ROOT
 
 SHIPPED = [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 OWNERS = {
-    "boto3": {"aws.clients", "aws.dynamodb"}
+    "boto3": {"aws.clients", "aws.dynamodb", "idempotency"}
     | {f"{capability}.repository" for capability in ("api_keys", "payments", "webhooks")},
     "botocore": {"aws.clients", "aws.dynamodb", "aws.kms", "aws.sqs"},
     "chalice": {"app", "api.openapi", "api.routing"},

@@ -42,7 +42,7 @@ def tables(payments: Payments, refunds: Refunds, clock: Clock) -> tuple[list[Any
     dynamodb = repository._payments._dynamodb
     return (
         [dict(row) for row in scan(dynamodb, repository._payments.name)],
-        [dict(row) for row in scan(dynamodb, repository._records.name)],
+        [dict(row) for row in scan(dynamodb, repository.records._table.name)],
     )
 
 

@@ -25,8 +25,8 @@ import pytest
 from chalice.config import Config
 from moto import mock_aws
 
+from chalicelib import idempotency
 from chalicelib.errors import Unavailable
-from chalicelib.payments import idempotency
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
 from infra.deploy import policies
@@ -238,6 +238,9 @@ def sweep(**later: float) -> Any:
 
 
 def walk_through_keys() -> None:
+    keyed = {"name": "till", "scopes": ["read"], "idempotency_key": "the-till-1"}
+    for status in (201, 200):
+        assert payflow.app(api_event("POST", "/v1/api_keys", keyed), None)["statusCode"] == status
     admin = issued(api_event("POST", "/v1/api_keys", {"name": "operator", "scopes": ["admin"]}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(payflow.services.api_keys, "is_required", True)

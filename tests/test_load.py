@@ -128,7 +128,7 @@ class Scene:
         return self.payments.create(command, actor=TEST).body
 
     def books(self) -> Books:
-        tables = self.payments.repository._payments, self.payments.repository._records
+        tables = self.payments.repository._payments, self.payments.repository.records._table
         return read(*(scan(table._dynamodb, table.name) for table in tables))
 
     @property

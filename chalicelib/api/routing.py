@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 from urllib.parse import unquote
 
 from chalice.app import Chalice, CORSConfig, MultiDict, Request, Response
@@ -22,6 +22,9 @@ from chalicelib.schema import Schema
 from chalicelib.telemetry import log, log_exception
 from chalicelib.validation import Command, validated
 from chalicelib.values import SYSTEM, Actor
+
+if TYPE_CHECKING:
+    from chalicelib.idempotency import Created
 
 MAX_BODY_BYTES: Final = 64 * 1024
 REQUEST_HEADERS: Final = ("Authorization", "Idempotency-Key")
@@ -53,12 +56,24 @@ class Answer:
 
     @classmethod
     def created(
-        cls, body: str, *, replayed: bool, payment_id: str, location: str | None = None
+        cls,
+        body: str,
+        *,
+        replayed: bool,
+        payment_id: str | None = None,
+        location: str | None = None,
     ) -> "Answer":
         """Answer 201 for a new resource, or 200 for the replay of a stored answer."""
         if replayed:
             return cls(200, body, {"Idempotent-Replayed": "true"}, payment_id)
         return cls(201, body, {"Location": location} if location else {}, payment_id)
+
+    @classmethod
+    def once(cls, result: "Schema | Created") -> "Answer":
+        """Answer with a new resource, or with the first answer that was stored."""
+        if isinstance(result, Schema):
+            return cls.created(result.to_json(), replayed=False)
+        return cls.created(result.body, replayed=True)
 
 
 @dataclass(frozen=True)

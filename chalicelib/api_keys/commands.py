@@ -49,6 +49,7 @@ class CreateApiKey(Schema):
             "a date (the end of that UTC day) or an RFC 3339 time; by default, never"
         ),
     ] = None
+    idempotency_key: validation.IdempotencyKey | None = None
 
 
 class RollApiKey(Schema):

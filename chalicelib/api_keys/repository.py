@@ -18,6 +18,7 @@ from chalicelib.aws.dynamodb import (
     drop_none,
     exists,
 )
+from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
 from chalicelib.values import API_KEY_ID, rfc3339
 
 if TYPE_CHECKING:
@@ -33,12 +34,24 @@ class KeyEnded(Exception):
 class ApiKeyRepository:
     """The API keys of one stage."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", *, payments_table: str) -> None:
+    def __init__(
+        self, dynamodb: "DynamoDBClient", *, payments_table: str, idempotency_table: str
+    ) -> None:
         self._table = Table(dynamodb, payments_table)
+        self._records = Records(dynamodb, idempotency_table)
 
-    def add(self, key: ApiKey) -> None:
-        """Store a new key."""
-        self._table.write(self._table.put_if_absent(to_item(key)))
+    def add(self, key: ApiKey, record: Record | None = None) -> None:
+        """Store a new key, and a record if it is given, together. Raises RecordExists."""
+        put = self._table.put_if_absent(to_item(key))
+        if record is None:
+            self._table.write(put)
+            return
+        try:
+            self._table.transact(key.id, self._records.put(record, key.created_at), put)
+        except ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise
+            raise RecordExists(record_from_item(failed.items[0])) from failed
 
     def find_by_digest(self, digest: str) -> ApiKey | None:
         """Return the key with this SHA-256, as of the last write."""

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from chalicelib import errors
+from chalicelib import errors, exact_json
 from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
 from chalicelib.api_keys.repository import ApiKeyRepository, KeyEnded
+from chalicelib.idempotency import Created, RecordExists, record_key, record_of
 from chalicelib.telemetry import log
 from chalicelib.values import Actor
 
@@ -58,10 +59,20 @@ class ApiKeys:
             raise errors.Forbidden(f"Use a key with the scope {scope}.")
         return Actor(key.name, key.id)
 
+    def create_once(self, command: CreateApiKey, *, actor: Actor) -> NewApiKey | Created:
+        """Create a key, or return the first answer to its idempotency key, without the key.
+
+        Raises as `create` does, and IdempotencyKeyReused.
+        """
+        try:
+            return self.create(command, actor=actor)
+        except RecordExists as exists:
+            return exists.record.replayed(command)
+
     def create(self, command: CreateApiKey, *, actor: Actor | None = None) -> NewApiKey:
         """Create a key, for a key's holder or an operator.
 
-        Raises ValidationFailed, Conflict or Unavailable.
+        Raises ValidationFailed, RecordExists, Conflict or Unavailable.
         """
         now = self.clock()
         if command.expires_at is not None and command.expires_at <= now:
@@ -69,7 +80,12 @@ class ApiKeys:
                 [errors.FieldError("expires_at", "must be in the future")]
             )
         new = self._new_key(command.name, command.scopes, command.expires_at, now, actor)
-        self.repository.add(new)
+        record = None
+        if command.idempotency_key is not None:
+            key = record_key("create_api_key", "all", command.idempotency_key)
+            shown = exact_json.dumps(new.model_dump(exclude={"key"}))
+            record = record_of(command, key, new.id, shown, now)
+        self.repository.add(new, record)
         return new
 
     def all(self) -> ApiKeyList:

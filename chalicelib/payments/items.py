@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from chalicelib.aws.dynamodb import Index, Item, drop_none
-from chalicelib.payments.idempotency import Fingerprints, Record
 from chalicelib.payments.models import Event, Payment, Refund, RefundStatus, Total
 from chalicelib.values import Currency, rfc3339, with_decimals
 
@@ -212,28 +211,4 @@ def total_from_item(item: Item) -> Total:
         status=status,
         count=item["count"],
         volume=with_decimals(item["volume"], Currency(currency)),
-    )
-
-
-def record_key(key: str) -> Item:
-    return {"idempotencyKey": key}
-
-
-def record_to_item(record: Record) -> Item:
-    return record_key(record.key) | {
-        "fingerprint": record.fingerprints.whole,
-        "sentFingerprint": record.fingerprints.sent,
-        "resourceId": record.resource_id,
-        "response": record.response,
-        "expiresAt": record.expires_at_seconds,
-    }
-
-
-def record_from_item(item: Item) -> Record:
-    return Record(
-        key=item["idempotencyKey"],
-        fingerprints=Fingerprints(item.get("sentFingerprint"), item["fingerprint"]),
-        resource_id=item["resourceId"],
-        response=item["response"],
-        expires_at_seconds=int(item["expiresAt"]),
     )

@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from chalicelib import idempotency
 from chalicelib.aws.dynamodb import retry_on_conflict
 from chalicelib.errors import PaymentNotRefundable, RefundExceedsPayment
+from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettleRefund, enqueue
-from chalicelib.payments import idempotency, listing
+from chalicelib.payments import listing
 from chalicelib.payments.commands import CreateRefund, ListOfPayment
-from chalicelib.payments.idempotency import Created, Record
 from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus, Status
 from chalicelib.payments.processor import Completed, Failed, Pending
-from chalicelib.payments.repository import RecordExists, RefundSettled
+from chalicelib.payments.repository import RefundSettled
 from chalicelib.payments.service import MAX_TRIES, Payments
 from chalicelib.telemetry import log
 from chalicelib.values import SYSTEM, Actor, new_id
@@ -96,17 +97,11 @@ class Refunds:
             change = payment.refund(refund, now, actor=actor)
         except (PaymentNotRefundable, RefundExceedsPayment):
             # An earlier request with this key may have made this refund: then return its answer.
-            existing = self.payments.repository.find_record(key, now)
+            existing = self.payments.repository.records.find(key, now)
             if existing is None:
                 raise
             return existing.answer(refund_id, command)
-        record = Record(
-            key=key,
-            fingerprints=idempotency.fingerprints(command),
-            resource_id=refund_id,
-            response=refund.to_json(),
-            expires_at_seconds=idempotency.expiry_seconds(now),
-        )
+        record = idempotency.record_of(command, key, refund_id, refund.to_json(), now)
         try:
             self.payments.repository.create_refund(payment, change, record, now)
         except RecordExists as exists:

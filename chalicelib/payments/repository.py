@@ -43,8 +43,8 @@ from chalicelib.aws.dynamodb import (
     unchanged,
 )
 from chalicelib.aws.pagination import just_after
+from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
 from chalicelib.payments import items
-from chalicelib.payments.idempotency import Record
 from chalicelib.payments.models import (
     Change,
     Event,
@@ -65,14 +65,6 @@ _READ_FIELDS: Final = ("status", "version", "submittedAt")
 """The attributes of a payment that must not have changed since the caller read it."""
 
 
-class RecordExists(Exception):
-    """The idempotency key already has a live record."""
-
-    def __init__(self, record: Record) -> None:
-        super().__init__(record.key)
-        self.record = record
-
-
 class RefundSettled(Exception):
     """The refund is no longer processing."""
 
@@ -87,7 +79,7 @@ class PaymentRepository:
         self, dynamodb: "DynamoDBClient", *, payments_table: str, idempotency_table: str
     ) -> None:
         self._payments = Table(dynamodb, payments_table)
-        self._records = Table(dynamodb, idempotency_table)
+        self.records = Records(dynamodb, idempotency_table)
 
     def create(self, change: Change, record: Record, now: datetime) -> None:
         """Write a new payment, its event and its idempotency record.
@@ -98,25 +90,14 @@ class PaymentRepository:
             # The id is the token: a resend after a lost answer commits nothing twice.
             self._payments.transact(
                 change.payment.id,
-                self._put_record(record, now),
+                self.records.put(record, now),
                 self._payments.put_if_absent(items.payment_to_item(change.payment)),
                 self._payments.put_if_absent(items.event_to_item(change.event)),
             )
         except ConditionFailed as failed:
             if failed.items[0] is None:
                 raise
-            raise RecordExists(items.record_from_item(failed.items[0])) from failed
-
-    def _put_record(self, record: Record, now: datetime) -> Write:
-        is_absent = Attr("idempotencyKey").not_exists()
-        is_expired = Attr("expiresAt").lte(int(now.timestamp()))
-        return self._records.put_if(items.record_to_item(record), is_absent | is_expired)
-
-    def find_record(self, key: str, now: datetime) -> Record | None:
-        """Return the idempotency record of `key`, unless it has expired at `now`."""
-        item = self._records.find(items.record_key(key))
-        record = items.record_from_item(item) if item is not None else None
-        return record if record and record.expires_at_seconds > int(now.timestamp()) else None
+            raise RecordExists(record_from_item(failed.items[0])) from failed
 
     def change(self, before: Payment, change: Change, outgoing: Sequence[Write] = ()) -> None:
         """Replace `before` with the changed payment; write its event, its totals and `outgoing`.
@@ -145,7 +126,7 @@ class PaymentRepository:
         try:
             self._payments.transact(
                 change.event.id,
-                self._put_record(record, now),
+                self.records.put(record, now),
                 self._replace(before, change.payment, reserves=change.refund),
                 self._payments.put_if_absent(items.refund_to_item(change.refund)),
                 self._payments.put_if_absent(items.event_to_item(change.event)),
@@ -153,7 +134,7 @@ class PaymentRepository:
         except ConditionFailed as failed:
             existing, current, *_ = failed.items
             if existing is not None:
-                raise RecordExists(items.record_from_item(existing)) from failed
+                raise RecordExists(record_from_item(existing)) from failed
             if current is not None:
                 raise StaleVersion(items.payment_from_item(current)) from failed
             raise
@@ -323,4 +304,4 @@ class PaymentRepository:
     def check(self) -> None:
         """Read once from each table. Raises Unavailable if that fails, whatever the reason."""
         self._payments.check(items.payment_key("HEALTH"))
-        self._records.check(items.record_key("HEALTH"))
+        self.records.check()

@@ -17,11 +17,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from chalicelib import idempotency
 from chalicelib.aws.dynamodb import StaleVersion, retry_on_conflict
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import FieldError, PaymentNotReturnable, ValidationFailed
+from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettlePayment, enqueue
-from chalicelib.payments import idempotency, listing, stats
+from chalicelib.payments import listing, stats
 from chalicelib.payments.commands import (
     CreatePayment,
     ListOfPayment,
@@ -29,7 +31,6 @@ from chalicelib.payments.commands import (
     ReadStats,
     SimulateReturn,
 )
-from chalicelib.payments.idempotency import Created, Record
 from chalicelib.payments.models import (
     RETURN_CODES,
     Change,
@@ -42,7 +43,7 @@ from chalicelib.payments.models import (
 )
 from chalicelib.payments.outbox import Outbox
 from chalicelib.payments.processor import Completed, Failed, Outcome, Pending, Processor
-from chalicelib.payments.repository import PaymentRepository, RecordExists
+from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND, check_simulation
 from chalicelib.telemetry import log
 from chalicelib.values import SYSTEM, Actor, new_id, with_decimals
@@ -74,13 +75,8 @@ class Payments:
         now = self.clock()
         change = new_payment(command, now, actor=actor)
         payment_id = change.payment.id
-        record = Record(
-            key=idempotency.record_key(_CREATE, "payments", command.idempotency_key),
-            fingerprints=idempotency.fingerprints(command),
-            resource_id=payment_id,
-            response=change.payment.to_json(),
-            expires_at_seconds=idempotency.expiry_seconds(now),
-        )
+        key = idempotency.record_key(_CREATE, "payments", command.idempotency_key)
+        record = idempotency.record_of(command, key, payment_id, change.payment.to_json(), now)
         created = Created(record.response, payment_id, replayed=False)
         try:
             self.repository.create(change, record, now)

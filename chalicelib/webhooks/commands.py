@@ -6,7 +6,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from chalicelib.schema import Schema
-from chalicelib.validation import ONE_LINE, Cursor, check_one_line, moment, whole_number
+from chalicelib.validation import (
+    ONE_LINE,
+    Cursor,
+    IdempotencyKey,
+    check_one_line,
+    moment,
+    whole_number,
+)
 from chalicelib.webhooks.models import DeliveryStatus, Subscription
 from chalicelib.webhooks.url_policy import MAX_URL_LENGTH
 
@@ -37,6 +44,7 @@ class CreateEndpoint(Schema):
         description="`*` means all events, including those of later versions",
     )
     description: EndpointDescription | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 class UpdateEndpoint(Schema):

@@ -9,6 +9,7 @@ none:
                         says where its secret goes                  count     minus one
                endpoint absent                                      secret    deleted
                secret   absent, if apart
+               record   absent or expired, if the request has a key
     rotate     endpoint its secret is still apart         move      endpoint  its secret is as read
                secret   as we read it                               secret    absent (back: as read)
     disable    endpoint enabled and unchanged; still failing, if that is the reason
@@ -45,6 +46,7 @@ from chalicelib.aws.dynamodb import (
 )
 from chalicelib.aws.pagination import just_before, to_moment
 from chalicelib.errors import EndpointLimitReached, NotFound
+from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
 from chalicelib.payments.items import payment_partition
 from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
 from chalicelib.webhooks import items, retry_schedule
@@ -77,8 +79,11 @@ class NotDueYet(Exception):
 class WebhookRepository:
     """The webhook endpoints and deliveries of one stage."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", *, payments_table: str) -> None:
+    def __init__(
+        self, dynamodb: "DynamoDBClient", *, payments_table: str, idempotency_table: str
+    ) -> None:
         self._table = Table(dynamodb, payments_table)
+        self.records = Records(dynamodb, idempotency_table)
 
     def keeps_secrets_apart(self) -> bool:
         """Return whether the secrets of new endpoints are encrypted, in rows of their own."""
@@ -94,10 +99,16 @@ class WebhookRepository:
             )
         )
 
-    def add(self, endpoint: Endpoint, encrypted: Secrets | None = None) -> None:
-        """Store a new endpoint, with its secrets apart if they are given.
+    def add(
+        self,
+        endpoint: Endpoint,
+        encrypted: Secrets | None = None,
+        record: Record | None = None,
+    ) -> None:
+        """Store a new endpoint, with its secrets apart and a record if they are given.
 
-        Raises EndpointLimitReached, or StaleVersion if its secrets have to go elsewhere.
+        Raises RecordExists, EndpointLimitReached, or StaleVersion if its secrets have to go
+        elsewhere.
         """
         apart = Attr("secretsApart")
         goes_here = apart.not_exists() if encrypted is None else apart.eq(True)
@@ -108,9 +119,14 @@ class WebhookRepository:
         ]
         if encrypted is not None:
             writes.append(self._table.put_if_absent(items.secret_to_item(endpoint.id, encrypted)))
+        if record is not None:
+            writes.append(self.records.put(record, endpoint.created_at))
         try:
             self._table.transact(f"{endpoint.id}-{len(writes)}", *writes)
         except ConditionFailed as failed:
+            existing = failed.items[-1]
+            if record is not None and existing is not None:
+                raise RecordExists(record_from_item(existing)) from failed
             count = failed.items[0] or {}
             if ("secretsApart" in count) is (encrypted is None):
                 raise StaleVersion(endpoint) from failed

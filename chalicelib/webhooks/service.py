@@ -21,6 +21,7 @@ from chalicelib.aws.pagination import (
 )
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import Conflict, EndpointDisabled, FieldError, ValidationFailed
+from chalicelib.idempotency import Created, Record, RecordExists, record_key, record_of
 from chalicelib.messages import Deliver, enqueue
 from chalicelib.payments.service import Payments
 from chalicelib.schema import Schema
@@ -71,10 +72,22 @@ class Webhooks:
     allows_private: bool
     clock: Callable[[], datetime]
 
+    def create_once(
+        self, command: commands.CreateEndpoint, *, actor: Actor
+    ) -> NewEndpoint | Created:
+        """Create an endpoint, or return the first answer for its key, without the secret.
+
+        Raises as `create` does, and IdempotencyKeyReused.
+        """
+        try:
+            return self.create(command, actor=actor)
+        except RecordExists as exists:
+            return exists.record.replayed(command)
+
     def create(self, command: commands.CreateEndpoint, *, actor: Actor) -> NewEndpoint:
         """Create an endpoint.
 
-        Raises ValidationFailed, EndpointLimitReached, Conflict or Unavailable.
+        Raises ValidationFailed, RecordExists, EndpointLimitReached, Conflict or Unavailable.
         """
         now = self.clock()
         secrets = Secrets(signing.new_secret())
@@ -93,19 +106,25 @@ class Webhooks:
             created_by=actor.name,
             created_by_id=actor.key_id,
         )
+        record = None
+        if command.idempotency_key is not None:
+            key = record_key("create_webhook_endpoint", "all", command.idempotency_key)
+            record = record_of(command, key, endpoint.id, endpoint.to_json(), now)
         apart = self.repository.keeps_secrets_apart()
         try:
-            self._add(endpoint, secrets, apart=apart)
+            self._add(endpoint, secrets, record, apart=apart)
         except StaleVersion:  # an operator has just moved the secrets
-            self._add(endpoint, secrets, apart=not apart)
+            self._add(endpoint, secrets, record, apart=not apart)
         return _shown(endpoint, secrets.current)
 
-    def _add(self, endpoint: Endpoint, secrets: Secrets, *, apart: bool) -> None:
+    def _add(
+        self, endpoint: Endpoint, secrets: Secrets, record: Record | None, *, apart: bool
+    ) -> None:
         if not apart:
-            self.repository.add(endpoint)
+            self.repository.add(endpoint, record=record)
             return
         encrypted = encrypted_secrets(self.secrets_key, self.stage, endpoint.id, secrets)
-        self.repository.add(endpoint.with_secrets_apart(encrypted), encrypted)
+        self.repository.add(endpoint.with_secrets_apart(encrypted), encrypted, record)
 
     def all(self) -> EndpointList:
         """Return all endpoints, oldest first. Raises Unavailable."""

@@ -62,23 +62,19 @@ def tables_of(stage: str) -> Tables:
 
 
 def payment_repository_of(tables: Tables) -> PaymentRepository:
-    return PaymentRepository(
-        dynamodb_client(os.environ["AWS_REGION"]),
-        payments_table=tables.payments,
-        idempotency_table=tables.idempotency,
-    )
+    return PaymentRepository(dynamodb_client(os.environ["AWS_REGION"]), **_named(tables))
 
 
 def api_key_repository_of(tables: Tables) -> ApiKeyRepository:
-    return ApiKeyRepository(
-        dynamodb_client(os.environ["AWS_REGION"]), payments_table=tables.payments
-    )
+    return ApiKeyRepository(dynamodb_client(os.environ["AWS_REGION"]), **_named(tables))
 
 
 def webhook_repository_of(tables: Tables) -> WebhookRepository:
-    return WebhookRepository(
-        dynamodb_client(os.environ["AWS_REGION"]), payments_table=tables.payments
-    )
+    return WebhookRepository(dynamodb_client(os.environ["AWS_REGION"]), **_named(tables))
+
+
+def _named(tables: Tables) -> dict[str, str]:
+    return {"payments_table": tables.payments, "idempotency_table": tables.idempotency}
 
 
 def secrets_key(stage: str) -> str:

@@ -1,5 +1,6 @@
 """Keys on both engines: who gets in, for how long, and what is kept of the secret."""
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ from chalicelib.api_keys.service import CACHE, ApiKeys, new_secret
 from chalicelib.errors import (
     Conflict,
     Forbidden,
+    IdempotencyKeyReused,
     NotFound,
     Unauthenticated,
     Unavailable,
     ValidationFailed,
 )
+from chalicelib.idempotency import Created
 from chalicelib.validation import validated
 from chalicelib.values import Actor
 from tests.conftest import START, TEST, Clock, key_repository_beside, new_repository
@@ -274,7 +277,7 @@ def test_the_last_use_is_noted_to_the_hour_with_one_write(
 def test_outage_of_the_table_lets_no_caller_in(
     emulated_dynamodb: "DynamoDBClient", clock: Clock
 ) -> None:
-    key_repository = ApiKeyRepository(emulated_dynamodb, payments_table="p")
+    key_repository = ApiKeyRepository(emulated_dynamodb, payments_table="p", idempotency_table="r")
     with Stubber(emulated_dynamodb) as stub:
         stub.add_client_error("get_item", "InternalServerError", http_status_code=500)
         with pytest.raises(Unavailable):
@@ -302,3 +305,16 @@ def test_invalid_key_request_names_the_bad_field(
     with pytest.raises(ValidationFailed) as refused:
         make(keys, **fields)
     assert [error.field for error in refused.value.errors] == [field]
+
+
+def test_repeated_creation_answers_the_key_without_itself(keys: ApiKeys) -> None:
+    wanted = CreateApiKey(name="till", scopes=[Scope.READ], idempotency_key="the-till-1")
+    first = keys.create_once(wanted, actor=TEST)
+    assert isinstance(first, NewApiKey)
+    again = keys.create_once(wanted, actor=TEST)
+    assert isinstance(again, Created)
+    assert first.key not in again.body
+    (stored,) = listed(keys)
+    assert json.loads(again.body) == json.loads(stored.to_json())
+    with pytest.raises(IdempotencyKeyReused):
+        keys.create_once(wanted.model_copy(update={"name": "other"}), actor=TEST)

@@ -21,18 +21,22 @@ from chalicelib.api_keys.service import ApiKeys
 from chalicelib.aws.dynamodb import decode, encode
 from chalicelib.aws.pagination import decode_cursor, encode_cursor
 from chalicelib.errors import PayFlowError
+from chalicelib.idempotency import (
+    Fingerprints,
+    Record,
+    fingerprints,
+    record_from_item,
+    record_to_item,
+)
 from chalicelib.messages import Deliver, SettlePayment, SettleRefund
 from chalicelib.messages import decode as message_of_body
 from chalicelib.messages import encode as body_of_message
 from chalicelib.payments.commands import CreatePayment, CreateRefund, ListPayments, SimulateReturn
-from chalicelib.payments.idempotency import Fingerprints, Record, fingerprints
 from chalicelib.payments.items import (
     event_from_item,
     event_to_item,
     payment_from_item,
     payment_to_item,
-    record_from_item,
-    record_to_item,
     refund_from_item,
     refund_to_item,
 )
@@ -173,10 +177,11 @@ class Product:
     """The bodies of processed messages."""
 
     def __post_init__(self) -> None:
-        tables = {"payments_table": "payflow-payments-test"}
-        repository = PaymentRepository(
-            self.dynamodb, **tables, idempotency_table="payflow-idempotency-test"
-        )
+        tables = {
+            "payments_table": "payflow-payments-test",
+            "idempotency_table": "payflow-idempotency-test",
+        }
+        repository = PaymentRepository(self.dynamodb, **tables)
         webhooks = WebhookRepository(self.dynamodb, **tables)
         outbox = WebhookOutbox("test", webhooks, self.deliveries_queue)
         shared: Any = {

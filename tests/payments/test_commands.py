@@ -8,8 +8,8 @@ from pydantic import Field
 
 from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.errors import IdempotencyKeyReused, ValidationFailed
+from chalicelib.idempotency import Fingerprints, Record, fingerprints
 from chalicelib.payments.commands import CreatePayment, CreateRefund, ListPayments
-from chalicelib.payments.idempotency import Fingerprints, Record, fingerprints
 from chalicelib.validation import validated
 from chalicelib.values import Currency, rfc3339
 from chalicelib.webhooks.commands import CreateEndpoint

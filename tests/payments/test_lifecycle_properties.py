@@ -212,7 +212,7 @@ class Lifecycles(RuleBasedStateMachine):
     def every_invariant_holds(self) -> None:
         books = read(
             scan(self.dynamodb, self.repository._payments.name),
-            scan(self.dynamodb, self.repository._records.name),
+            scan(self.dynamodb, self.repository.records._table.name),
         )
         assert not broken(books)
         assert not untold(books, self.received)

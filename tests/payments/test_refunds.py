@@ -22,13 +22,13 @@ from chalicelib.errors import (
     RefundExceedsPayment,
     ValidationFailed,
 )
+from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettleRefund, decode
 from chalicelib.payments.commands import ListOfPayment, SimulateReturn
-from chalicelib.payments.idempotency import Created
 from chalicelib.payments.models import MAX_VERSION, Payment, Refund, RefundStatus, Status
 from chalicelib.payments.processor import Completed
 from chalicelib.payments.refunds import Refunds
-from chalicelib.payments.repository import PaymentRepository, RecordExists, RefundSettled
+from chalicelib.payments.repository import PaymentRepository, RefundSettled
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.values import rfc3339
@@ -282,7 +282,7 @@ def test_existing_record_outranks_a_stale_payment(desk: Desk) -> None:
     change = payment.refund(wanted(payment, "60"), datetime.now(UTC), actor=TEST)
     first = desk.refund(payment, amount="60", idempotency_key="one-refund")
     key = f"create_refund#{payment.id}#one-refund"
-    record = desk.payments.repository.find_record(key, datetime(2026, 1, 1, tzinfo=UTC))
+    record = desk.payments.repository.records.find(key, datetime(2026, 1, 1, tzinfo=UTC))
     assert record is not None
     with pytest.raises(RecordExists) as exists:
         desk.payments.repository.create_refund(payment, change, record, payment.created_at)
@@ -319,7 +319,7 @@ def test_condition_on_the_row_refuses_more_than_is_refundable(desk: Desk) -> Non
 def _record_of(desk: Desk, payment: Payment) -> Any:
     desk.refund(payment, idempotency_key="for-its-record")
     key = f"create_refund#{payment.id}#for-its-record"
-    return desk.payments.repository.find_record(key, payment.created_at)
+    return desk.payments.repository.records.find(key, payment.created_at)
 
 
 def test_refund_that_lost_the_race_retries_on_the_current_payment(

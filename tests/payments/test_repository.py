@@ -15,17 +15,17 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib import idempotency
 from chalicelib.aws import dynamodb
 from chalicelib.aws.dynamodb import ConditionFailed, StaleVersion, decode, encode
 from chalicelib.aws.pagination import just_after, just_before
 from chalicelib.errors import Conflict, Unavailable
-from chalicelib.payments import idempotency
+from chalicelib.idempotency import Fingerprints, Record, RecordExists, record_to_item
 from chalicelib.payments import items as payment_items
-from chalicelib.payments.idempotency import Fingerprints, Record
 from chalicelib.payments.items import sort_key
 from chalicelib.payments.models import Change, FailureCode, Payment, Status
 from chalicelib.payments.refunds import new_refund
-from chalicelib.payments.repository import PaymentRepository, RecordExists
+from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import new_payment
 from chalicelib.values import SYSTEM, new_id, rfc3339
 from chalicelib.webhooks.items import delivery_to_item
@@ -217,7 +217,7 @@ def test_create_overwrites_nothing(
         repository.create(change, record_for(change), START)
     found = rows(engine, repository, change.payment.id)
     assert [row["id"] for row in found.values()] == [{"S": "who was first"}]
-    assert repository.find_record(record_for(change).key, START) is None
+    assert repository.records.find(record_for(change).key, START) is None
 
 
 @pytest.mark.parametrize("place", ["EVENT#0000000002", "DELIVERY"])
@@ -571,7 +571,7 @@ def test_existing_record_outranks_a_conflict_on_another_item(
 ) -> None:
     stub = Stubber(emulated_dynamodb)
     other = new_payment(command(), START, actor=TEST)
-    item = encode(payment_items.record_to_item(record_for(other)))
+    item = encode(record_to_item(record_for(other)))
     cancelled(stub, "ConditionalCheckFailed", "TransactionConflict", "None", item=item)
     with pytest.raises(RecordExists) as exists:
         create_on(stub, emulated_dynamodb)

@@ -15,11 +15,11 @@ from chalicelib.errors import (
     Unavailable,
     ValidationFailed,
 )
+from chalicelib.idempotency import RecordExists
 from chalicelib.messages import SettlePayment, decode
 from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.models import Payment, Status
 from chalicelib.payments.processor import Completed
-from chalicelib.payments.repository import RecordExists
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.values import Actor

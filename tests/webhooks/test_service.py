@@ -12,10 +12,12 @@ from chalicelib.errors import (
     Conflict,
     EndpointDisabled,
     EndpointLimitReached,
+    IdempotencyKeyReused,
     InvalidCursor,
     NotFound,
     ValidationFailed,
 )
+from chalicelib.idempotency import Created
 from chalicelib.messages import Deliver
 from chalicelib.webhooks.commands import (
     CreateEndpoint,
@@ -28,6 +30,7 @@ from chalicelib.webhooks.models import (
     DeliveryStatus,
     DisabledReason,
     Endpoint,
+    NewEndpoint,
     Subscription,
 )
 from tests.conftest import TEST
@@ -263,3 +266,31 @@ def failed_since(moment: datetime) -> ReplayFailed:
 def test_unknown_delivery_cannot_be_replayed(gateway: Gateway, delivery_id: str) -> None:
     with pytest.raises(NotFound):
         gateway.webhooks.replay(delivery_id)
+
+
+KEYED = CreateEndpoint(url=URL, idempotency_key="the-shop-1")
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["inline", "apart"])
+def test_repeated_creation_answers_the_endpoint_without_its_secret(
+    gateway: Gateway, apart: bool
+) -> None:
+    gateway.repository.keep_secrets_apart(apart)
+    first = gateway.webhooks.create_once(KEYED, actor=TEST)
+    assert isinstance(first, NewEndpoint)
+    again = gateway.webhooks.create_once(KEYED, actor=TEST)
+    assert isinstance(again, Created)
+    assert again.replayed
+    shown = json.loads(again.body)
+    assert shown == json.loads(gateway.webhooks.get(first.id).to_json())
+    assert first.secret not in again.body
+    assert [one.id for one in gateway.webhooks.all().webhook_endpoints] == [first.id]
+
+
+def test_idempotency_key_of_another_endpoint_is_refused(gateway: Gateway) -> None:
+    gateway.webhooks.create_once(KEYED, actor=TEST)
+    other = KEYED.model_copy(update={"url": "https://merchant.example/other"})
+    with pytest.raises(IdempotencyKeyReused):
+        gateway.webhooks.create_once(other, actor=TEST)
+    gateway.clock.advance(hours=24, seconds=1)
+    assert isinstance(gateway.webhooks.create_once(other, actor=TEST), NewEndpoint)

@@ -564,6 +564,11 @@ export interface components {
              * @default null
              */
             expires_at?: string | null;
+            /**
+             * Idempotency Key
+             * @default null
+             */
+            idempotency_key?: string | null;
         };
         /**
          * CreateEndpoint
@@ -590,6 +595,11 @@ export interface components {
              * @default null
              */
             description?: string | null;
+            /**
+             * Idempotency Key
+             * @default null
+             */
+            idempotency_key?: string | null;
         };
         /**
          * CreatePayment
@@ -2668,7 +2678,10 @@ export interface operations {
     create_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description May replace `idempotency_key` in the body. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2678,6 +2691,19 @@ export interface operations {
             };
         };
         responses: {
+            /** @description the answer for this key, without the secret */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description `true`: this is the stored answer to an earlier request */
+                    "Idempotent-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
             /** @description the endpoint with its secret, which is shown only once */
             201: {
                 headers: {
@@ -2689,7 +2715,7 @@ export interface operations {
                     "application/json": components["schemas"]["NewEndpoint"];
                 };
             };
-            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body have different idempotency keys */
             400: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -2699,7 +2725,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "malformed_json" | "validation_failed";
+                        code?: "malformed_json" | "validation_failed" | "idempotency_key_mismatch";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2772,6 +2798,20 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_key_reused`: The idempotency key was used for another request */
+            422: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "idempotency_key_reused";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -4054,7 +4094,10 @@ export interface operations {
     create_api_key: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description May replace `idempotency_key` in the body. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4064,6 +4107,19 @@ export interface operations {
             };
         };
         responses: {
+            /** @description the answer for this idempotency key, without the key */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description `true`: this is the stored answer to an earlier request */
+                    "Idempotent-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKey"];
+                };
+            };
             /** @description the key, which is shown only once */
             201: {
                 headers: {
@@ -4075,7 +4131,7 @@ export interface operations {
                     "application/json": components["schemas"]["NewApiKey"];
                 };
             };
-            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body have different idempotency keys */
             400: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -4085,7 +4141,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "malformed_json" | "validation_failed";
+                        code?: "malformed_json" | "validation_failed" | "idempotency_key_mismatch";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -4117,6 +4173,22 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `conflict`: Another request is changing the same resource */
+            409: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `body_too_large`: The body is too large */
             413: {
                 headers: {
@@ -4142,6 +4214,20 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_key_reused`: The idempotency key was used for another request */
+            422: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "idempotency_key_reused";
                     } & components["schemas"]["Problem"];
                 };
             };

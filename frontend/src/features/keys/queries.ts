@@ -1,5 +1,5 @@
 import { queryOptions } from "@tanstack/react-query";
-import { api, type Scope, unwrap } from "../../api/client";
+import { api, type NewApiKey, type Scope, unwrap } from "../../api/client";
 import { endOfDay } from "../../lib/dates";
 
 export const keysQuery = queryOptions({
@@ -11,7 +11,9 @@ export type KeyFormValues = { name: string; scopes: Scope[]; expires_at: string 
 
 /** The key expires at the end of the day in the viewer's time zone; a bare date would mean UTC. */
 export const createKey = ({ expires_at: date, ...rest }: KeyFormValues) =>
-  unwrap(api.POST("/v1/api_keys", { body: { ...rest, expires_at: date && endOfDay(date) } }));
+  unwrap(
+    api.POST("/v1/api_keys", { body: { ...rest, expires_at: date && endOfDay(date) } }),
+  ) as Promise<NewApiKey>; // without an idempotency key no answer is a repeated one
 
 export const rollKey = (id: string, hours: number) =>
   unwrap(

@@ -66,7 +66,9 @@ const toEndpointRequest = ({ url, description, events }: EndpointFormValues) => 
 });
 
 export const createEndpoint = (values: EndpointFormValues) =>
-  unwrap(api.POST("/v1/webhook_endpoints", { body: toEndpointRequest(values) }));
+  unwrap(
+    api.POST("/v1/webhook_endpoints", { body: toEndpointRequest(values) }),
+  ) as Promise<NewEndpoint>; // without an idempotency key no answer is a repeated one
 
 const endpointPath = (id: string) => ({ params: { path: { endpoint_id: id } } });
 
