@@ -140,6 +140,35 @@ test("new payments are announced without moving any row", async ({ page }) => {
   await expect(page.getByRole("row").filter({ hasText: id })).toBeVisible();
 });
 
+test("a reload after a lost answer pays once", async ({ page }) => {
+  const merchant = `Reloaded ${Date.now()}`;
+  await page.goto(`${site()}/payments/new`);
+  await page.getByLabel("Merchant").fill(merchant);
+  await page.getByLabel("Amount").fill("12.50");
+  await page.route(`${api()}/v1/payments`, async (route) => {
+    if (route.request().method() !== "POST") return route.continue();
+    await route.fetch(); // the payment is created, and its answer is lost
+    await route.abort();
+  });
+  await submitButton(page).click();
+  await expect(page.getByText("The payment may have been created")).toBeVisible();
+  await page.unroute(`${api()}/v1/payments`);
+  await page.reload();
+  await expect(page.getByLabel("Merchant")).toHaveValue(merchant);
+  await expect(page.getByText("The payment may have been created")).toBeVisible();
+  await submitButton(page).click();
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await page.goto(`${site()}/payments`);
+  await expect(page.getByRole("row").filter({ hasText: merchant })).toHaveCount(1);
+});
+
+test("the dashboard opens at its one origin, by whichever name it is asked for", async ({ page }) => {
+  await page.goto(`${site().replace("localhost", "127.0.0.1")}/payments`);
+  await expect(page).toHaveURL(`${site()}/payments`);
+  await expect(page.getByRole("heading", { name: "Payments" })).toBeVisible();
+  await expect(page.getByRole("alert")).toHaveCount(0);
+});
+
 test("the filtered list is exported as CSV", async ({ page }) => {
   const { id } = await createPayment({ merchant: "=HYPERLINK(1)", amount: "1250.75" });
   await page.goto(`${site()}/payments?type=eft&status=completed`);

@@ -115,8 +115,12 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     files: dict[str, File]
     security: dict[str, str]
+    origin: str
 
     def do_GET(self) -> None:
+        if self.headers.get("Sec-Fetch-Dest") == "document" and self._is_elsewhere():
+            self._redirect()
+            return
         path = unquote(urlsplit(self.path).path)
         file = self.files.get(path) or self.files[f"/{publish.PAGE}"]
         is_compressed = file.compressed is not None and "gzip" in self.headers.get(
@@ -136,6 +140,16 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def _is_elsewhere(self) -> bool:
+        """Whether a browser asks at another name of this machine: the API allows one origin."""
+        return f"http://{self.headers.get('Host', '')}" != self.origin
+
+    def _redirect(self) -> None:
+        self.send_response(HTTPStatus.TEMPORARY_REDIRECT)
+        self.send_header("Location", self.origin + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def version_string(self) -> str:
         return "PayFlow"
 
@@ -154,6 +168,7 @@ def main() -> None:
     local = from_environment()
     Handler.files = _read(folder(local))
     Handler.security = security_headers(local.api_url)
+    Handler.origin = local.dashboard_url
     with Server((HOST, local.dashboard_port), Handler) as server:
         server.serve_forever()
 

@@ -17,7 +17,7 @@ export function setApiKey(key: string): void {
 }
 
 export function clearApiKey(): void {
-  sessionStorage.removeItem(STORAGE_KEY);
+  sessionStorage.clear(); // unanswered forms too
   for (const listener of listeners) listener();
 }
 

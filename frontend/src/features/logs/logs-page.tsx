@@ -102,7 +102,6 @@ function LogFilters({ search }: { search: LogsSearch }) {
             name="path"
             defaultValue={search.path ?? ""}
             placeholder="/v1/payments"
-            maxLength={200}
             spellCheck={false}
             autoComplete="off"
             className={`${inputClass()} font-mono`}

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { csvCell } from "./csv";
+import type { Payment } from "../../api/client";
+import { csvCell, csvFormat, toCsv } from "./csv";
+
+const ENGLISH = csvFormat("en-CA");
+const FRENCH = csvFormat("fr-CA");
 
 describe("csvCell", () => {
   it.each([
@@ -11,13 +15,53 @@ describe("csvCell", () => {
     [1250.75, "1250.75"],
     [40, "40.00"],
   ])("writes %j as %j", (value, cell) => {
-    expect(csvCell(value)).toBe(cell);
+    expect(csvCell(value, ENGLISH)).toBe(cell);
   });
 
-  it.each(["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])(
-    "never writes %j as a formula",
-    (value) => {
-      expect(csvCell(value).replace(/^"/, "").startsWith("'")).toBe(true);
-    },
-  );
+  it.each([
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    " =1",
+    "\t=1",
+    "\n=1",
+    "\uFF1D1",
+    "\uFF0B1",
+    "\uFF0D1",
+    "\uFF20SUM(A1)",
+    "a,=1",
+    "a;=1",
+    "a|+1",
+    "a\n-1",
+    'a";=1',
+  ])("never writes %j as a formula, whatever the separator", (value) => {
+    for (const separator of [",", ";", "|", "\t", "\n"]) {
+      for (const part of csvCell(value, ENGLISH).split(separator)) {
+        expect(part.replace(/^["\s]+/, "")).not.toMatch(/^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]/);
+      }
+    }
+  });
+
+  it("writes what spreadsheets of the viewer's locale read", () => {
+    expect([ENGLISH.separator, csvCell(1250.75, ENGLISH)]).toEqual([",", "1250.75"]);
+    expect([FRENCH.separator, csvCell(1250.75, FRENCH)]).toEqual([";", '"1250,75"']);
+    const payment = {
+      id: "PAY-1",
+      created_at: "2026-11-22T21:57:01.120000Z",
+      completed_at: null,
+      status: "processing",
+      merchant: "a; b",
+      amount: 12.5,
+      amount_refunded: 0,
+      currency: "CAD",
+      type: "eft",
+      failure_code: null,
+      description: null,
+    } as Payment;
+    const [header, row] = toCsv([payment], FRENCH).split("\r\n");
+    expect(header).toMatch(/^id;created_at_utc;/);
+    expect(row).toMatch(/^PAY-1;2026-11-22 21:57:01;/);
+    expect(row).toContain('"a; b"');
+  });
 });

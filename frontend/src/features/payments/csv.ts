@@ -18,20 +18,44 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof Payment)[];
 const MAX_PAGE_SIZE = 100;
 
-/** One CSV cell (RFC 4180). A leading quote keeps spreadsheets from running text as a formula. */
-export function csvCell(value: string | number | null): string {
-  if (value === null) return "";
-  if (typeof value === "number") return value.toFixed(2);
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+/** How the viewer's spreadsheet separates cells, and writes decimals. */
+export type CsvFormat = { separator: "," | ";"; decimal: "." | "," };
+
+/** Where decimals have a comma, as in French Canada, spreadsheets separate cells by semicolons. */
+export function csvFormat(locale?: string): CsvFormat {
+  const parts = new Intl.NumberFormat(locale).formatToParts(1.5);
+  const usesComma = parts.some(({ type, value }) => type === "decimal" && value === ",");
+  return usesComma ? { separator: ";", decimal: "," } : { separator: ",", decimal: "." };
 }
 
-export function toCsv(payments: readonly Payment[]): string {
-  const rows = payments.map((payment) =>
-    COLUMNS.map((column) => csvCell(payment[column])).join(","),
-  );
-  return [COLUMNS.join(","), ...rows, ""].join("\r\n");
+// A cell begins where the text does, and after whatever a spreadsheet may take for a separator.
+const FORMULA = /(^|[,;|\t\r\n])(\s*)([=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/g;
+
+/** One cell (RFC 4180). A quote before what may be a formula keeps spreadsheets from running it. */
+export function csvCell(value: string | number | null, { decimal }: CsvFormat): string {
+  if (value === null) return "";
+  if (typeof value === "number") return quoted(value.toFixed(2).replace(".", decimal));
+  return quoted(value.replace(FORMULA, "$1$2'$3"));
 }
+
+const quoted = (text: string) =>
+  /[",;|\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+
+/** A time in UTC as spreadsheets read it: without the T, the Z and the fraction. */
+const csvTime = (at: string | null) => at?.slice(0, 19).replace("T", " ") ?? null;
+
+export function toCsv(payments: readonly Payment[], format = csvFormat()): string {
+  const row = (payment: Payment) =>
+    COLUMNS.map((column) =>
+      csvCell(isTime(column) ? csvTime(payment[column]) : payment[column], format),
+    );
+  const header = COLUMNS.map((column) => (isTime(column) ? `${column}_utc` : column));
+  const rows = [header, ...payments.map(row)];
+  return [...rows.map((cells) => cells.join(format.separator)), ""].join("\r\n");
+}
+
+const isTime = (column: (typeof COLUMNS)[number]) =>
+  column === "created_at" || column === "completed_at";
 
 /** Fetch every payment that matches the filters. Throws an ApiError, or the abort reason. */
 export async function fetchAllPayments(

@@ -18,6 +18,7 @@ const DATES = [
   ["from", "From"],
   ["to", "To"],
 ] as const;
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** Filters that write to the URL at once. The list follows the URL. */
 export function Filters({ search }: { search: PaymentsSearch }) {
@@ -54,6 +55,9 @@ export function Filters({ search }: { search: PaymentsSearch }) {
           onChange={(date) => setFilter(name, date)}
         />
       ))}
+      {(search.from || search.to) && (
+        <p className="col-span-2 text-xs text-muted">Days are in {ZONE}.</p>
+      )}
       {isFiltered && (
         <Button variant="ghost" onClick={() => navigate({ search: {} })}>
           Clear filters

@@ -42,7 +42,6 @@ export function MetadataField({
                 aria-invalid={isInvalid}
                 className={`${inputClass(isInvalid)} font-mono`}
                 placeholder="key"
-                maxLength={40}
                 value={key}
                 onChange={(event) => update(id, { key: event.target.value })}
               />
@@ -50,7 +49,6 @@ export function MetadataField({
                 aria-label={`Value ${index + 1}`}
                 className={`${inputClass()} font-mono`}
                 placeholder="value"
-                maxLength={500}
                 value={value}
                 onChange={(event) => update(id, { value: event.target.value })}
               />

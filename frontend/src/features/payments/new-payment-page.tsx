@@ -19,6 +19,7 @@ export function NewPaymentPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const form = useIdempotentForm({
+    name: "new-payment",
     initialValues: EMPTY,
     validate: paymentFieldErrors,
     send: (values: PaymentFormValues, key) => createPayment(toPaymentRequest(values, key)),
@@ -43,11 +44,11 @@ export function NewPaymentPage() {
           <Button type="submit" variant="primary" disabled={form.isPending}>
             {form.isPending ? "Creating payment…" : "Create payment"}
           </Button>
-          {form.errorCode === "idempotency_key_reused" && (
+          {(form.isUnanswered || form.errorCode === "idempotency_key_reused") && (
             <Button onClick={form.renewKey}>Create a different payment</Button>
           )}
         </div>
-        {form.errorCode === "unreachable" && (
+        {(form.isUnanswered || form.errorCode === "unreachable") && (
           <p className="text-xs text-muted">
             The payment may have been created. It is safe to submit this form again: it never
             creates a second payment.

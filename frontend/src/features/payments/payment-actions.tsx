@@ -71,6 +71,7 @@ function RefundDialog({ payment, onClose }: { payment: Payment; onClose: () => v
   const client = useQueryClient();
   const refundable = refundableAmount(payment);
   const form = useIdempotentForm({
+    name: `refund-of-${payment.id}`,
     initialValues: { amount: refundable.toFixed(2), reason: "" },
     validate: (values: RefundFormValues) => refundFieldErrors(values, refundable),
     send: (values, key) =>
@@ -117,7 +118,7 @@ function RefundDialog({ payment, onClose }: { payment: Payment; onClose: () => v
           />
         )}
       </Field>
-      {form.errorCode === "unreachable" && (
+      {(form.isUnanswered || form.errorCode === "unreachable") && (
         <p className="text-xs text-muted">
           The refund may have been created. It is safe to submit this form again: it never creates a
           second refund.

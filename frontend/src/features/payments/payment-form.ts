@@ -1,4 +1,5 @@
 import type { components } from "../../api/schema";
+import { characterCount } from "../../lib/text";
 import { amountError } from "./amount";
 
 export type PaymentFormValues = {
@@ -37,11 +38,13 @@ export function paymentFieldErrors(values: PaymentFormValues): Record<string, st
   if (keys.some((key) => !key)) errors.metadata = "Enter a key for every entry.";
   else if (new Set(keys).size < keys.length) errors.metadata = "Enter each key only once.";
   else if (keys.length > 20) errors.metadata = "Enter at most 20 entries.";
+  else if (keys.some((key) => characterCount(key) > 40)) {
+    errors.metadata = "Enter keys of at most 40 characters.";
+  } else if (values.metadata.some(({ value }) => characterCount(value) > 500)) {
+    errors.metadata = "Enter values of at most 500 characters.";
+  }
   return errors;
 }
-
-/** Count characters as the API does: an emoji is one. */
-const characterCount = (text: string) => [...text].length;
 
 /** Build the request. The amount stays the text that was typed: money is never a float. */
 export function toPaymentRequest(

@@ -77,9 +77,18 @@ export const paymentRefundsQuery = ({ id, updated_at }: Payment) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-export function fetchPayments(search: PaymentsSearch, limit: number, signal: AbortSignal) {
-  const query = { ...toApiQuery(search), limit };
-  return unwrap(api.GET("/v1/payments", { params: { query }, signal }));
+const MAX_EMPTY_PAGES = 20;
+
+/**
+ * Fetch one page. With a rare filter a page of the API may be empty and still have a next one: then
+ * it is the next one, and after many of them an empty page that the viewer can go on from.
+ */
+export async function fetchPayments(search: PaymentsSearch, limit: number, signal: AbortSignal) {
+  for (let query = { ...toApiQuery(search), limit }, left = MAX_EMPTY_PAGES; ; left--) {
+    const page = await unwrap(api.GET("/v1/payments", { params: { query }, signal }));
+    if (page.payments.length > 0 || page.next_cursor === null || left === 0) return page;
+    query = { ...query, cursor: page.next_cursor };
+  }
 }
 
 export const createPayment = (body: components["schemas"]["CreatePayment"]) =>

@@ -1,6 +1,7 @@
 import type { Payment } from "../../api/client";
 import type { components } from "../../api/schema";
 import { toCents } from "../../lib/money";
+import { characterCount } from "../../lib/text";
 import { amountError } from "./amount";
 
 export type RefundFormValues = { amount: string; reason: string };
@@ -22,7 +23,7 @@ export function refundFieldErrors(
   else if (toCents(Number(values.amount)) > toCents(refundable)) {
     errors.amount = "This is more than the refundable amount.";
   }
-  if (values.reason.length > 500) errors.reason = "Enter at most 500 characters.";
+  if (characterCount(values.reason.trim()) > 500) errors.reason = "Enter at most 500 characters.";
   return errors;
 }
 

@@ -67,8 +67,9 @@ function curlCommand(
   const schema = operation.requestBody?.content["application/json"]?.schema;
   if (schema) {
     lines.push("-H 'Content-Type: application/json'");
-    // A key from the clock: each paste creates another resource.
-    if (resolveRef(schema, document).properties?.idempotency_key) {
+    // A key from the clock: each paste creates another resource. Where it may be null, it is left out.
+    const key = resolveRef(schema, document).properties?.idempotency_key;
+    if (key && !key.anyOf) {
       lines.push('-H "Idempotency-Key: try-$(date +%s)"');
     }
     lines.push(`-d ${shellQuote(JSON.stringify(exampleBody(schema, document)))}`);
