@@ -179,7 +179,12 @@ IdempotencyKey = Annotated[
 _AMOUNT: Final = WithJsonSchema(
     {
         "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0, "maximum": int(MAX_AMOUNT)},
+            {
+                "type": "number",
+                "format": "double",
+                "exclusiveMinimum": 0,
+                "maximum": int(MAX_AMOUNT),
+            },
             {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
         ],
         "examples": [1250.75, "1250.75"],

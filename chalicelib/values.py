@@ -93,4 +93,7 @@ Day = Annotated[
     PlainSerializer(date.isoformat, return_type=str),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-22"]}),
 ]
-Amount = Annotated[Decimal, WithJsonSchema({"type": "number", "examples": [1250.75]})]
+Amount = Annotated[
+    Decimal, WithJsonSchema({"type": "number", "format": "double", "examples": [1250.75]})
+]
+"""Generators make a 32-bit number of one without a format, which has seven digits."""

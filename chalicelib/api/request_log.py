@@ -82,7 +82,7 @@ class LoggedRequest(Schema):
     method: str
     path: str
     status: int
-    latency_ms: Annotated[Decimal, WithJsonSchema({"type": "number", "examples": [12.3]})]
+    latency_ms: Annotated[Decimal, WithJsonSchema({"type": "number", "format": "double"})]
     request_id: str
     key: str | None = Field(description="the name of the API key")
     key_id: str | None = Field(default=None, description="its id; null before version 0.2.0")

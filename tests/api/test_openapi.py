@@ -1,6 +1,8 @@
 """The document: valid OpenAPI 3.1, complete, and true of the models that it is made from."""
 
 import re
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -78,6 +80,27 @@ def test_idempotency_key_is_optional_in_the_body() -> None:
     assert schema["required"] == ["merchant", "currency", "amount", "type"]
     (header,) = DOCUMENT["paths"]["/v1/payments"]["post"]["parameters"]
     assert header["name"] == "Idempotency-Key"
+
+
+def test_no_number_is_taken_for_one_of_32_bits() -> None:
+    """Generators make a float32 of a number without a format; it has no cents from 131,072 on."""
+
+    def numbers(part: Any) -> Iterator[Any]:
+        if isinstance(part, dict):
+            if part.get("type") == "number":
+                yield part
+            for inner in part.values():
+                yield from numbers(inner)
+        elif isinstance(part, list):
+            for inner in part:
+                yield from numbers(inner)
+
+    found = list(numbers(DOCUMENT))
+    assert len(found) > 5
+    assert {number.get("format") for number in found} == {"double"}
+    cents = struct.unpack("f", struct.pack("f", 131_072.01))[0]
+    assert round(cents, 2) != 131_072.01
+    assert all(round(cents / 100 * 100) == cents for cents in range(99_999_000, 100_000_001))
 
 
 def test_refund_needs_a_body_and_no_field_in_it() -> None:

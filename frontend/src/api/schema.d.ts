@@ -946,7 +946,7 @@ export interface components {
             status: number;
             /**
              * Latency Ms
-             * @example 12.3
+             * Format: double
              */
             latency_ms: number;
             /** Request Id */
@@ -1098,6 +1098,7 @@ export interface components {
             merchant: string;
             /**
              * Amount
+             * Format: double
              * @example 1250.75
              */
             amount: number;
@@ -1136,6 +1137,7 @@ export interface components {
             failure_code: string | null;
             /**
              * Amount Refunded
+             * Format: double
              * @description the sum of its refunds that are processing or completed; the rest of `amount` can be refunded while the payment is completed
              * @example 1250.75
              */
@@ -1197,6 +1199,7 @@ export interface components {
             payment_id: string;
             /**
              * Amount
+             * Format: double
              * @example 1250.75
              */
             amount: number;
@@ -1248,6 +1251,7 @@ export interface components {
             id: string;
             /**
              * Amount
+             * Format: double
              * @example 1250.75
              */
             amount: number;
@@ -1385,6 +1389,7 @@ export interface components {
             count: number;
             /**
              * Volume
+             * Format: double
              * @example 1250.75
              */
             volume: number;
