@@ -188,6 +188,7 @@ def list_payment_deliveries(call: Call[ListDeliveriesOfPayment]) -> DeliveryList
     scope=Scope.ADMIN,
     errors=(
         errors.EndpointLimitReached,
+        errors.UrlInUse,
         errors.IdempotencyKeyReused,
         errors.Conflict,
         errors.Unavailable,
@@ -224,7 +225,7 @@ def get_webhook_endpoint(call: Call[Any]) -> Endpoint:
     "Change a webhook endpoint",
     Success(200, "the changed endpoint", Endpoint),
     scope=Scope.ADMIN,
-    errors=(errors.NotFound, errors.Conflict),
+    errors=(errors.NotFound, errors.UrlInUse, errors.Conflict),
     body=UpdateEndpoint,
 )
 def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Endpoint:

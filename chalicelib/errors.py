@@ -138,6 +138,10 @@ class EndpointLimitReached(PayFlowError):
     status, code, title = 409, "endpoint_limit_reached", "Webhook endpoint limit reached"
 
 
+class UrlInUse(PayFlowError):
+    status, code, title = 409, "url_in_use", "Another webhook endpoint has this URL"
+
+
 class EndpointDisabled(PayFlowError):
     status, code, title = 409, "endpoint_disabled", "The webhook endpoint is disabled"
 

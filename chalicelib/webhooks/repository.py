@@ -1,12 +1,12 @@
 """Webhook endpoints and deliveries in DynamoDB.
 
-Guarantee: there are never more than `MAX_ENDPOINTS` endpoints, however many are added at once: the
-transaction that adds one also counts it. One worker at a time holds the lease of a due delivery,
-and can write a result only while it holds the lease. Each transaction writes all of these items or
-none:
+Guarantee: there are never more than `MAX_ENDPOINTS` endpoints, nor two of one URL, however many are
+added or moved at once: the transaction that does it also counts the change. One worker at a time
+holds the lease of a due delivery, and can write a result only while it holds the lease. Each
+transaction writes all of these items or none:
 
-    add        count    below the maximum, plus one       delete    endpoint  exists; it is deleted
-                        says where its secret goes                  count     minus one
+    add        count    as read: one more, one change     delete    endpoint  exists; it is deleted
+                                                                    count     minus one
                endpoint absent                                      secret    deleted
                secret   absent, if apart
                record   absent or expired, if the request has a key
@@ -30,13 +30,14 @@ Raises Conflict and Unavailable as `aws.dynamodb` does.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from chalicelib.aws.dynamodb import (
     TABLE,
     ConditionFailed,
+    Item,
     KeyRange,
     StaleVersion,
     Table,
@@ -45,7 +46,7 @@ from chalicelib.aws.dynamodb import (
     unchanged,
 )
 from chalicelib.aws.pagination import just_before, to_moment
-from chalicelib.errors import EndpointLimitReached, NotFound
+from chalicelib.errors import NotFound
 from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
 from chalicelib.payments.items import payment_partition
 from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
@@ -76,6 +77,26 @@ class NotDueYet(Exception):
         self.within = within
 
 
+class Registry(NamedTuple):
+    """All endpoints, and the row that counts them and their changes."""
+
+    endpoints: list[Endpoint]
+    row: Item
+
+    @property
+    def keeps_secrets_apart(self) -> bool:
+        """Whether the secrets of new endpoints are encrypted, in rows of their own."""
+        return "secretsApart" in self.row
+
+    @property
+    def is_full(self) -> bool:
+        return int(self.row.get("endpoints", 0)) >= MAX_ENDPOINTS
+
+    @property
+    def changes(self) -> int:
+        return int(self.row.get("changes", 0))
+
+
 class WebhookRepository:
     """The webhook endpoints and deliveries of one stage."""
 
@@ -85,9 +106,16 @@ class WebhookRepository:
         self._table = Table(dynamodb, payments_table)
         self.records = Records(dynamodb, idempotency_table)
 
-    def keeps_secrets_apart(self) -> bool:
-        """Return whether the secrets of new endpoints are encrypted, in rows of their own."""
-        return "secretsApart" in (self._table.find(items.COUNT_KEY) or {})
+    def registry(self) -> Registry:
+        """Return all endpoints, and the count's row, as of the last write."""
+        keys = KeyRange(items.ENDPOINTS, "COUNT", "ENDPOINT$")
+        found = self._table.query(keys)
+        return Registry(
+            self._table.read_all(
+                (item for item in found if item["SK"] != "COUNT"), items.endpoint_from_item
+            ),
+            next((item for item in found if item["SK"] == "COUNT"), items.COUNT_KEY),
+        )
 
     def keep_secrets_apart(self, apart: bool) -> None:
         """Decide where the secrets of new endpoints go."""
@@ -101,20 +129,17 @@ class WebhookRepository:
 
     def add(
         self,
+        registry: Registry,
         endpoint: Endpoint,
         encrypted: Secrets | None = None,
         record: Record | None = None,
     ) -> None:
         """Store a new endpoint, with its secrets apart and a record if they are given.
 
-        Raises RecordExists, EndpointLimitReached, or StaleVersion if its secrets have to go
-        elsewhere.
+        Raises RecordExists, or StaleVersion if the registry has changed since it was read.
         """
-        apart = Attr("secretsApart")
-        goes_here = apart.not_exists() if encrypted is None else apart.eq(True)
-        may_add = Attr("endpoints").not_exists() | Attr("endpoints").lt(MAX_ENDPOINTS)
         writes = [
-            self._table.update_request(items.COUNT_KEY, may_add & goes_here, add={"endpoints": 1}),
+            self._changed(registry, endpoints=1),
             self._table.put_if_absent(items.endpoint_to_item(endpoint)),
         ]
         if encrypted is not None:
@@ -122,17 +147,18 @@ class WebhookRepository:
         if record is not None:
             writes.append(self.records.put(record, endpoint.created_at))
         try:
-            self._table.transact(f"{endpoint.id}-{len(writes)}", *writes)
+            # Another try after a change of the registry is another request, and has another token.
+            self._table.transact(f"{endpoint.id[-20:]}-{registry.changes}", *writes)
         except ConditionFailed as failed:
             existing = failed.items[-1]
             if record is not None and existing is not None:
                 raise RecordExists(record_from_item(existing)) from failed
-            count = failed.items[0] or {}
-            if ("secretsApart" in count) is (encrypted is None):
-                raise StaleVersion(endpoint) from failed
-            raise EndpointLimitReached(
-                f"There are already {MAX_ENDPOINTS} webhook endpoints; delete one first."
-            ) from failed
+            raise StaleVersion(self.registry()) from failed
+
+    def _changed(self, registry: Registry, **add: int) -> Write:
+        """Note a change of the registry, on the condition that there was none since it was read."""
+        as_read = unchanged(registry.row, "endpoints", "changes", "secretsApart")
+        return self._table.update_request(items.COUNT_KEY, as_read, add={"changes": 1, **add})
 
     def delete(self, endpoint_id: str, token: str) -> None:
         """Delete the endpoint. Raises NotFound."""
@@ -162,6 +188,18 @@ class WebhookRepository:
         if item is None:
             raise _endpoint_not_found()
         return items.endpoint_from_item(item)
+
+    def move(self, registry: Registry, before: Endpoint, after: Endpoint, token: str) -> Endpoint:
+        """Write the attributes that differ, the URL among them, and return the endpoint.
+
+        Raises StaleVersion if the endpoint or the registry changed since they were read.
+        """
+        try:
+            writes = self._change_request(before, after), self._changed(registry)
+            self._table.transact(token, *writes)
+        except ConditionFailed as failed:
+            raise StaleVersion(self.get(before.id)) from failed
+        return self.get(before.id)
 
     def change(self, before: Endpoint, after: Endpoint) -> Endpoint:
         """Write the attributes that differ, and return the endpoint as it is stored then.

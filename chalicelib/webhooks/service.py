@@ -20,7 +20,14 @@ from chalicelib.aws.pagination import (
     read_page,
 )
 from chalicelib.aws.sqs import Queue
-from chalicelib.errors import Conflict, EndpointDisabled, FieldError, ValidationFailed
+from chalicelib.errors import (
+    Conflict,
+    EndpointDisabled,
+    EndpointLimitReached,
+    FieldError,
+    UrlInUse,
+    ValidationFailed,
+)
 from chalicelib.idempotency import Created, Record, RecordExists, record_key, record_of
 from chalicelib.messages import Deliver, enqueue
 from chalicelib.payments.service import Payments
@@ -29,6 +36,7 @@ from chalicelib.values import Actor, new_id
 from chalicelib.webhooks import commands, signing, url_policy
 from chalicelib.webhooks.items import delivery_at
 from chalicelib.webhooks.models import (
+    MAX_ENDPOINTS,
     Delivery,
     DeliveryKey,
     DeliveryList,
@@ -44,13 +52,15 @@ from chalicelib.webhooks.models import (
     Subscription,
 )
 from chalicelib.webhooks.outbox import payload_of
-from chalicelib.webhooks.repository import LeaseLost, WebhookRepository
+from chalicelib.webhooks.repository import LeaseLost, Registry, WebhookRepository
 from chalicelib.webhooks.signing import encrypted_secrets, encryption_context
 
 MAX_REPLAYED: Final = 100
 _MAX_EXAMINED: Final = 1000
 _PAGE: Final = 100
 _TRIES: Final = 5
+_TRIES_OF_ALL: Final = 20
+"""Twice as many as there may be endpoints: all of them may be created at once."""
 
 
 class _DeliveryFilters(Schema):
@@ -87,7 +97,8 @@ class Webhooks:
     def create(self, command: commands.CreateEndpoint, *, actor: Actor) -> NewEndpoint:
         """Create an endpoint.
 
-        Raises ValidationFailed, RecordExists, EndpointLimitReached, Conflict or Unavailable.
+        Raises ValidationFailed, RecordExists, EndpointLimitReached, UrlInUse, Conflict or
+        Unavailable.
         """
         now = self.clock()
         secrets = Secrets(signing.new_secret())
@@ -110,21 +121,30 @@ class Webhooks:
         if command.idempotency_key is not None:
             key = record_key("create_webhook_endpoint", "all", command.idempotency_key)
             record = record_of(command, key, endpoint.id, endpoint.to_json(), now)
-        apart = self.repository.keeps_secrets_apart()
-        try:
-            self._add(endpoint, secrets, record, apart=apart)
-        except StaleVersion:  # an operator has just moved the secrets
-            self._add(endpoint, secrets, record, apart=not apart)
+
+        def attempt(registry: Registry) -> None:
+            existing = record and self.repository.records.find(record.key, now)
+            if existing:
+                raise RecordExists(existing)
+            if registry.is_full:
+                raise EndpointLimitReached(
+                    f"There are already {MAX_ENDPOINTS} webhook endpoints; delete one first."
+                )
+            _check_url_is_new(endpoint, registry)
+            self._add(registry, endpoint, secrets, record)
+
+        retry_on_conflict(self.repository.registry(), attempt, tries=_TRIES_OF_ALL)
         return _shown(endpoint, secrets.current)
 
     def _add(
-        self, endpoint: Endpoint, secrets: Secrets, record: Record | None, *, apart: bool
+        self, registry: Registry, endpoint: Endpoint, secrets: Secrets, record: Record | None
     ) -> None:
-        if not apart:
-            self.repository.add(endpoint, record=record)
+        if not registry.keeps_secrets_apart:
+            self.repository.add(registry, endpoint, record=record)
             return
         encrypted = encrypted_secrets(self.secrets_key, self.stage, endpoint.id, secrets)
-        self.repository.add(endpoint.with_secrets_apart(encrypted), encrypted, record)
+        apart = endpoint.with_secrets_apart(encrypted)
+        self.repository.add(registry, apart, encrypted, record)
 
     def all(self) -> EndpointList:
         """Return all endpoints, oldest first. Raises Unavailable."""
@@ -137,7 +157,7 @@ class Webhooks:
     def update(self, endpoint_id: str, command: commands.UpdateEndpoint) -> Endpoint:
         """Change the fields that the command has, and keep the others.
 
-        Raises NotFound, ValidationFailed, Conflict or Unavailable.
+        Raises NotFound, ValidationFailed, UrlInUse, Conflict or Unavailable.
         """
         fields = {
             name: value
@@ -307,7 +327,12 @@ class Webhooks:
         """Apply `change_of` to the current endpoint, retrying on concurrent updates."""
 
         def attempt(before: Endpoint) -> Endpoint:
-            return self.repository.change(before, change_of(before))
+            after = change_of(before)
+            if after.url == before.url:
+                return self.repository.change(before, after)
+            registry = self.repository.registry()
+            _check_url_is_new(after, registry)
+            return self.repository.move(registry, before, after, new_id("MOV", self.clock()))
 
         return retry_on_conflict(self.repository.get(endpoint_id), attempt, tries=_TRIES)
 
@@ -319,6 +344,13 @@ class Webhooks:
             raise ValidationFailed(
                 [FieldError("url", sentence) for sentence in refused.sentences]
             ) from refused
+
+
+def _check_url_is_new(endpoint: Endpoint, registry: Registry) -> None:
+    """Raise UrlInUse if another endpoint has the URL."""
+    for other in registry.endpoints:
+        if other.url == endpoint.url and other.id != endpoint.id:
+            raise UrlInUse(f"The webhook endpoint {other.id} has this URL; change or delete it.")
 
 
 def _size_bytes(delivery: Delivery) -> int:

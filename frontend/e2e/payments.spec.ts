@@ -162,7 +162,9 @@ test("a reload after a lost answer pays once", async ({ page }) => {
   await expect(page.getByRole("row").filter({ hasText: merchant })).toHaveCount(1);
 });
 
-test("the dashboard opens at its one origin, by whichever name it is asked for", async ({ page }) => {
+test("the dashboard opens at its one origin, by whichever name it is asked for", async ({
+  page,
+}) => {
   await page.goto(`${site().replace("localhost", "127.0.0.1")}/payments`);
   await expect(page).toHaveURL(`${site()}/payments`);
   await expect(page.getByRole("heading", { name: "Payments" })).toBeVisible();

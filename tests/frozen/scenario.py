@@ -57,6 +57,7 @@ class Stage:
         self.posts: list[dict[str, Any]] = []
         self.requests: list[dict[str, Any]] = []
         """Those that created something, with the bodies of their answers."""
+        self.urls: list[str] = []
         self.unsettled = ""
         """The id of a payment that no worker has seen."""
         self.dynamodb = SESSION.client("dynamodb")
@@ -95,7 +96,11 @@ class Stage:
 
     def endpoint(self, path: str, *events: str, **fields: Any) -> str:
         """An endpoint whose POSTs end as `path` says; returns its id."""
-        return self.then().create_endpoint(f"https://merchant.example/{path}", *events, **fields)
+        url = f"https://merchant.example/{path}"
+        if url in self.urls:  # two endpoints of one URL are refused
+            url = f"https://merchant.example/{len(self.urls)}/{path}"
+        self.urls.append(url)
+        return self.then().create_endpoint(url, *events, **fields)
 
     def _merchant(
         self, url: str, body: bytes, headers: Mapping[str, str]

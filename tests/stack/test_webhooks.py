@@ -1,5 +1,6 @@
 """Webhooks on the real stack: what merchants receive, despite lost messages and killed workers."""
 
+import itertools
 import json
 import threading
 from collections import Counter
@@ -15,7 +16,7 @@ from chalicelib.messages import Deliver, encode
 from chalicelib.payments.service import Payments
 from tests.conftest import TEST, command
 from tests.engines import wait_until
-from tests.http_client import send
+from tests.http_client import Reply, send
 from tests.merchants import OK, read_request, serving
 from tests.stack.conftest import Client, Stack, request
 from tests.stack.test_races import at_once, is_empty
@@ -163,7 +164,12 @@ def test_payments_settle_while_a_merchant_delays_every_webhook(
 
 
 def test_twenty_concurrent_endpoints_create_ten(client: Client) -> None:
-    replies = at_once(20, lambda: client.post({"url": "https://merchant.example"}, ENDPOINTS))
+    numbers = itertools.count()
+
+    def create() -> Reply:
+        return client.post({"url": f"https://merchant.example/{next(numbers)}"}, ENDPOINTS)
+
+    replies = at_once(20, create)
     try:
         assert Counter(reply.status for reply in replies) == {201: 10, 409: 10}
         codes = {reply.json["code"] for reply in replies if reply.status == 409}

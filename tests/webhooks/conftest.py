@@ -80,7 +80,9 @@ class Gateway:
 
     def create_endpoint(self, **fields: Any) -> Endpoint:
         """Create an endpoint, and return it as it is stored."""
-        asked_for = CreateEndpoint.model_validate({"url": URL} | fields)
+        others = len(self.repository.all())
+        url = f"{URL}/{others}" if others else URL  # two of one URL are refused
+        asked_for = CreateEndpoint.model_validate({"url": url} | fields)
         created = self.webhooks.create(asked_for, actor=TEST)
         return self.repository.get(created.id)
 

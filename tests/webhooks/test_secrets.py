@@ -1,5 +1,6 @@
 """Where the secrets of endpoints lie: in plain text in the endpoint's row, or encrypted apart."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,12 @@ from infra.ops.move_secrets import move_back, move_out
 from tests.conftest import TEST
 from tests.webhooks.conftest import OK, URL, Gateway, one_engine
 
+_numbers = itertools.count()
+
 
 def create(gateway: Gateway) -> NewEndpoint:
-    return gateway.webhooks.create(CreateEndpoint(url=URL), actor=TEST)
+    url = f"{URL}/{next(_numbers)}"
+    return gateway.webhooks.create(CreateEndpoint(url=url), actor=TEST)
 
 
 def rows(gateway: Gateway, endpoint_id: str) -> tuple[Any, Any]:
@@ -84,11 +88,18 @@ def test_new_endpoint_after_the_move_is_never_stored_in_plain_text(gateway: Gate
 def test_endpoint_created_while_the_secrets_move_goes_where_they_go(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    move(gateway)
-    for seen in (False, True):
-        monkeypatch.setattr(type(gateway.repository), "keeps_secrets_apart", lambda _, s=seen: s)
-        _, secret = rows(gateway, create(gateway).id)
-        assert secret is not None
+    for back in (False, True):
+        stale, read = gateway.repository.registry(), gateway.repository.registry
+        reads = iter([stale])
+        move(gateway, back=back)
+        with monkeypatch.context() as patch:
+
+            def registry(reads: Any = reads, read: Any = read) -> Any:
+                return next(reads, None) or read()
+
+            patch.setattr(gateway.repository, "registry", registry)
+            _, secret = rows(gateway, create(gateway).id)
+        assert (secret is None) is back
 
 
 def test_limit_of_endpoints_holds_for_secrets_apart(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """Endpoints, test events, the list of deliveries, and replays."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from chalicelib.errors import (
     IdempotencyKeyReused,
     InvalidCursor,
     NotFound,
+    UrlInUse,
     ValidationFailed,
 )
 from chalicelib.idempotency import Created
@@ -60,13 +62,13 @@ def test_endpoint_is_stored_as_created_and_shows_its_secret_only_then(gateway: G
 def test_eleventh_endpoint_is_refused_until_one_is_deleted(gateway: Gateway) -> None:
     created = [gateway.create_endpoint() for _ in range(MAX_ENDPOINTS)]
     with pytest.raises(EndpointLimitReached):
-        gateway.create_endpoint()
+        gateway.create_endpoint(url="https://merchant.example/more")
     gateway.webhooks.delete(created[0].id)
     with pytest.raises(NotFound):  # and the count stays
         gateway.webhooks.delete(created[0].id)
-    gateway.create_endpoint()
+    gateway.create_endpoint(url="https://merchant.example/more")
     with pytest.raises(EndpointLimitReached):
-        gateway.create_endpoint()
+        gateway.create_endpoint(url="https://merchant.example/even-more")
     assert len(gateway.repository.all()) == MAX_ENDPOINTS
 
 
@@ -266,6 +268,54 @@ def failed_since(moment: datetime) -> ReplayFailed:
 def test_unknown_delivery_cannot_be_replayed(gateway: Gateway, delivery_id: str) -> None:
     with pytest.raises(NotFound):
         gateway.webhooks.replay(delivery_id)
+
+
+@pytest.mark.parametrize("url", [URL, "HTTPS://Merchant.Example:443/webhooks"])
+def test_second_endpoint_of_a_url_is_refused_and_names_the_first(
+    gateway: Gateway, url: str
+) -> None:
+    first, other = gateway.create_endpoint(), gateway.create_endpoint()
+    with pytest.raises(UrlInUse, match=first.id):
+        gateway.webhooks.create(CreateEndpoint(url=url), actor=TEST)
+    with pytest.raises(UrlInUse, match=first.id):
+        gateway.webhooks.update(other.id, UpdateEndpoint(url=url))
+    assert gateway.webhooks.update(first.id, UpdateEndpoint(url=url)).url == first.url
+    moved = gateway.webhooks.update(other.id, UpdateEndpoint(url="https://merchant.example/moved"))
+    assert moved == gateway.repository.get(other.id)
+    gateway.webhooks.delete(first.id)
+    assert gateway.webhooks.update(other.id, UpdateEndpoint(url=url)).url == URL
+
+
+def test_of_endpoints_created_and_moved_to_one_url_at_once_one_remains(gateway: Gateway) -> None:
+    """Each has read that nobody has the URL, and then another one takes it."""
+    others = [gateway.create_endpoint(), gateway.create_endpoint()]
+    wanted = "https://merchant.example/wanted"
+    read = gateway.repository.registry
+
+    def read_before_another(taken_by: Callable[[], object]) -> Callable[[], Any]:
+        def registry() -> Any:
+            found = read()
+            gateway.repository.registry = read  # type: ignore[method-assign]
+            taken_by()
+            return found
+
+        return registry
+
+    def create() -> object:
+        return gateway.webhooks.create(CreateEndpoint(url=wanted), actor=TEST)
+
+    def move() -> object:
+        return gateway.webhooks.update(others[0].id, UpdateEndpoint(url=wanted))
+
+    for first, second in [(create, move), (move, create), (create, create)]:
+        gateway.repository.registry = read_before_another(first)  # type: ignore[method-assign]
+        with pytest.raises(UrlInUse):
+            second()
+        (holder,) = [one for one in gateway.repository.all() if one.url == wanted]
+        if holder.id == others[0].id:
+            gateway.webhooks.update(holder.id, UpdateEndpoint(url=others[0].url))
+        else:
+            gateway.webhooks.delete(holder.id)
 
 
 KEYED = CreateEndpoint(url=URL, idempotency_key="the-shop-1")

@@ -2762,7 +2762,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `endpoint_limit_reached`: Webhook endpoint limit reached; `conflict`: Another request is changing the same resource */
+            /** @description `endpoint_limit_reached`: Webhook endpoint limit reached; `url_in_use`: Another webhook endpoint has this URL; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -2774,7 +2774,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "endpoint_limit_reached" | "conflict";
+                        code?: "endpoint_limit_reached" | "url_in_use" | "conflict";
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -3140,7 +3140,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`: Another request is changing the same resource */
+            /** @description `url_in_use`: Another webhook endpoint has this URL; `conflict`: Another request is changing the same resource */
             409: {
                 headers: {
                     /** @description the id to quote in a support request */
@@ -3152,7 +3152,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "conflict";
+                        code?: "url_in_use" | "conflict";
                     } & components["schemas"]["Problem"];
                 };
             };
