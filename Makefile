@@ -26,6 +26,10 @@ PYTHON_3 := "$${PYTHON:-$$(for python in python3 python3.14 python3.13 python3.1
 .venv/dev-ready: .venv/ready requirements-dev.lock
 	@$(PYTHON_3) infra/local/install.py dev
 
+# What packaging and deploying need, and nothing else.
+.package/ready: infra/requirements-package.lock infra/local/install.py
+	@$(PYTHON_3) infra/local/install.py package
+
 frontend/node_modules/ready: frontend/package-lock.json
 	@$(PYTHON_3) infra/local/install.py frontend
 
@@ -53,7 +57,7 @@ reset: .venv/ready  ## empty the stopped local stack: tables, queues and logs
 	@.venv/bin/python -m infra.local reset
 
 clean:  ## remove everything that make created, the local stack's data included
-	@rm -rf .venv .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tools .coverage htmlcov
+	@rm -rf .venv .package .payflow dist frontend/node_modules frontend/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tools .coverage htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Check
@@ -156,11 +160,11 @@ audit:  ## ask PyPI and npm for known vulnerabilities in the locked packages
 # After `--`, no value is an option.
 THIS_STAGE := -- $(if $(value STAGE),"$$STAGE")
 
-package: .venv/ready  ## build what AWS gets, dist/STAGE: STAGE=dev
-	@.venv/bin/python -m infra.deploy.package $(THIS_STAGE)
+package: .package/ready  ## build what AWS gets, dist/STAGE: STAGE=dev
+	@.package/bin/python -m infra.deploy.package $(THIS_STAGE)
 
-bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:… REPOSITORY_ID=… [EMAIL=…]
-	@.venv/bin/python -m infra.deploy.bootstrap \
+bootstrap: .package/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:… REPOSITORY_ID=… [EMAIL=…]
+	@.package/bin/python -m infra.deploy.bootstrap \
 	  $(call option,SUBJECT,--subject) $(call option,REPOSITORY_ID,--repository-id) \
 	  $(call option,EMAIL,--email) \
 	  $(call option,DOMAIN,--domain) $(call option,CERTIFICATE,--certificate) \
@@ -168,7 +172,7 @@ bootstrap: .venv/ready  ## set up an AWS account, once: STAGE=dev SUBJECT=repo:�
 	  $(call option,FLOOD_LIMIT,--flood-limit) $(THIS_STAGE)
 
 deploy: package  ## build the package and deploy it: STAGE=dev ORIGIN=https://… [EMAIL=…] [BUCKET=…]
-	@.venv/bin/python -m infra.deploy.deploy $(call option,ORIGIN,--origin) \
+	@.package/bin/python -m infra.deploy.deploy $(call option,ORIGIN,--origin) \
 	  $(call option,EMAIL,--email) $(call option,BUCKET,--bucket) \
 	  $(call option,RESTORED,--restored) $(THIS_STAGE)
 

@@ -50,7 +50,8 @@ def settings() -> list[str]:
 def sandbox(tmp_path: Path) -> Path:
     """A folder in which every program that the Makefile calls only writes down its arguments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    programs = [".venv/bin/python", *(f".venv/bin/{name}" for name in ("ruff", "mypy")), "bin/npm"]
+    programs = [".venv/bin/python", *(f".venv/bin/{name}" for name in ("ruff", "mypy"))]
+    programs += [".package/bin/python", "bin/npm"]
     for name in [*programs, *(f"bin/python3{minor}" for minor in ("", ".11"))]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

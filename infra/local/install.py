@@ -2,6 +2,7 @@
 
     run       create .venv and install what `make run` needs
     dev       add what tests, checks and benchmarks need
+    package   create .package and install what packaging and deploying need
     frontend  install the dashboard's packages
 
 An old Python must be able to parse this file: it then says that it is too old.
@@ -14,34 +15,50 @@ import sys
 
 NEEDED = (3, 11)
 VENV = ".venv"
-PYTHON = os.path.join(VENV, "bin", "python")
+PACKAGE = ".package"
 NODE_NEEDED = (20, 19)
 FRONTEND = "frontend"
 FRONTEND_READY = os.path.join(FRONTEND, "node_modules", "ready")
 
 
 def main(what):
-    steps = {"run": install_run, "dev": install_dev, "frontend": install_frontend}
+    steps = {
+        "run": install_run,
+        "dev": install_dev,
+        "package": install_package,
+        "frontend": install_frontend,
+    }
     steps[what]()
 
 
 def install_run():
+    create(VENV, "once, about half a minute")
+    install_locked(VENV, "requirements-run.lock")
+    open(os.path.join(VENV, "ready"), "w").close()
+
+
+def create(folder, takes):
     if sys.version_info < NEEDED:
         sys.exit(
             "PayFlow needs Python 3.11 or newer; this is %d.%d. Install a newer one, or name it: "
             "make PYTHON=/path/to/python3.11 ..." % sys.version_info[:2]
         )
-    print("Setting up .venv with Python %d.%d (once, about half a minute)" % sys.version_info[:2])
-    if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]) != 0:
-        sys.exit("Could not create .venv; the reason is above.")
-    install_locked("requirements-run.lock")
-    open(os.path.join(VENV, "ready"), "w").close()
+    python = "%d.%d" % sys.version_info[:2]
+    print("Setting up %s with Python %s (%s)" % (folder, python, takes))
+    if subprocess.call([sys.executable, "-m", "venv", "--clear", folder]) != 0:
+        sys.exit("Could not create %s; the reason is above." % folder)
 
 
 def install_dev():
     print("Adding the tools for tests and checks to .venv (once, about a minute)")
-    install_locked("requirements-dev.lock")
+    install_locked(VENV, "requirements-dev.lock")
     open(os.path.join(VENV, "dev-ready"), "w").close()
+
+
+def install_package():
+    create(PACKAGE, "once, some seconds")
+    install_locked(PACKAGE, "infra/requirements-package.lock")
+    open(os.path.join(PACKAGE, "ready"), "w").close()
 
 
 def install_frontend():
@@ -70,10 +87,11 @@ def node_version():
     return tuple(int(part) for part in said.strip().lstrip("v").split(".")[:2])
 
 
-def install_locked(lock):
+def install_locked(folder, lock):
     """Show one line that counts packages; show pip's whole output only if it fails."""
     wheels_only = "--only-binary=:all:"  # so that no code of a package runs
-    command = [PYTHON, "-m", "pip", "install", wheels_only, "--require-hashes", "-r", lock]
+    python = os.path.join(folder, "bin", "python")
+    command = [python, "-m", "pip", "install", wheels_only, "--require-hashes", "-r", lock]
     output = []
     packages = 0
     pip = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
