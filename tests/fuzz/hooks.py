@@ -19,6 +19,9 @@ KEY: Final = os.environ.get("PAYFLOW_FUZZ_KEY", "")
 KEY_ID: Final = f"KEY-{hashlib.sha256(KEY.encode()).hexdigest()[:20].upper()}"
 NO_KEYS_ID: Final = "KEY-00000000000000000000"
 TAKE_A_KEY: Final = {"POST /v1/payments", "POST /v1/payments/{payment_id}/refunds"}
+MAY_TAKE_A_KEY: Final = {"POST /v1/webhook_endpoints", "POST /v1/api_keys"}
+SECRETS: Final = {"secret", "key"}
+"""What only the first answer shows."""
 
 UNFORETOLD_CODES: Final = {
     "invalid_cursor",
@@ -37,6 +40,7 @@ UNFORETOLD: Final = [
         "from: ask for at most 92 days, both ends included",
         "to: must not be earlier than from",
         "idempotency_key: is required",  # in the header or in the body
+        "Idempotency-Key: must be sent without quotes",
         r"metadata: must be at most 2048 bytes in all; it has \d+",
         "metadata\\..*: must not contain control characters",  # in a name
         r"metadata\.simulate(_refund)?: .*",
@@ -49,6 +53,9 @@ UNFORETOLD: Final = [
 """The refusals, as `field: message`, of requests that fit the schema. No other is allowed."""
 
 heard: Counter[str] = Counter()
+turns: Counter[str] = Counter()
+urls: set[str] = set()
+"""Those that endpoints were asked to have."""
 
 
 @schemathesis.hook
@@ -64,20 +71,34 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     # The key that asks is neither revoked nor rolled: nothing would be admitted after it.
     if case.path_parameters.get("key_id") == KEY_ID:
         case.path_parameters["key_id"] = NO_KEYS_ID
-    if case.operation.label in TAKE_A_KEY and case.meta.generation.mode.is_positive:
+    if not case.meta.generation.mode.is_positive or not isinstance(case.body, dict):
+        return
+    if case.operation.label in TAKE_A_KEY:
         make_acceptable(case)
+    elif case.operation.label in MAY_TAKE_A_KEY:
+        make_unlike_others(case)
 
 
 def make_acceptable(case: Any) -> None:
     """Keep one idempotency key, and whole cents: otherwise most requests would be refused."""
-    if not isinstance(case.body, dict):
-        return
     if "idempotency_key" in case.body:
         case.headers.pop("Idempotency-Key", None)
     elif "Idempotency-Key" not in case.headers:
         case.body["idempotency_key"] = f"made-up-{sum(heard.values())}"
     if isinstance(case.body.get("amount"), float):
         case.body["amount"] = max(0.01, round(case.body["amount"], 2))
+
+
+def make_unlike_others(case: Any) -> None:
+    """Give each endpoint a URL of its own, and every second request an idempotency key."""
+    turns[case.operation.label] += 1
+    number = sum(heard.values())
+    if (url := case.body.get("url")) in urls:
+        case.body["url"] = f"{url}/{number}"
+    urls.add(case.body.get("url"))
+    case.headers.pop("Idempotency-Key", None)
+    if turns[case.operation.label] % 2:
+        case.body["idempotency_key"] = f"made-up-{number}"
 
 
 @schemathesis.hook
@@ -124,6 +145,18 @@ def what_is_sent_again_gets_the_stored_answer(ctx: Any, response: Any, case: Any
         heard[f"{case.operation.label} {again.status_code}"] += 1
         assert (again.status_code, again.content) == (200, response.content)
         assert again.headers["Idempotent-Replayed"] == "true"
+
+
+@schemathesis.check
+def what_is_created_once_shows_its_secret_once(ctx: Any, response: Any, case: Any) -> None:
+    if case.operation.label not in MAY_TAKE_A_KEY or response.status_code != 201:
+        return
+    if json.loads(response.request.body).get("idempotency_key") is not None:
+        with requests.Session() as session:
+            again = session.send(response.request, timeout=20)
+        heard[f"{case.operation.label} {again.status_code}"] += 1
+        shown = {name: one for name, one in response.json().items() if name not in SECRETS}
+        assert (again.status_code, again.json()) == (200, shown)
 
 
 @schemathesis.check
