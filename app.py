@@ -53,8 +53,8 @@ services = Services(settings)
 app = Chalice(app_name="payflow")
 app.api.cors = routing.cors(settings.allowed_origin)
 http = Api(app, lambda authorization, scope: services.api_keys.authorize(authorization, scope))
-# `routing` checks the content type: Chalice's own 415 is not a problem document.
 REPLAYED = ("Idempotent-Replayed",)
+# `routing` checks the content type: Chalice's own 415 is not a problem document.
 route = functools.partial(app.route, content_types=["*/*"])
 
 

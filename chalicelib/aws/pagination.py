@@ -62,10 +62,10 @@ class PageQuery(Protocol):
 
 def read_page(
     read: Read[Row],
-    matches: Callable[[Row], bool],
     query: PageQuery,
     filters: Schema,
     *,
+    matches: Callable[[Row], bool] = lambda _: True,
     is_filtered: bool = False,
     size_of: Callable[[Row], int] = lambda _: 0,
 ) -> tuple[list[Row], str | None]:

@@ -35,9 +35,9 @@ def list_payments(repository: PaymentRepository, query: ListPayments) -> Page:
     """Return one page. Raises InvalidCursor or Unavailable."""
     payments, next_cursor = read_page(
         lambda last, size: _read(repository, query, last, size),
-        lambda payment: _matches(payment, query),
         query,
         query,
+        matches=lambda payment: _matches(payment, query),
         is_filtered=bool(query.type or query.currency),
     )
     return Page(payments=payments, next_cursor=next_cursor, count=len(payments))
@@ -66,7 +66,6 @@ def list_events(repository: PaymentRepository, payment_id: str, query: ListOfPay
     """Return one page. Raises NotFound, InvalidCursor or Unavailable."""
     events, cursor = read_page(
         lambda last, size: _existing(repository.events(payment_id, last, size), last),
-        lambda _: True,
         query,
         OfPayment(payment_id=payment_id, kind="events"),
     )
@@ -79,7 +78,6 @@ def list_refunds(
     """Return one page. Raises NotFound, InvalidCursor or Unavailable."""
     refunds, cursor = read_page(
         lambda last, size: _existing(repository.refunds(payment_id, last, size), last),
-        lambda _: True,
         query,
         OfPayment(payment_id=payment_id, kind="refunds"),
     )

@@ -231,7 +231,6 @@ class Webhooks:
         self.payments.get(payment_id)
         deliveries, cursor = read_page(
             lambda last, size: self.repository.of_payment(payment_id, last, size),
-            lambda _: True,
             query,
             OfPayment(payment_id=payment_id, kind="deliveries"),
             size_of=_size_bytes,
@@ -254,9 +253,9 @@ class Webhooks:
 
         deliveries, cursor = read_page(
             read,
-            lambda delivery: query.status in {None, delivery.status},
             query,
             _DeliveryFilters(endpoint_id=endpoint_id, status=query.status),
+            matches=lambda delivery: query.status in {None, delivery.status},
             is_filtered=query.status is not None,
             size_of=_size_bytes,
         )
