@@ -253,7 +253,7 @@ class Table:
     ) -> Write:
         """Change what differs between `old` and `new`, if the condition holds."""
         return self.update_request(
-            {name: old[name] for name in (TABLE.hash, TABLE.range)},
+            key_of(old),
             condition,
             set_={name: value for name, value in new.items() if value != old.get(name)},
             remove=[name for name in old if name not in new],
@@ -349,6 +349,11 @@ def _projection(only: Sequence[str]) -> dict[str, Any]:
         return {}
     names = {f"#{name}": name for name in only}
     return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+
+
+def key_of(item: Item) -> Item:
+    """Return the key of an item."""
+    return {name: item[name] for name in (TABLE.hash, TABLE.range)}
 
 
 def unchanged(item: Item, *names: str) -> ConditionBase:

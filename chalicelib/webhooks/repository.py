@@ -35,7 +35,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from chalicelib.aws.dynamodb import (
-    TABLE,
     ConditionFailed,
     Item,
     KeyRange,
@@ -43,9 +42,10 @@ from chalicelib.aws.dynamodb import (
     Table,
     Write,
     exists,
+    key_of,
     unchanged,
 )
-from chalicelib.aws.pagination import just_before, to_moment
+from chalicelib.aws.pagination import just_before
 from chalicelib.errors import NotFound
 from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
 from chalicelib.payments.items import payment_partition
@@ -274,7 +274,7 @@ class WebhookRepository:
 
     def _event(self, item: dict[str, Any]) -> Write:
         """Write a new item as an update: the worker may put nothing, and so replaces no row."""
-        key = {name: item[name] for name in (TABLE.hash, TABLE.range)}
+        key = key_of(item)
         rest = {name: value for name, value in item.items() if name not in key}
         return self._table.update_request(key, ~exists(), set_=rest, is_silent=True)
 
@@ -334,20 +334,21 @@ class WebhookRepository:
             return None
         row = items.delivery_item_key(key)
         found = self._table.find(row, only=items.DELIVERY)
-        if found is None:
-            return None
-        if "dueAt" not in found:
+        if found is None or "dueAt" not in found:
             return None
         if (due := items.moment_of(found["dueAt"])) > now:
             raise NotDueYet(due - now)
         leased = {"dueAt": items.due_at(key, until)}
         attempt = [items.attempt_to_item(Attempt(at=now))]
         after = found | leased | {"attempts": [*found["attempts"], *attempt]}
-        is_due = Attr("dueAt").lte(to_moment(now)) & unchanged(found, "dueAt")
         try:
             self._table.write(
                 self._table.update_request(
-                    row, is_due, set_=leased, append={"attempts": attempt}, is_silent=True
+                    row,
+                    unchanged(found, "dueAt"),
+                    set_=leased,
+                    append={"attempts": attempt},
+                    is_silent=True,
                 )
             )
         except ConditionFailed:
@@ -370,8 +371,7 @@ class WebhookRepository:
         try:
             self._table.write(self._table.replace_request(old, new, condition, is_silent=True))
         except ConditionFailed as failed:
-            row = {name: old[name] for name in (TABLE.hash, TABLE.range)}
-            if self._table.find(row, only=items.DELIVERY) != new:
+            if self._table.find(key_of(old), only=items.DELIVERY) != new:
                 raise LeaseLost(before.id) from failed
 
     def get_delivery(self, delivery_id: str) -> Delivery:

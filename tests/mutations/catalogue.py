@@ -303,8 +303,8 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A delivery is leased only when it is due.",
             "chalicelib/webhooks/repository.py::WebhookRepository.lease",
-            "Attr('dueAt').lte(to_moment(now))",
-            "Attr('dueAt').exists()",
+            "(due := items.moment_of(found['dueAt'])) > now",
+            "(due := items.moment_of(found['dueAt'])) > until",
         ),
         Mutant(
             "A leased delivery is left to its worker until the lease has expired.",

@@ -45,6 +45,20 @@ def test_concurrent_disables_of_an_endpoint_write_one_event(gateway: Gateway) ->
     assert len(gateway.events_of(endpoint)) == 1
 
 
+def test_endpoint_that_succeeded_since_it_was_read_is_not_disabled_for_failing(
+    gateway: Gateway,
+) -> None:
+    endpoint = gateway.create_endpoint()
+    failing = gateway.repository.note_failure(endpoint, gateway.clock())
+    assert failing is not None
+    gateway.repository.note_success(failing)
+    now = gateway.clock()
+    off = failing.disabled(DisabledReason.FAILING, now)
+    with pytest.raises(ConditionFailed):
+        gateway.repository.disable(failing, off, new_id("EVT", now))
+    assert gateway.repository.get(endpoint.id).enabled
+
+
 def test_replay_cannot_take_a_delivery_that_was_leased_since_it_was_read(gateway: Gateway) -> None:
     gateway.create_endpoint()
     seen = gateway.new_delivery()
