@@ -1,7 +1,7 @@
 # PayFlow's commands. A newcomer needs only `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive move-secrets restore switch
+.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive count-refunds move-secrets restore switch
 SHELL := /bin/sh
 
 # What a target is told, as in `make package STAGE=dev`. Whatever the value, it runs nothing: make
@@ -193,6 +193,9 @@ requeue: .venv/ready  ## enqueue all unfinished work again: STAGE=local [OLDER_T
 redrive: .venv/ready  ## move dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
 	@.venv/bin/python -m infra.ops.redrive $(call option,QUEUE,--queue) $(call option,N,--most) \
 	  $(if $(value DRY_RUN),--dry-run) $(LOCAL_UNLESS_TOLD)
+
+count-refunds: .venv/ready  ## count refunds that a version before 0.3 settled: STAGE=local
+	@.venv/bin/python -m infra.ops.count_refunds $(LOCAL_UNLESS_TOLD)
 
 move-secrets: .venv/ready  ## encrypt webhook secrets in rows of their own: STAGE=local [BACK=1 before a rollback]
 	@.venv/bin/python -m infra.ops.move_secrets $(if $(value BACK),--back) $(LOCAL_UNLESS_TOLD)

@@ -26,6 +26,7 @@ from chalicelib.payments.commands import (
     ListOfPayment,
     ListPayments,
     ReadStats,
+    SimulateRefundReturn,
     SimulateReturn,
 )
 from chalicelib.payments.listing import Page
@@ -157,7 +158,7 @@ if settings.simulation_allowed:
 
     @route("/v1/payments/{payment_id}/simulate_return", methods=["POST"])
     @http.operation(
-        "Simulate a bank's return of a completed payment, where simulation is allowed",
+        "Simulate a bank's return of a completed payment",
         Success(200, "the returned payment", Payment),
         scope=Scope.WRITE,
         errors=(errors.NotFound, errors.PaymentNotReturnable, errors.Conflict, errors.Unavailable),
@@ -165,7 +166,25 @@ if settings.simulation_allowed:
     )
     def simulate_return(call: Call[SimulateReturn]) -> Payment:
         payment_id = call.path["payment_id"]
-        return services.payments.record_return(payment_id, call.command, actor=call.actor)
+        return services.payments.simulate_return(payment_id, call.command, actor=call.actor)
+
+    @route("/v1/payments/{payment_id}/simulate_refund_return", methods=["POST"])
+    @http.operation(
+        "Simulate a bank's return of a completed refund",
+        Success(200, "the returned refund", Refund),
+        scope=Scope.WRITE,
+        errors=(
+            errors.NotFound,
+            errors.PaymentNotReturnable,
+            errors.RefundNotReturnable,
+            errors.Conflict,
+            errors.Unavailable,
+        ),
+        body=SimulateRefundReturn,
+    )
+    def simulate_refund_return(call: Call[SimulateRefundReturn]) -> Refund:
+        payment_id = call.path["payment_id"]
+        return services.refunds.simulate_return(payment_id, call.command, actor=call.actor)
 
 
 @route("/v1/payments/{payment_id}/deliveries", methods=["GET"])

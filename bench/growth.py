@@ -29,8 +29,9 @@ from bench.ground import NO_QUEUE, app_on
 from bench.page import percentile, table
 from chalicelib.aws.dynamodb import Item, encode
 from chalicelib.payments.commands import CreatePayment
+from chalicelib.payments.facts import Completed, Failed, FailureCode
 from chalicelib.payments.items import payment_to_item, total_key
-from chalicelib.payments.models import FailureCode, Payment, Total, totals_moved
+from chalicelib.payments.models import Payment, Total, totals_moved
 from chalicelib.payments.service import new_payment
 from chalicelib.validation import validated
 from chalicelib.values import SYSTEM, Actor
@@ -84,11 +85,13 @@ def _settled(command: CreatePayment, moment: datetime) -> tuple[Payment, Payment
     submitted = opened.model_copy(update={"submitted_at": submitted_at})
     match random.choices(["completed", "failed", "canceled"], [85, 12, 3]):
         case ["completed"]:
-            change = submitted.complete(settled_at, actor=SYSTEM)
+            change = submitted.record(Completed(), settled_at, actor=SYSTEM)
         case ["failed"]:
-            change = submitted.fail(FailureCode.INSUFFICIENT_FUNDS, settled_at, actor=SYSTEM)
+            fact = Failed(FailureCode.INSUFFICIENT_FUNDS)
+            change = submitted.record(fact, settled_at, actor=SYSTEM)
         case _:
             change = opened.cancel(settled_at, actor=Actor("bench"))
+    assert change is not None
     return opened, change.payment
 
 
@@ -102,7 +105,7 @@ def rows_of(payments: Sequence[tuple[Payment, Payment]], still_processing: int =
     totals: defaultdict[tuple[str, str], list[Total]] = defaultdict(list)
     for opened, payment in payments[:settled]:
         rows.append(payment_to_item(payment))
-        (total,) = totals_moved(opened, payment)
+        (total,) = totals_moved(payment, opened, payment)
         key = total_key(total, payment.id)
         totals[key["PK"], key["SK"]].append(total)
     for (shard, kind), moved in totals.items():

@@ -119,7 +119,7 @@ class Services:
             stage=self.settings.stage,
             repository=self.payment_repository,
             queue=self.payments_queue,
-            processor=Simulator(),
+            processor=Simulator(clock=now),
             outbox=self.outbox,
             simulation_allowed=self.settings.simulation_allowed,
             clock=now,

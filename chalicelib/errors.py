@@ -134,6 +134,10 @@ class PaymentNotReturnable(PayFlowError):
     status, code, title = 409, "payment_not_returnable", "The payment cannot be returned"
 
 
+class RefundNotReturnable(PayFlowError):
+    status, code, title = 409, "refund_not_returnable", "The refund cannot be returned"
+
+
 class EndpointLimitReached(PayFlowError):
     status, code, title = 409, "endpoint_limit_reached", "Webhook endpoint limit reached"
 

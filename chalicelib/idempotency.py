@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WINDOW: Final = timedelta(hours=24)
 _KEY: Final = "idempotencyKey"
-_NEWER: Final[frozenset[str]] = frozenset()
+_NEWER: Final = frozenset({"direction"})
 """The optional fields that versions before 0.3 do not know."""
 
 

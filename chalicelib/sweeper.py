@@ -13,6 +13,8 @@ one more window, from one unit to two. A shard with nothing late costs one query
 down for long has many due deliveries: a run enqueues a limited number from each window, and the
 next window catches the rest.
 
+A payment or refund whose outcome is expected later is left alone until then, and is not stuck.
+
 Every look and every window is on its own: if one does not answer, the others go on, and the run
 fails after its report. They go on side by side, and a run ends in time, whatever there is to do. It
 says what it left, and the next window catches that too.
@@ -43,12 +45,15 @@ _PAGE: Final = 500
 _STUCK_SHOWN: Final = 10
 MAX_STUCK_COUNTED: Final = 1000
 """The limit for payments, for refunds, and for the deliveries of each shard."""
+MAX_STUCK_EXAMINED: Final = 20_000
+"""The limit of old payments, and of old refunds, that a run looks at to find stuck ones."""
 MAX_DUE_ENQUEUED: Final = 1000
 """The limit for each run, window and shard."""
 RUN_SECONDS: Final = 40.0
 """Less than the function may run: what was begun still ends."""
 _AT_ONCE: Final = 16
 Entry = TypeVar("Entry", PaymentEntry, RefundEntry, DeliveryEntry)
+Settled = TypeVar("Settled", PaymentEntry, RefundEntry)
 Result = TypeVar("Result")
 
 
@@ -82,7 +87,7 @@ class Sweeper:
         windows = [*self._enqueue_processing(run, now), *self._enqueue_due(run, late, now)]
         enqueued = sum(run.each(windows))
         stuck: dict[str, list[str]] = {"deliveries": []}
-        for kind, ids in run.each(self._stuck(late, now)):
+        for kind, ids in run.each(self._stuck(run, late, now)):
             stuck.setdefault(kind, []).extend(ids)
         for kind, ids in stuck.items():
             if ids:
@@ -99,10 +104,12 @@ class Sweeper:
     def requeue(self, now: datetime, older_than: timedelta = timedelta()) -> int:
         """Enqueue all items unfinished for `older_than`, stuck ones too; return how many.
 
+        Not those whose outcome is expected later.
+
         Raises Unavailable.
         """
         unfinished = (EARLIEST, to_moment(now - older_than))
-        enqueued = enqueue_all(self.payments_queue, self._processing(*unfinished))
+        enqueued = enqueue_all(self.payments_queue, self._processing(now, *unfinished))
         for shard in range(DUE_SHARDS):
             enqueued += enqueue_all(self.deliveries_queue, self._due(shard, *unfinished))
         return enqueued
@@ -110,7 +117,7 @@ class Sweeper:
     def _enqueue_processing(self, run: "_Run", now: datetime) -> Iterator[Callable[[], int]]:
         """Yield functions that enqueue one window each. They return how many, or raise."""
         for window in age_windows(now, self.unit):
-            messages = run.in_time(f"payments until {window[1]}", self._processing(*window))
+            messages = run.in_time(f"payments until {window[1]}", self._processing(now, *window))
             yield partial(enqueue_all, self.payments_queue, messages)
 
     def _enqueue_due(
@@ -127,26 +134,35 @@ class Sweeper:
         is_late = self.webhooks.due(shard, EARLIEST, to_moment(now - self.unit), 1)
         return [shard] if is_late else []
 
-    def _stuck(self, shards: list[int], now: datetime) -> list[Callable[[], tuple[str, list[str]]]]:
+    def _stuck(
+        self, run: "_Run", shards: list[int], now: datetime
+    ) -> list[Callable[[], tuple[str, list[str]]]]:
         """Return functions that look for stuck items: their kind, and their ids, oldest first."""
-        bound = (EARLIEST, stuck_before(now, self.unit), MAX_STUCK_COUNTED)
+        old = (EARLIEST, stuck_before(now, self.unit))
 
         def payments() -> tuple[str, list[str]]:
-            return "payments", [one.payment_id for one in self.payments.processing(*bound)]
+            walked = _walk(self.payments.processing, *old)
+            return "payments", [
+                one.payment_id for one in run.overdue("stuck payments", walked, now)
+            ]
 
         def refunds() -> tuple[str, list[str]]:
-            return "refunds", [one.refund_id for one in self.payments.processing_refunds(*bound)]
+            walked = _walk(self.payments.processing_refunds, *old)
+            return "refunds", [one.refund_id for one in run.overdue("stuck refunds", walked, now)]
 
         def deliveries(shard: int) -> tuple[str, list[str]]:
-            return "deliveries", [one.delivery_id for one in self.webhooks.due(shard, *bound)]
+            found = self.webhooks.due(shard, *old, MAX_STUCK_COUNTED)
+            return "deliveries", [one.delivery_id for one in found]
 
         return [payments, refunds, *(partial(deliveries, shard) for shard in shards)]
 
-    def _processing(self, lower: str, upper: str) -> Iterator[Message]:
+    def _processing(self, now: datetime, lower: str, upper: str) -> Iterator[Message]:
         for payment in _walk(self.payments.processing, lower, upper):
-            yield SettlePayment(payment.payment_id)
+            if _is_asked_for(payment, now):
+                yield SettlePayment(payment.payment_id)
         for refund in _walk(self.payments.processing_refunds, lower, upper):
-            yield SettleRefund(refund.payment_id, refund.refund_id)
+            if _is_asked_for(refund, now):
+                yield SettleRefund(refund.payment_id, refund.refund_id)
 
     def _due(self, shard: int, lower: str, upper: str) -> Iterator[Message]:
         for delivery in _walk(partial(self.webhooks.due, shard), lower, upper):
@@ -181,6 +197,23 @@ class _Run:
                 self.left.add(what)
                 return
             yield message
+
+    def overdue(self, what: str, walked: Iterator[Settled], now: datetime) -> list[Settled]:
+        """Return up to `MAX_STUCK_COUNTED` that are not expected later, and note if there are more.
+
+        Looks at `MAX_STUCK_EXAMINED` of them.
+        """
+        examined = islice(walked, MAX_STUCK_EXAMINED)
+        overdue = (entry for entry in examined if _is_asked_for(entry, now))
+        found = list(islice(overdue, MAX_STUCK_COUNTED))
+        if next(walked, None) is not None:
+            self.left.add(what)
+        return found
+
+
+def _is_asked_for(entry: PaymentEntry | RefundEntry, now: datetime) -> bool:
+    """Return whether its processor may be asked: no outcome is expected later."""
+    return entry.expected_at is None or entry.expected_at <= now
 
 
 def _walk(read: Callable[[str, str, int], list[Entry]], lower: str, upper: str) -> Iterator[Entry]:

@@ -25,13 +25,14 @@ from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import Queue
 from chalicelib.messages import Message, decode
 from chalicelib.payments.commands import CreatePayment, CreateRefund
-from chalicelib.payments.models import Event, Payment, Refund
+from chalicelib.payments.facts import Fact
+from chalicelib.payments.models import Change, Event, Payment, Refund
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import Simulator
 from chalicelib.sweeper import Sweeper
-from chalicelib.values import Actor
+from chalicelib.values import SYSTEM, Actor
 from chalicelib.webhooks.delivery_worker import DeliveryWorker, Post
 from chalicelib.webhooks.http_client import PostResult as Answer
 from chalicelib.webhooks.models import Delivery
@@ -171,7 +172,7 @@ def payments(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", clock: Clock
         stage="test",
         repository=repository,
         queue=Queue(sqs, webhooks),
-        processor=Simulator(),
+        processor=Simulator(clock=clock),
         outbox=WebhookOutbox("test", webhook_repository_beside(repository), Queue(sqs, deliveries)),
         simulation_allowed=True,
         clock=clock,
@@ -186,6 +187,20 @@ def refunds(payments: Payments) -> Refunds:
 def refunds_beside(payments: Payments) -> Refunds:
     """Return the refunds of the same stage."""
     return Refunds(payments)
+
+
+def recorded(payment: Payment, fact: Fact, now: datetime) -> Change:
+    """The change by a fact that is new to a payment."""
+    change = payment.record(fact, now, actor=SYSTEM)
+    assert change is not None
+    return change
+
+
+def refund_recorded(payment: Payment, refund: Refund, fact: Fact, now: datetime) -> Change:
+    """The change by a fact that is new to a refund."""
+    change = payment.record_refund(refund, fact, now, actor=SYSTEM)
+    assert change is not None
+    return change
 
 
 def stored(repository: PaymentRepository, payment_id: str) -> Payment:
@@ -341,7 +356,7 @@ def payments_on(repository: PaymentRepository, clock: Callable[[], datetime]) ->
         stage="test",
         repository=repository,
         queue=KeptQueue(),
-        processor=Simulator(),
+        processor=Simulator(clock=clock),
         outbox=WebhookOutbox("test", webhook_repository_beside(repository), KeptQueue()),
         simulation_allowed=True,
         clock=clock,

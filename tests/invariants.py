@@ -22,7 +22,7 @@ from chalicelib.aws.dynamodb import decode
 from chalicelib.idempotency import Record, record_from_item
 from chalicelib.payments import items
 from chalicelib.payments.models import (
-    TRANSITIONS,
+    Direction,
     Event,
     Payment,
     Refund,
@@ -40,9 +40,37 @@ Row = Mapping[str, Any]
 Broken = Iterator[str]
 
 _CHANGING: Final = frozenset(
-    {"status", "updated_at", "completed_at", "failure_code", "amount_refunded", "version"}
+    {
+        "status",
+        "updated_at",
+        "expected_at",
+        "completed_at",
+        "failure_code",
+        "bank_code",
+        "return_reason",
+        "amount_refunded",
+        "amount_returned",
+        "version",
+    }
 )
 """The fields of a payment or refund that change after its creation."""
+NEXT: Final[Mapping[Status, frozenset[Status]]] = {
+    Status.PROCESSING: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED}),
+    Status.COMPLETED: frozenset({Status.RETURNED}),
+    Status.FAILED: frozenset(),
+    Status.CANCELED: frozenset(),
+    Status.RETURNED: frozenset(),
+}
+"""What may become of a payment."""
+_NEXT_OF_REFUNDS: Final[Mapping[RefundStatus, frozenset[RefundStatus]]] = {
+    RefundStatus.PROCESSING: frozenset(
+        {RefundStatus.PROCESSING, RefundStatus.COMPLETED, RefundStatus.FAILED}
+    ),
+    RefundStatus.COMPLETED: frozenset({RefundStatus.COMPLETED, RefundStatus.RETURNED}),
+    RefundStatus.FAILED: frozenset({RefundStatus.FAILED}),
+    RefundStatus.RETURNED: frozenset({RefundStatus.RETURNED}),
+}
+"""What may become of a refund."""
 _NOTHING: Final = (0, Decimal(0))
 NEVER_SETTLED: Final = frozenset({"pending", "error"})
 
@@ -133,8 +161,11 @@ def of_lives(books: Books, endpoints: int = 1) -> Broken:
 def money(life: Life) -> Broken:
     """Check that refunds never exceed the payment, and that its sums agree with them."""
     payment, refunds = life.payment, life.refunds
-    is_open = payment.status is Status.COMPLETED
-    given = not_failed(refunds)
+    is_open = payment.status is Status.COMPLETED and payment.direction is Direction.DEBIT
+    given = alive(refunds)
+    taken = payment.amount if payment.status is Status.RETURNED else 0
+    if payment.amount_returned != taken:
+        yield f"{payment.amount_returned} returned of a payment that is {payment.status}"
     left = payment.amount - given if is_open else 0
     if not payment.amount_refunded == given <= payment.amount:
         yield f"{given} of {payment.amount} refunded, counted {payment.amount_refunded}"
@@ -142,15 +173,14 @@ def money(life: Life) -> Broken:
         yield f"{left} is left to refund, and refundable {payment.refundable}"
     if payment.refunds_processing != under_way(refunds):
         yield f"{under_way(refunds)} refunds processing, counted {payment.refunds_processing}"
-    if under_way(refunds) and not is_open:
-        yield f"refunds processing of a payment that is {payment.status}"
     if refunds and not (is_open or payment.status is Status.RETURNED):
         yield f"refunds of a payment that is {payment.status}"
 
 
-def not_failed(refunds: Mapping[str, Refund]) -> Decimal:
-    alive = [one.amount for one in refunds.values() if one.status is not RefundStatus.FAILED]
-    return sum(alive, Decimal(0))
+def alive(refunds: Mapping[str, Refund]) -> Decimal:
+    """Return the sum of the refunds that are processing or completed."""
+    living = {RefundStatus.PROCESSING, RefundStatus.COMPLETED}
+    return sum((one.amount for one in refunds.values() if one.status in living), Decimal(0))
 
 
 def under_way(refunds: Mapping[str, Refund]) -> int:
@@ -161,8 +191,15 @@ def numbering(life: Life) -> Broken:
     """Check that every change has exactly one event, and that the last has the current state."""
     payment, events = life.payment, life.events
     told = Counter(
-        (event.type.value, event.data.refund and event.data.refund.id) for event in events
+        (event.type.value, event.data.refund and event.data.refund.id)
+        for event in events
+        if event.data.fact is None
     )
+    said = Counter(_said(event) for event in events if event.data.fact is not None)
+    everyone: list[Payment | Refund] = [payment, *life.refunds.values()]
+    heard = Counter((one.id, fact) for one in everyone for fact in one.contradictions)
+    if said != heard:
+        yield f"its bank contradicted itself by {sorted(said)}, and it has {sorted(heard)}"
     changes = Counter(_changes(life))
     if told != changes:
         yield f"events {sorted(map(str, told.elements()))}, changes {sorted(map(str, changes))}"
@@ -186,8 +223,19 @@ def _changes(life: Life) -> Iterator[tuple[str, str | None]]:
         yield f"payment.{payment.status}", None
     for refund in life.refunds.values():
         yield "refund.created", refund.id
-        if refund.status is not RefundStatus.PROCESSING:
+        if refund.completed_at is not None:
+            yield "refund.completed", refund.id
+        if refund.status not in {RefundStatus.PROCESSING, RefundStatus.COMPLETED}:
             yield f"refund.{refund.status}", refund.id
+
+
+def _said(event: Event) -> tuple[str, str]:
+    """Return whom the bank contradicted itself about, and the fact as it is remembered."""
+    fact = event.data.fact
+    assert fact is not None
+    about = event.payment_id if event.data.refund is None else event.data.refund.id
+    why = fact.bank_code if fact.bank_code is not None else fact.failure_code
+    return about, fact.outcome if why is None else f"{fact.outcome}:{why}"
 
 
 def _last_event(event: Event, life: Life) -> Broken:
@@ -206,7 +254,8 @@ def _last_event(event: Event, life: Life) -> Broken:
 
 def deliveries(life: Life, endpoints: int = 1) -> Broken:
     """Check that every outcome has exactly one delivery to each endpoint, with its content."""
-    outcomes = {event.id: event for event in life.events if not event.type.endswith(".created")}
+    unsent = (".created", ".contradicted")
+    outcomes = {event.id: event for event in life.events if not event.type.endswith(unsent)}
     told = Counter(event_of(row) for row in life.deliveries)
     for event_id in outcomes.keys() | told.keys():
         if event_id not in outcomes:
@@ -230,12 +279,12 @@ def event_of(delivery: Row) -> str:
 
 
 def totals(books: Books) -> Broken:
-    """Check that the totals equal a recount of the payments."""
+    """Check that the totals equal a recount of the payments and refunds."""
     found: defaultdict[Any, tuple[int, Decimal]] = defaultdict(lambda: _NOTHING)
     for total in books.totals:
         count, volume = found[_kind(total)]
         found[_kind(total)] = (count + total.count, volume + total.volume)
-    expected = {_kind(row): (row.count, row.volume) for row in recounted(books.payments)}
+    expected = {_kind(row): (row.count, row.volume) for row in recounted(books.lives.values())}
     for kind in found.keys() | expected.keys():
         (count, volume), (recount, amount) = found[kind], expected.get(kind, _NOTHING)
         if (count, volume) != (recount, amount):
@@ -244,23 +293,27 @@ def totals(books: Books) -> Broken:
 
 
 def _kind(total: Total) -> tuple[str, ...]:
-    return (str(total.day), total.currency, total.type, total.status)
+    return (total.book, str(total.day), total.currency, total.type, total.status)
 
 
-def recounted(payments: Iterable[Payment]) -> list[Total]:
-    """Return the totals of `payments`, counted one by one."""
+def recounted(lives: Iterable[Life]) -> list[Total]:
+    """Return the totals of payments and their refunds, counted one by one."""
     counts: Counter[Any] = Counter()
     volumes: defaultdict[Any, Decimal] = defaultdict(Decimal)
-    for payment in payments:
-        if payment.status is not Status.PROCESSING:
-            day = payment.created_at.astimezone(UTC).date()
-            key = (day, payment.currency, payment.type, payment.status)
-            counts[key] += 1
-            volumes[key] += payment.amount
+    for life in lives:
+        payment = life.payment
+        day = payment.created_at.astimezone(UTC).date()
+        counted = [(f"{payment.direction}s", payment.status.value, payment.amount)]
+        counted += [("refunds", one.status.value, one.amount) for one in life.refunds.values()]
+        for book, status, amount in counted:
+            if status != "processing":
+                key = (book, day, payment.currency, payment.type, status)
+                counts[key] += 1
+                volumes[key] += amount
     return [
-        Total(day=d, currency=c, type=t, status=s, count=counts[d, c, t, s], volume=volumes[key])
+        Total(book=b, day=d, currency=c, type=t, status=s, count=counts[key], volume=volumes[key])
         for key in sorted(counts)
-        for d, c, t, s in [key]
+        for b, d, c, t, s in [key]
     ]
 
 
@@ -371,10 +424,11 @@ def untold(books: Books, received: Collection[str]) -> list[str]:
 def steps(before: Life, after: Life) -> Broken:
     """Check that each status changed legally, and that no refund disappeared."""
     was, is_now = before.payment.status, after.payment.status
-    if was is not is_now and is_now not in TRANSITIONS[was]:
+    if was is not is_now and is_now not in NEXT[was]:
         yield f"{before.payment.id}: from {was} to {is_now}"
     for refund_id, refund in before.refunds.items():
-        if refund.status is not RefundStatus.PROCESSING and after.refunds.get(refund_id) != refund:
-            yield f"{refund_id}: {refund} became {after.refunds.get(refund_id)}"
-        elif refund_id not in after.refunds:
+        later = after.refunds.get(refund_id)
+        if later is None:
             yield f"{refund_id}: gone"
+        elif later.status not in _NEXT_OF_REFUNDS[refund.status]:
+            yield f"{refund_id}: from {refund.status} to {later.status}"

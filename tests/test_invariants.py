@@ -164,7 +164,7 @@ def test_change_of_a_final_status_is_reported(tables: tuple[list[Any], list[Any]
     (after,) = read(rows).lives.values()
     said = list(steps(before, after))
     assert "from completed to processing" in said[0]
-    assert "became" in said[1]
+    assert "from failed to completed" in said[1]
 
 
 def test_settled_pending_payment_is_reported(

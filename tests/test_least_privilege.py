@@ -197,6 +197,18 @@ def walk_through_returns() -> None:
     assert of_payment("POST", payment_id, "simulate_return", {"code": "x"})["statusCode"] == 400
     assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 200
     assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 200
+    payment_id = paid(key="its-refund-to-be-returned", simulate_refund="completed")
+    body = {"amount": 6, "idempotency_key": "refund-to-be-returned"}
+    refund_id = json.loads(of_payment("POST", payment_id, "refunds", body)["body"])["id"]
+    assert is_done(json.dumps(settle_refund(payment_id, refund_id)))
+    returned = {"refund_id": refund_id}
+    for _ in range(2):
+        answer = of_payment("POST", payment_id, "simulate_refund_return", returned)
+        assert answer["statusCode"] == 200
+
+
+def settle_refund(payment_id: str, refund_id: str) -> dict[str, str]:
+    return {"type": "settle_refund", "payment_id": payment_id, "refund_id": refund_id}
 
 
 def made(wish: str, key: str | None = None) -> str:
@@ -264,8 +276,7 @@ def walk_through_webhooks() -> None:
     payment_id = paid(key="to-be-told-of", simulate_refund="completed")
     body = {"amount": 6, "idempotency_key": "refund-to-be-told-of"}
     refund_id = json.loads(of_payment("POST", payment_id, "refunds", body)["body"])["id"]
-    settle = {"type": "settle_refund", "payment_id": payment_id, "refund_id": refund_id}
-    assert is_done(json.dumps(settle))
+    assert is_done(json.dumps(settle_refund(payment_id, refund_id)))
     assert of_payment("POST", payment_id, "simulate_return")["statusCode"] == 200
     canceled = made("completed", key="cancel-to-be-told-of")
     assert of_payment("POST", canceled, "cancel")["statusCode"] == 200

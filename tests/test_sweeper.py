@@ -73,6 +73,66 @@ def test_payment_is_enqueued_at_each_doubling_then_reported_stuck(
     assert [line["StuckPayments"] for line in lines if "SweeperHeartbeat" in line][-3:] == [0, 1, 1]
 
 
+def test_nothing_is_enqueued_or_stuck_before_its_outcome_is_expected(
+    payments: Payments, refunds: Refunds, sweeper: Sweeper, sqs: "SQSClient", clock: Clock
+) -> None:
+    day = 86_400
+    expected = made(payments, metadata={"simulate": f"submitted:{7 * day}"})
+    paid = made(
+        payments,
+        metadata={"simulate": "completed", "simulate_refund": f"submitted:{7 * day}"},
+    )
+    for payment in (expected, paid):
+        payments.settle(payment.id)
+    refund_id = refunds.create(paid.id, refund_command(), actor=TEST).resource_id
+    refunds.settle(paid.id, refund_id)
+    enqueued(payments, sqs)
+    born = clock.now
+    for minutes in (2, 4, 4096):
+        clock.now = born + MINUTE * minutes
+        assert sweeper.sweep(clock.now) == (0, 0)
+    clock.now = born + timedelta(days=6)
+    assert sweeper.sweep(clock.now) == (0, 0), "older than every window, and not stuck"
+    clock.now = born + timedelta(days=7, minutes=1)
+    assert sweeper.sweep(clock.now) == (0, 2)
+    assert sweeper.requeue(clock.now) == 2
+
+
+def test_item_is_enqueued_in_the_first_window_after_its_outcome_is_expected(
+    payments: Payments, sweeper: Sweeper, sqs: "SQSClient", clock: Clock
+) -> None:
+    payment = made(payments, metadata={"simulate": "submitted:180"})
+    payments.settle(payment.id)
+    enqueued(payments, sqs)
+    clock.advance(minutes=2)
+    assert sweeper.sweep(clock.now).enqueued == 0
+    clock.advance(minutes=2)
+    assert sweeper.sweep(clock.now).enqueued == 1
+    assert enqueued(payments, sqs) == [payment.id]
+
+
+def test_look_for_stuck_payments_goes_on_past_those_expected_later_and_says_if_it_was_cut(
+    payments: Payments,
+    sweeper: Sweeper,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(4):
+        payments.settle(made(payments, metadata={"simulate": "submitted:604800"}).id)
+    made(payments, metadata={"simulate": "pending"})
+    clock.advance(days=6)
+    monkeypatch.setattr("chalicelib.sweeper._PAGE", 2)
+    monkeypatch.setattr("chalicelib.sweeper.MAX_STUCK_EXAMINED", 5)
+    assert sweeper.sweep(clock.now) == (0, 1)
+    assert "sweep_cut_short" not in capsys.readouterr().out
+    monkeypatch.setattr("chalicelib.sweeper.MAX_STUCK_EXAMINED", 4)
+    assert sweeper.sweep(clock.now) == (0, 0)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (cut,) = (line for line in lines if line.get("kind") == "sweep_cut_short")
+    assert cut["left"] == ["stuck payments"]
+
+
 def test_stuck_payments_do_not_hide_newer_ones(
     payments: Payments, sweeper: Sweeper, clock: Clock
 ) -> None:

@@ -96,7 +96,7 @@ class KeyRange(NamedTuple):
 class Write(NamedTuple):
     """One write, in a transaction or alone."""
 
-    kind: Literal["Put", "Update", "Delete"]
+    kind: Literal["Put", "Update", "Delete", "ConditionCheck"]
     request: dict[str, Any]
     leaves: Mapping[str, Any] = {}
     """Attributes as the item has them afterwards, None for absent ones, as far as that is known."""
@@ -207,6 +207,10 @@ class Table:
     def delete_request(self, key: Item, condition: ConditionBase | None = None) -> Write:
         """Delete the item, if the condition holds."""
         return Write("Delete", self._request(condition, Key=encode(key)))
+
+    def check_request(self, key: Item, condition: ConditionBase) -> Write:
+        """Change nothing, and let the transaction fail unless the condition holds."""
+        return Write("ConditionCheck", self._request(condition, Key=encode(key)))
 
     def update_request(
         self,

@@ -15,7 +15,8 @@ from pydantic import (
 
 from chalicelib import validation
 from chalicelib.errors import FieldError, ValidationFailed
-from chalicelib.payments.models import RETURN_CODES, PaymentType, Status
+from chalicelib.payments.facts import RETURN_CODES, PaymentType
+from chalicelib.payments.models import Direction, Status
 from chalicelib.schema import Schema
 from chalicelib.values import Currency, check_bounds, exact_amount
 
@@ -60,6 +61,10 @@ class CreatePayment(Schema):
     currency: Currency
     amount: validation.RequestedAmount
     type: PaymentType
+    direction: Direction = Field(
+        default=Direction.DEBIT,
+        description="`debit` collects the money, `credit` pays it out and cannot be refunded",
+    )
     idempotency_key: validation.IdempotencyKey = Field(
         description="8 to 128 printable ASCII characters; here or in the Idempotency-Key header",
         examples=["order-10023-attempt-1"],
@@ -115,23 +120,41 @@ class CreateRefund(Schema):
         return amount
 
 
+SimulatedCode = Annotated[
+    str | None,
+    Field(
+        max_length=3,
+        description="; ".join(
+            f"{rail.upper()}: {codes.described}" for rail, codes in RETURN_CODES.items()
+        ),
+        json_schema_extra=validation.pattern(
+            "^(" + "|".join(codes.pattern.pattern for codes in RETURN_CODES.values()) + ")$"
+        ),
+    ),
+]
+
+
 class SimulateReturn(Schema):
-    """A return by the payer's bank to simulate. By default, `code` means insufficient funds."""
+    """A return of a payment to simulate.
+
+    By default, `code` means insufficient funds, or for a credit that there is no such account.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    code: Annotated[
-        str | None,
-        Field(
-            max_length=3,
-            description="; ".join(
-                f"{rail.upper()}: {codes.described}" for rail, codes in RETURN_CODES.items()
-            ),
-            json_schema_extra=validation.pattern(
-                "^(" + "|".join(codes.pattern.pattern for codes in RETURN_CODES.values()) + ")$"
-            ),
-        ),
-    ] = None
+    code: SimulatedCode = None
+
+
+class SimulateRefundReturn(Schema):
+    """A return of a refund to simulate. By default, `code` means that there is no such account."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    refund_id: Annotated[
+        str,
+        Field(min_length=1, max_length=64, examples=["REF-01M8APXD011GRGZVGKNX3RWC8K"]),
+    ]
+    code: SimulatedCode = None
 
 
 class ListPayments(Schema):

@@ -3,16 +3,27 @@
 payment    PAY#<payment id> / PAYMENT
 event      PAY#<payment id> / EVENT#<seq>
 refund     PAY#<payment id> / REFUND#<refund id>
-totals     STATS#<shard>    / <day>#<currency>#<type>#<status>
+totals     STATS#<shard>    / <day>#<currency>#<type>#<status>, of debits
+           STATS#<shard>    / APART#<day>#<currency>#<type>#<status>#<credits or refunds>
 record     <operation>#<resource>#<idempotency key>, in a table of its own
 """
 
 import zlib
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from chalicelib.aws.dynamodb import Index, Item, drop_none
-from chalicelib.payments.models import Event, Payment, Refund, RefundStatus, Total
+from chalicelib.payments.models import (
+    Book,
+    Direction,
+    Event,
+    Payment,
+    Refund,
+    RefundStatus,
+    Status,
+    Total,
+)
 from chalicelib.values import Currency, rfc3339, with_decimals
 
 BY_STATUS: Final = Index("status-createdAt-index", "status", "createdAt")
@@ -20,9 +31,11 @@ ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
 LISTING: Final = "PAYMENT"
 TOTALS_SHARDS: Final = 16
 """The partitions of the totals: with several, payments seldom update the same row at once."""
+APART: Final = "APART#"
+"""Begins the sort keys of totals of credits and refunds: versions before 0.3 do not read them."""
 
 
-ENTRY: Final = ("PK", "createdAt")
+ENTRY: Final = ("PK", "createdAt", "expectedAt")
 """What the sweeper reads of a payment or refund: its policy allows no texts."""
 
 
@@ -31,6 +44,7 @@ class PaymentEntry(NamedTuple):
 
     payment_id: str
     sort_key: str
+    expected_at: datetime | None = None
 
 
 class RefundEntry(NamedTuple):
@@ -39,6 +53,7 @@ class RefundEntry(NamedTuple):
     payment_id: str
     refund_id: str
     sort_key: str
+    expected_at: datetime | None = None
 
 
 def sort_key(resource: Payment | Refund) -> str:
@@ -62,26 +77,36 @@ def payment_to_item(payment: Payment) -> Item:
         "amount": payment.amount,
         "currency": payment.currency,
         "type": payment.type,
+        "direction": None if payment.direction is Direction.DEBIT else payment.direction,
         "idempotencyKey": payment.idempotency_key,
         "description": payment.description,
         "metadata": payment.metadata,
         "status": payment.status,
         "createdAt": sort_key(payment),
         "updatedAt": rfc3339(payment.updated_at),
+        "expectedAt": payment.expected_at and rfc3339(payment.expected_at),
         "completedAt": payment.completed_at and rfc3339(payment.completed_at),
         "failureCode": payment.failure_code,
+        "bankCode": payment.bank_code,
+        "amountReturned": payment.amount_returned or None,
         "amountRefunded": payment.amount_refunded,
         "refundable": payment.refundable,
         "refundsProcessing": payment.refunds_processing or None,
         "version": payment.version,
         "submittedAt": payment.submitted_at and rfc3339(payment.submitted_at),
+        "contradictions": list(payment.contradictions) or None,
     }
     return drop_none(item)
 
 
 def payment_from_item(item: Item) -> Payment:
     def money(name: str) -> Decimal:  # DynamoDB drops trailing zeros
-        return with_decimals(item[name], Currency(item["currency"]))
+        return with_decimals(item.get(name, Decimal(0)), Currency(item["currency"]))
+
+    if item["status"] == Status.RETURNED and "amountReturned" not in item:
+        # Before version 0.3, a return took what was not refunded.
+        rest = item["amount"] - item["amountRefunded"]
+        item = item | {"amountReturned": rest, "bankCode": item["failureCode"]}
 
     return Payment(
         id=item["id"],
@@ -89,24 +114,39 @@ def payment_from_item(item: Item) -> Payment:
         amount=money("amount"),
         currency=item["currency"],
         type=item["type"],
+        direction=item.get("direction", Direction.DEBIT),
         idempotency_key=item["idempotencyKey"],
         description=item.get("description"),
         metadata=item["metadata"],
         status=item["status"],
         created_at=item["createdAt"].partition("#")[0],
         updated_at=item["updatedAt"],
+        expected_at=_expected_at(item, Status.PROCESSING),
         completed_at=item.get("completedAt"),
         failure_code=item.get("failureCode"),
+        bank_code=item.get("bankCode"),
+        amount_returned=money("amountReturned"),
         amount_refunded=money("amountRefunded"),
         refundable=money("refundable"),
         refunds_processing=item.get("refundsProcessing", 0),
         version=item["version"],
         submitted_at=item.get("submittedAt"),
+        contradictions=item.get("contradictions", ()),
     )
 
 
+def _expected_at(item: Item, processing: str) -> str | None:
+    """Return when an outcome is expected: versions before 0.3 leave it on what they settle."""
+    return item.get("expectedAt") if item["status"] == processing else None
+
+
 def payment_entry(item: Item) -> PaymentEntry:
-    return PaymentEntry(item["createdAt"].partition("#")[2], item["createdAt"])
+    return PaymentEntry(item["createdAt"].partition("#")[2], *_when(item))
+
+
+def _when(item: Item) -> tuple[str, datetime | None]:
+    expected = item.get("expectedAt")
+    return item["createdAt"], expected and datetime.fromisoformat(expected)
 
 
 def refund_key(payment_id: str, refund_id: str) -> Item:
@@ -129,8 +169,13 @@ def refund_to_item(refund: Refund) -> Item:
         "status": stored_refund_status(refund.status),
         "createdAt": sort_key(refund),
         "updatedAt": rfc3339(refund.updated_at),
+        "expectedAt": refund.expected_at and rfc3339(refund.expected_at),
         "completedAt": refund.completed_at and rfc3339(refund.completed_at),
         "failureCode": refund.failure_code,
+        "bankCode": refund.bank_code,
+        "isWaiting": refund.is_waiting or None,
+        "isCounted": refund.is_counted or None,
+        "contradictions": list(refund.contradictions) or None,
     }
     return drop_none(item)
 
@@ -146,8 +191,13 @@ def refund_from_item(item: Item) -> Refund:
         status=item["status"].removeprefix("refund_"),
         created_at=item["createdAt"].partition("#")[0],
         updated_at=item["updatedAt"],
+        expected_at=_expected_at(item, stored_refund_status(RefundStatus.PROCESSING)),
         completed_at=item.get("completedAt"),
         failure_code=item.get("failureCode"),
+        bank_code=item.get("bankCode"),
+        is_waiting=item.get("isWaiting", False),
+        is_counted=item.get("isCounted", False),
+        contradictions=item.get("contradictions", ()),
     )
 
 
@@ -196,15 +246,18 @@ def totals_partition(shard: int) -> str:
 
 
 def total_key(total: Total, payment_id: str) -> Item:
+    kind = f"{total.day.isoformat()}#{total.currency}#{total.type}#{total.status}"
     return {
         "PK": totals_partition(totals_shard(payment_id)),
-        "SK": f"{total.day.isoformat()}#{total.currency}#{total.type}#{total.status}",
+        "SK": kind if total.book is Book.DEBITS else f"{APART}{kind}#{total.book}",
     }
 
 
 def total_from_item(item: Item) -> Total:
-    day, currency, payment_type, status = item["SK"].split("#")
+    kind = item["SK"].removeprefix(APART)
+    day, currency, payment_type, status, *book = kind.split("#")
     return Total(
+        book=book[0] if book else Book.DEBITS,
         day=day,
         currency=currency,
         type=payment_type,

@@ -7,24 +7,34 @@ clock, no environment and no AWS: the caller passes `now`, and a method returns 
                            ├─▶ failed
                            └─▶ canceled
 
-    refund    processing ──┬─▶ completed        only of a completed payment, which stays completed
-                           └─▶ failed           while a refund of it is processing
+    refund    processing ──┬─▶ completed ──▶ returned        created of a completed debit only
+                           └─▶ failed
 
-A completed payment always has amount = amount_refunded + refundable. Here amount_refunded is the
-sum of its refunds that have not failed.
+What a bank says is never refused (`Payment.record`, `Payment.record_refund`). What it has said
+before changes nothing. What does not fit changes no status: it is an event of its own.
+
+A return takes the whole amount of a payment, whatever was refunded; refunds that are with their
+bank go on. amount_refunded is the sum of the refunds that are processing or completed. refundable
+is amount - amount_refunded while a debit is completed, and otherwise 0.
 """
 
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, computed_field
 
 from chalicelib import errors, exact_json
+from chalicelib.payments.facts import (
+    Completed,
+    Fact,
+    Failed,
+    FailureCode,
+    PaymentType,
+    Returned,
+    failure_code_of,
+)
 from chalicelib.schema import Schema
 from chalicelib.values import (
     PAYMENT_ID,
@@ -42,13 +52,13 @@ MAX_VERSION: Final = 2_000
 """A payment with this many changes takes no new refund: its events must fit into one answer."""
 
 
-class PaymentType(StrEnum):
-    """The rail that carries a payment."""
+class Direction(StrEnum):
+    """Which way the money of a payment goes."""
 
-    WIRE = "wire"
-    EFT = "eft"
-    INTERAC = "interac"
-    ACH = "ach"
+    DEBIT = "debit"
+    """It is collected."""
+    CREDIT = "credit"
+    """It is paid out."""
 
 
 class Status(StrEnum):
@@ -63,14 +73,7 @@ class RefundStatus(StrEnum):
     PROCESSING = "processing"
     COMPLETED = "completed"
     FAILED = "failed"
-
-
-class FailureCode(StrEnum):
-    INSUFFICIENT_FUNDS = "insufficient_funds"
-    ACCOUNT_CLOSED = "account_closed"
-    ACCOUNT_NOT_FOUND = "account_not_found"
-    REJECTED_BY_BANK = "rejected_by_bank"
-    CURRENCY_NOT_SUPPORTED = "currency_not_supported"
+    RETURNED = "returned"
 
 
 class EventType(StrEnum):
@@ -79,49 +82,13 @@ class EventType(StrEnum):
     PAYMENT_FAILED = "payment.failed"
     PAYMENT_CANCELED = "payment.canceled"
     PAYMENT_RETURNED = "payment.returned"
+    PAYMENT_CONTRADICTED = "payment.contradicted"
+    """Its bank said what does not fit its status, which stays as it is."""
     REFUND_CREATED = "refund.created"
     REFUND_COMPLETED = "refund.completed"
     REFUND_FAILED = "refund.failed"
-
-
-TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
-    {
-        Status.PROCESSING: frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED}),
-        Status.COMPLETED: frozenset({Status.RETURNED}),
-        Status.FAILED: frozenset(),
-        Status.CANCELED: frozenset(),
-        Status.RETURNED: frozenset(),
-    }
-)
-
-
-class ReturnCodes(NamedTuple):
-    """The codes of a rail for the return of a payment."""
-
-    pattern: re.Pattern[str]
-    described: str
-    no_funds: str
-
-
-RETURN_CODES: Mapping[PaymentType, ReturnCodes] = MappingProxyType(
-    {
-        PaymentType.ACH: ReturnCodes(
-            re.compile(r"R(0[1-9]|[1-3][0-9]|4[0-7]|5[0-3]|6[12789]|7[0-7]|8[0-5])"),
-            "R01 to R47, R50 to R53, R61, R62, R67 to R77 or R80 to R85",
-            "R01",
-        ),
-        PaymentType.EFT: ReturnCodes(
-            re.compile(r"9(0[1-5]|0[7-9]|1[0-2]|1[4-9]|2[0-2]|90)"),
-            "901 to 905, 907 to 912, 914 to 922 or 990",
-            "901",
-        ),
-    }
-)
-"""The return reason codes of Nacha and of Payments Canada (Standard 007). Other rails are final."""
-
-
-class IllegalTransition(Exception):
-    """A change that is not legal: a bug in the caller, never bad input."""
+    REFUND_RETURNED = "refund.returned"
+    REFUND_CONTRADICTED = "refund.contradicted"
 
 
 class Payment(Schema):
@@ -134,14 +101,27 @@ class Payment(Schema):
     amount: Amount
     currency: Currency
     type: PaymentType
+    direction: Direction = Field(
+        description="`debit`: the money is collected; `credit`: it is paid out"
+    )
     idempotency_key: str
     description: str | None
     metadata: dict[str, str]
     status: Status
     created_at: Timestamp
     updated_at: Timestamp
+    expected_at: Timestamp | None = Field(
+        description="when its outcome is expected, if its bank said so; null once it is settled"
+    )
     completed_at: Timestamp | None = Field(description="when it reached `completed`")
     failure_code: str | None = Field(description="why it failed, or the bank's code for its return")
+    bank_code: str | None = Field(
+        description="the bank's own code for the failure or the return, as it came"
+    )
+    amount_returned: Amount = Field(
+        description="what its bank took back: all of `amount` once it is returned, whatever was "
+        "refunded; then `amount_refunded` is lost"
+    )
     amount_refunded: Amount = Field(
         description="the sum of its refunds that are processing or completed; the rest of "
         "`amount` can be refunded while the payment is completed"
@@ -153,22 +133,60 @@ class Payment(Schema):
     )
 
     refundable: Decimal = Field(
-        exclude=True, description="the rest of `amount`; 0 unless completed"
+        exclude=True, description="the rest of `amount`; 0 unless it is a completed debit"
     )
-    refunds_processing: int = Field(exclude=True, description="a return waits for them")
+    refunds_processing: int = Field(
+        exclude=True, description="for versions before 0.3, in which a return waits for them"
+    )
     submitted_at: Timestamp | None = Field(
         exclude=True, description="when a worker first submitted it"
     )
+    contradictions: tuple[str, ...] = Field(
+        default=(), exclude=True, description="what its bank said that did not fit"
+    )
 
-    def complete(self, now: datetime, *, actor: Actor) -> "Change":
-        """Record that the money arrived. Raises IllegalTransition unless processing."""
-        return self._change_status(
-            Status.COMPLETED, now, actor, completed_at=now, refundable=self.amount
-        )
+    @computed_field(  # type: ignore[prop-decorator]
+        description="why its bank returned it, as a failure code; null unless it is returned"
+    )
+    @property
+    def return_reason(self) -> FailureCode | None:
+        if self.status is not Status.RETURNED or self.bank_code is None:
+            return None
+        return failure_code_of(self.bank_code)
 
-    def fail(self, failure_code: FailureCode, now: datetime, *, actor: Actor) -> "Change":
-        """Record that the money will not arrive. Raises IllegalTransition unless processing."""
-        return self._change_status(Status.FAILED, now, actor, failure_code=failure_code.value)
+    def record(self, fact: Fact, now: datetime, *, actor: Actor) -> "Change | None":
+        """Record what the bank said of this payment. None if it has said so before.
+
+        Never refused: a fact that does not fit is an event of its own. A return of a payment that
+        is processing means that the money will not arrive.
+        """
+        match self.status, fact:
+            case Status.PROCESSING, Completed():
+                return self._change_status(
+                    Status.COMPLETED,
+                    now,
+                    actor,
+                    completed_at=now,
+                    refundable=self._left(Status.COMPLETED, self.amount_refunded),
+                )
+            case Status.PROCESSING, Failed() | Returned():
+                return self._change_status(
+                    Status.FAILED, now, actor, failure_code=fact.code, bank_code=fact.bank_code
+                )
+            case Status.COMPLETED, Returned():
+                return self._change_status(
+                    Status.RETURNED,
+                    now,
+                    actor,
+                    failure_code=fact.bank_code,
+                    bank_code=fact.bank_code,
+                    amount_returned=self.amount,
+                    refundable=self._left(Status.RETURNED, self.amount_refunded),
+                )
+        if _is_told(self, fact):
+            return None
+        told = (*self.contradictions, str(fact))
+        return self._change(EventType.PAYMENT_CONTRADICTED, now, actor, fact, contradictions=told)
 
     def cancel(self, now: datetime, *, actor: Actor) -> "Change":
         """Stop the payment. Raises PaymentNotCancelable once the money may have moved."""
@@ -180,32 +198,21 @@ class Payment(Schema):
             )
         return self._change_status(Status.CANCELED, now, actor)
 
-    def record_return(self, code: str, now: datetime, *, actor: Actor) -> "Change":
-        """Record that the payer's bank took back the part of a payment that is not refunded.
-
-        Raises PaymentNotReturnable, or Conflict while a refund is processing, because that part is
-        not known yet.
-        """
-        if self.status is not Status.COMPLETED:
-            raise errors.PaymentNotReturnable(f"The payment is {self.status}, not completed.")
-        if self.refunds_processing:
-            raise errors.Conflict(
-                "A refund of this payment is processing; try again once it is settled."
-            )
-        if not self.refundable:
-            raise errors.PaymentNotReturnable(
-                "The payment is fully refunded; nothing is left to return."
-            )
-        nothing = with_decimals(Decimal(0), self.currency)
-        return self._change_status(
-            Status.RETURNED, now, actor, failure_code=code, refundable=nothing
-        )
+    def _left(self, status: Status, amount_refunded: Decimal) -> Decimal:
+        """Return what can be refunded in that status, once so much is refunded."""
+        if status is Status.COMPLETED and self.direction is Direction.DEBIT:
+            return self.amount - amount_refunded
+        return with_decimals(Decimal(0), self.currency)
 
     def refund(self, refund: "Refund", now: datetime, *, actor: Actor) -> "Change":
         """Reserve the amount of a new refund.
 
         Raises PaymentNotRefundable or RefundExceedsPayment.
         """
+        if self.direction is Direction.CREDIT:
+            raise errors.PaymentNotRefundable(
+                "The payment is a credit: it paid money out, and has nothing to give back."
+            )
         if self.status is not Status.COMPLETED:
             raise errors.PaymentNotRefundable(f"The payment is {self.status}, not completed.")
         if refund.amount > self.refundable:
@@ -227,55 +234,71 @@ class Payment(Schema):
             refunds_processing=self.refunds_processing + 1,
         )
 
-    def complete_refund(self, refund: "Refund", now: datetime, *, actor: Actor) -> "Change":
-        """Record that the payer received the money.
+    def record_refund(
+        self, refund: "Refund", fact: Fact, now: datetime, *, actor: Actor
+    ) -> "Change | None":
+        """Record what the bank said of a refund of this payment, as `record` does.
 
-        Raises IllegalTransition unless the refund is processing.
+        What the payer did not receive, or sent back, can be refunded again while the payment is
+        completed.
         """
-        return self._settle_refund(refund, RefundStatus.COMPLETED, now, actor, completed_at=now)
-
-    def fail_refund(
-        self, refund: "Refund", failure_code: FailureCode, now: datetime, *, actor: Actor
-    ) -> "Change":
-        """Record that the payer did not receive the money; the amount can be refunded again.
-
-        Raises IllegalTransition unless the refund is processing.
-        """
+        match refund.status, fact:
+            case RefundStatus.PROCESSING, Completed():
+                return self._settle_refund(
+                    refund, RefundStatus.COMPLETED, now, actor, completed_at=now
+                )
+            case RefundStatus.PROCESSING, Failed() | Returned():
+                to = RefundStatus.FAILED
+            case RefundStatus.COMPLETED, Returned():
+                to = RefundStatus.RETURNED
+            case _:
+                return self._contradict_refund(refund, fact, now, actor)
         return self._settle_refund(
-            refund, RefundStatus.FAILED, now, actor, failure_code=failure_code.value
+            refund, to, now, actor, failure_code=fact.code, bank_code=fact.bank_code
         )
+
+    def _contradict_refund(
+        self, refund: "Refund", fact: Fact, now: datetime, actor: Actor
+    ) -> "Change | None":
+        if _is_told(refund, fact):
+            return None
+        told = (*refund.contradictions, str(fact))
+        after = refund.model_copy(update={"updated_at": now, "contradictions": told})
+        return self._change(EventType.REFUND_CONTRADICTED, now, actor, fact, after)
 
     def _settle_refund(
         self, refund: "Refund", to: RefundStatus, now: datetime, actor: Actor, **fields: Any
     ) -> "Change":
-        if refund.status is not RefundStatus.PROCESSING or self.status is not Status.COMPLETED:
-            raise IllegalTransition(f"{refund.id}: {refund.status} to {to}, {self.status} payment")
-        freed = refund.amount if to is RefundStatus.FAILED else Decimal(0)
+        freed = Decimal(0) if to is RefundStatus.COMPLETED else refund.amount
+        amount_refunded = self.amount_refunded - freed
+        was_processing = refund.status is RefundStatus.PROCESSING
+        settled = {"status": to, "updated_at": now, "expected_at": None, "is_waiting": False}
         return self._change(
             EventType(f"refund.{to}"),
             now,
             actor,
-            refund=refund.model_copy(update={"status": to, "updated_at": now, **fields}),
-            amount_refunded=self.amount_refunded - freed,
-            refundable=self.refundable + freed,
-            refunds_processing=self.refunds_processing - 1,
+            refund=refund.model_copy(update={**settled, "is_counted": True, **fields}),
+            amount_refunded=amount_refunded,
+            refundable=self._left(self.status, amount_refunded),
+            refunds_processing=self.refunds_processing - was_processing,
         )
 
     def _change_status(self, to: Status, now: datetime, actor: Actor, **fields: Any) -> "Change":
-        if to not in TRANSITIONS[self.status]:
-            raise IllegalTransition(f"{self.id}: {self.status} to {to}")
-        return self._change(EventType(f"payment.{to}"), now, actor, status=to, **fields)
+        return self._change(
+            EventType(f"payment.{to}"), now, actor, status=to, expected_at=None, **fields
+        )
 
     def _change(
         self,
         event_type: EventType,
         now: datetime,
         actor: Actor,
+        fact: Fact | None = None,
         refund: "Refund | None" = None,
         **fields: Any,
     ) -> "Change":
         after = self.model_copy(update={"updated_at": now, "version": self.version + 1, **fields})
-        return Change(after, Event.of(after, event_type, now, actor, refund), refund)
+        return Change(after, Event.of(after, event_type, now, actor, fact, refund), refund)
 
 
 class Refund(Schema):
@@ -292,8 +315,39 @@ class Refund(Schema):
     status: RefundStatus
     created_at: Timestamp
     updated_at: Timestamp
+    expected_at: Timestamp | None = Field(
+        description="when its outcome is expected, if its bank said so; null once it is settled"
+    )
     completed_at: Timestamp | None = Field(description="when it reached `completed`")
-    failure_code: str | None = Field(description="why it failed")
+    failure_code: str | None = Field(description="why it failed or was returned")
+    bank_code: str | None = Field(
+        description="the bank's own code for the failure or the return, as it came"
+    )
+
+    is_waiting: bool = Field(
+        default=False,
+        exclude=True,
+        description="its bank has not seen it: it fails if its payment is returned before",
+    )
+    is_counted: bool = Field(
+        default=False, exclude=True, description="the totals count it: since version 0.3"
+    )
+    contradictions: tuple[str, ...] = Field(
+        default=(), exclude=True, description="what its bank said that did not fit"
+    )
+
+
+def _is_told(one: Payment | Refund, fact: Fact) -> bool:
+    """Return whether the bank has said this before of a settled payment or refund."""
+    if str(fact) in one.contradictions:
+        return True
+    if isinstance(fact, Completed):
+        return one.status in {"completed", "returned"}
+    if one.status != "failed" and not (one.status == "returned" and isinstance(fact, Returned)):
+        return False
+    if one.bank_code is None or fact.bank_code is None:
+        return one.failure_code == fact.code
+    return one.bank_code == fact.bank_code
 
 
 class RefundState(Schema):
@@ -305,6 +359,27 @@ class RefundState(Schema):
     amount: Amount
     status: RefundStatus
     failure_code: str | None = None
+    bank_code: str | None = None
+
+
+class BankFact(Schema):
+    """What a bank said that does not fit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: Literal["completed", "failed", "returned"]
+    failure_code: FailureCode | None = None
+    bank_code: str | None = None
+
+    @classmethod
+    def of(cls, fact: Fact) -> "BankFact":
+        match fact:
+            case Completed():
+                return cls(outcome="completed")
+            case Failed():
+                return cls(outcome="failed", failure_code=fact.code, bank_code=fact.bank_code)
+            case Returned():
+                return cls(outcome="returned", failure_code=fact.code, bank_code=fact.bank_code)
 
 
 class EventData(Schema):
@@ -314,10 +389,17 @@ class EventData(Schema):
 
     status: Status = Field(description="the payment's")
     failure_code: str | None = Field(default=None, description="the payment's")
+    bank_code: str | None = Field(default=None, description="the payment's")
     amount_refunded: Amount | None = Field(
         default=None, description="the payment's; for refunds and returns only"
     )
+    amount_returned: Amount | None = Field(
+        default=None, description="the payment's; for returns only"
+    )
     refund: RefundState | None = Field(default=None, description="for refunds only")
+    fact: BankFact | None = Field(
+        default=None, description="what the bank said, for `*.contradicted` only"
+    )
 
 
 class Event(Schema):
@@ -344,10 +426,11 @@ class Event(Schema):
         event_type: EventType,
         now: datetime,
         actor: Actor,
+        fact: Fact | None = None,
         refund: Refund | None = None,
     ) -> "Event":
         """Return the event of the newest change of `payment`."""
-        shows_refunded = refund is not None or payment.status is Status.RETURNED
+        is_returned = payment.status is Status.RETURNED
         return cls(
             id=new_id("EVT", now),
             seq=payment.version,
@@ -359,8 +442,11 @@ class Event(Schema):
             data=EventData(
                 status=payment.status,
                 failure_code=payment.failure_code,
-                amount_refunded=payment.amount_refunded if shows_refunded else None,
+                bank_code=payment.bank_code,
+                amount_refunded=payment.amount_refunded if refund or is_returned else None,
+                amount_returned=payment.amount_returned if is_returned else None,
                 refund=refund and RefundState.model_validate(refund, from_attributes=True),
+                fact=fact and BankFact.of(fact),
             ),
         )
 
@@ -373,12 +459,21 @@ class Change(NamedTuple):
     refund: Refund | None = None
 
 
+class Book(StrEnum):
+    """What a total counts."""
+
+    DEBITS = "debits"
+    CREDITS = "credits"
+    REFUNDS = "refunds"
+
+
 class Total(Schema):
-    """The number of payments and their volume, by day, currency, type and status."""
+    """The number and volume of payments or refunds, by day, currency, type and status."""
 
     model_config = ConfigDict(frozen=True)
 
-    day: Day = Field(description="the UTC day on which they were created")
+    book: Book = Field(default=Book.DEBITS, exclude=True)
+    day: Day = Field(description="the UTC day on which the payments were created")
     currency: Currency
     type: PaymentType
     status: Status
@@ -386,26 +481,37 @@ class Total(Schema):
     volume: Amount
 
 
-def totals_moved(before: Payment, after: Payment) -> list[Total]:
-    """Return what a change subtracts from the totals of settled payments, and adds to them.
+def totals_moved(
+    payment: Payment, before: Payment | Refund, after: Payment | Refund
+) -> list[Total]:
+    """Return what a change of `payment`, or of its refund, takes from the totals and adds to them.
 
-    Processing payments are in no total. A payment counts for the day of its creation, even if it
-    changes later: a bank's return updates the totals of that day.
+    What is processing is in no total. A payment counts for the day of its creation, even if it
+    changes later: a bank's return updates the totals of that day. So do its refunds, and the net
+    of a day is what its payments brought.
     """
-    if before.status is after.status:
+    if before.status == after.status and _is_counted(before) == _is_counted(after):
         return []
-    left = [] if before.status is Status.PROCESSING else [(before.status, -1)]
-    return [
-        Total(
-            day=after.created_at.astimezone(UTC).date(),
-            currency=after.currency,
-            type=after.type,
-            status=status,
-            count=sign,
-            volume=sign * after.amount,
-        )
-        for status, sign in [*left, (after.status, 1)]
-    ]
+    left = [_total(payment, before, -1)] if _is_counted(before) else []
+    return [*left, _total(payment, after, 1)]
+
+
+def _is_counted(one: Payment | Refund) -> bool:
+    return one.is_counted if isinstance(one, Refund) else one.status is not Status.PROCESSING
+
+
+def _total(payment: Payment, one: Payment | Refund, sign: int) -> Total:
+    is_credit = payment.direction is Direction.CREDIT
+    of_payments = Book.CREDITS if is_credit else Book.DEBITS
+    return Total(
+        book=Book.REFUNDS if isinstance(one, Refund) else of_payments,
+        day=payment.created_at.astimezone(UTC).date(),
+        currency=payment.currency,
+        type=payment.type,
+        status=Status(one.status.value),
+        count=sign,
+        volume=sign * one.amount,
+    )
 
 
 class RefundList(Schema):

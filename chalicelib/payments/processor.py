@@ -6,21 +6,11 @@ refund is the idempotency key. A processor that does not know the outcome raises
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from chalicelib.payments.models import FailureCode, Payment, Refund
-
-
-@dataclass(frozen=True)
-class Completed:
-    """The money has arrived."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The money will not arrive; `code` says why."""
-
-    code: FailureCode
+from chalicelib.payments.facts import Completed, Failed
+from chalicelib.payments.models import Payment, Refund
 
 
 @dataclass(frozen=True)
@@ -28,7 +18,14 @@ class Pending:
     """The bank has not decided; ask again later."""
 
 
-Outcome = Completed | Failed | Pending
+@dataclass(frozen=True)
+class Submitted:
+    """The bank has it, and will have decided at `expected_at`; do not ask before."""
+
+    expected_at: datetime
+
+
+Outcome = Completed | Failed | Pending | Submitted
 
 
 class Processor(Protocol):

@@ -1,32 +1,40 @@
-"""Refunds: create, list, settle.
+"""Refunds: create, list, settle, record what a bank says.
 
 Guarantee: the refunds of a payment, without the failed ones, never add up to more than the payment.
 The transaction that creates a refund reserves its amount, and fails if less is refundable. As with
 payments, one key creates one refund. It is committed before its message is sent, found by the
 sweeper if the message is lost, and settled once.
 
-    create ── commit ── message ──▶ settle ── processor ── commit
-              the amount is         completed: it stays refunded
-              reserved              failed: it can be refunded again
+    create ── commit ── message ──▶ settle ── begin ── processor ── commit
+              the amount is                   │        completed: it stays refunded
+              reserved                        │        failed, returned: it can be refunded again
+                                              └─ its payment was returned: it fails
 
-A refund is not marked as submitted before the processor is called, because it cannot be canceled.
+A refund waits until `begin`, which fails once its payment is returned: then its bank never sees it.
+What has begun goes on, whatever happens to its payment.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from chalicelib import idempotency
 from chalicelib.aws.dynamodb import retry_on_conflict
-from chalicelib.errors import PaymentNotRefundable, RefundExceedsPayment
+from chalicelib.errors import (
+    NotFound,
+    PaymentNotRefundable,
+    RefundExceedsPayment,
+    RefundNotReturnable,
+)
 from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettleRefund, enqueue
 from chalicelib.payments import listing
-from chalicelib.payments.commands import CreateRefund, ListOfPayment
-from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus, Status
-from chalicelib.payments.processor import Completed, Failed, Pending
-from chalicelib.payments.repository import RefundSettled
-from chalicelib.payments.service import MAX_TRIES, Payments
+from chalicelib.payments.commands import CreateRefund, ListOfPayment, SimulateRefundReturn
+from chalicelib.payments.facts import Fact, Failed, FailureCode, Returned
+from chalicelib.payments.models import Payment, Refund, RefundList, RefundStatus
+from chalicelib.payments.processor import Pending, Submitted
+from chalicelib.payments.service import MAX_TRIES, Payments, return_code
 from chalicelib.telemetry import log
 from chalicelib.values import SYSTEM, Actor, new_id
 
@@ -75,17 +83,76 @@ class Refunds:
             return
         if refund.status is not RefundStatus.PROCESSING:
             return
+        if refund.is_waiting:
+            refund, is_too_late = self.payments.repository.begin_refund(refund)
+            if is_too_late:
+                self.record(payment_id, refund_id, Failed(FailureCode.PAYMENT_RETURNED))
+            if is_too_late or refund.status is not RefundStatus.PROCESSING:
+                return
         payment = self.payments.get(payment_id)
-        outcome = self.payments.processor.refund(refund, payment)
-        if isinstance(outcome, Pending):
-            return
-        try:
-            change = retry_on_conflict(
-                payment, lambda latest: self._settle(latest, refund, outcome), tries=MAX_TRIES
-            )
-        except RefundSettled:
-            return  # another worker was faster
-        log("refund_settled", refund_id=refund_id, payment_id=payment_id, event=change.event.type)
+        match self.payments.processor.refund(refund, payment):
+            case Pending():
+                return
+            case Submitted(expected_at):
+                self.payments.repository.expect(refund, expected_at)
+            case fact:
+                self._change(payment, refund, lambda _: fact, SYSTEM)
+
+    def record(
+        self, payment_id: str, refund_id: str, fact: Fact, *, actor: Actor = SYSTEM
+    ) -> Refund:
+        """Record what the bank said of a refund. No-op if it has said so before.
+
+        Raises NotFound, Conflict or Unavailable: call again after the last two.
+        """
+        return self._change(
+            self.payments.get(payment_id), self._get(payment_id, refund_id), lambda _: fact, actor
+        )
+
+    def simulate_return(
+        self, payment_id: str, command: SimulateRefundReturn, *, actor: Actor
+    ) -> Refund:
+        """Record that the bank returned a completed refund. No-op if it did for that code.
+
+        Raises NotFound, ValidationFailed, PaymentNotReturnable, RefundNotReturnable, Conflict or
+        Unavailable.
+        """
+        payment = self.payments.get(payment_id)
+        fact = Returned(return_code(command.code, payment.type, for_funds=False))
+
+        def fact_of(refund: Refund) -> Fact:
+            has_said = refund.status is RefundStatus.RETURNED and refund.bank_code == fact.bank_code
+            if refund.status is not RefundStatus.COMPLETED and not has_said:
+                raise RefundNotReturnable(f"The refund is {refund.status}, not completed.")
+            return fact
+
+        return self._change(payment, self._get(payment_id, command.refund_id), fact_of, actor)
+
+    def _get(self, payment_id: str, refund_id: str) -> Refund:
+        refund = self.payments.repository.find_refund(payment_id, refund_id)
+        if refund is None:
+            raise NotFound("There is no refund with this id.")
+        return refund
+
+    def _change(
+        self, payment: Payment, refund: Refund, fact_of: Callable[[Refund], Fact], actor: Actor
+    ) -> Refund:
+        """Record a fact of the current refund, retrying on concurrent updates."""
+        payments = self.payments
+
+        def attempt(stored: tuple[Payment, Refund]) -> Refund:
+            latest, current = stored
+            fact = fact_of(current)
+            change = latest.record_refund(current, fact, payments.clock(), actor=actor)
+            if change is None or change.refund is None:
+                return current
+            outgoing = payments.outbox.prepare(change)
+            payments.repository.change_refund(latest, current, change, outgoing.writes)
+            payments.outbox.enqueue(outgoing)
+            payments.report(change)
+            return change.refund
+
+        return retry_on_conflict((payment, refund), attempt, tries=MAX_TRIES)
 
     def _commit(
         self, payment: Payment, command: CreateRefund, refund_id: str, actor: Actor
@@ -108,21 +175,6 @@ class Refunds:
             return exists.record.answer(refund_id, command)
         return Created(record.response, refund_id, replayed=False)
 
-    def _settle(self, payment: Payment, refund: Refund, outcome: Completed | Failed) -> Change:
-        if payment.status is not Status.COMPLETED:
-            # It was returned after the read. A return waits for refunds, so this one is settled.
-            raise RefundSettled(refund.id)
-        now = self.payments.clock()
-        match outcome:
-            case Completed():
-                change = payment.complete_refund(refund, now, actor=SYSTEM)
-            case Failed(code):
-                change = payment.fail_refund(refund, code, now, actor=SYSTEM)
-        outgoing = self.payments.outbox.prepare(change)
-        self.payments.repository.settle_refund(payment, refund, change, outgoing.writes)
-        self.payments.outbox.enqueue(outgoing)
-        return change
-
 
 def new_refund(payment: Payment, command: CreateRefund, refund_id: str, now: datetime) -> Refund:
     """Return the requested refund. The caller checks whether it is allowed."""
@@ -136,6 +188,9 @@ def new_refund(payment: Payment, command: CreateRefund, refund_id: str, now: dat
         status=RefundStatus.PROCESSING,
         created_at=now,
         updated_at=now,
+        expected_at=None,
         completed_at=None,
         failure_code=None,
+        bank_code=None,
+        is_waiting=True,
     )

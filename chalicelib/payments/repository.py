@@ -14,9 +14,12 @@ payment changed since the caller read it. Each transaction writes all of these i
                     payment  as in a change, and at least the refund's amount is refundable
                     refund   absent
                     event    absent
-    settle_refund   payment  as in a change
-                    refund   still processing
+    begin_refund    payment  still completed
+                    refund   processing, and its bank has not seen it
+    change_refund   payment  as in a change
+                    refund   has the status that we read
                     event    absent
+                    totals   as in a change
                     outgoing as in a change
 
 The version is in every condition because it numbers the event. If two workers read the same
@@ -28,6 +31,7 @@ Conflict when other requests keep changing the same items.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +44,7 @@ from chalicelib.aws.dynamodb import (
     StaleVersion,
     Table,
     Write,
+    key_of,
     unchanged,
 )
 from chalicelib.aws.pagination import just_after
@@ -63,10 +68,6 @@ if TYPE_CHECKING:
 MAX_COUNTED: Final = 10_000
 _READ_FIELDS: Final = ("status", "version", "submittedAt")
 """The attributes of a payment that must not have changed since the caller read it."""
-
-
-class RefundSettled(Exception):
-    """The refund is no longer processing."""
 
 
 class PaymentRepository:
@@ -109,7 +110,7 @@ class PaymentRepository:
                 change.event.id,
                 self._replace(before, change.payment),
                 self._payments.put_if_absent(items.event_to_item(change.event)),
-                *(self._add(total, before.id) for total in totals_moved(before, change.payment)),
+                *self._totals(before, before, change.payment),
                 *outgoing,
             )
         except ConditionFailed as failed:
@@ -139,33 +140,79 @@ class PaymentRepository:
                 raise StaleVersion(items.payment_from_item(current)) from failed
             raise
 
-    def settle_refund(
+    def begin_refund(self, refund: Refund) -> tuple[Refund, bool]:
+        """Let the bank see a refund, unless its payment was returned before.
+
+        Returns the refund as stored, and whether its payment was returned before its bank saw it.
+        """
+        begun = refund.model_copy(update={"is_waiting": False})
+        old = items.refund_to_item(refund)
+        try:
+            self._payments.transact(
+                refund.id,
+                self._payments.check_request(
+                    items.payment_key(refund.payment_id),
+                    Attr("status").eq(Status.COMPLETED.value),
+                ),
+                self._payments.replace_request(
+                    old, items.refund_to_item(begun), unchanged(old, "status", "isWaiting")
+                ),
+            )
+        except ConditionFailed as failed:
+            payment, current = failed.items
+            if current is not None:  # another worker has begun it, or settled it
+                return items.refund_from_item(current), False
+            if payment is None:
+                raise
+            return refund, True
+        return begun, False
+
+    def change_refund(
         self, before: Payment, refund: Refund, change: Change, outgoing: Sequence[Write] = ()
     ) -> None:
-        """Replace `before` and its processing `refund` with their new states.
+        """Replace `before` and its `refund` with their new states.
 
-        Raises RefundSettled when another worker was faster, or StaleVersion.
+        Raises StaleVersion, with both as they are stored, when they are no longer as they were.
         """
         assert change.refund is not None
         old = items.refund_to_item(refund)
-        settled = self._payments.replace_request(
-            old, items.refund_to_item(change.refund), unchanged(old, "status")
+        changed = self._payments.replace_request(
+            old, items.refund_to_item(change.refund), unchanged(old, "status", "contradictions")
         )
         try:
             self._payments.transact(
                 change.event.id,
                 self._replace(before, change.payment),
-                settled,
+                changed,
                 self._payments.put_if_absent(items.event_to_item(change.event)),
+                *self._totals(before, refund, change.refund),
                 *outgoing,
             )
         except ConditionFailed as failed:
-            current, current_refund, *_ = failed.items
-            if current_refund is not None:
-                raise RefundSettled(refund.id) from failed
-            if current is not None:
-                raise StaleVersion(items.payment_from_item(current)) from failed
-            raise
+            payment, current, *_ = failed.items
+            if payment is None and current is None:
+                raise
+            raise StaleVersion(
+                (
+                    before if payment is None else items.payment_from_item(payment),
+                    refund if current is None else items.refund_from_item(current),
+                )
+            ) from failed
+
+    def count_refund(self, payment: Payment, refund: Refund) -> bool:
+        """Add a settled refund to the totals. False if they count it, or it changed meanwhile."""
+        counted = refund.model_copy(update={"is_counted": True})
+        old = items.refund_to_item(refund)
+        with suppress(ConditionFailed):
+            self._payments.transact(
+                f"{refund.id}-count",
+                self._payments.replace_request(
+                    old, items.refund_to_item(counted), unchanged(old, "status", "isCounted")
+                ),
+                *self._totals(payment, refund, counted),
+            )
+            return True
+        return False
 
     def _replace(self, before: Payment, after: Payment, reserves: Refund | None = None) -> Write:
         old = items.payment_to_item(before)
@@ -174,10 +221,16 @@ class PaymentRepository:
             condition &= Attr("refundable").gte(reserves.amount)
         return self._payments.replace_request(old, items.payment_to_item(after), condition)
 
-    def _add(self, total: Total, payment_id: str) -> Write:
-        return self._payments.update_request(
-            items.total_key(total, payment_id), add={"count": total.count, "volume": total.volume}
-        )
+    def _totals(
+        self, payment: Payment, before: Payment | Refund, after: Payment | Refund
+    ) -> list[Write]:
+        return [
+            self._payments.update_request(
+                items.total_key(total, payment.id),
+                add={"count": total.count, "volume": total.volume},
+            )
+            for total in totals_moved(payment, before, after)
+        ]
 
     def mark_submitted(self, payment_id: str, now: datetime) -> Payment | None:
         """Set `submittedAt` of a processing payment, unless it is set, and return the payment.
@@ -194,6 +247,19 @@ class PaymentRepository:
         except ConditionFailed as failed:
             (item,) = failed.items
             return items.payment_from_item(item) if item is not None else None
+
+    def expect(self, resource: Payment | Refund, at: datetime) -> None:
+        """Note when the outcome of a payment or refund is expected. No-op if it is settled."""
+        item = _item_of(resource)
+        with suppress(ConditionFailed):
+            self._payments.write(
+                self._payments.update_request(
+                    key_of(item),
+                    unchanged(item, "status"),
+                    set_={"expectedAt": rfc3339(at)},
+                    is_silent=True,
+                )
+            )
 
     def find(self, payment_id: str) -> Payment | None:
         """Return the payment, as of the last write."""
@@ -282,6 +348,19 @@ class PaymentRepository:
         found = self._payments.query(keys, items.BY_STATUS, limit=limit, only=items.ENTRY)
         return [items.refund_entry(item) for item in found]
 
+    def refunds_by_status(
+        self, status: RefundStatus, lower: str, upper: str, limit: int
+    ) -> list[tuple[str, Refund | None]]:
+        """Return refunds of one status from the index, oldest first, with their sort keys.
+
+        None stands for a refund that this version cannot read.
+        """
+        keys = KeyRange(items.stored_refund_status(status), lower, upper)
+        found = self._payments.query(keys, items.BY_STATUS, limit=limit)
+        return [
+            (item["createdAt"], self._payments.read(item, items.refund_from_item)) for item in found
+        ]
+
     def count_processing(self, lower: str, upper: str) -> int:
         """Count the processing payments in the index, up to `MAX_COUNTED`."""
         return self._payments.count(
@@ -289,19 +368,24 @@ class PaymentRepository:
         )
 
     def totals(self, first: date, last: date) -> list[Total]:
-        """Return the totals of a range of days, as of the last write. Sends one query per shard."""
+        """Return the totals of a range of days, as of the last write: two queries a shard."""
         lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}$"
+        ranges = [
+            KeyRange(items.totals_partition(shard), prefix + lower, prefix + upper)
+            for prefix in ("", items.APART)
+            for shard in range(items.TOTALS_SHARDS)
+        ]
         with ThreadPoolExecutor(max_workers=items.TOTALS_SHARDS) as pool:
-            shards = pool.map(
-                lambda shard: self._payments.query(
-                    KeyRange(items.totals_partition(shard), lower, upper)
-                ),
-                range(items.TOTALS_SHARDS),
-            )
-            rows = [item for shard in shards for item in shard]
+            rows = [item for found in pool.map(self._payments.query, ranges) for item in found]
         return self._payments.read_all(rows, items.total_from_item)
 
     def check(self) -> None:
         """Read once from each table. Raises Unavailable if that fails, whatever the reason."""
         self._payments.check(items.payment_key("HEALTH"))
         self.records.check()
+
+
+def _item_of(resource: Payment | Refund) -> Item:
+    if isinstance(resource, Refund):
+        return items.refund_to_item(resource)
+    return items.payment_to_item(resource)

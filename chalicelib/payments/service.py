@@ -1,4 +1,4 @@
-"""Payments: create, read, list, cancel, settle, record a return.
+"""Payments: create, read, list, cancel, settle, record what a bank says.
 
 Guarantee: the row is the truth, and a message only says "look at this row". A payment is committed
 before its message is sent. If the message is lost, repeated or late, the payment is still settled
@@ -7,6 +7,9 @@ once:
     create ── commit ── message ──▶ settle ── mark submitted ── processor ── commit
                 │                     ▲
                 └── message lost? ── the sweeper finds the payment by its age
+
+A processor may answer that the outcome comes later, and a bank may speak at any time: `record`
+takes its word, in any order and any number of times.
 
 Knows nothing of HTTP, Lambda or the table layout.
 """
@@ -18,7 +21,7 @@ from decimal import Decimal
 from typing import Final
 
 from chalicelib import idempotency
-from chalicelib.aws.dynamodb import StaleVersion, retry_on_conflict
+from chalicelib.aws.dynamodb import retry_on_conflict
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import FieldError, PaymentNotReturnable, ValidationFailed
 from chalicelib.idempotency import Created, RecordExists
@@ -31,21 +34,21 @@ from chalicelib.payments.commands import (
     ReadStats,
     SimulateReturn,
 )
+from chalicelib.payments.facts import RETURN_CODES, Fact, PaymentType, Returned
 from chalicelib.payments.models import (
-    RETURN_CODES,
     Change,
+    Direction,
     Event,
     EventList,
     EventType,
     Payment,
-    PaymentType,
     Status,
 )
 from chalicelib.payments.outbox import Outbox
-from chalicelib.payments.processor import Completed, Failed, Outcome, Pending, Processor
+from chalicelib.payments.processor import Pending, Processor, Submitted
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND, check_simulation
-from chalicelib.telemetry import log
+from chalicelib.telemetry import count, log
 from chalicelib.values import SYSTEM, Actor, new_id, with_decimals
 
 MAX_TRIES: Final = 12
@@ -116,23 +119,30 @@ class Payments:
                 return None
             return payment.cancel(self.clock(), actor=actor)
 
-        return self._change(payment_id, change)
+        return self._change(self.get(payment_id), change)
 
-    def record_return(self, payment_id: str, command: SimulateReturn, *, actor: Actor) -> Payment:
-        """Record that the payer's bank returned a completed payment.
+    def record(self, payment_id: str, fact: Fact, *, actor: Actor = SYSTEM) -> Payment:
+        """Record what the bank said of a payment. No-op if it has said so before.
 
-        No-op if it is returned for that code already.
+        Raises NotFound, Conflict or Unavailable: call again after the last two.
+        """
+        return self._record(self.get(payment_id), fact, actor)
+
+    def simulate_return(self, payment_id: str, command: SimulateReturn, *, actor: Actor) -> Payment:
+        """Record that the bank returned a completed payment. No-op if it did for that code.
 
         Raises NotFound, ValidationFailed, PaymentNotReturnable, Conflict or Unavailable.
         """
 
         def change(payment: Payment) -> Change | None:
-            code = return_code(command, payment.type)
-            if (payment.status, payment.failure_code) == (Status.RETURNED, code):
-                return None
-            return payment.record_return(code, self.clock(), actor=actor)
+            is_debit = payment.direction is Direction.DEBIT
+            fact = Returned(return_code(command.code, payment.type, for_funds=is_debit))
+            has_said = payment.status is Status.RETURNED and payment.bank_code == fact.bank_code
+            if payment.status is not Status.COMPLETED and not has_said:
+                raise PaymentNotReturnable(f"The payment is {payment.status}, not completed.")
+            return payment.record(fact, self.clock(), actor=actor)
 
-        return self._change(payment_id, change)
+        return self._change(self.get(payment_id), change)
 
     def settle(self, payment_id: str) -> None:
         """Settle a processing payment once, however often this is called.
@@ -146,25 +156,23 @@ class Payments:
             return
         if payment.status is not Status.PROCESSING:
             return
-        change = settle(payment, self.processor.settle(payment), self.clock())
-        if change is None:
-            return
-        outgoing = self.outbox.prepare(change)
-        try:
-            self.repository.change(payment, change, outgoing.writes)
-        except StaleVersion as stale:
-            if stale.current.status is Status.PROCESSING:
-                raise
-            return  # another worker was faster
-        self.outbox.enqueue(outgoing)
-        log("payment_settled", payment_id=payment_id, status=change.payment.status)
+        match self.processor.settle(payment):
+            case Pending():
+                return
+            case Submitted(expected_at):
+                self.repository.expect(payment, expected_at)
+            case fact:
+                self._record(payment, fact, SYSTEM)
 
     def check(self) -> None:
         """Raise Unavailable unless the tables and the queue answer."""
         self.repository.check()
         self.queue.check()
 
-    def _change(self, payment_id: str, change_of: Callable[[Payment], Change | None]) -> Payment:
+    def _record(self, payment: Payment, fact: Fact, actor: Actor) -> Payment:
+        return self._change(payment, lambda latest: latest.record(fact, self.clock(), actor=actor))
+
+    def _change(self, latest: Payment, change_of: Callable[[Payment], Change | None]) -> Payment:
         """Apply `change_of` to the current payment, retrying on concurrent updates.
 
         None means that it is as it should be.
@@ -177,9 +185,17 @@ class Payments:
             outgoing = self.outbox.prepare(change)
             self.repository.change(payment, change, outgoing.writes)
             self.outbox.enqueue(outgoing)
+            self.report(change)
             return change.payment
 
-        return retry_on_conflict(self.get(payment_id), attempt, tries=MAX_TRIES)
+        return retry_on_conflict(latest, attempt, tries=MAX_TRIES)
+
+    def report(self, change: Change) -> None:
+        """Log a change, and count it if the bank said what does not fit."""
+        about = {"refund_id": change.refund.id} if change.refund else {}
+        log("changed", event=change.event.type, payment_id=change.payment.id, **about)
+        if change.event.data.fact is not None:
+            count(self.stage, BankContradictions=1)
 
     def _check_simulation(self, command: CreatePayment) -> None:
         for name in {SIMULATE, SIMULATE_REFUND} & command.metadata.keys():
@@ -191,12 +207,16 @@ class Payments:
                 raise ValidationFailed([FieldError(f"metadata.{name}", str(error))]) from error
 
 
-def return_code(command: SimulateReturn, rail: PaymentType) -> str:
-    """Return the code for a return by `rail`. Raises ValidationFailed or PaymentNotReturnable."""
+def return_code(code: str | None, rail: PaymentType, *, for_funds: bool) -> str:
+    """Return the code of a return by `rail`, by default for missing funds or a missing account.
+
+    Raises ValidationFailed or PaymentNotReturnable.
+    """
     codes = RETURN_CODES.get(rail)
     if codes is None:
         raise PaymentNotReturnable(f"A payment by {rail} is final: no bank returns it.")
-    code = codes.no_funds if command.code is None else command.code
+    if code is None:
+        return codes.no_funds if for_funds else codes.no_account
     if not codes.pattern.fullmatch(code):
         raise ValidationFailed([FieldError("code", f"must be one of {codes.described}")])
     return code
@@ -204,29 +224,22 @@ def return_code(command: SimulateReturn, rail: PaymentType) -> str:
 
 def new_payment(command: CreatePayment, now: datetime, *, actor: Actor) -> Change:
     """Return a new payment and its event."""
+    nothing = with_decimals(Decimal(0), command.currency)
     payment = Payment(
         id=new_id("PAY", now),
         **command.model_dump(),
         status=Status.PROCESSING,
         created_at=now,
         updated_at=now,
+        expected_at=None,
         completed_at=None,
         failure_code=None,
-        amount_refunded=with_decimals(Decimal(0), command.currency),
-        refundable=with_decimals(Decimal(0), command.currency),
+        bank_code=None,
+        amount_returned=nothing,
+        amount_refunded=nothing,
+        refundable=nothing,
         refunds_processing=0,
         version=1,
         submitted_at=None,
     )
     return Change(payment, Event.of(payment, EventType.PAYMENT_CREATED, now, actor))
-
-
-def settle(payment: Payment, outcome: Outcome, now: datetime) -> Change | None:
-    """Return the change for `outcome`; None while the bank has not decided."""
-    match outcome:
-        case Completed():
-            return payment.complete(now, actor=SYSTEM)
-        case Failed(code):
-            return payment.fail(code, now, actor=SYSTEM)
-        case Pending():
-            return None

@@ -41,6 +41,7 @@ class Subscription(StrEnum):
     PAYMENT_RETURNED = "payment.returned"
     REFUND_COMPLETED = "refund.completed"
     REFUND_FAILED = "refund.failed"
+    REFUND_RETURNED = "refund.returned"
 
 
 class EndpointEvent(StrEnum):

@@ -3,13 +3,19 @@ import { expect } from "@playwright/test";
 export const site = () => process.env.PAYFLOW_E2E_SITE ?? "";
 export const api = () => process.env.PAYFLOW_E2E_API ?? "";
 
-export type NewPayment = { merchant: string; simulate?: string; amount?: string };
+export type NewPayment = {
+  merchant: string;
+  simulate?: string;
+  amount?: string;
+  direction?: string;
+};
 
 /** Create a payment through the API, without the dashboard. */
 export async function createPayment({
   merchant,
   simulate = "completed",
   amount = "12.50",
+  direction = "debit",
 }: NewPayment) {
   const response = await fetch(`${api()}/v1/payments`, {
     method: "POST",
@@ -19,6 +25,7 @@ export async function createPayment({
       amount,
       currency: "CAD",
       type: "eft",
+      direction,
       idempotency_key: crypto.randomUUID(),
       metadata: { simulate },
     }),

@@ -2,6 +2,9 @@ import { expect, type Page, test } from "@playwright/test";
 import { api, createPayment, site } from "./api";
 
 type Row = { currency: string; status: string; count: number; volume: number };
+type Sums = Record<"gross" | "returned" | "refunded" | "net" | "credits", number> & {
+  currency: string;
+};
 
 const waitUntilSettled = async (id: string) =>
   expect
@@ -20,19 +23,25 @@ test("the overview shows the totals of the API", async ({ page }) => {
   // Other tests create payments meanwhile, so compare with the response that the page received.
   const response = page.waitForResponse((received) => received.url().includes("/v1/stats"));
   await page.goto(`${site()}/`);
-  const { rows } = (await (await response).json()) as { rows: Row[] };
+  const { rows, summary } = (await (await response).json()) as { rows: Row[]; summary: Sums[] };
   const count = (status?: string) =>
     rows.filter((row) => !status || row.status === status).reduce((sum, row) => sum + row.count, 0);
   const decided = count("completed") + count("failed") + count("returned");
-  const cents = rows
-    .filter((row) => row.currency === "CAD" && row.status === "completed")
-    .reduce((sum, row) => sum + Math.round(row.volume * 100), 0);
+  const cad = summary.find((sums) => sums.currency === "CAD");
   await expect(tile(page, "Settled").last()).toContainText(count().toLocaleString("en-CA"));
   await expect(tile(page, "Success rate").last()).toContainText(
     `${((100 * count("completed")) / decided).toFixed(1)}%`,
   );
-  await expect(tile(page, "Completed volume").last()).toContainText(
-    (cents / 100).toLocaleString("en-CA", { minimumFractionDigits: 2 }),
+  const shown = (amount = 0) => amount.toLocaleString("en-CA", { minimumFractionDigits: 2 });
+  await expect(tile(page, "Net volume").last()).toContainText(shown(cad?.net));
+  const money = page.getByRole("region", { name: "Money" });
+  for (const figure of ["Gross", "Returned", "Refunded", "Net", "Credits"]) {
+    await expect(money.getByRole("columnheader", { name: figure })).toBeVisible();
+  }
+  await expect(money.getByRole("row", { name: "CAD" }).getByRole("cell")).toHaveText(
+    [cad?.gross, cad?.returned, cad?.refunded, cad?.net, cad?.credits].map(
+      (amount) => new RegExp(`${shown(amount)}$`),
+    ),
   );
 });
 

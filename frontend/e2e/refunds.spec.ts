@@ -81,3 +81,35 @@ test("a returned payment shows its code and cannot be refunded", async ({ page }
   await expect(page.getByRole("button", { name: "Refund" })).toHaveCount(0);
   await expect(page.getByRole("region", { name: "Details" })).toContainText("Refundable$0.00");
 });
+
+test("a return after a refund shows what was returned and lost", async ({ page }) => {
+  const id = await openPayment(page, { merchant: "Lost", amount: "20.00" });
+  await expect(page.getByRole("button", { name: "Refund" })).toBeVisible();
+  const post = (path: string, body: object) =>
+    fetch(`${api()}/v1/payments/${id}/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  await post("refunds", { amount: "5.00", idempotency_key: crypto.randomUUID() });
+  await expect(status(page, /Refund of \$5\.00 (completed|failed)/)).toBeVisible();
+  expect((await post("simulate_return", { code: "911" })).status).toBe(200);
+  const details = page.getByRole("region", { name: "Details" });
+  await expect(details).toContainText("Returned$20.00");
+  await expect(details).toContainText(/Lost\$(5|0)\.00/);
+  await expect(details).toContainText("Bank's code911");
+  await expect(page.getByText("The account is frozen.")).toBeVisible();
+});
+
+test("a credit is paid out and cannot be refunded", async ({ page }) => {
+  await openPayment(page, { merchant: "Paid out", direction: "credit" });
+  await expect(status(page, "Completed")).toBeVisible();
+  await expect(page.getByRole("region", { name: "Details" })).toContainText("Credit");
+  await expect(page.getByRole("button", { name: "Refund" })).toHaveCount(0);
+});
+
+test("an expected outcome is shown while the bank has not decided", async ({ page }) => {
+  await openPayment(page, { merchant: "Thursday", simulate: "submitted:86400" });
+  await expect(status(page, "Expected")).toBeVisible();
+  await expect(page.getByRole("region", { name: "Details" })).toContainText("Outcome expected");
+});

@@ -137,7 +137,10 @@ def _finished(template: dict[str, Any], stage: str, target: Target) -> dict[str,
             # Chalice names the Python version that it runs on.
             resource["Properties"]["Runtime"] = f"python{target.python}"
             resource["Properties"]["CodeUri"] = f"./{ZIP}"
-    document = resources["RestAPI"]["Properties"]["DefinitionBody"]
+    api = resources["RestAPI"]["Properties"]
+    document = api["DefinitionBody"]
+    # Where simulation is refused, its routes are not there to be limited.
+    api["MethodSettings"] = [one for one in api["MethodSettings"] if _is_in(document, one)]
     document["paths"] = unknown_routes.answers(document["paths"])
     template["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
     # Chalice imports the app, so the preflight answers contain the placeholder.
@@ -146,6 +149,12 @@ def _finished(template: dict[str, Any], stage: str, target: Target) -> dict[str,
     if _PLACEHOLDER in json.dumps(replaced):
         raise PackageError(f"The template still has the placeholder {_PLACEHOLDER}.")
     return replaced
+
+
+def _is_in(document: dict[str, Any], limit: dict[str, Any]) -> bool:
+    """Return whether the API has the path of a limit, or the limit is for all paths."""
+    path = limit["ResourcePath"].removeprefix("/").replace("~1", "/")
+    return path == "*" or path in document["paths"]
 
 
 def _replace(value: Any, old: str, new: Any) -> Any:

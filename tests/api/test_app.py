@@ -250,7 +250,9 @@ def test_events_have_exact_amounts_and_no_nulls() -> None:
     assert events[-1]["data"] == {
         "status": "returned",
         "failure_code": "905",
+        "bank_code": "905",
         "amount_refunded": 2.5,
+        "amount_returned": 12.5,
     }
 
 

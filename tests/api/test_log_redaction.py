@@ -217,7 +217,7 @@ def test_log_of_a_payments_life_has_no_personal_data(
 
     secrets = (endpoint["secret"], rotated["secret"], made["key"], rolled["key"])
     kinds = {line.get("kind") for line in printed.without(admin, *secrets)}
-    assert kinds >= {"request", "payment_settled", "refund_settled", "delivery_tried"}
+    assert kinds >= {"request", "changed", "delivery_tried"}
 
 
 OUTAGE = EndpointConnectionError(endpoint_url="https://dynamodb.example")

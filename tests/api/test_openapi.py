@@ -14,7 +14,7 @@ from chalicelib.api import openapi
 from chalicelib.api.request_log import ReadLogs
 from chalicelib.errors import PayFlowError, ValidationFailed
 from chalicelib.payments.commands import CreatePayment, CreateRefund
-from chalicelib.payments.models import RETURN_CODES
+from chalicelib.payments.facts import RETURN_CODES
 from chalicelib.validation import validated
 from chalicelib.webhooks.commands import CreateEndpoint
 from tests.conftest import payflow

@@ -46,8 +46,8 @@ _UNIT: Final = timedelta(minutes=1)
 _STUCK: Final = _UNIT * (2**13 + 2)
 """The sweeper reports older items as stuck."""
 _PATHS: Final = ("/calm", "/moody")
-_LATEST_CALL: Final = {"create": 2, "refund": 3, "cancel": 4, "return": 4, "process": 6,
-                       "deliver": 5, "sweep": 40}  # fmt: skip
+_LATEST_CALL: Final = {"create": 2, "refund": 3, "cancel": 4, "return": 4, "refund return": 5,
+                       "process": 8, "deliver": 5, "sweep": 40}  # fmt: skip
 """The highest call number of a fault. A fault has no effect if its call is never made."""
 
 
@@ -199,7 +199,8 @@ class Lane:
             (4, self._ask_again),
             (3, self._refund),
             (1, self._cancel),
-            (1, self._record_return),
+            (1, self._return),
+            (1, self._return_refund),
             (8, lambda: self._work("webhooks")),
             (8, lambda: self._work("deliveries")),
             (1, self._sweep),
@@ -233,7 +234,7 @@ class Lane:
         Returns None when everything is finished.
         """
         since = [*_unfinished(books)]
-        if not since and [*unanswered(books, self._chapter.requests)]:
+        if not since and [*unanswered(self._chapter.requests)]:
             return _UNIT
         now = self.clock()
         return min((_found_after(now - moment) for moment in since), default=None)
@@ -319,9 +320,17 @@ class Lane:
     def _held_one(self) -> list[dict[str, Any]]:
         return [one for one in self._chapter.paid() if one["id"] == self._held]
 
-    def _record_return(self) -> None:
+    def _return(self) -> None:
         if paid := self._paid():
             self._new(Request(Wish.RETURN, {}, self._chapter.drawn.choice(paid)["id"]))
+
+    def _return_refund(self) -> None:
+        made = [one for one in self._chapter.of(Wish.REFUND) if one.succeeded and one.told]
+        if made:
+            refund = self._chapter.drawn.choice(made)
+            assert refund.told is not None
+            body = {"refund_id": json.loads(refund.told["body"])["id"]}
+            self._new(Request(Wish.REFUND_RETURN, body, refund.payment_id))
 
     def _new(self, request: Request) -> None:
         self._chapter.requests.append(request)
@@ -462,7 +471,8 @@ class Lane:
                 (3, self._ask_again),
                 (4, self._refund),
                 (1, self._cancel),
-                (2, self._record_return),
+                (2, self._return),
+                (1, self._return_refund),
                 (4, lambda: self._work("webhooks")),
                 (2, lambda: self._work("deliveries")),
                 (2, lambda: self.clock.advance(timedelta(seconds=drawn.uniform(60, 120)))),

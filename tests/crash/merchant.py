@@ -8,14 +8,18 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from chalicelib.payments.models import FailureCode
+from chalicelib.payments.facts import FailureCode
 from infra.local.lambda_events import api_event
 
 _DONE: Final = frozenset({200, 201})
 _LATER: Final = frozenset({"conflict", "unavailable", "rate_limited"})
 """Refusals that can be retried."""
 _RAILS: Final = (("eft", "CAD"), ("wire", "CAD"), ("ach", "USD"), ("ach", "CAD"))
-_ENDS: Final = (None, None, None, "completed", "completed", "completed", "pending", "error")
+_ENDS: Final = (
+    *(None, None, None),
+    *("completed", "completed", "completed"),
+    *("pending", "error", "submitted:300"),
+)
 
 
 class Wish(StrEnum):
@@ -25,6 +29,7 @@ class Wish(StrEnum):
     REFUND = "refund"
     CANCEL = "cancel"
     RETURN = "return"
+    REFUND_RETURN = "refund return"
 
 
 _ROUTES: Final = {
@@ -32,6 +37,7 @@ _ROUTES: Final = {
     Wish.REFUND: "/v1/payments/{payment_id}/refunds",
     Wish.CANCEL: "/v1/payments/{payment_id}/cancel",
     Wish.RETURN: "/v1/payments/{payment_id}/simulate_return",
+    Wish.REFUND_RETURN: "/v1/payments/{payment_id}/simulate_refund_return",
 }
 
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from tests.crash.faults import WHAT, Fault
 
-FLOWS: Final = ("create", "process", "refund", "cancel", "return", "deliver", "sweep")
+FLOWS: Final = (
+    *("create", "process", "refund", "cancel", "return", "refund return", "deliver", "sweep"),
+)
 _SUMS: Final = ("invocations", "chapters", "payments", "refunds", "webhooks", "dead_letters")
 
 
@@ -115,10 +117,11 @@ stack's emulator, the other on AWS's DynamoDB Local. The clock is the harness's 
 schedules and the sweeper's doublings pass in no time.
 
 A run consists of chapters, each drawn from its own seed. In a chapter's storm clients create,
-refund, cancel and return payments, and ask again when they get no answer, and sometimes when they
-do; workers take batches; the sweeper sweeps; messages are lost and repeated; and nine of ten
-invocations meet up to three faults. While one process is stopped, others work on the same rows. In
-the calm that follows nothing fails any more, time passes, and then these promises are checked:
+refund, cancel and return payments and return refunds, and ask again when they get no answer, and
+sometimes when they do; workers take batches; the sweeper sweeps; messages are lost and repeated;
+and nine of ten invocations meet up to three faults. While one process is stopped, others work on
+the same rows. In the calm that follows nothing fails any more, time passes, and then these promises
+are checked:
 
 - Every request was answered, and no client got two different answers.
 - Each key made one payment or refund, and what was acknowledged is stored as it was answered.

@@ -7,7 +7,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from chalicelib.payments.models import Status
+from chalicelib.payments.models import RefundStatus, Status
 from chalicelib.payments.simulator import SIMULATE
 from tests import invariants
 from tests.crash.merchant import Request, Wish
@@ -33,21 +33,17 @@ def verdict(
         *invariants.wrongly_settled(books),
         *invariants.forgotten(books, answers),
         *(complaint for one in requests for complaint in one.complaints),
-        *unanswered(books, requests),
+        *unanswered(requests),
         *_not_as_told(books, requests),
         *_undelivered(books, secrets, received),
         *_bugs(said),
     ]
 
 
-def unanswered(books: invariants.Books, requests: Sequence[Request]) -> Iterator[str]:
+def unanswered(requests: Sequence[Request]) -> Iterator[str]:
     """Yield requests that are still unanswered, and should not be."""
     for one in requests:
-        if one.is_done:
-            continue
-        life = books.lives.get(one.payment_id or "")
-        # A return waits for processing refunds, and a pending one blocks it for ever.
-        if not (one.wish is Wish.RETURN and life and invariants.under_way(life.refunds)):
+        if not one.is_done:
             yield f"{one.wish} of {one.payment_id or one.key}: no answer in {one.asked} tries"
 
 
@@ -61,6 +57,10 @@ def _not_as_told(books: invariants.Books, requests: Sequence[Request]) -> Iterat
             yield f"{payment.id}: canceled after the processor was asked"
         if payment.status is Status.FAILED and payment.metadata.get(SIMULATE) == "completed":
             yield f"{payment.id}: failed, against its processor's word"
+    yield from _answered_otherwise(books, requests)
+
+
+def _answered_otherwise(books: invariants.Books, requests: Sequence[Request]) -> Iterator[str]:
     for one in requests:
         if one.wish is Wish.REFUND and one.is_done and not one.succeeded:
             refunds = books.lives[one.payment_id or ""].refunds.values()
@@ -71,6 +71,15 @@ def _not_as_told(books: invariants.Books, requests: Sequence[Request]) -> Iterat
             told = json.loads(one.told["body"])["status"] if one.told else None
             if status != told:
                 yield f"{one.payment_id}: told {told}, and is {status}"
+        if one.wish is Wish.REFUND_RETURN and one.succeeded:
+            yield from _not_returned(books, one)
+
+
+def _not_returned(books: invariants.Books, request: Request) -> Iterator[str]:
+    refund_id = (request.body or {})["refund_id"]
+    refund = books.lives[request.payment_id or ""].refunds[refund_id]
+    if refund.status is not RefundStatus.RETURNED:
+        yield f"{refund.id}: told that it is returned, and is {refund.status}"
 
 
 def _undelivered(

@@ -1,20 +1,27 @@
 """The processor and the fake bank of docs/processors.md, run together as they stand there."""
 
 import importlib.util
+import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chalice.app import Chalice
 
+from chalicelib import errors
+from chalicelib.api.routing import Api, Call, Success
+from chalicelib.api_keys.models import Scope
 from chalicelib.payments.commands import ListOfPayment
 from chalicelib.payments.models import Status
 from chalicelib.payments.service import Payments
 from chalicelib.values import Actor
+from infra.local.lambda_events import api_event
 from tests.conftest import (
     Clock,
     command,
@@ -24,11 +31,12 @@ from tests.conftest import (
     refunds_beside,
 )
 from tests.docs.pages import blocks
+from tests.engines import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_, PROCESSOR, FAKE_BANK = blocks("docs/processors.md", "python")
+_, PROCESSOR, NOTICES, ROUTE, FAKE_BANK = blocks("docs/processors.md", "python")
 
 
 def loaded(source: str, name: str, folder: Path) -> ModuleType:
@@ -49,7 +57,13 @@ def fake_bank(tmp_path: Path) -> ModuleType:
 
 @pytest.fixture
 def bank_url(fake_bank: ModuleType) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), fake_bank.FakeBank)
+    with served(fake_bank.FakeBank) as url:
+        yield url
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -89,19 +103,74 @@ def test_payment_ends_as_the_bank_decides(
     assert (payment.status, payment.failure_code) == (status, failure_code)
 
 
-def test_pending_payment_completes_when_asked_again(payments: Payments) -> None:
-    payment_id = created(payments, "12.02")
-    payments.settle(payment_id)
-    payments.settle(payment_id)
-    assert payments.get(payment_id).status is Status.COMPLETED
-
-
 def test_bank_is_asked_under_the_payments_id(payments: Payments, fake_bank: ModuleType) -> None:
-    payment_id = created(payments, "12.02")
+    payment_id = created(payments, "12.50")
     for _ in range(3):
         payments.settle(payment_id)
-    assert fake_bank.calls == [payment_id, payment_id]
+    assert fake_bank.calls == [payment_id]
     assert fake_bank.answers.keys() == {payment_id}
+
+
+@pytest.fixture
+def api(payments: Payments, fake_bank: ModuleType, tmp_path: Path) -> Iterator[None]:
+    """The page's route, on a server that the bank can reach."""
+    app = Chalice("processors")
+    notices = loaded(NOTICES, "bank_notices", tmp_path)
+    known = {"services": SimpleNamespace(refunds=refunds_beside(payments)), "errors": errors}
+    known |= {"http": Api(app, lambda *_: Actor("bank")), "route": app.route, "Call": Call}
+    known |= {"Success": Success, "Scope": Scope, **vars(notices)}
+    exec(ROUTE, known)  # noqa: S102
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = app(api_event("POST", self.path, body), None)
+            self.send_response(answer["statusCode"])
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with served(Gateway) as url:
+        fake_bank.payflow.update(url=url, seconds=0.05)
+        yield
+
+
+@pytest.mark.usefixtures("api")
+def test_outcome_and_return_are_taken_when_the_bank_tells_them_each_twice(
+    payments: Payments, fake_bank: ModuleType
+) -> None:
+    payment_id = created(payments, "12.04")
+    payments.settle(payment_id)
+    before = payments.get(payment_id)
+    assert (before.status, before.expected_at is not None) == (Status.PROCESSING, True)
+    wait_until(lambda: payments.get(payment_id).status is Status.RETURNED, "it is returned")
+    wait_until(lambda: len(fake_bank.told) == 4, "everything is told twice")
+    after = payments.get(payment_id)
+    assert (after.amount_returned, after.bank_code) == (after.amount, "R16")
+    events = payments.events(payment_id, ListOfPayment()).events
+    assert [event.type for event in events] == [
+        "payment.created",
+        "payment.completed",
+        "payment.returned",
+    ]
+    assert {event.actor for event in events[1:]} == {"bank"}
+
+
+@pytest.mark.usefixtures("api")
+def test_refund_completes_when_the_bank_says_so(payments: Payments) -> None:
+    payment_id = created(payments, "12.50")
+    payments.settle(payment_id)
+    refunds = refunds_beside(payments)
+    refund = refunds.create(payment_id, refund_command(amount="2.02"), actor=Actor("me"))
+    refunds.settle(payment_id, refund.resource_id)
+
+    def status() -> str:
+        (made,) = refunds.all(payment_id, ListOfPayment()).refunds
+        return made.status
+
+    assert status() == "processing"
+    wait_until(lambda: status() == "completed", "the bank has told it")
 
 
 def test_unknown_outcome_raises_and_stays_processing(payments: Payments, bank: Any) -> None:

@@ -31,7 +31,14 @@ from chalicelib.idempotency import (
 from chalicelib.messages import Deliver, SettlePayment, SettleRefund
 from chalicelib.messages import decode as message_of_body
 from chalicelib.messages import encode as body_of_message
-from chalicelib.payments.commands import CreatePayment, CreateRefund, ListPayments, SimulateReturn
+from chalicelib.payments.commands import (
+    CreatePayment,
+    CreateRefund,
+    ListPayments,
+    SimulateRefundReturn,
+    SimulateReturn,
+)
+from chalicelib.payments.facts import Returned
 from chalicelib.payments.items import (
     event_from_item,
     event_to_item,
@@ -60,7 +67,7 @@ from chalicelib.webhooks.outbox import WebhookOutbox
 from chalicelib.webhooks.repository import WebhookRepository
 from chalicelib.webhooks.service import Webhooks, _DeliveryFilters
 from infra.deploy import artifact, package
-from tests.conftest import KeptQueue, payflow, secrets_key, stored_deliveries
+from tests.conftest import KeptQueue, payflow, secrets_key, stored_deliveries, stored_refunds
 from tests.engines import ROOT
 
 Row = dict[str, Any]
@@ -188,7 +195,7 @@ class Product:
             "stage": "test",
             "repository": repository,
             "queue": self.queue,
-            "processor": Simulator(),
+            "processor": Simulator(clock=self.clock),
             "outbox": outbox,
             "clock": self.clock,
         }
@@ -236,7 +243,19 @@ class Product:
 
     def return_by_bank(self, payment_id: str, **fields: str) -> None:
         command = validated(SimulateReturn, fields)
-        self.payments.record_return(payment_id, command, actor=ACTOR)
+        self.payments.simulate_return(payment_id, command, actor=ACTOR)
+
+    def return_refund(self, payment_id: str) -> None:
+        """Return the payment's first refund."""
+        refund_id = stored_refunds(self.payments.repository, payment_id)[0].id
+        command = validated(SimulateRefundReturn, {"refund_id": refund_id})
+        self.refunds.simulate_return(payment_id, command, actor=ACTOR)
+
+    def bank_says(self, payment_id: str, code: str) -> None:
+        """Record a return of the payment, and the same of its refunds."""
+        for refund in stored_refunds(self.payments.repository, payment_id):
+            self.refunds.record(payment_id, refund.id, Returned(code))
+        self.payments.record(payment_id, Returned(code))
 
     def settle_all(self) -> None:
         """Process the messages of payments and refunds."""

@@ -349,8 +349,11 @@ def test_each_deploy_creates_a_new_deployment_of_the_api(
     assert len(set(deployments)) == 2
 
 
-def test_simulate_return_exists_only_where_simulation_is_allowed(folders: dict[str, Path]) -> None:
-    acted = "/v1/payments/{payment_id}/simulate_return"
+@pytest.mark.parametrize("what", ["simulate_return", "simulate_refund_return"])
+def test_returns_are_simulated_only_where_that_is_allowed(
+    folders: dict[str, Path], what: str
+) -> None:
+    acted = f"/v1/payments/{{payment_id}}/{what}"
     for stage, is_there in [("dev", True), ("prod", False)]:
         api = read(folders[stage])["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
         assert (acted in api["paths"]) is is_there

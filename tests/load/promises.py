@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from chalicelib.aws.dynamodb import EARLIEST, LATEST
 from chalicelib.messages import Deliver, SettlePayment, SettleRefund, decode
-from chalicelib.payments.models import Total
+from chalicelib.payments.models import Book, Total
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.simulator import SIMULATE, SIMULATE_REFUND
 from chalicelib.sweeper import _walk
@@ -203,8 +203,13 @@ def _asked_for_an_error(body: str, books: Books) -> bool:
 
 def stats_otherwise(answer: Any, books: Books) -> Broken:
     """What GET /v1/stats counts of today and yesterday is what a recount comes to."""
-    told = {Total.model_validate(row) for row in answer["rows"]}
-    for total in told ^ set(recounted(books.payments)):
+    by_book = {Book.DEBITS: "rows", Book.CREDITS: "credits", Book.REFUNDS: "refunds"}
+    told = {
+        Total.model_validate(row | {"book": book})
+        for book, name in by_book.items()
+        for row in answer[name]
+    }
+    for total in told ^ set(recounted(books.lives.values())):
         yield f"/v1/stats {'says' if total in told else 'does not say'} {total}"
 
 

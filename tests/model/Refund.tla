@@ -1,11 +1,13 @@
 ------------------------------- MODULE Refund -------------------------------
 (***************************************************************************)
 (* Refunds of one completed payment. Clients ask for them, with one key or *)
-(* several. Workers settle them. A bank returns the payment late.          *)
-(* chalicelib/payments/refunds.py, and Payments.record_return.             *)
+(* several. Workers begin and settle them. A bank returns the payment, and *)
+(* says of refunds what it likes, as often as it likes.                    *)
+(* chalicelib/payments/refunds.py, and Payments.record.                    *)
 (*                                                                         *)
 (* What each client asks for, and with which key, is chosen at the start,  *)
-(* in every possible way. Create.tla has records that expire.              *)
+(* in every possible way. Create.tla has records that expire. A bank has   *)
+(* one code: a second one is a fact that does not fit, as others are.      *)
 (***************************************************************************)
 EXTENDS Naturals, FiniteSets, TLC
 
@@ -17,6 +19,7 @@ CONSTANTS
     Amount,     \* of the payment, in units
     Faults,     \* how many faults there may be
     Pendings,   \* how often a bank has not decided yet
+    Says,       \* how often a bank speaks of refunds without being asked
     None,
     Broken      \* the rule that this run leaves out; "nothing": as the code is
 
@@ -39,6 +42,7 @@ vars == <<faults, pendings, key, want, payment, refund, events, records, totals,
           verdict, messages, client, worker, bank>>
 
 Outcomes == {"completed", "failed"}
+Ends == {"completed", "failed", "returned"}    \* of a refund, and what a bank may say of it
 Ids == Clients \X (1 .. Faults + 1)    \* a request's own refund id
 There == {r \in Ids : refund[r] # None}
 Of(status) == {r \in There : refund[r].status \in status}
@@ -57,17 +61,17 @@ Init ==
     /\ key \in [Clients -> Keys]
     /\ want \in [Clients -> Wants]
     /\ payment = [status |-> "completed", version |-> 2, refundable |-> Amount, refunded |-> 0,
-                  processing |-> 0]
+                  processing |-> 0, late |-> {}]    \* late: had not begun when it was returned
     /\ refund = [r \in Ids |-> None]
     /\ events = {}
     /\ records = [k \in Keys |-> None]
-    /\ totals = [completed |-> 1, returned |-> 0]
+    /\ totals = [completed |-> 1, returned |-> 0, refunds |-> [s \in Ends |-> 0]]
     /\ returned = 0
     /\ verdict = [r \in Ids |-> None]
     /\ messages = {}
     /\ client = [c \in Clients |-> [pc |-> "idle", try |-> 0]]
     /\ worker = [w \in Workers |-> Idle]
-    /\ bank = Idle
+    /\ bank = [pc |-> "idle", says |-> Says, spoken |-> {}]
 
 GoesWrong == faults > 0 /\ faults' = faults - 1
 
@@ -121,7 +125,8 @@ Committed(c) ==
     IN  /\ records' = [records EXCEPT ![key[c]] = [refund |-> Id(c), want |-> want[c]]]
         /\ payment' = [seen EXCEPT !.version = @ + 1, !.refundable = @ - amount,
                                    !.refunded = @ + amount, !.processing = @ + 1]
-        /\ refund' = [refund EXCEPT ![Id(c)] = [status |-> "processing", amount |-> amount]]
+        /\ refund' = [refund EXCEPT ![Id(c)] = [status |-> "processing", amount |-> amount,
+                                                  waiting |-> TRUE, said |-> {}]]
         /\ events' = events \cup {<<Id(c), "created">>}
 
 AskRefused(c) ==
@@ -196,6 +201,52 @@ Crash(c) ==
                    verdict, messages, worker, bank>>
 
 -----------------------------------------------------------------------------
+(* The transaction: what a bank said of a refund. *)
+
+\* Whether the bank has said so before, as far as this row knows.
+IsTold(mine, fact) ==
+    \/ fact \in mine.said
+    \/ fact = "completed" /\ mine.status \in {"completed", "returned"}
+    \/ fact = "failed" /\ mine.status = "failed"
+    \/ fact = "returned" /\ mine.status \in {"failed", "returned"}
+
+To(mine, fact) ==
+    CASE mine.status = "processing" -> (IF fact = "completed" THEN "completed" ELSE "failed")
+      [] mine.status = "completed" /\ fact = "returned" -> "returned"
+      [] OTHER -> "contradicted"
+
+Denies(fact) ==
+    CASE fact = "completed" -> "not completed"
+      [] fact = "failed" -> "not failed"
+      [] fact = "returned" -> "not returned"
+
+IsRefundAsSeen(r, mine) ==
+    \/ Broken = "RefundIsNotCompared"
+    \/ refund[r].status = mine.status /\ refund[r].said = mine.said
+
+\* The payment, the refund, its event and the totals.
+Recorded(r, seen, mine, fact) ==
+    LET to == To(mine, fact)
+        freed == IF to \in {"failed", "returned"} /\ Broken # "FailedKeepsItsAmount"
+                 THEN mine.amount ELSE 0
+    IN  IF to = "contradicted"
+        THEN /\ payment' = [seen EXCEPT !.version = @ + 1]
+             /\ refund' = [refund EXCEPT ![r] = [mine EXCEPT !.said = @ \cup {fact}]]
+             /\ events' = events \cup {<<r, Denies(fact)>>}
+             /\ UNCHANGED totals
+        ELSE /\ payment' = [seen EXCEPT
+                    !.version = @ + 1,
+                    !.refunded = @ - freed,
+                    !.refundable = IF seen.status = "completed" THEN @ + freed ELSE 0,
+                    !.processing = IF mine.status = "processing" THEN @ - 1 ELSE @]
+             /\ refund' = [refund EXCEPT ![r] =
+                    [mine EXCEPT !.status = to, !.waiting = FALSE]]
+             /\ events' = events \cup {<<r, to>>}
+             /\ totals' = [totals EXCEPT !.refunds =
+                    [s \in Ends |-> @[s] + (IF s = to THEN 1 ELSE 0)
+                                         - (IF s = mine.status THEN 1 ELSE 0)]]
+
+-----------------------------------------------------------------------------
 (* The worker. *)
 
 Receive(w, r) ==
@@ -206,18 +257,61 @@ Receive(w, r) ==
     /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
                    returned, verdict, client, bank>>
 
+\* Where a worker goes on with a refund whose row is this.
+GoesOn(r, row) ==
+    CASE row.status # "processing" -> Idle
+      [] row.status = "processing" /\ row.waiting -> [pc |-> "begin", refund |-> r]
+      [] OTHER -> [pc |-> "payment", refund |-> r, mine |-> row]
+
 ReadRefund(w) ==
     /\ worker[w].pc = "refund"
-    /\ worker' = [worker EXCEPT ![w] =
-                    IF refund[@.refund].status = "processing"
-                    THEN [pc |-> "payment", refund |-> @.refund] ELSE Idle]
+    /\ worker' = [worker EXCEPT ![w] = GoesOn(@.refund, refund[@.refund])]
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, client, bank>>
+
+\* One transaction: the payment is still completed, and the refund no longer waits.
+BeginRefund(w) ==
+    /\ worker[w].pc = "begin"
+    /\ LET r == worker[w].refund
+           begun == [refund[r] EXCEPT !.waiting = FALSE]
+           mayBegin == payment.status = "completed" \/ Broken = "BeginIgnoresReturn"
+       IN  CASE ~refund[r].waiting ->    \* another worker was faster
+                  /\ worker' = [worker EXCEPT ![w] = GoesOn(r, refund[r])]
+                  /\ UNCHANGED refund
+             [] refund[r].waiting /\ mayBegin ->
+                  /\ refund' = [refund EXCEPT ![r] = begun]
+                  /\ worker' = [worker EXCEPT ![w] = GoesOn(r, begun)]
+             [] OTHER ->
+                  /\ worker' = [worker EXCEPT ![w] = [pc |-> "late", refund |-> r]]
+                  /\ UNCHANGED refund
+    /\ UNCHANGED <<faults, pendings, key, want, payment, events, records, totals, returned,
+                   verdict, messages, client, bank>>
+
+\* The refund has begun, but the answer is lost: the message comes again.
+BeginUnheard(w) ==
+    /\ GoesWrong
+    /\ worker[w].pc = "begin"
+    /\ LET r == worker[w].refund
+       IN  /\ refund[r].waiting /\ payment.status = "completed"
+           /\ refund' = [refund EXCEPT ![r].waiting = FALSE]
+           /\ messages' = messages \cup {r}
+    /\ worker' = [worker EXCEPT ![w] = Idle]
+    /\ UNCHANGED <<pendings, key, want, payment, events, records, totals, returned, verdict,
+                   client, bank>>
+
+\* It cannot begin any more: its payment was returned.
+TooLate(w) ==
+    /\ worker[w].pc = "late"
+    /\ LET r == worker[w].refund
+       IN  worker' = [worker EXCEPT ![w] = [pc |-> "commit", refund |-> r, mine |-> refund[r],
+                                            seen |-> payment, fact |-> "failed"]]
     /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
                    returned, verdict, messages, client, bank>>
 
 ReadPayment(w) ==
     /\ worker[w].pc = "payment"
     /\ worker' = [worker EXCEPT ![w] =
-                    [pc |-> "ask", refund |-> @.refund, seen |-> payment]]
+                    [pc |-> "ask", refund |-> @.refund, mine |-> @.mine, seen |-> payment]]
     /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
                    returned, verdict, messages, client, bank>>
 
@@ -226,7 +320,7 @@ Ask(w, outcome) ==
     IN  /\ worker[w].pc = "ask"
         /\ verdict[r] \in {None, outcome}
         /\ verdict' = [verdict EXCEPT ![r] = outcome]
-        /\ worker' = [worker EXCEPT ![w].pc = "commit"]
+        /\ worker' = [worker EXCEPT ![w] = [pc |-> "commit", fact |-> outcome] @@ @]
         /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
                        returned, messages, client, bank>>
 
@@ -238,58 +332,45 @@ AskPending(w) ==
     /\ UNCHANGED <<faults, key, want, payment, refund, events, records, totals, returned, verdict,
                    messages, client, bank>>
 
-\* One transaction: the payment, the refund and its event.
-Settled(w) ==
-    LET r == worker[w].refund
-        seen == worker[w].seen
-        freed == IF verdict[r] = "failed" /\ Broken # "FailedKeepsItsAmount"
-                 THEN refund[r].amount ELSE 0
-    IN  /\ payment' = [seen EXCEPT !.version = @ + 1, !.refundable = @ + freed,
-                                   !.refunded = @ - freed, !.processing = @ - 1]
-        /\ refund' = [refund EXCEPT ![r].status = verdict[r]]
-        /\ events' = events \cup {<<r, verdict[r]>>}
-
-MayFinish(w) == worker[w].seen.status = "completed"
-
-IsProcessing(w) ==
-    refund[worker[w].refund].status = "processing" \/ Broken = "RefundIsNotCompared"
-
 Settle(w) ==
     /\ worker[w].pc = "commit"
-    /\ LET seen == worker[w].seen
-       IN  CASE ~MayFinish(w) ->
-                  \* The payment was returned, so the refund is settled: another worker was faster.
-                  /\ worker' = [worker EXCEPT ![w] =
-                                  IF Broken = "ReturnedIsABug" THEN [pc |-> "bug"] ELSE Idle]
-                  /\ UNCHANGED <<payment, refund, events>>
-             [] MayFinish(w) /\ IsAsSeen(seen) /\ IsProcessing(w) ->
-                  /\ Settled(w)
+    /\ LET r == worker[w].refund
+           seen == worker[w].seen
+           mine == worker[w].mine
+           fact == worker[w].fact
+       IN  CASE IsTold(mine, fact) ->
                   /\ worker' = [worker EXCEPT ![w] = Idle]
-             [] MayFinish(w) /\ ~IsProcessing(w) ->
+                  /\ UNCHANGED <<payment, refund, events, totals>>
+             [] ~IsTold(mine, fact) /\ IsAsSeen(seen) /\ IsRefundAsSeen(r, mine) ->
+                  /\ Recorded(r, seen, mine, fact)
                   /\ worker' = [worker EXCEPT ![w] = Idle]
-                  /\ UNCHANGED <<payment, refund, events>>
-             [] OTHER ->
-                  /\ worker' = [worker EXCEPT ![w].seen = payment]
-                  /\ UNCHANGED <<payment, refund, events>>
-    /\ UNCHANGED <<faults, pendings, key, want, records, totals, returned, verdict, messages,
-                   client, bank>>
+             [] OTHER ->            \* one of them changed: retry on what is stored
+                  /\ worker' = [worker EXCEPT ![w].seen = payment, ![w].mine = refund[r]]
+                  /\ UNCHANGED <<payment, refund, events, totals>>
+    /\ UNCHANGED <<faults, pendings, key, want, records, returned, verdict, messages, client,
+                   bank>>
 
 \* The transaction is done, but its answer is lost.
 SettleUnheard(w) ==
     /\ GoesWrong
     /\ worker[w].pc = "commit"
-    /\ MayFinish(w) /\ IsAsSeen(worker[w].seen) /\ IsProcessing(w)
-    /\ Settled(w)
+    /\ LET r == worker[w].refund
+           mine == worker[w].mine
+       IN  /\ ~IsTold(mine, worker[w].fact)
+           /\ IsAsSeen(worker[w].seen) /\ IsRefundAsSeen(r, mine)
+           /\ Recorded(r, worker[w].seen, mine, worker[w].fact)
+           /\ messages' = messages \cup {r}
     /\ worker' = [worker EXCEPT ![w] = Idle]
-    /\ messages' = messages \cup {worker[w].refund}
-    /\ UNCHANGED <<pendings, key, want, records, totals, returned, verdict, client, bank>>
+    /\ UNCHANGED <<pendings, key, want, records, returned, verdict, client, bank>>
 
 \* The refund collides with another request, so DynamoDB reports only the payment's condition:
-\* the worker does not learn that the refund is settled.
+\* the worker does not learn that the refund has changed.
 SettleHalfHeard(w) ==
     /\ GoesWrong
     /\ worker[w].pc = "commit"
-    /\ MayFinish(w) /\ ~IsAsSeen(worker[w].seen) /\ ~IsProcessing(w)
+    /\ LET mine == worker[w].mine
+       IN  /\ ~IsTold(mine, worker[w].fact)
+           /\ ~IsAsSeen(worker[w].seen) /\ ~IsRefundAsSeen(worker[w].refund, mine)
     /\ worker' = [worker EXCEPT ![w].seen = payment]
     /\ UNCHANGED <<pendings, key, want, payment, refund, events, records, totals, returned,
                    verdict, messages, client, bank>>
@@ -319,33 +400,62 @@ Sweep(r) ==
                    returned, verdict, client, worker, bank>>
 
 -----------------------------------------------------------------------------
-(* The payer's bank. *)
+(* The bank. *)
+
+Rest == [pc |-> "idle", says |-> bank.says, spoken |-> bank.spoken]
 
 ReturnRead ==
-    /\ bank = Idle
-    /\ bank' = [pc |-> "commit", seen |-> payment]
+    /\ bank.pc = "idle"
+    /\ <<None, "returned">> \notin bank.spoken
+    /\ bank' = [pc |-> "return", seen |-> payment, says |-> bank.says,
+                spoken |-> bank.spoken \cup {<<None, "returned">>}]
     /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
                    returned, verdict, messages, client, worker>>
 
 ReturnCommit ==
-    /\ bank.pc = "commit"
+    /\ bank.pc = "return"
     /\ LET seen == bank.seen
-       IN  CASE seen.status # "completed" \/ seen.refundable = 0
-                \/ (seen.processing > 0 /\ Broken # "ReturnDoesNotWait") ->
-                  /\ bank' = Idle
-                  /\ UNCHANGED <<payment, events, totals, returned>>
-             [] OTHER ->
-                  IF IsAsSeen(seen)
-                  THEN /\ payment' = [seen EXCEPT !.status = "returned", !.version = @ + 1,
-                                                  !.refundable = 0]
-                       /\ events' = events \cup {<<None, "returned">>}
-                       /\ totals' = [completed |-> totals.completed - 1,
-                                     returned |-> totals.returned + 1]
-                       /\ returned' = returned + seen.refundable
-                       /\ bank' = [pc |-> "done"]
-                  ELSE /\ bank' = [bank EXCEPT !.seen = payment]
-                       /\ UNCHANGED <<payment, events, totals, returned>>
+           waiting == {r \in There : refund[r].waiting}
+       IN  IF IsAsSeen(seen)
+           THEN /\ payment' = [seen EXCEPT !.status = "returned", !.version = @ + 1,
+                                           !.refundable = 0, !.late = waiting]
+                /\ events' = events \cup {<<None, "returned">>}
+                /\ totals' = [totals EXCEPT !.completed = @ - 1, !.returned = @ + 1]
+                /\ returned' = returned +
+                        (IF Broken = "ReturnTakesTheRest" THEN seen.refundable ELSE Amount)
+                /\ bank' = Rest
+           ELSE /\ bank' = [bank EXCEPT !.seen = payment]
+                /\ UNCHANGED <<payment, events, totals, returned>>
     /\ UNCHANGED <<faults, pendings, key, want, refund, records, verdict, messages, client,
+                   worker>>
+
+\* It speaks of a refund that it has seen, whatever it said before.
+Speak(r, fact) ==
+    /\ bank.pc = "idle"
+    /\ bank.says > 0
+    /\ r \in There /\ ~refund[r].waiting /\ r \notin payment.late
+    /\ bank' = [pc |-> "tell", refund |-> r, fact |-> fact, seen |-> payment,
+                mine |-> refund[r], says |-> bank.says - 1,
+                spoken |-> bank.spoken \cup {<<r, fact>>}]
+    /\ UNCHANGED <<faults, pendings, key, want, payment, refund, events, records, totals,
+                   returned, verdict, messages, client, worker>>
+
+Tell ==
+    /\ bank.pc = "tell"
+    /\ LET r == bank.refund
+           isRefused == Broken = "RefuseWhatDoesNotFit"
+                        /\ To(bank.mine, bank.fact) = "contradicted"
+       IN  CASE IsTold(bank.mine, bank.fact) \/ isRefused ->
+                  /\ bank' = Rest
+                  /\ UNCHANGED <<payment, refund, events, totals>>
+             [] ~IsTold(bank.mine, bank.fact) /\ ~isRefused /\ IsAsSeen(bank.seen)
+                /\ IsRefundAsSeen(r, bank.mine) ->
+                  /\ Recorded(r, bank.seen, bank.mine, bank.fact)
+                  /\ bank' = Rest
+             [] OTHER ->
+                  /\ bank' = [bank EXCEPT !.seen = payment, !.mine = refund[r]]
+                  /\ UNCHANGED <<payment, refund, events, totals>>
+    /\ UNCHANGED <<faults, pendings, key, want, records, returned, verdict, messages, client,
                    worker>>
 
 Next ==
@@ -361,6 +471,9 @@ Next ==
     \/ \E c \in Clients : Crash(c)
     \/ \E w \in Workers, r \in Ids : Receive(w, r)
     \/ \E w \in Workers : ReadRefund(w)
+    \/ \E w \in Workers : BeginRefund(w)
+    \/ \E w \in Workers : BeginUnheard(w)
+    \/ \E w \in Workers : TooLate(w)
     \/ \E w \in Workers : ReadPayment(w)
     \/ \E w \in Workers, outcome \in Outcomes : Ask(w, outcome)
     \/ \E w \in Workers : AskPending(w)
@@ -372,6 +485,8 @@ Next ==
     \/ \E r \in Ids : Sweep(r)
     \/ ReturnRead
     \/ ReturnCommit
+    \/ \E r \in Ids, fact \in Ends : Speak(r, fact)
+    \/ Tell
 
 \* Every enabled step is taken eventually, and each message is received eventually. So each
 \* transaction commits eventually: the changes that outrun it come to an end.
@@ -380,7 +495,7 @@ Fairness ==
         WF_vars(\/ Begin(c) \/ Read(c) \/ AskRefused(c) \/ LookForRecord(c) \/ Commit(c)
                 \/ Enqueue(c) \/ Respond(c))
     /\ \A w \in Workers :
-        WF_vars(\/ ReadRefund(w) \/ ReadPayment(w) \/ Settle(w)
+        WF_vars(\/ ReadRefund(w) \/ BeginRefund(w) \/ TooLate(w) \/ ReadPayment(w) \/ Settle(w)
                 \/ \E outcome \in Outcomes : Ask(w, outcome))
     /\ \A r \in Ids : SF_vars(\E w \in Workers : Receive(w, r)) /\ WF_vars(Sweep(r))
 
@@ -393,7 +508,9 @@ Spec == Init /\ [][Next]_vars /\ Fairness
 
 Answers == {client[c].says : c \in {d \in Clients : client[d].pc \in {"enqueue", "answer"}}}
 
-NeverMoreThanWasPaid == Sum(Of({"processing", "completed"})) + returned <= Amount
+NeverMoreThanWasPaid == Sum(Of({"processing", "completed"})) <= Amount
+
+ReturnTakesAll == returned = IF payment.status = "returned" THEN Amount ELSE 0
 
 \* The payment's row agrees with the refunds' rows.
 RefundedIsTheSum ==
@@ -405,24 +522,40 @@ RefundedIsTheSum ==
 \* The payment begins with two events: created and completed.
 OneEventAChange == payment.version = 2 + Cardinality(events)
 
+Expected(r) ==
+    CASE refund[r].status = "processing" -> {"created"}
+      [] refund[r].status = "returned" -> {"created", "completed", "returned"}
+      [] OTHER -> {"created", refund[r].status}
+
 OneTerminalState ==
     \A r \in There :
-        {e \in events : e[1] = r} =
-            {<<r, "created">>} \cup
-            (IF refund[r].status = "processing" THEN {} ELSE {<<r, refund[r].status>>})
+        {e[2] : e \in {f \in events : f[1] = r}} =
+            Expected(r) \cup {Denies(fact) : fact \in refund[r].said}
 
 OneRefundAKey ==
     \A k \in Keys : Cardinality({r \in There : key[r[1]] = k}) <= 1
 
-NothingIsProcessingOnceReturned == payment.status = "returned" => Of({"processing"}) = {}
+\* A refund that had not begun when its payment was returned is never sent to its bank.
+NoneIsSentTooLate ==
+    \A w \in Workers : worker[w].pc = "ask" => worker[w].refund \notin payment.late
 
 TotalsAreARecount ==
-    totals = [s \in {"completed", "returned"} |-> IF payment.status = s THEN 1 ELSE 0]
+    totals = [completed |-> IF payment.status = "completed" THEN 1 ELSE 0,
+              returned |-> IF payment.status = "returned" THEN 1 ELSE 0,
+              refunds |-> [s \in Ends |-> Cardinality(Of({s}))]]
 
-OutcomeIsTheProcessors == \A r \in Of(Outcomes) : verdict[r] = refund[r].status
+OutcomeIsTheBanks ==
+    \A r \in There :
+        /\ refund[r].status \in {"completed", "returned"} =>
+                verdict[r] = "completed" \/ <<r, "completed">> \in bank.spoken
+        /\ refund[r].status = "failed" =>
+                \/ verdict[r] = "failed" \/ r \in payment.late
+                \/ {<<r, "failed">>, <<r, "returned">>} \cap bank.spoken # {}
 
-\* IllegalTransition in chalicelib/payments/models.py: a bug in the caller.
-NothingIllegalIsTried == \A w \in Workers : worker[w].pc # "bug"
+\* What a bank said, in any order, is in the row once it was answered.
+NothingSaidIsForgotten ==
+    bank.pc = "idle" =>
+        \A s \in bank.spoken : s[1] # None => IsTold(refund[s[1]], s[2])
 
 AnswerIsTrue ==
     \A a \in Answers :
@@ -441,6 +574,6 @@ RetryGetsTheFirstAnswer ==
 EveryClientIsAnswered == \A c \in Clients : <>[](client[c].pc = "done")
 
 EveryRefundIsSettled ==
-    \A r \in Ids : (refund[r] # None) ~> (refund[r] # None /\ refund[r].status \in Outcomes)
+    \A r \in Ids : (refund[r] # None) ~> (refund[r] # None /\ refund[r].status \in Ends)
 
 =============================================================================

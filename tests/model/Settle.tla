@@ -1,9 +1,12 @@
 ------------------------------- MODULE Settle -------------------------------
 (***************************************************************************)
 (* How a committed payment ends. Workers mark it as submitted, ask the     *)
-(* processor and commit. Clients cancel. The sweeper reads an index that   *)
-(* lags. chalicelib/payments/service.py, Payments.settle and               *)
-(* Payments.cancel.                                                        *)
+(* processor and commit. Clients cancel. A bank says what it likes, as     *)
+(* often as it likes. The sweeper reads an index that lags.                *)
+(* chalicelib/payments/service.py, Payments.settle, .record and .cancel.   *)
+(*                                                                         *)
+(* A bank has one code: a second one is a fact that does not fit, as       *)
+(* others are.                                                             *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets, TLC
 
@@ -13,6 +16,7 @@ CONSTANTS
     Cancelers,  \* each asks once
     Faults,     \* how many faults there may be
     Pendings,   \* how often a bank has not decided yet
+    Says,       \* how often a bank speaks without being asked
     None,
     Broken      \* the rule that this run leaves out; "nothing": as the code is
 
@@ -28,13 +32,15 @@ VARIABLES
     queue,      \* visible messages: a payment, and how often it was received
     dead,       \* the dead letter queue
     worker,
-    canceler
+    canceler,
+    bank
 
 vars == <<faults, pendings, row, events, deliveries, totals, indexed, asked, verdict, queue, dead,
-          worker, canceler>>
+          worker, canceler, bank>>
 
 Outcomes == {"completed", "failed"}
-Final == Outcomes \cup {"canceled"}
+Ends == Outcomes \cup {"returned"}    \* what a bank may say
+Final == Ends \cup {"canceled"}
 MaxReceives == 3
 Messages == Payments \X (0 .. MaxReceives - 1)
 VisibleAgain == 0    \* `receives` of a worker whose message became visible to others
@@ -44,7 +50,8 @@ Idle == [pc |-> "idle"]
 Init ==
     /\ faults = Faults
     /\ pendings = Pendings
-    /\ row = [p \in Payments |-> [status |-> "processing", submitted |-> FALSE, version |-> 1]]
+    /\ row = [p \in Payments |-> [status |-> "processing", submitted |-> FALSE, version |-> 1,
+                             said |-> {}]]
     /\ events = [p \in Payments |-> <<"created">>]
     /\ deliveries = [p \in Payments |-> <<>>]
     /\ totals = [s \in Final |-> 0]
@@ -55,6 +62,7 @@ Init ==
     /\ dead = {}
     /\ worker = [w \in Workers |-> Idle]
     /\ canceler = [k \in Cancelers |-> Idle]
+    /\ bank = [pc |-> "idle", says |-> Says, spoken |-> {}]
 
 GoesWrong == faults > 0 /\ faults' = faults - 1
 
@@ -67,12 +75,36 @@ IsAsSeen(p, seen) ==
             row[p].status = seen.status /\ row[p].version = seen.version
       [] OTHER -> row[p] = seen
 
+\* To another status: the event, its deliveries and the totals come with it.
 Written(p, seen, to) ==
-    /\ row' = [row EXCEPT ![p].status = to, ![p].version = seen.version + 1]
+    /\ row' = [row EXCEPT ![p] = [seen EXCEPT !.status = to, !.version = @ + 1]]
     /\ events' = [events EXCEPT ![p] = Append(@, to)]
     /\ deliveries' = IF Broken = "DeliveriesAfterwards" THEN deliveries
                      ELSE [deliveries EXCEPT ![p] = Append(@, to)]
-    /\ totals' = IF Broken = "CountedAfterwards" THEN totals ELSE [totals EXCEPT ![to] = @ + 1]
+    /\ totals' = IF Broken = "CountedAfterwards" THEN totals
+                 ELSE [s \in Final |-> totals[s] + (IF s = to THEN 1 ELSE 0)
+                                                 - (IF s = seen.status THEN 1 ELSE 0)]
+
+\* Whether the bank has said so before, as far as this row knows.
+IsTold(seen, fact) ==
+    \/ fact \in seen.said
+    \/ fact = "completed" /\ seen.status \in {"completed", "returned"}
+    \/ fact = "failed" /\ seen.status = "failed"
+    \/ fact = "returned" /\ seen.status \in {"failed", "returned"}
+
+To(seen, fact) ==
+    CASE seen.status = "processing" -> (IF fact = "completed" THEN "completed" ELSE "failed")
+      [] seen.status = "completed" /\ fact = "returned" -> "returned"
+      [] OTHER -> "contradicted"
+
+\* What a bank said, of a payment that was read.
+Recorded(p, seen, fact) ==
+    IF To(seen, fact) # "contradicted" THEN Written(p, seen, To(seen, fact))
+    ELSE /\ row' = [row EXCEPT ![p] = [seen EXCEPT
+                !.version = @ + 1,
+                !.said = IF Broken = "ForgetWhatDoesNotFit" THEN @ ELSE @ \cup {fact}]]
+         /\ events' = [events EXCEPT ![p] = Append(@, "contradicted")]
+         /\ UNCHANGED <<deliveries, totals>>
 
 -----------------------------------------------------------------------------
 (* The queue. *)
@@ -92,7 +124,7 @@ Receive(w, m) ==
     /\ worker' = [worker EXCEPT ![w] =
                     [pc |-> "submit", payment |-> m[1], receives |-> m[2] + 1]]
     /\ UNCHANGED <<faults, pendings, row, events, deliveries, totals, indexed, asked, verdict,
-                   dead, canceler>>
+                   dead, canceler, bank>>
 
 \* The visibility timeout ends during the work: another worker can receive the message.
 BecomeVisible(w) ==
@@ -101,14 +133,14 @@ BecomeVisible(w) ==
     /\ worker[w].receives # VisibleAgain
     /\ SeenAgain(w)
     /\ worker' = [worker EXCEPT ![w].receives = VisibleAgain]
-    /\ UNCHANGED <<pendings, row, events, deliveries, totals, indexed, asked, verdict, canceler>>
+    /\ UNCHANGED <<pendings, row, events, deliveries, totals, indexed, asked, verdict, canceler, bank>>
 
 LoseMessage(m) ==
     /\ GoesWrong
     /\ m \in queue
     /\ queue' = queue \ {m}
     /\ UNCHANGED <<pendings, row, events, deliveries, totals, indexed, asked, verdict, dead,
-                   worker, canceler>>
+                   worker, canceler, bank>>
 
 -----------------------------------------------------------------------------
 (* The worker. *)
@@ -125,7 +157,7 @@ MarkSubmitted(w) ==
            ELSE /\ worker' = [worker EXCEPT ![w].pc = "acknowledge"]
                 /\ UNCHANGED row
     /\ UNCHANGED <<faults, pendings, events, deliveries, totals, indexed, asked, verdict, queue,
-                   dead, canceler>>
+                   dead, canceler, bank>>
 
 \* The payment is marked, but the answer is lost: the message comes again.
 MarkSubmittedUnheard(w) ==
@@ -136,7 +168,7 @@ MarkSubmittedUnheard(w) ==
                   THEN [row EXCEPT ![p].submitted = TRUE] ELSE row
     /\ SeenAgain(w)
     /\ worker' = [worker EXCEPT ![w] = Idle]
-    /\ UNCHANGED <<pendings, events, deliveries, totals, indexed, asked, verdict, canceler>>
+    /\ UNCHANGED <<pendings, events, deliveries, totals, indexed, asked, verdict, canceler, bank>>
 
 Ask(w, outcome) ==
     LET p == worker[w].payment
@@ -146,7 +178,7 @@ Ask(w, outcome) ==
         /\ asked' = [asked EXCEPT ![p] = TRUE]
         /\ worker' = [worker EXCEPT ![w] = [pc |-> "commit", outcome |-> outcome] @@ @]
         /\ UNCHANGED <<faults, pendings, row, events, deliveries, totals, indexed, queue, dead,
-                       canceler>>
+                       canceler, bank>>
 
 AskPending(w) ==
     /\ worker[w].pc = "ask"
@@ -155,7 +187,7 @@ AskPending(w) ==
     /\ asked' = [asked EXCEPT ![worker[w].payment] = TRUE]
     /\ worker' = [worker EXCEPT ![w].pc = "acknowledge"]
     /\ UNCHANGED <<faults, row, events, deliveries, totals, indexed, verdict, queue, dead,
-                   canceler>>
+                   canceler, bank>>
 
 \* The processor raises, although it may have decided.
 ProcessorFails(w, outcome) ==
@@ -170,48 +202,49 @@ ProcessorFails(w, outcome) ==
                 /\ UNCHANGED <<queue, dead>>
            ELSE /\ SeenAgain(w)
                 /\ worker' = [worker EXCEPT ![w] = Idle]
-        /\ UNCHANGED <<pendings, row, events, deliveries, totals, indexed, canceler>>
+        /\ UNCHANGED <<pendings, row, events, deliveries, totals, indexed, canceler, bank>>
 
 Commit(w) ==
     /\ worker[w].pc = "commit"
     /\ LET p == worker[w].payment
            seen == worker[w].seen
-       IN  CASE IsAsSeen(p, seen) ->
-                    /\ Written(p, seen, worker[w].outcome)
+           fact == worker[w].outcome
+       IN  CASE IsTold(seen, fact) ->    \* another worker was faster, or the bank itself
                     /\ worker' = [worker EXCEPT ![w].pc = "acknowledge"]
-                    /\ UNCHANGED <<queue, dead>>
-             [] ~IsAsSeen(p, seen) /\ row[p].status = "processing" ->
-                    /\ SeenAgain(w)
-                    /\ worker' = [worker EXCEPT ![w] = Idle]
                     /\ UNCHANGED <<row, events, deliveries, totals>>
-             [] OTHER ->    \* another worker was faster
+             [] ~IsTold(seen, fact) /\ IsAsSeen(p, seen) ->
+                    /\ Recorded(p, seen, fact)
                     /\ worker' = [worker EXCEPT ![w].pc = "acknowledge"]
-                    /\ UNCHANGED <<row, events, deliveries, totals, queue, dead>>
-    /\ UNCHANGED <<faults, pendings, indexed, asked, verdict, canceler>>
+             [] OTHER ->    \* it changed: retry on the current payment
+                    /\ worker' = [worker EXCEPT ![w].seen = row[p]]
+                    /\ UNCHANGED <<row, events, deliveries, totals>>
+    /\ UNCHANGED <<faults, pendings, indexed, asked, verdict, queue, dead, canceler, bank>>
 
 \* The transaction is done, but its answer is lost.
 CommitUnheard(w) ==
     /\ GoesWrong
     /\ worker[w].pc = "commit"
-    /\ IsAsSeen(worker[w].payment, worker[w].seen)
-    /\ Written(worker[w].payment, worker[w].seen, worker[w].outcome)
+    /\ LET p == worker[w].payment
+           seen == worker[w].seen
+           fact == worker[w].outcome
+       IN  ~IsTold(seen, fact) /\ IsAsSeen(p, seen) /\ Recorded(p, seen, fact)
     /\ SeenAgain(w)
     /\ worker' = [worker EXCEPT ![w] = Idle]
-    /\ UNCHANGED <<pendings, indexed, asked, verdict, canceler>>
+    /\ UNCHANGED <<pendings, indexed, asked, verdict, canceler, bank>>
 
 \* The message is deleted.
 Acknowledge(w) ==
     /\ worker[w].pc = "acknowledge"
     /\ worker' = [worker EXCEPT ![w] = Idle]
     /\ UNCHANGED <<faults, pendings, row, events, deliveries, totals, indexed, asked, verdict,
-                   queue, dead, canceler>>
+                   queue, dead, canceler, bank>>
 
 Crash(w) ==
     /\ GoesWrong
     /\ worker[w] # Idle
     /\ SeenAgain(w)
     /\ worker' = [worker EXCEPT ![w] = Idle]
-    /\ UNCHANGED <<pendings, row, events, deliveries, totals, indexed, asked, verdict, canceler>>
+    /\ UNCHANGED <<pendings, row, events, deliveries, totals, indexed, asked, verdict, canceler, bank>>
 
 -----------------------------------------------------------------------------
 (* The client that cancels: reads, then commits if the payment is unchanged, or reads again. *)
@@ -220,7 +253,7 @@ CancelRead(k, p) ==
     /\ canceler[k] = Idle
     /\ canceler' = [canceler EXCEPT ![k] = [pc |-> "commit", payment |-> p, seen |-> row[p]]]
     /\ UNCHANGED <<faults, pendings, row, events, deliveries, totals, indexed, asked, verdict,
-                   queue, dead, worker>>
+                   queue, dead, worker, bank>>
 
 MayCancel(seen) ==
     seen.status = "processing" /\ (~seen.submitted \/ Broken = "CancelIgnoresSubmission")
@@ -238,7 +271,37 @@ CancelCommit(k) ==
              [] OTHER ->    \* it changed: retry on the current payment
                     /\ canceler' = [canceler EXCEPT ![k].seen = row[p]]
                     /\ UNCHANGED <<row, events, deliveries, totals>>
-    /\ UNCHANGED <<faults, pendings, indexed, asked, verdict, queue, dead, worker>>
+    /\ UNCHANGED <<faults, pendings, indexed, asked, verdict, queue, dead, worker, bank>>
+
+-----------------------------------------------------------------------------
+(* The bank, which speaks without being asked. *)
+
+Rest == [pc |-> "idle", says |-> bank.says, spoken |-> bank.spoken]
+
+Speak(p, fact) ==
+    /\ bank.pc = "idle"
+    /\ bank.says > 0
+    /\ bank' = [pc |-> "tell", payment |-> p, fact |-> fact, seen |-> row[p],
+                says |-> bank.says - 1, spoken |-> bank.spoken \cup {<<p, fact>>}]
+    /\ UNCHANGED <<faults, pendings, row, events, deliveries, totals, indexed, asked, verdict,
+                   queue, dead, worker, canceler>>
+
+Tell ==
+    /\ bank.pc = "tell"
+    /\ LET p == bank.payment
+           seen == bank.seen
+           fact == bank.fact
+           isRefused == Broken = "RefuseWhatDoesNotFit" /\ To(seen, fact) = "contradicted"
+       IN  CASE IsTold(seen, fact) \/ isRefused ->
+                    /\ bank' = Rest
+                    /\ UNCHANGED <<row, events, deliveries, totals>>
+             [] ~IsTold(seen, fact) /\ ~isRefused /\ IsAsSeen(p, seen) ->
+                    /\ Recorded(p, seen, fact)
+                    /\ bank' = Rest
+             [] OTHER ->
+                    /\ bank' = [bank EXCEPT !.seen = row[p]]
+                    /\ UNCHANGED <<row, events, deliveries, totals>>
+    /\ UNCHANGED <<faults, pendings, indexed, asked, verdict, queue, dead, worker, canceler>>
 
 -----------------------------------------------------------------------------
 (* The sweeper, and the index that it reads. *)
@@ -247,14 +310,14 @@ IndexCatchesUp(p) ==
     /\ indexed[p] # (row[p].status = "processing")
     /\ indexed' = [indexed EXCEPT ![p] = ~@]
     /\ UNCHANGED <<faults, pendings, row, events, deliveries, totals, asked, verdict, queue, dead,
-                   worker, canceler>>
+                   worker, canceler, bank>>
 
 Sweep(p) ==
     /\ Broken # "NoSweeper"
     /\ indexed[p]
     /\ queue' = queue \cup {<<p, 0>>}
     /\ UNCHANGED <<faults, pendings, row, events, deliveries, totals, indexed, asked, verdict,
-                   dead, worker, canceler>>
+                   dead, worker, canceler, bank>>
 
 Next ==
     \/ \E w \in Workers, m \in Messages : Receive(w, m)
@@ -271,6 +334,8 @@ Next ==
     \/ \E w \in Workers : Crash(w)
     \/ \E k \in Cancelers, p \in Payments : CancelRead(k, p)
     \/ \E k \in Cancelers : CancelCommit(k)
+    \/ \E p \in Payments, fact \in Ends : Speak(p, fact)
+    \/ Tell
     \/ \E p \in Payments : IndexCatchesUp(p)
     \/ \E p \in Payments : Sweep(p)
 
@@ -279,6 +344,7 @@ Fairness ==
     /\ \A w \in Workers :
         WF_vars(\/ MarkSubmitted(w) \/ Commit(w) \/ Acknowledge(w)
                 \/ \E outcome \in Outcomes : Ask(w, outcome))
+    /\ WF_vars(Tell)
     /\ \A m \in Messages : SF_vars(\E w \in Workers : Receive(w, m))
     /\ \A p \in Payments : WF_vars(IndexCatchesUp(p)) /\ WF_vars(Sweep(p))
 
@@ -291,12 +357,18 @@ Spec == Init /\ [][Next]_vars /\ Fairness
 
 OneEventAChange == \A p \in Payments : row[p].version = Len(events[p])
 
+Statuses(p) == SelectSeq(events[p], LAMBDA event : event # "contradicted")
+
+\* Each status that it had has one event, and each fact that did not fit has one.
 OneTerminalState ==
     \A p \in Payments :
-        events[p] = IF row[p].status = "processing" THEN <<"created">>
-                   ELSE <<"created", row[p].status>>
+        /\ Statuses(p) =
+            CASE row[p].status = "processing" -> <<"created">>
+              [] row[p].status = "returned" -> <<"created", "completed", "returned">>
+              [] OTHER -> <<"created", row[p].status>>
+        /\ Len(events[p]) = Len(Statuses(p)) + Cardinality(row[p].said)
 
-EveryOutcomeHasItsDeliveries == \A p \in Payments : deliveries[p] = Tail(events[p])
+EveryOutcomeHasItsDeliveries == \A p \in Payments : deliveries[p] = Tail(Statuses(p))
 
 TotalsAreARecount ==
     \A s \in Final : totals[s] = Cardinality({p \in Payments : row[p].status = s})
@@ -305,8 +377,17 @@ SubmittedIsNeverCanceled == \A p \in Payments : row[p].submitted => row[p].statu
 
 CanceledIsNeverAskedAbout == \A p \in Payments : asked[p] => row[p].status # "canceled"
 
-OutcomeIsTheProcessors ==
-    \A p \in Payments : row[p].status \in Outcomes => verdict[p] = row[p].status
+OutcomeIsTheBanks ==
+    \A p \in Payments :
+        /\ row[p].status \in {"completed", "returned"} =>
+                verdict[p] = "completed" \/ <<p, "completed">> \in bank.spoken
+        /\ row[p].status = "failed" =>
+                \/ verdict[p] = "failed"
+                \/ {<<p, "failed">>, <<p, "returned">>} \cap bank.spoken # {}
+
+\* What a bank said, in any order, is in the row once it was answered.
+NothingSaidIsForgotten ==
+    bank.pc = "idle" => \A s \in bank.spoken : IsTold(row[s[1]], s[2])
 
 \* A payment is canceled if a client was told so.
 CancelIsTrue ==
@@ -317,7 +398,10 @@ CancelIsTrue ==
 (* What no step does, and what happens eventually. *)
 
 FinalStaysFinal ==
-    [][\A p \in Payments : row[p].status \in Final => row'[p].status = row[p].status]_vars
+    [][\A p \in Payments :
+        row[p].status \in Final =>
+            \/ row'[p].status = row[p].status
+            \/ row[p].status = "completed" /\ row'[p].status = "returned"]_vars
 
 EveryPaymentIsSettled == \A p \in Payments : <>(row[p].status \in Final)
 

@@ -115,7 +115,8 @@ SETTLE: Final = Protocol(
         "TotalsAreARecount",
         "SubmittedIsNeverCanceled",
         "CanceledIsNeverAskedAbout",
-        "OutcomeIsTheProcessors",
+        "OutcomeIsTheBanks",
+        "NothingSaidIsForgotten",
         "CancelIsTrue",
     ),
     steps=("FinalStaysFinal",),
@@ -125,6 +126,7 @@ SETTLE: Final = Protocol(
         "Cancelers": "{k1}",
         "Faults": "1",
         "Pendings": "1",
+        "Says": "0",
     },
     alone={"Workers": "{w1}"},
     rules={
@@ -133,8 +135,14 @@ SETTLE: Final = Protocol(
         "CancelIgnoresSubmission": "SubmittedIsNeverCanceled",
         "CountedAfterwards": "TotalsAreARecount",
         "DeliveriesAfterwards": "EveryOutcomeHasItsDeliveries",
-        "GuessTheUnknown": "OutcomeIsTheProcessors",
+        "GuessTheUnknown": "OutcomeIsTheBanks",
+        "RefuseWhatDoesNotFit": "NothingSaidIsForgotten",
+        "ForgetWhatDoesNotFit": "OneTerminalState",
         "NoSweeper": "EveryPaymentIsSettled",
+    },
+    shown_in={
+        rule: {"Workers": "{w1}", "Faults": "0", "Says": "2"}
+        for rule in ("RefuseWhatDoesNotFit", "ForgetWhatDoesNotFit")
     },
 )
 
@@ -146,10 +154,11 @@ REFUND: Final = Protocol(
         "OneEventAChange",
         "OneTerminalState",
         "OneRefundAKey",
-        "NothingIsProcessingOnceReturned",
+        "ReturnTakesAll",
+        "NoneIsSentTooLate",
         "TotalsAreARecount",
-        "OutcomeIsTheProcessors",
-        "NothingIllegalIsTried",
+        "OutcomeIsTheBanks",
+        "NothingSaidIsForgotten",
         "AnswerIsTrue",
         "RetryGetsTheFirstAnswer",
     ),
@@ -161,6 +170,7 @@ REFUND: Final = Protocol(
         "Amount": "2",
         "Faults": "1",
         "Pendings": "0",
+        "Says": "0",
     },
     alone={"Clients": "{c1}", "Keys": "{k1}"},
     rules={
@@ -169,13 +179,14 @@ REFUND: Final = Protocol(
         "RefusalOutranksRecord": "RetryGetsTheFirstAnswer",
         "FailedKeepsItsAmount": "RefundedIsTheSum",
         "RefundIsNotCompared": "OneEventAChange",
-        "ReturnDoesNotWait": "NothingIsProcessingOnceReturned",
-        "ReturnedIsABug": "NothingIllegalIsTried",
+        "ReturnTakesTheRest": "ReturnTakesAll",
+        "BeginIgnoresReturn": "NoneIsSentTooLate",
+        "RefuseWhatDoesNotFit": "NothingSaidIsForgotten",
         "NoSweeper": "EveryRefundIsSettled",
     },
     shown_in={
         "RefundIsNotCompared": {"Workers": "{w1, w2}", "Faults": "0"},
-        "ReturnedIsABug": {"Workers": "{w1, w2}", "Faults": "0"},
+        "RefuseWhatDoesNotFit": {"Clients": "{c1}", "Keys": "{k1}", "Faults": "0", "Says": "2"},
     },
 )
 
@@ -220,7 +231,11 @@ HOLDS: Final = [
     CREATE.holds("the same, where tokens are forgotten"),
     CREATE.ends("a request ends", "EveryClientIsAnswered", "EveryPaymentIsSettled", Horizon="0"),
     SETTLE.holds_in_large("a payment, two workers, a cancel", Faults="2"),
-    SETTLE.holds_in_large("two payments, two workers, a cancel", Payments="{p1, p2}", Pendings="0"),
+    SETTLE.holds_in_large(
+        "two payments, two workers, a cancel", Payments="{p1, p2}", Pendings="0", Faults="0"
+    ),
+    SETTLE.holds("a bank that speaks", Workers="{w1}", Faults="0", Says="2"),
+    SETTLE.holds_in_large("a bank that speaks, two workers", Pendings="0", Says="1"),
     # Each bound is wide in one check of what happens at last: together they cost ten times as much.
     SETTLE.ends(
         "a payment ends, a worker",
@@ -238,6 +253,17 @@ HOLDS: Final = [
     REFUND.holds_in_large("two clients, a worker, a bank"),
     REFUND.holds_in_large(
         "two clients, two workers, a bank", Workers="{w1, w2}", Faults="0", Wants="{1}"
+    ),
+    REFUND.holds(
+        "a bank that speaks", Clients="{c1}", Keys="{k1}", Wants="{1}", Faults="0", Says="2"
+    ),
+    REFUND.holds_in_large(
+        "a bank that speaks, two workers",
+        Clients="{c1}",
+        Keys="{k1}",
+        Wants="{1}",
+        Workers="{w1, w2}",
+        Says="1",
     ),
     REFUND.ends(
         "a refund ends, a worker",

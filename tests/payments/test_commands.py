@@ -152,13 +152,20 @@ def test_equal_requests_have_equal_fingerprints() -> None:
 
 def test_field_that_a_later_version_adds_changes_no_fingerprint() -> None:
     class Later(CreatePayment):
-        direction: str = "debit"
+        urgency: str = "usual"
         tags: list[str] = Field(default_factory=list)
 
     now, later = (fingerprints(validated(model, VALID)) for model in (CreatePayment, Later))
     assert later.match(now)
     assert later.whole != now.whole, "which is why there is another one"
-    assert not fingerprints(validated(Later, VALID | {"direction": "credit"})).match(now)
+    assert not fingerprints(validated(Later, VALID | {"urgency": "today"})).match(now)
+
+
+def test_direction_changes_the_fingerprint_only_if_it_is_another() -> None:
+    one = fingerprints(validated(CreatePayment, VALID))
+    assert fingerprints(validated(CreatePayment, VALID | {"direction": "debit"})) == one
+    credit = fingerprints(validated(CreatePayment, VALID | {"direction": "credit"}))
+    assert not credit.match(one)
 
 
 def test_fingerprints_are_these() -> None:

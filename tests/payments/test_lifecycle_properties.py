@@ -6,6 +6,7 @@ the rows as they were after the step before.
 PAYFLOW_TEST_LIVES=200 runs 200 lifecycles of fifty steps each, instead of a few.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,8 +28,15 @@ from hypothesis.stateful import (
 from chalicelib.errors import PayFlowError
 from chalicelib.messages import Deliver, SettlePayment, SettleRefund
 from chalicelib.payments import stats
-from chalicelib.payments.commands import CreatePayment, CreateRefund, ReadStats, SimulateReturn
-from chalicelib.payments.models import FailureCode, Refund, Status
+from chalicelib.payments.commands import (
+    CreatePayment,
+    CreateRefund,
+    ReadStats,
+    SimulateRefundReturn,
+    SimulateReturn,
+)
+from chalicelib.payments.facts import Completed, Failed, FailureCode, Returned
+from chalicelib.payments.models import Book, Direction, Refund, RefundStatus, Status
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.webhooks.commands import CreateEndpoint
 from chalicelib.webhooks.http_client import PostResult
@@ -46,18 +54,18 @@ from tests.conftest import (
     refunds_beside,
     stored_events,
     stored_refunds,
+    sweeper_of,
     webhooks_beside,
 )
 from tests.engines import IS_THOROUGH
 from tests.invariants import (
     Life,
+    alive,
     broken,
-    not_failed,
     read,
     recounted,
     scan,
     steps,
-    under_way,
     untold,
 )
 
@@ -67,8 +75,26 @@ if TYPE_CHECKING:
 CHOICES = st.integers(0, 10**6)
 """Chooses one of any number of things, by the remainder."""
 OUTCOMES = st.sampled_from(
-    ["completed", "completed", None, "pending", "error", f"failed:{FailureCode.ACCOUNT_CLOSED}"]
+    [
+        "completed",
+        "completed",
+        None,
+        "pending",
+        "error",
+        "submitted:5400",
+        f"failed:{FailureCode.ACCOUNT_CLOSED}",
+    ]
 )
+FACTS = st.sampled_from(
+    [
+        Completed(),
+        Failed(FailureCode.ACCOUNT_CLOSED),
+        Failed.by_bank("R02"),
+        Returned("R01"),
+        Returned("R02"),
+    ]
+)
+"""What a bank may say, in any order, late and twice."""
 
 
 class Lifecycles(RuleBasedStateMachine):
@@ -112,18 +138,25 @@ class Lifecycles(RuleBasedStateMachine):
     @rule(
         cents=st.integers(1, 1000),
         kind=st.sampled_from([("eft", "CAD"), ("ach", "USD"), ("wire", "CAD"), ("ach", "CAD")]),
+        direction=st.sampled_from(["debit", "debit", "debit", "credit"]),
         outcome=OUTCOMES,
         refund_outcome=OUTCOMES,
     )
     @precondition(lambda self: len(self.created) < 6)
     def create(
-        self, cents: int, kind: Any, outcome: str | None, refund_outcome: str | None
+        self,
+        cents: int,
+        kind: Any,
+        outcome: str | None,
+        refund_outcome: str | None,
+        direction: str = "debit",
     ) -> None:
         simulations = {"simulate": outcome, "simulate_refund": refund_outcome}
         request = command(
             amount=str(Decimal(cents).scaleb(-2)),
             type=kind[0],
             currency=kind[1],
+            direction=direction,
             metadata={name: value for name, value in simulations.items() if value},
         )
         self.created.append((request, self.payments.create(request, actor=TEST).body))
@@ -166,9 +199,10 @@ class Lifecycles(RuleBasedStateMachine):
         life = self.any_payment(choice)
         payment, refunds = life.payment, life.refunds
         amount = None if cents is None else Decimal(cents).scaleb(-2)
-        left = payment.amount - not_failed(refunds)
+        left = payment.amount - alive(refunds)
+        is_open = payment.status is Status.COMPLETED and payment.direction is Direction.DEBIT
         expected = None
-        if payment.status is not Status.COMPLETED or (amount is None and not left):
+        if not is_open or (amount is None and not left):
             expected = "payment_not_refundable"
         elif amount is not None and amount > left:
             expected = "refund_exceeds_payment"
@@ -187,20 +221,56 @@ class Lifecycles(RuleBasedStateMachine):
         assert (again.body, again.replayed) == (body, True)
 
     @rule(choice=CHOICES)
-    def record_return(self, choice: int) -> None:
-        life = self.any_payment(choice)
-        payment, refunds = life.payment, life.refunds
-        expected = None
-        if payment.type == "wire" or payment.status is not Status.COMPLETED:
-            expected = "payment_not_returnable"
-        elif under_way(refunds):
-            expected = "conflict"
-        elif not_failed(refunds) == payment.amount:
-            expected = "payment_not_returnable"
+    def simulate_return(self, choice: int) -> None:
+        payment = self.any_payment(choice).payment
+        code = "R01" if payment.type == "ach" else "901"
+        if payment.direction is Direction.CREDIT:
+            code = "R03" if payment.type == "ach" else "902"
+        has_been = (payment.status, payment.bank_code) == (Status.RETURNED, code)
+        may = payment.type != "wire" and (payment.status is Status.COMPLETED or has_been)
         refusal = refusal_of(
-            lambda: self.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
+            lambda: self.payments.simulate_return(payment.id, SimulateReturn(), actor=TEST)
+        )
+        assert refusal == (None if may else "payment_not_returnable")
+
+    @rule(choice=CHOICES)
+    @precondition(lambda self: self.refunded)
+    def simulate_refund_return(self, choice: int) -> None:
+        life, refund = self.any_refund(choice)
+        rail = life.payment.type
+        code = "R03" if rail == "ach" else "902"
+        has_been = (refund.status, refund.bank_code) == (RefundStatus.RETURNED, code)
+        expected = None
+        if rail == "wire":
+            expected = "payment_not_returnable"
+        elif refund.status is not RefundStatus.COMPLETED and not has_been:
+            expected = "refund_not_returnable"
+        command = SimulateRefundReturn(refund_id=refund.id)
+        refusal = refusal_of(
+            lambda: self.refunds.simulate_return(life.payment.id, command, actor=TEST)
         )
         assert refusal == expected
+
+    def any_refund(self, choice: int) -> tuple[Life, Refund]:
+        payment_id, _, body = self.refunded[choice % len(self.refunded)]
+        life = self.known[payment_id]
+        return life, life.refunds[json.loads(body)["id"]]
+
+    @rule(choice=CHOICES, fact=FACTS, times=st.integers(1, 2))
+    def bank_speaks_of_a_payment(self, choice: int, fact: Any, times: int) -> None:
+        for _ in range(times):
+            self.payments.record(self.any_payment(choice).payment.id, fact)
+
+    @rule(choice=CHOICES, fact=FACTS, times=st.integers(1, 2))
+    @precondition(lambda self: self.refunded)
+    def bank_speaks_of_a_refund(self, choice: int, fact: Any, times: int) -> None:
+        life, refund = self.any_refund(choice)
+        for _ in range(times):
+            self.refunds.record(life.payment.id, refund.id, fact)
+
+    @rule()
+    def sweep(self) -> None:
+        sweeper_of(self.payments).sweep(self.clock.now)
 
     @rule(hours=st.integers(1, 3))
     @precondition(lambda self: self.clock.now.date() == START.date())
@@ -225,7 +295,11 @@ class Lifecycles(RuleBasedStateMachine):
         """Check that the services return what the rows hold."""
         days = {"from": START.date().isoformat(), "to": self.clock.now.date().isoformat()}
         totals = stats.read(self.repository, ReadStats.model_validate(days), self.clock.now)
-        assert totals.rows == recounted([life.payment for life in self.known.values()])
+        counted = {Book.DEBITS: totals.rows, Book.CREDITS: totals.credits}
+        counted[Book.REFUNDS] = totals.refunds
+        expected = recounted(self.known.values())
+        for book, rows in counted.items():
+            assert rows == [total for total in expected if total.book is book]
         for life in self.known.values():
             payment_id = life.payment.id
             assert self.payments.get(payment_id) == life.payment

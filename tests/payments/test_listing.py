@@ -13,13 +13,14 @@ from chalicelib.aws import pagination
 from chalicelib.aws.pagination import decode_cursor, encode_cursor
 from chalicelib.errors import InvalidCursor
 from chalicelib.payments.commands import ListPayments
+from chalicelib.payments.facts import Completed
 from chalicelib.payments.items import sort_key
 from chalicelib.payments.listing import list_payments
 from chalicelib.payments.models import Payment, Status
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.validation import validated
-from chalicelib.values import SYSTEM, rfc3339
-from tests.conftest import START, new_repository, stored
+from chalicelib.values import rfc3339
+from tests.conftest import START, new_repository, recorded, stored
 from tests.payments.test_repository import put
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_filters_are_applied_together(repository: PaymentRepository) -> None:
     put(repository, type="wire", currency="CAD")
     put(repository, type="eft", currency="USD")
     settled = put(repository, type="wire", currency="USD")
-    repository.change(settled, settled.complete(START, actor=SYSTEM))
+    repository.change(settled, recorded(settled, Completed(), START))
     assert walk(repository, status="processing", type="wire", currency="USD") == [wanted]
     assert len(walk(repository, type="wire", currency="USD")) == 2
 
@@ -108,7 +109,7 @@ def test_paging_is_exact_while_payments_are_added_and_change(
             for payment in newest_first(made)
             if stored(repository, payment.id).status is Status.PROCESSING
         )
-        repository.change(moving, moving.complete(START, actor=SYSTEM))
+        repository.change(moving, recorded(moving, Completed(), START))
     assert [payment.id for payment in seen] == [payment.id for payment in newest_first(made)]
 
 

@@ -1,8 +1,9 @@
 """The rules of a payment, without anything around them."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from itertools import product
+from typing import Any
 
 import iso4217
 import pytest
@@ -11,20 +12,22 @@ from hypothesis import strategies as st
 
 from chalicelib import exact_json
 from chalicelib.errors import (
-    Conflict,
     PaymentNotCancelable,
     PaymentNotRefundable,
-    PaymentNotReturnable,
     RefundExceedsPayment,
 )
+from chalicelib.payments.facts import (
+    Completed,
+    Fact,
+    Failed,
+    FailureCode,
+    Returned,
+    failure_code_of,
+)
 from chalicelib.payments.models import (
-    TRANSITIONS,
-    Change,
+    Direction,
     EventData,
     EventType,
-    FailureCode,
-    IllegalTransition,
-    Payment,
     Refund,
     RefundStatus,
     Status,
@@ -40,7 +43,8 @@ from chalicelib.values import (
     rfc3339,
     with_decimals,
 )
-from tests.conftest import START, TEST, command
+from tests.conftest import START, TEST, command, recorded, refund_recorded
+from tests.invariants import NEXT
 
 PROCESSING = new_payment(command(), START, actor=TEST).payment
 LATER = START + timedelta(seconds=1)
@@ -55,7 +59,7 @@ def test_a_new_payment_is_processing_and_its_event_says_so() -> None:
 
 
 def test_completing_sets_the_time_and_what_can_be_refunded() -> None:
-    payment, event, _ = PROCESSING.complete(LATER, actor=SYSTEM)
+    payment, event, _ = recorded(PROCESSING, Completed(), LATER)
     assert (payment.status, payment.completed_at) == (Status.COMPLETED, LATER)
     assert payment.refundable == payment.amount
     assert (event.type, event.seq, event.data) == (
@@ -66,34 +70,93 @@ def test_completing_sets_the_time_and_what_can_be_refunded() -> None:
 
 
 def test_failing_keeps_the_reason_on_the_payment_and_in_the_event() -> None:
-    payment, event, _ = PROCESSING.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM)
+    payment, event, _ = recorded(PROCESSING, Failed(FailureCode.ACCOUNT_CLOSED), LATER)
     assert payment.failure_code == "account_closed"
     assert payment.completed_at is None
     assert event.data == EventData(status=Status.FAILED, failure_code="account_closed")
 
 
-def step(payment: Payment, to: Status) -> Change:
-    if to is Status.COMPLETED:
-        return payment.complete(LATER, actor=SYSTEM)
-    return payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM)
+@pytest.mark.parametrize("fact", [Failed.by_bank("911"), Returned("911")])
+def test_bank_code_is_kept_as_it_came_and_read_as_a_failure_code(fact: Fact) -> None:
+    payment, event, _ = recorded(PROCESSING, fact, LATER)
+    assert (payment.status, payment.failure_code) == (Status.FAILED, "account_frozen")
+    assert payment.bank_code == event.data.bank_code == "911"
+    assert payment.return_reason is None
 
 
-def test_only_listed_transitions_are_legal() -> None:
-    listed = {(source, to) for source, targets in TRANSITIONS.items() for to in targets}
-    assert listed == {
-        (Status.PROCESSING, Status.COMPLETED),
-        (Status.PROCESSING, Status.FAILED),
-        (Status.PROCESSING, Status.CANCELED),
-        (Status.COMPLETED, Status.RETURNED),
-    }
-    for source, to in product(Status, (Status.COMPLETED, Status.FAILED)):
-        if (source, to) not in listed:
-            payment = PROCESSING.model_copy(update={"status": source})
-            with pytest.raises(IllegalTransition):
-                step(payment, to)
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        ("901", "insufficient_funds"), ("R01", "insufficient_funds"), ("905", "account_closed"),
+        ("R03", "account_not_found"), ("R16", "account_frozen"), ("R07", "no_authorization"),
+        ("921", "no_authorization"), ("R08", "payment_stopped"), ("990", "rejected_by_bank"),
+        ("R99", "rejected_by_bank"), ("", "rejected_by_bank"), ("bénéficiaire", "rejected_by_bank"),
+    ],
+)  # fmt: skip
+def test_any_code_of_a_bank_has_a_meaning(code: str, meaning: str) -> None:
+    assert failure_code_of(code) == meaning
+    returned = recorded(COMPLETED, Returned(code), LATER).payment
+    assert (returned.failure_code, returned.bank_code) == (code, code)
+    assert returned.return_reason == meaning
 
 
-COMPLETED = PROCESSING.complete(LATER, actor=SYSTEM).payment
+SAYINGS: tuple[Fact, ...] = (
+    Completed(),
+    Failed(FailureCode.ACCOUNT_CLOSED),
+    Failed.by_bank("905"),
+    Failed.by_bank("911"),
+    Returned("901"),
+    Returned("905"),
+)
+
+
+@given(said=st.lists(st.sampled_from(SAYINGS), min_size=1, max_size=8))
+def test_bank_may_say_anything_in_any_order_and_twice(said: list[Fact]) -> None:
+    payment, heard = PROCESSING, 0
+    for fact in said:
+        change = payment.record(fact, LATER, actor=SYSTEM)
+        if change is not None:
+            to = change.payment.status
+            moved = to is not payment.status
+            assert not moved or to in NEXT[payment.status]
+            assert moved is (change.event.type is not EventType.PAYMENT_CONTRADICTED)
+            assert (change.event.data.fact is None) is moved
+            assert change.event.seq == change.payment.version == payment.version + 1
+            payment, heard = change.payment, heard + 1
+        assert payment.record(fact, LATER, actor=SYSTEM) is None, "it has just said so"
+        is_returned = payment.status is Status.RETURNED
+        assert payment.amount_returned == (payment.amount if is_returned else 0)
+    assert heard <= len(set(said))
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.PROCESSING}))
+@pytest.mark.parametrize("fact", SAYINGS)
+def test_fact_that_does_not_fit_is_an_event_and_changes_no_status(
+    status: Status, fact: Fact
+) -> None:
+    of: dict[str, Fact] = {"failed": Failed.by_bank("902"), "returned": Returned("902")}
+    payment = COMPLETED if status in {Status.COMPLETED, Status.RETURNED} else PROCESSING
+    if status is Status.CANCELED:
+        payment = payment.cancel(LATER, actor=TEST).payment
+    elif status in of:
+        payment = recorded(payment, of[status], LATER).payment
+    fits = (status is Status.COMPLETED and fact in {Completed(), *SAYINGS[4:]}) or (
+        status is Status.RETURNED and fact == Completed()
+    )
+    change = payment.record(fact, LATER, actor=Actor("bank"))
+    if fits:
+        assert change is None or change.payment.status is Status.RETURNED
+        return
+    assert change is not None
+    after, event, _ = change
+    assert (after.status, after.failure_code) == (payment.status, payment.failure_code)
+    assert (event.type, event.actor) == ("payment.contradicted", "bank")
+    assert event.data.fact is not None
+    assert event.data.fact.outcome == str(fact).partition(":")[0]
+    assert event.data.fact.bank_code == getattr(fact, "bank_code", None)
+
+
+COMPLETED = recorded(PROCESSING, Completed(), LATER).payment
 
 
 def refund_of(amount: str, status: RefundStatus = RefundStatus.PROCESSING) -> Refund:
@@ -107,8 +170,10 @@ def refund_of(amount: str, status: RefundStatus = RefundStatus.PROCESSING) -> Re
         status=status,
         created_at=LATER,
         updated_at=LATER,
+        expected_at=None,
         completed_at=None,
         failure_code=None,
+        bank_code=None,
     )
 
 
@@ -128,67 +193,133 @@ def test_only_processing_unsubmitted_payments_can_be_canceled(
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.COMPLETED}))
-def test_only_a_completed_payment_is_refunded_or_returned(status: Status) -> None:
+def test_only_a_completed_payment_is_refunded(status: Status) -> None:
     payment = COMPLETED.model_copy(update={"status": status})
     with pytest.raises(PaymentNotRefundable):
         payment.refund(refund_of("1"), LATER, actor=TEST)
-    with pytest.raises(PaymentNotReturnable):
-        payment.record_return("R01", LATER, actor=TEST)
 
 
-@given(steps=st.lists(st.tuples(st.integers(1, 1250), st.sampled_from(RefundStatus)), max_size=20))
-def test_refunded_and_refundable_add_up_to_the_amount(
-    steps: list[tuple[int, RefundStatus]],
-) -> None:
-    payment, refunded = COMPLETED, Decimal(0)
-    for cents, end in steps:
+def test_credit_is_completed_and_returned_and_never_refunded() -> None:
+    opened = new_payment(command(direction="credit"), START, actor=TEST).payment
+    paid = recorded(opened, Completed(), LATER).payment
+    assert (paid.direction, str(paid.refundable)) == (Direction.CREDIT, "0.00")
+    with pytest.raises(PaymentNotRefundable, match="is a credit"):
+        paid.refund(refund_of("1"), LATER, actor=TEST)
+    returned = recorded(paid, Returned("R03"), LATER).payment
+    assert (returned.status, returned.amount_returned) == (Status.RETURNED, paid.amount)
+
+
+REFUND_SAYINGS = st.sampled_from(
+    [Completed(), Failed(FailureCode.ACCOUNT_CLOSED), Returned("902"), Returned("905")]
+)
+
+
+class Purse:
+    """A payment and its refunds, as facts change them in any order."""
+
+    def __init__(self) -> None:
+        self.payment = COMPLETED
+        self.refunds: list[Refund] = []
+
+    def ask(self, cents: int) -> None:
         refund = refund_of(str(Decimal(cents).scaleb(-2)))
-        try:
-            payment = payment.refund(refund, LATER, actor=TEST).payment
-        except RefundExceedsPayment:
-            assert refunded + refund.amount > payment.amount
-            continue
-        if end is RefundStatus.FAILED:
-            payment = payment.fail_refund(
-                refund, FailureCode.ACCOUNT_CLOSED, LATER, actor=TEST
-            ).payment
-        else:
-            refunded += refund.amount
-        if end is RefundStatus.COMPLETED:
-            payment = payment.complete_refund(refund, LATER, actor=TEST).payment
-        assert payment.amount_refunded == refunded <= payment.amount
-        assert payment.amount_refunded + payment.refundable == payment.amount
+        with suppress(RefundExceedsPayment, PaymentNotRefundable):
+            self.payment = self.payment.refund(refund, LATER, actor=TEST).payment
+            self.refunds.append(refund)
+
+    def say(self, number: int, fact: Fact) -> None:
+        refund = self.refunds[number % len(self.refunds)]
+        change = self.payment.record_refund(refund, fact, LATER, actor=SYSTEM)
+        if change is None:
+            return
+        assert change.refund is not None
+        self.payment = change.payment
+        self.refunds[number % len(self.refunds)] = change.refund
+        assert self.payment.record_refund(change.refund, fact, LATER, actor=SYSTEM) is None
+
+    def check(self) -> None:
+        alive = {RefundStatus.PROCESSING, RefundStatus.COMPLETED}
+        refunded = sum((one.amount for one in self.refunds if one.status in alive), Decimal(0))
+        is_open = self.payment.status is Status.COMPLETED
+        assert self.payment.amount_refunded == refunded <= self.payment.amount
+        assert self.payment.refundable == (self.payment.amount - refunded if is_open else 0)
+        assert self.payment.refunds_processing == sum(
+            one.status is RefundStatus.PROCESSING for one in self.refunds
+        )
 
 
-@pytest.mark.parametrize("status", [RefundStatus.COMPLETED, RefundStatus.FAILED])
-def test_settled_refund_stays_settled(status: RefundStatus) -> None:
-    payment = COMPLETED.refund(refund_of("1"), LATER, actor=TEST).payment
-    with pytest.raises(IllegalTransition):
-        payment.complete_refund(refund_of("1", status), LATER, actor=TEST)
-    with pytest.raises(IllegalTransition):
-        payment.fail_refund(refund_of("1", status), FailureCode.ACCOUNT_CLOSED, LATER, actor=TEST)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.integers(1, 1250),
+            st.tuples(st.integers(0, 20), REFUND_SAYINGS),
+            st.just(Returned("901")),
+        ),
+        max_size=25,
+    )
+)
+def test_refunded_is_the_sum_of_its_living_refunds_in_every_order(steps: list[Any]) -> None:
+    purse = Purse()
+    for step in steps:
+        if isinstance(step, int):
+            purse.ask(step)
+        elif isinstance(step, Returned):
+            change = purse.payment.record(step, LATER, actor=SYSTEM)
+            purse.payment = change.payment if change else purse.payment
+        elif purse.refunds:
+            purse.say(*step)
+        purse.check()
 
 
-def test_return_takes_the_rest_and_waits_for_processing_refunds() -> None:
+def test_return_takes_the_whole_amount_and_waits_for_nothing() -> None:
     refund = refund_of("2.50")
     under_way = COMPLETED.refund(refund, LATER, actor=TEST).payment
-    with pytest.raises(Conflict):
-        under_way.record_return("R01", LATER, actor=Actor("bank"))
-    refunded = under_way.complete_refund(refund, LATER, actor=TEST).payment
-    payment, event, _ = refunded.record_return("R01", LATER, actor=Actor("bank"))
+    payment, event, _ = recorded(under_way, Returned("R01"), LATER)
     assert (payment.status, payment.failure_code) == (Status.RETURNED, "R01")
-    assert (str(payment.amount_refunded), str(payment.refundable)) == ("2.50", "0.00")
+    assert (payment.amount_returned, str(payment.refundable)) == (payment.amount, "0.00")
+    assert str(payment.amount_refunded) == "2.50", "which is lost if the refund completes"
     assert event.data == EventData(
-        status=Status.RETURNED, failure_code="R01", amount_refunded=Decimal("2.50")
+        status=Status.RETURNED,
+        failure_code="R01",
+        bank_code="R01",
+        amount_refunded=Decimal("2.50"),
+        amount_returned=payment.amount,
     )
+    settled = refund_recorded(payment, refund, Completed(), LATER)
+    assert settled.refund is not None
+    assert settled.refund.status is RefundStatus.COMPLETED
+    assert settled.payment.status is Status.RETURNED
 
 
-def test_fully_refunded_payment_cannot_be_returned() -> None:
+def test_returned_refund_can_be_made_again_while_the_payment_is_completed() -> None:
     refund = refund_of("12.50")
-    refunded = COMPLETED.refund(refund, LATER, actor=TEST).payment
-    refunded = refunded.complete_refund(refund, LATER, actor=TEST).payment
-    with pytest.raises(PaymentNotReturnable):
-        refunded.record_return("R01", LATER, actor=Actor("bank"))
+    under_way = COMPLETED.refund(refund, LATER, actor=TEST).payment
+    completed = refund_recorded(under_way, refund, Completed(), LATER)
+    assert completed.refund is not None
+    after, event, returned = refund_recorded(
+        completed.payment, completed.refund, Returned("902"), LATER
+    )
+    assert returned is not None
+    assert (returned.status, returned.failure_code, returned.bank_code) == (
+        RefundStatus.RETURNED,
+        "account_not_found",
+        "902",
+    )
+    assert event.type is EventType.REFUND_RETURNED
+    assert (str(after.amount_refunded), after.refundable) == ("0.00", after.amount)
+    assert after.refund(refund_of("12.50"), LATER, actor=TEST).payment.refundable == 0
+
+
+def test_second_code_for_a_refund_is_an_event_of_its_own() -> None:
+    refund = refund_of("1")
+    under_way = COMPLETED.refund(refund, LATER, actor=TEST).payment
+    failed = refund_recorded(under_way, refund, Returned("902"), LATER)
+    assert failed.refund is not None
+    assert failed.refund.status is RefundStatus.FAILED
+    after, event, again = refund_recorded(failed.payment, failed.refund, Returned("905"), LATER)
+    assert again is not None
+    assert (event.type, again.status) == (EventType.REFUND_CONTRADICTED, RefundStatus.FAILED)
+    assert (again.bank_code, str(after.amount_refunded)) == ("902", "0.00")
 
 
 @given(

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,19 +19,35 @@ from chalicelib.errors import (
     NotFound,
     PayFlowError,
     PaymentNotRefundable,
+    PaymentNotReturnable,
     RefundExceedsPayment,
+    RefundNotReturnable,
     ValidationFailed,
 )
 from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettleRefund, decode
-from chalicelib.payments.commands import ListOfPayment, SimulateReturn
-from chalicelib.payments.models import MAX_VERSION, Payment, Refund, RefundStatus, Status
-from chalicelib.payments.processor import Completed
+from chalicelib.payments.commands import (
+    ListOfPayment,
+    ReadStats,
+    SimulateRefundReturn,
+    SimulateReturn,
+)
+from chalicelib.payments.facts import Completed, Failed, Returned
+from chalicelib.payments.items import refund_key, total_key
+from chalicelib.payments.models import (
+    MAX_VERSION,
+    Payment,
+    Refund,
+    RefundStatus,
+    Status,
+    totals_moved,
+)
 from chalicelib.payments.refunds import Refunds
-from chalicelib.payments.repository import PaymentRepository, RefundSettled
+from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.values import rfc3339
+from infra.ops.count_refunds import count_refunds
 from tests.conftest import (
     TEST,
     Clock,
@@ -202,7 +218,7 @@ def test_refund_is_replayed_after_the_payment_was_returned(desk: Desk) -> None:
     request = refund_command(amount="30")
     first = desk.refunds.create(payment.id, request, actor=TEST)
     desk.refunds.settle(payment.id, first.resource_id)
-    desk.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
+    desk.payments.simulate_return(payment.id, SimulateReturn(), actor=TEST)
     assert desk.refunds.create(payment.id, request, actor=TEST).replayed
 
 
@@ -301,8 +317,10 @@ def wanted(payment: Payment, amount: str) -> Refund:
         status=RefundStatus.PROCESSING,
         created_at=payment.updated_at,
         updated_at=payment.updated_at,
+        expected_at=None,
         completed_at=None,
         failure_code=None,
+        bank_code=None,
     )
 
 
@@ -402,9 +420,13 @@ def test_refund_settled_by_another_worker_is_left_alone(
     before = desk.payments.get(payment.id)
     processing = stored_refund(desk.payments.repository, payment.id, created.resource_id)
     desk.refunds.settle(payment.id, created.resource_id)
-    late = before.complete_refund(processing, before.updated_at, actor=TEST)
-    with pytest.raises(RefundSettled):
-        desk.payments.repository.settle_refund(before, processing, late)
+    late = before.record_refund(processing, Completed(), before.updated_at, actor=TEST)
+    assert late is not None
+    with pytest.raises(StaleVersion) as stale:
+        desk.payments.repository.change_refund(before, processing, late)
+    now = desk.payments.get(payment.id)
+    settled = stored_refund(desk.payments.repository, payment.id, created.resource_id)
+    assert stale.value.current == (now, settled)
     # As it happens to a worker whose processor took its time.
     monkeypatch.setattr(PaymentRepository, "find_refund", lambda *_: processing)
     desk.refunds.settle(payment.id, created.resource_id)
@@ -418,11 +440,172 @@ def test_refund_of_a_returned_payment_is_left_alone(
     created = desk.refund(payment, amount="30")
     processing = stored_refund(desk.payments.repository, payment.id, created.resource_id)
     desk.refunds.settle(payment.id, created.resource_id)
-    desk.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
+    desk.payments.simulate_return(payment.id, SimulateReturn(), actor=TEST)
     # As it happens to a worker who is held up between its two reads.
     monkeypatch.setattr(PaymentRepository, "find_refund", lambda *_: processing)
     desk.refunds.settle(payment.id, created.resource_id)
     assert seqs(desk, payment) == [1, 2, 3, 4, 5]
+
+
+def test_refund_that_has_not_begun_fails_when_its_payment_is_returned(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    waiting = desk.refund(payment, amount="30").resource_id
+    returned = desk.payments.record(payment.id, Returned("901"))
+    assert (returned.status, returned.amount_returned) == (Status.RETURNED, payment.amount)
+
+    def ask(*_: Any) -> Any:
+        pytest.fail("its bank must not see it")
+
+    monkeypatch.setattr(type(desk.payments.processor), "refund", ask)
+    for _ in range(2):
+        desk.refunds.settle(payment.id, waiting)
+        refund = stored_refund(desk.payments.repository, payment.id, waiting)
+        assert (refund.status, refund.failure_code) == (RefundStatus.FAILED, "payment_returned")
+    assert left(desk, payment) == ("0.00", "0.00", 0)
+    assert seqs(desk, payment) == [1, 2, 3, 4, 5]
+
+
+def test_refund_that_has_begun_goes_on_after_its_payment_is_returned(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "pending"})
+    begun = desk.settled(payment, amount="30")
+    assert not begun.is_waiting
+    desk.payments.record(payment.id, Returned("901"))
+    assert left(desk, payment) == ("30.00", "0.00", 1)
+    desk.refunds.record(payment.id, begun.id, Completed())
+    refund = stored_refund(desk.payments.repository, payment.id, begun.id)
+    assert refund.status is RefundStatus.COMPLETED
+    assert left(desk, payment) == ("30.00", "0.00", 0), "which is lost"
+
+
+def test_worker_that_is_late_leaves_a_refund_alone_that_failed_for_its_return(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    refund_id = desk.refund(payment, amount="30").resource_id
+    waiting = stored_refund(desk.payments.repository, payment.id, refund_id)
+    desk.payments.record(payment.id, Returned("901"))
+    desk.refunds.settle(payment.id, refund_id)
+    monkeypatch.setattr(PaymentRepository, "find_refund", lambda *_: waiting)
+    desk.refunds.settle(payment.id, refund_id)
+    assert seqs(desk, payment) == [1, 2, 3, 4, 5]
+
+
+def test_refund_of_a_version_before_may_be_with_its_bank(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    created = desk.refund(payment, amount="30")
+    old = stored_refund(desk.payments.repository, payment.id, created.resource_id)
+    old = old.model_copy(update={"is_waiting": False})  # as such a version writes it
+    monkeypatch.setattr(PaymentRepository, "find_refund", lambda *_: old)
+    desk.payments.record(payment.id, Returned("901"))
+    desk.refunds.settle(payment.id, old.id)
+    monkeypatch.undo()
+    refund = stored_refund(desk.payments.repository, payment.id, old.id)
+    assert refund.status is RefundStatus.COMPLETED
+
+
+def test_submitted_refund_says_when_to_expect_its_outcome(desk: Desk, clock: Clock) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "submitted:3600"})
+    refund = desk.settled(payment, amount="30")
+    assert refund.expected_at == refund.created_at + timedelta(hours=1)
+    clock.advance(hours=1)
+    desk.refunds.settle(payment.id, refund.id)
+    settled = stored_refund(desk.payments.repository, payment.id, refund.id)
+    assert settled.status is not RefundStatus.PROCESSING
+    assert settled.expected_at is None
+
+
+def test_returned_refund_frees_its_amount_and_the_same_return_again_changes_nothing(
+    desk: Desk,
+) -> None:
+    payment = desk.paid(type="eft", metadata={"simulate_refund": "completed"})
+    refund = desk.settled(payment, amount="100")
+    command = SimulateRefundReturn(refund_id=refund.id)
+    for _ in range(2):
+        returned = desk.refunds.simulate_return(payment.id, command, actor=TEST)
+        assert (returned.status, returned.bank_code, returned.failure_code) == (
+            RefundStatus.RETURNED,
+            "902",
+            "account_not_found",
+        )
+    assert left(desk, payment) == ("0.00", "100.00", 0)
+    assert not desk.refund(payment, amount="100").replayed
+    other = SimulateRefundReturn(refund_id=refund.id, code="905")
+    with pytest.raises(RefundNotReturnable, match="is returned, not completed"):
+        desk.refunds.simulate_return(payment.id, other, actor=TEST)
+
+
+def test_return_of_a_refund_is_refused_unless_its_bank_could_return_it(desk: Desk) -> None:
+    pending = desk.paid(type="eft", metadata={"simulate_refund": "pending"})
+    wired = desk.paid(type="wire", metadata={"simulate_refund": "completed"})
+    for payment, refusal in ((pending, RefundNotReturnable), (wired, PaymentNotReturnable)):
+        command = SimulateRefundReturn(refund_id=desk.settled(payment, amount="1").id)
+        with pytest.raises(refusal):
+            desk.refunds.simulate_return(payment.id, command, actor=TEST)
+    with pytest.raises(NotFound, match="no refund"):
+        desk.refunds.simulate_return(
+            pending.id, SimulateRefundReturn(refund_id=UNKNOWN_REFUND), actor=TEST
+        )
+    bad = SimulateRefundReturn.model_construct(refund_id=UNKNOWN_REFUND, code="999")
+    with pytest.raises(ValidationFailed):
+        desk.refunds.simulate_return(pending.id, bad, actor=TEST)
+
+
+def test_second_word_of_a_bank_about_a_refund_is_an_event_of_its_own(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    refund = desk.settled(payment, amount="30")
+    for _ in range(2):
+        desk.refunds.record(payment.id, refund.id, Failed.by_bank("905"))
+    *_, event = stored_events(desk.payments.repository, payment.id)
+    assert (event.seq, event.type) == (5, "refund.contradicted")
+    assert event.data.fact is not None
+    assert (event.data.fact.outcome, event.data.fact.bank_code) == ("failed", "905")
+    assert left(desk, payment) == ("30.00", "70.00", 0)
+
+
+def test_totals_have_refunds_by_the_day_of_their_payment(desk: Desk, clock: Clock) -> None:
+    payment = desk.paid(type="eft", metadata={"simulate_refund": "completed"})
+    clock.advance(days=2)
+    first, second = (desk.settled(payment, amount=amount) for amount in ("30", "20"))
+    desk.refunds.record(payment.id, second.id, Returned("902"))
+    day = payment.created_at.date().isoformat()
+    query = ReadStats.model_validate({"from": day, "to": day})
+    stats = desk.payments.stats(query)
+    assert [(row.status, row.count, str(row.volume)) for row in stats.refunds] == [
+        ("completed", 1, "30.00"),
+        ("returned", 1, "20.00"),
+    ]
+    (sums,) = stats.summary
+    assert (sums.gross, sums.refunded, sums.returned, sums.net, sums.credits) == (
+        Decimal(100),
+        first.amount,
+        Decimal(0),
+        Decimal(70),
+        Decimal(0),
+    )
+
+
+def test_refund_that_an_earlier_version_settled_is_counted_once(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    day = payment.created_at.date().isoformat()
+    query = ReadStats.model_validate({"from": day, "to": day})
+    refunds = [desk.settled(payment, amount="10") for _ in range(3)]
+    store = desk.payments.repository._payments
+    for refund in refunds[:2]:
+        key = refund_key(payment.id, refund.id)
+        store.write(store.update_request(key, remove=["isCounted"]))
+    uncounted = refunds[0].model_copy(update={"is_counted": False})
+    (total,) = totals_moved(payment, uncounted, refunds[0])
+    shard = total_key(total, payment.id)
+    store.write(store.update_request(shard, add={"count": -2, "volume": Decimal(-20)}))
+    assert [row.count for row in desk.payments.stats(query).refunds] == [1]
+    assert count_refunds(desk.payments.repository) == 2
+    assert count_refunds(desk.payments.repository) == 0
+    (row,) = desk.payments.stats(query).refunds
+    assert (row.count, str(row.volume)) == (3, "30.00")
 
 
 def test_processor_is_not_asked_about_a_settled_refund(

@@ -22,12 +22,13 @@ from chalicelib.aws.pagination import just_after, just_before
 from chalicelib.errors import Conflict, Unavailable
 from chalicelib.idempotency import Fingerprints, Record, RecordExists, record_to_item
 from chalicelib.payments import items as payment_items
+from chalicelib.payments.facts import Completed, Failed, FailureCode
 from chalicelib.payments.items import sort_key
-from chalicelib.payments.models import Change, FailureCode, Payment, Status
+from chalicelib.payments.models import Change, Payment, Status
 from chalicelib.payments.refunds import new_refund
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import new_payment
-from chalicelib.values import SYSTEM, new_id, rfc3339
+from chalicelib.values import new_id, rfc3339
 from chalicelib.webhooks.items import delivery_to_item
 from chalicelib.webhooks.models import Delivery, DeliveryKey
 from tests.conftest import (
@@ -36,7 +37,9 @@ from tests.conftest import (
     TEST,
     command,
     new_repository,
+    recorded,
     refund_command,
+    refund_recorded,
     stored,
     stored_events,
     stored_refund,
@@ -143,7 +146,7 @@ def test_a_change_replaces_the_payment_and_adds_its_event(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     payment = put(repository)
-    change = payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM)
+    change = recorded(payment, Failed(FailureCode.ACCOUNT_CLOSED), LATER)
     repository.change(payment, change)
     assert stored(repository, payment.id) == change.payment
     event = rows(engine, repository, payment.id)["EVENT#0000000002"]
@@ -155,7 +158,7 @@ def test_a_change_replaces_the_payment_and_adds_its_event(
 
 def test_a_change_may_leave_the_status_as_it_is(repository: PaymentRepository) -> None:
     payment = put(repository)
-    change = payment.complete(LATER, actor=SYSTEM)
+    change = recorded(payment, Completed(), LATER)
     same_status = change.payment.model_copy(update={"status": payment.status})
     repository.change(payment, change._replace(payment=same_status))
     assert stored(repository, payment.id) == same_status
@@ -165,10 +168,10 @@ def test_stale_change_writes_nothing_and_has_the_current_payment(
     engine: "DynamoDBClient", repository: PaymentRepository
 ) -> None:
     payment = put(repository)
-    completed = payment.complete(LATER, actor=SYSTEM)
+    completed = recorded(payment, Completed(), LATER)
     repository.change(payment, completed)
     with pytest.raises(StaleVersion) as moved:
-        repository.change(payment, payment.fail(FailureCode.ACCOUNT_CLOSED, LATER, actor=SYSTEM))
+        repository.change(payment, recorded(payment, Failed(FailureCode.ACCOUNT_CLOSED), LATER))
     assert moved.value.current == completed.payment
     assert set(rows(engine, repository, payment.id)) == {
         "PAYMENT",
@@ -194,7 +197,7 @@ def test_change_fails_if_any_field_that_was_read_changed(
         ExpressionAttributeValues=encode({":now": now}),
     )
     with pytest.raises(StaleVersion) as moved:
-        repository.change(payment, payment.complete(LATER, actor=SYSTEM))
+        repository.change(payment, recorded(payment, Completed(), LATER))
     assert moved.value.current == stored(repository, payment.id)
     assert set(rows(engine, repository, payment.id)) == {"PAYMENT", "EVENT#0000000001"}
 
@@ -225,7 +228,7 @@ def test_change_overwrites_nothing(
     engine: "DynamoDBClient", repository: PaymentRepository, place: str
 ) -> None:
     payment = put(repository)
-    change = payment.complete(LATER, actor=SYSTEM)
+    change = recorded(payment, Completed(), LATER)
     key = DeliveryKey(payment.id, change.event.id, "EP-01M82Y8T27997E9EYD0G6SK6MT")
     delivery = Delivery.of(key, change.event.type, "{}", LATER, is_enabled=True)
     place = place.replace("DELIVERY", delivery_to_item(delivery)["SK"])
@@ -259,16 +262,16 @@ def test_outcome_of_a_refund_overwrites_no_event(
     assert change.refund is not None
     repository.create_refund(payment, change, record_for(change, "of the refund"), LATER)
     take_place(engine, repository, payment.id, "EVENT#0000000004")
-    done = change.payment.complete_refund(change.refund, LATER, actor=SYSTEM)
+    done = refund_recorded(change.payment, change.refund, Completed(), LATER)
     with pytest.raises(ConditionFailed):
-        repository.settle_refund(change.payment, change.refund, done)
+        repository.change_refund(change.payment, change.refund, done)
     assert stored_refund(repository, payment.id, change.refund.id) == change.refund
 
 
 def with_a_refund(repository: PaymentRepository) -> tuple[Payment, Change]:
     """A completed payment, and a refund of it that is not written yet."""
     made = put(repository)
-    completed = made.complete(LATER, actor=SYSTEM)
+    completed = recorded(made, Completed(), LATER)
     repository.change(made, completed)
     payment = completed.payment
     refund = new_refund(payment, refund_command(), new_id("REF", LATER), LATER)
@@ -287,7 +290,7 @@ def test_payment_keeps_the_time_of_its_first_submission(
 
 def test_marking_a_final_payment_returns_it_unchanged(repository: PaymentRepository) -> None:
     payment = put(repository)
-    completed = payment.complete(LATER, actor=SYSTEM)
+    completed = recorded(payment, Completed(), LATER)
     repository.change(payment, completed)
     assert submitted(repository, payment.id, LATER) == completed.payment
     assert stored(repository, payment.id).submitted_at is None
@@ -307,14 +310,14 @@ def test_lists_are_in_time_order_also_within_one_microsecond(repository: Payment
     by_status = repository.by_status(Status.PROCESSING, "0", "~", 10)
     assert [key for key, _ in by_status] == expected
     assert [sort_key(payment) for _, payment in by_status if payment] == expected
-    assert [key for _, key in repository.all("0", "~", 10)] == expected
+    assert [entry.sort_key for entry in repository.all("0", "~", 10)] == expected
 
 
 def test_just_before_and_just_after_a_key_split_a_range_around_it(
     repository: PaymentRepository,
 ) -> None:
     keys = sorted(sort_key(put(repository)) for _ in range(5))
-    below = [key for _, key in repository.all("0", just_before(keys[2]), 10)]
+    below = [entry.sort_key for entry in repository.all("0", just_before(keys[2]), 10)]
     above = repository.processing(just_after(keys[2]), "~", 10)
     assert below == [keys[1], keys[0]]
     assert [entry.sort_key for entry in above] == keys[3:]
@@ -329,7 +332,7 @@ def test_settled_payment_moves_to_the_list_of_its_status(
     repository: PaymentRepository,
 ) -> None:
     payment = put(repository)
-    repository.change(payment, payment.complete(LATER, actor=SYSTEM))
+    repository.change(payment, recorded(payment, Completed(), LATER))
     assert repository.by_status(Status.PROCESSING, "0", "~", 10) == []
     ((_, listed),) = repository.by_status(Status.COMPLETED, "0", "~", 10)
     assert listed == stored(repository, payment.id)
@@ -434,7 +437,7 @@ def test_resent_transaction_has_the_same_token(
     )
     stub, repository = stubbed_repository(emulated_dynamodb)
     created = new_payment(command(), START, actor=TEST)
-    completed = created.payment.complete(LATER, actor=SYSTEM)
+    completed = recorded(created.payment, Completed(), LATER)
     for _ in range(2):
         cancelled(stub, "None", "TransactionConflict", "None")
         stub.add_response("transact_write_items", {})

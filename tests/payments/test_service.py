@@ -1,6 +1,8 @@
 """The use cases, in one thread."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from chalicelib import exact_json
 from chalicelib.aws.dynamodb import StaleVersion
 from chalicelib.errors import (
+    Conflict,
     IdempotencyKeyReused,
     NotFound,
     PaymentNotCancelable,
@@ -18,12 +21,21 @@ from chalicelib.errors import (
 from chalicelib.idempotency import RecordExists
 from chalicelib.messages import SettlePayment, decode
 from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.facts import Completed, Failed, Returned
+from chalicelib.payments.items import payment_key
 from chalicelib.payments.models import Payment, Status
-from chalicelib.payments.processor import Completed
 from chalicelib.payments.service import Payments
 from chalicelib.payments.simulator import SimulatedOutage
 from chalicelib.values import Actor
-from tests.conftest import TEST, Clock, command, stored, stored_events
+from tests.conftest import (
+    TEST,
+    Clock,
+    command,
+    outbox_of,
+    stored,
+    stored_deliveries,
+    stored_events,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -202,8 +214,9 @@ def test_stale_commit_of_a_processing_payment_is_retried(
         raise StaleVersion(payment)
 
     with monkeypatch.context() as race:
+        race.setattr("chalicelib.aws.dynamodb._BACKOFF_BASE_SECONDS", 0)
         race.setattr(type(payments.repository), "change", moved)
-        with pytest.raises(StaleVersion):  # which the queue is told of
+        with pytest.raises(Conflict):  # which the queue is told of
             payments.settle(payment.id)
     payments.settle(payment.id)
     assert payments.get(payment.id).status is Status.COMPLETED
@@ -343,13 +356,13 @@ def test_return_takes_only_the_codes_of_its_rail(
     payment = completed(payments, **fields)
     for other in wrong:
         with pytest.raises(ValidationFailed) as refusal:
-            payments.record_return(
+            payments.simulate_return(
                 payment.id, SimulateReturn.model_construct(code=other), actor=Actor("bank")
             )
         assert refusal.value.errors[0].field == "code"
     for code in codes:
         payment = completed(payments, **fields)
-        returned = payments.record_return(
+        returned = payments.simulate_return(
             payment.id, SimulateReturn(code=code), actor=Actor("bank")
         )
         assert (returned.status, returned.failure_code) == (
@@ -363,13 +376,106 @@ def test_return_takes_only_the_codes_of_its_rail(
 def test_payment_by_a_final_rail_cannot_be_returned(payments: Payments, rail: str) -> None:
     payment = completed(payments, type=rail)
     with pytest.raises(PaymentNotReturnable, match=f"by {rail} is final"):
-        payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))
+        payments.simulate_return(payment.id, SimulateReturn(), actor=Actor("bank"))
 
 
 def test_a_payment_is_returned_once(payments: Payments) -> None:
     payment = completed(payments, type="ach")
-    returned = payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank"))
-    assert payments.record_return(payment.id, SimulateReturn(), actor=Actor("bank")) == returned
+    returned = payments.simulate_return(payment.id, SimulateReturn(), actor=Actor("bank"))
+    assert payments.simulate_return(payment.id, SimulateReturn(), actor=Actor("bank")) == returned
     with pytest.raises(PaymentNotReturnable, match="is returned, not completed"):
-        payments.record_return(payment.id, SimulateReturn(code="R02"), actor=Actor("bank"))
+        payments.simulate_return(payment.id, SimulateReturn(code="R02"), actor=Actor("bank"))
     assert len(stored_events(payments.repository, payment.id)) == 3
+
+
+def test_submitted_payment_stays_processing_and_says_when_to_expect_its_outcome(
+    payments: Payments, clock: Clock
+) -> None:
+    payment = made(payments, metadata={"simulate": "submitted:3600"})
+    expected_at = payment.created_at + timedelta(hours=1)
+    for _ in range(2):
+        payments.settle(payment.id)
+        after = payments.get(payment.id)
+        assert (after.status, after.expected_at) == (Status.PROCESSING, expected_at)
+        assert after.version == 1, "nothing is known yet"
+    clock.advance(hours=1)
+    payments.settle(payment.id)
+    settled = payments.get(payment.id)
+    assert settled.status is not Status.PROCESSING
+    assert settled.expected_at is None
+
+
+def test_expectation_that_comes_after_the_outcome_changes_nothing(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = made(payments, metadata={"simulate": "submitted:3600"})
+    settle = type(payments.processor).settle
+
+    def settle_after_the_bank(processor: Any, submitted: Payment) -> Any:
+        payments.record(submitted.id, Completed())
+        return settle(processor, submitted)
+
+    monkeypatch.setattr(type(payments.processor), "settle", settle_after_the_bank)
+    payments.settle(payment.id)
+    after = payments.get(payment.id)
+    assert (after.status, after.expected_at) == (Status.COMPLETED, None)
+    row = payments.repository._payments.find(payment_key(payment.id))
+    assert row is not None
+    assert "expectedAt" not in row
+
+
+def test_bank_settles_a_payment_that_nobody_asks_about(payments: Payments) -> None:
+    payment = made(payments, metadata={"simulate": "submitted:3600"})
+    for _ in range(2):
+        failed = payments.record(payment.id, Returned("911"), actor=Actor("bank"))
+        assert (failed.status, failed.failure_code, failed.bank_code) == (
+            Status.FAILED,
+            "account_frozen",
+            "911",
+        )
+    assert payments.get(payment.id) == failed
+    *_, event = stored_events(payments.repository, payment.id)
+    assert (event.type, event.seq, event.actor) == ("payment.failed", 2, "bank")
+
+
+def test_contradiction_is_an_event_a_log_line_and_a_metric_once(
+    payments: Payments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payment = made(payments)
+    payments.cancel(payment.id, actor=TEST)
+    capsys.readouterr()
+    for _ in range(2):
+        assert payments.record(payment.id, Completed()).status is Status.CANCELED
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines if "event" in line] == ["payment.contradicted"]
+    assert [line["BankContradictions"] for line in lines if "BankContradictions" in line] == [1]
+    assert len(stored_events(payments.repository, payment.id)) == 3
+    assert stored_deliveries(outbox_of(payments).repository, payment.id) == []
+
+
+def test_two_words_of_a_bank_at_once_are_both_kept(payments: Payments) -> None:
+    payment = completed(payments, type="ach")
+    codes = [f"R{number:02}" for number in range(1, 9)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda code: payments.record(payment.id, Returned(code)), codes))
+    after = payments.get(payment.id)
+    assert after.status is Status.RETURNED
+    events = stored_events(payments.repository, payment.id)
+    assert [event.type for event in events[3:]] == ["payment.contradicted"] * 7
+    said = {event.data.fact.bank_code for event in events if event.data.fact}
+    assert said | {after.bank_code} == set(codes)
+
+
+def test_processor_that_changes_its_mind_is_heard(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment = made(payments, metadata={"simulate": "completed"})
+
+    def settle_after_another(*_: Any) -> Any:
+        payments.record(payment.id, Completed())
+        return Failed.by_bank("905")
+
+    monkeypatch.setattr(type(payments.processor), "settle", settle_after_another)
+    payments.settle(payment.id)
+    after = payments.get(payment.id)
+    assert (after.status, after.version) == (Status.COMPLETED, 3)

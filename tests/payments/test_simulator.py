@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.payments.models import FailureCode, Payment, Refund
-from chalicelib.payments.processor import Completed, Failed, Pending
+from chalicelib.payments.facts import Completed, Failed, FailureCode
+from chalicelib.payments.models import Payment, Refund
+from chalicelib.payments.processor import Pending
 from chalicelib.payments.refunds import new_refund
 from chalicelib.payments.service import new_payment
 from chalicelib.payments.simulator import SimulatedOutage, Simulator, check_simulation
-from tests.conftest import START, TEST, command, refund_command
+from tests.conftest import START, TEST, command, recorded, refund_command
 
 
 def payment(**fields: Any) -> Payment:
@@ -71,7 +72,7 @@ def test_currency_that_the_rail_does_not_carry_fails(type_: str, currency: str) 
 
 
 def refund_of(paid: Payment, number: int = 0) -> Refund:
-    completed = paid.complete(START, actor=TEST).payment
+    completed = recorded(paid, Completed(), START).payment
     refund_id = f"REF-01M82Y8T27997E9EYD0G{number:06}"
     return new_refund(completed, refund_command(), refund_id, START)
 

@@ -11,13 +11,14 @@ from chalicelib.aws.dynamodb import StaleVersion
 from chalicelib.errors import ValidationFailed
 from chalicelib.payments import stats
 from chalicelib.payments.commands import ListPayments, ReadStats
+from chalicelib.payments.facts import Completed, Failed, FailureCode, Returned
 from chalicelib.payments.listing import list_payments
-from chalicelib.payments.models import FailureCode, Payment, Status, totals_moved
+from chalicelib.payments.models import Payment, Status, totals_moved
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments, new_payment
 from chalicelib.validation import validated
-from tests.conftest import START, TEST, command
-from tests.invariants import recounted
+from tests.conftest import START, TEST, command, recorded
+from tests.invariants import Life, recounted
 from tests.payments.test_repository import put
 
 DAY = START.date()
@@ -33,9 +34,9 @@ def settle(repository: PaymentRepository, *, fails: bool = False, **fields: Any)
     payment = put(repository, **fields)
     later = payment.created_at + timedelta(days=1)
     change = (
-        payment.fail(FailureCode.ACCOUNT_CLOSED, later, actor=TEST)
+        recorded(payment, Failed(FailureCode.ACCOUNT_CLOSED), later)
         if fails
-        else payment.complete(later, actor=TEST)
+        else recorded(payment, Completed(), later)
     )
     repository.change(payment, change)
     return change.payment
@@ -43,8 +44,8 @@ def settle(repository: PaymentRepository, *, fails: bool = False, **fields: Any)
 
 def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
     payment = new_payment(command(), START, actor=TEST).payment
-    after = payment.complete(START + timedelta(days=3), actor=TEST).payment
-    (total,) = totals_moved(payment, after)
+    after = recorded(payment, Completed(), START + timedelta(days=3)).payment
+    (total,) = totals_moved(after, payment, after)
     assert (total.day, total.status, total.count, total.volume) == (
         DAY,
         Status.COMPLETED,
@@ -56,16 +57,18 @@ def test_a_settled_payment_is_counted_on_the_day_of_its_creation() -> None:
 def test_day_is_utc_in_every_time_zone() -> None:
     late = datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
     payment = new_payment(command(), late, actor=TEST).payment
-    (total,) = totals_moved(payment, payment.complete(late, actor=TEST).payment)
+    after = recorded(payment, Completed(), late).payment
+    (total,) = totals_moved(after, payment, after)
     assert total.day == date(2026, 11, 22)
 
 
 def test_change_between_final_statuses_moves_the_count() -> None:
     payment = new_payment(command(), START, actor=TEST).payment
-    completed = payment.complete(START, actor=TEST).payment
-    returned = completed.model_copy(update={"status": Status.RETURNED})
+    completed = recorded(payment, Completed(), START).payment
+    returned = recorded(completed, Returned("901"), START).payment
     moved = [
-        (total.status, total.count, total.volume) for total in totals_moved(completed, returned)
+        (total.status, total.count, total.volume)
+        for total in totals_moved(returned, completed, returned)
     ]
     assert moved == [
         (Status.COMPLETED, -1, Decimal("-12.50")),
@@ -75,7 +78,8 @@ def test_change_between_final_statuses_moves_the_count() -> None:
 
 def test_change_without_a_new_status_moves_no_total() -> None:
     payment = new_payment(command(), START, actor=TEST).payment
-    assert totals_moved(payment, payment.model_copy(update={"version": 2})) == []
+    later = payment.model_copy(update={"version": 2})
+    assert totals_moved(later, payment, later) == []
 
 
 def test_the_totals_are_a_recount_of_the_payments(repository: PaymentRepository) -> None:
@@ -88,16 +92,16 @@ def test_the_totals_are_a_recount_of_the_payments(repository: PaymentRepository)
     ]
     put(repository)
     rows = read(repository).rows
-    assert rows == recounted(settled)
+    assert rows == recounted(Life(payment) for payment in settled)
     assert {row.currency for row in rows} == {"CAD", "USD"}
 
 
 def test_refused_change_counts_nothing(repository: PaymentRepository) -> None:
     payment = put(repository)
-    change = payment.complete(START, actor=TEST)
+    change = recorded(payment, Completed(), START)
     repository.change(payment, change)
     with pytest.raises(StaleVersion):
-        repository.change(payment, payment.complete(START, actor=TEST))
+        repository.change(payment, recorded(payment, Completed(), START))
     assert [row.count for row in read(repository).rows] == [1]
 
 
@@ -110,7 +114,7 @@ def test_processing_payments_are_counted_apart_from_the_totals(
     assert answer.rows == []
     assert exact_json.dumps(answer.model_dump()) == (
         '{"from":"2026-11-21","to":"2026-11-22","timezone":"UTC","rows":[],'
-        '"incomplete":false,"processing":{"count":1,"approximate":true}}'
+        '"credits":[],"refunds":[],"summary":[],"incomplete":false,"processing":{"count":1,"approximate":true}}'
     )
 
 
@@ -184,5 +188,5 @@ def test_totals_equal_a_recount_of_the_list(
             payments.settle(created.resource_id)
     listed = list_payments(payments.repository, ListPayments(limit=100)).payments
     answer = read(payments.repository)
-    assert answer.rows == recounted(listed)
+    assert answer.rows == recounted(Life(payment) for payment in listed)
     assert answer.processing.count == 6

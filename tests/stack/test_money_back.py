@@ -10,6 +10,7 @@ import pytest
 from chalicelib.errors import PayFlowError
 from chalicelib.messages import SettleRefund, encode
 from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.facts import Returned
 from chalicelib.payments.models import Status
 from chalicelib.payments.service import Payments
 from chalicelib.values import Actor
@@ -19,6 +20,7 @@ from tests.conftest import (
     refund_command,
     refunds_beside,
     stored_events,
+    stored_refund,
     stored_refunds,
 )
 from tests.engines import wait_until
@@ -145,7 +147,7 @@ def completed(payments: Payments) -> str:
     return created.resource_id
 
 
-def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -> None:
+def test_refund_against_a_return_is_refused_or_fails_for_it(payments: Payments) -> None:
     refunds = refunds_beside(payments)
     for number in range(12):
         payment_id = completed(payments)
@@ -154,7 +156,7 @@ def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -
         def race(payment_id: str = payment_id, turns: Any = turns) -> str:
             if next(turns) % 6 == 5:
                 return "return: " + code_of(
-                    lambda: payments.record_return(
+                    lambda: payments.simulate_return(
                         payment_id, SimulateReturn(), actor=Actor("bank")
                     )
                 )
@@ -164,13 +166,39 @@ def test_refund_against_a_return_comes_first_or_is_refused(payments: Payments) -
 
         found = Counter(at_once(6, race))
         payment = payments.get(payment_id)
-        if payment.status is Status.RETURNED:
-            assert found == {"return: done": 1, "payment_not_refundable": 5}
-            assert payment.amount_refunded == 0
-            assert stored_refunds(payments.repository, payment_id) == []
-        else:
-            assert found == {"return: conflict": 1, "done": 3, "refund_exceeds_payment": 2}
-            assert payment.amount_refunded == Decimal(90)
+        made = stored_refunds(payments.repository, payment_id)
+        assert found["return: done"] == 1
+        assert (payment.status, payment.amount_returned) == (Status.RETURNED, payment.amount)
+        assert found["done"] == len(made) <= 3
+        assert payment.amount_refunded == 30 * len(made)
+        for refund in made:
+            refunds.settle(payment_id, refund.id)
+            settled = stored_refund(payments.repository, payment_id, refund.id)
+            assert (settled.status, settled.failure_code) == ("failed", "payment_returned")
+        assert payments.get(payment_id).amount_refunded == 0
+
+
+def test_refund_that_begins_while_its_payment_is_returned_is_sent_or_fails(
+    payments: Payments,
+) -> None:
+    refunds = refunds_beside(payments)
+    for number in range(12):
+        payment_id = completed(payments)
+        created = refunds.create(payment_id, refund_command(amount="30"), actor=TEST)
+        turns = iter(range(number % 2, number % 2 + 2))
+
+        def race(
+            payment_id: str = payment_id, refund_id: str = created.resource_id, turns: Any = turns
+        ) -> None:
+            if next(turns) % 2:
+                payments.record(payment_id, Returned("901"))
+            else:
+                refunds.settle(payment_id, refund_id)  # its bank never decides
+
+        at_once(2, race)
+        refund = stored_refund(payments.repository, payment_id, created.resource_id)
+        assert payments.get(payment_id).status is Status.RETURNED
+        assert (refund.status, refund.is_waiting) in {("processing", False), ("failed", False)}
 
 
 @pytest.mark.parametrize("head_start_ms", [0, 1, 2, 3, 4])
@@ -214,7 +242,7 @@ def test_payment_can_be_canceled_once_until_it_is_submitted(
     assert_problem(client.request("POST", path), 409, "payment_not_cancelable")
 
 
-def test_return_has_its_code_and_takes_the_rest(client: Client) -> None:
+def test_return_has_its_code_and_takes_the_whole_amount(client: Client) -> None:
     payment_id = paid(client, amount="100.10", simulate_refund="completed")
     assert refund(client, payment_id, amount="30.05").status == 201
     settled_refunds(client, payment_id)
@@ -224,13 +252,50 @@ def test_return_has_its_code_and_takes_the_rest(client: Client) -> None:
     assert returned.status == 200
     assert (returned.json["status"], returned.json["failure_code"]) == ("returned", "905")
     assert returned.json["amount_refunded"] == Decimal("30.05")
+    assert returned.json["amount_returned"] == Decimal("100.10")
+    assert (returned.json["bank_code"], returned.json["return_reason"]) == ("905", "account_closed")
+    assert client.post({"code": "905"}, path=path).json == returned.json
     assert_problem(client.post({}, path=path), 409, "payment_not_returnable")
     assert_problem(refund(client, payment_id), 409, "payment_not_refundable")
     assert events(client, payment_id)[-1]["data"] == {
         "status": "returned",
         "failure_code": "905",
+        "bank_code": "905",
         "amount_refunded": Decimal("30.05"),
+        "amount_returned": Decimal("100.10"),
     }
+
+
+def test_returned_refund_can_be_made_again(client: Client) -> None:
+    payment_id = paid(client, simulate_refund="completed")
+    refund_id = refund(client, payment_id).json["id"]
+    settled_refunds(client, payment_id)
+    path = f"/v1/payments/{payment_id}/simulate_refund_return"
+    assert_invalid(client.post({}, path=path), "refund_id")
+    unknown = {"refund_id": "REF-01M82Y8T27997E9EYD0G6SK6MT"}
+    assert_problem(client.post(unknown, path=path), 404, "not_found")
+    for _ in range(2):
+        returned = client.post({"refund_id": refund_id}, path=path)
+        assert (returned.status, returned.json["status"]) == (200, "returned")
+    assert returned.json["bank_code"] == "902"
+    assert client.payment(payment_id)["amount_refunded"] == 0
+    assert refund(client, payment_id, amount="100.00").status == 201
+
+
+def test_credit_is_paid_out_and_not_refunded(client: Client) -> None:
+    fields = request(direction="credit", metadata={"simulate": "completed"})
+    payment_id = client.post(fields).json["id"]
+    assert client.settled(payment_id)["direction"] == "credit"
+    assert_problem(refund(client, payment_id), 409, "payment_not_refundable")
+    returned = client.post({}, path=f"/v1/payments/{payment_id}/simulate_return")
+    assert (returned.json["status"], returned.json["bank_code"]) == ("returned", "902")
+
+
+def test_expected_outcome_is_shown_and_comes(client: Client) -> None:
+    fields = request(metadata={"simulate": "submitted:3600"})
+    payment_id = client.post(fields).json["id"]
+    wait_until(lambda: client.payment(payment_id)["expected_at"] is not None, "it is submitted")
+    assert client.payment(payment_id)["status"] == "processing"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_payment_is_made_settled_refunded_canceled_and_returned_once(twice: Gate
     payment = twice.settled_payment(simulate_refund="completed")
     refund = twice.refunds.create(payment.id, refund_command(amount="1"), actor=TEST)
     twice.refunds.settle(payment.id, refund.resource_id)
-    returned = twice.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
+    returned = twice.payments.simulate_return(payment.id, SimulateReturn(), actor=TEST)
     assert returned.version == len(stored_events(twice.payments.repository, payment.id)) == 5
     assert len(stored_deliveries(twice.repository, payment.id)) == 3
     canceled = twice.payments.create(command(), actor=TEST).resource_id

@@ -11,12 +11,12 @@ from chalicelib.aws.dynamodb import StaleVersion, Table
 from chalicelib.errors import Unavailable
 from chalicelib.messages import Deliver, decode
 from chalicelib.payments.commands import SimulateReturn
+from chalicelib.payments.facts import Completed
 from chalicelib.payments.models import Payment
-from chalicelib.values import SYSTEM
 from chalicelib.webhooks.commands import ReplayFailed, UpdateEndpoint
 from chalicelib.webhooks.items import delivery_to_item
 from chalicelib.webhooks.models import DeliveryStatus, FailureReason, Subscription
-from tests.conftest import TEST, command, refund_command, stored_deliveries, stored_events
+from tests.conftest import TEST, command, recorded, refund_command, stored_deliveries, stored_events
 from tests.webhooks.conftest import Gateway, one_engine
 
 
@@ -66,7 +66,7 @@ def test_created_event_has_no_delivery(gateway: Gateway) -> None:
 def test_cancel_and_return_have_deliveries(gateway: Gateway) -> None:
     gateway.create_endpoint()
     returned = gateway.settled_payment()
-    gateway.payments.record_return(returned.id, SimulateReturn(), actor=TEST)
+    gateway.payments.simulate_return(returned.id, SimulateReturn(), actor=TEST)
     assert [one.event_type for one in stored_deliveries(gateway.repository, returned.id)] == [
         "payment.returned",
         "payment.completed",
@@ -127,8 +127,8 @@ def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
     payment_id = gateway.payments.create(command(), actor=TEST).resource_id
     submitted = gateway.payments.repository.mark_submitted(payment_id, gateway.clock())
     assert submitted is not None
-    change = submitted.complete(gateway.clock(), actor=SYSTEM)
-    again = submitted.complete(gateway.clock(), actor=SYSTEM)
+    change = recorded(submitted, Completed(), gateway.clock())
+    again = recorded(submitted, Completed(), gateway.clock())
     for one in (change, again):
         outgoing = gateway.payments.outbox.prepare(one)
         with suppress(StaleVersion):
@@ -153,7 +153,7 @@ def test_delivery_is_enqueued_only_after_it_is_committed(
     payment = gateway.settled_payment(simulate_refund="completed")
     created = gateway.refunds.create(payment.id, refund_command(amount="1"), actor=TEST)
     gateway.refunds.settle(payment.id, created.resource_id)
-    gateway.payments.record_return(payment.id, SimulateReturn(), actor=TEST)
+    gateway.payments.simulate_return(payment.id, SimulateReturn(), actor=TEST)
     canceled = gateway.payments.create(command(), actor=TEST).resource_id
     gateway.payments.cancel(canceled, actor=TEST)
     assert found == [

@@ -122,10 +122,30 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Simulate a bank's return of a completed payment, where simulation is allowed
+         * Simulate a bank's return of a completed payment
          * @description Needs a key with the scope `write`.
          */
         post: operations["simulate_return"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/{payment_id}/simulate_refund_return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Simulate a bank's return of a completed refund
+         * @description Needs a key with the scope `write`.
+         */
+        post: operations["simulate_refund_return"];
         delete?: never;
         options?: never;
         head?: never;
@@ -547,6 +567,24 @@ export interface components {
             detail?: string | null;
         };
         /**
+         * BankFact
+         * @description What a bank said that does not fit.
+         */
+        BankFact: {
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "completed" | "failed" | "returned";
+            /** @default null */
+            failure_code?: components["schemas"]["FailureCode"] | null;
+            /**
+             * Bank Code
+             * @default null
+             */
+            bank_code?: string | null;
+        };
+        /**
          * CreateApiKey
          * @description An API key to create. The answer is the only place that shows the key.
          */
@@ -619,6 +657,11 @@ export interface components {
              */
             amount: number | string;
             type: components["schemas"]["PaymentType"];
+            /**
+             * @description `debit` collects the money, `credit` pays it out and cannot be refunded
+             * @default debit
+             */
+            direction?: components["schemas"]["Direction"];
             /**
              * Idempotency Key
              * @description 8 to 128 printable ASCII characters; here or in the Idempotency-Key header
@@ -734,6 +777,12 @@ export interface components {
          * @enum {string}
          */
         DeliveryStatus: "pending" | "delivered" | "failed";
+        /**
+         * Direction
+         * @description Which way the money of a payment goes.
+         * @enum {string}
+         */
+        Direction: "debit" | "credit";
         /**
          * DisabledReason
          * @enum {string}
@@ -875,16 +924,33 @@ export interface components {
              */
             failure_code?: string | null;
             /**
+             * Bank Code
+             * @description the payment's
+             * @default null
+             */
+            bank_code?: string | null;
+            /**
              * Amount Refunded
              * @description the payment's; for refunds and returns only
              * @default null
              */
             amount_refunded?: number | null;
             /**
+             * Amount Returned
+             * @description the payment's; for returns only
+             * @default null
+             */
+            amount_returned?: number | null;
+            /**
              * @description for refunds only
              * @default null
              */
             refund?: components["schemas"]["RefundState"] | null;
+            /**
+             * @description what the bank said, for `*.contradicted` only
+             * @default null
+             */
+            fact?: components["schemas"]["BankFact"] | null;
         };
         /**
          * EventList
@@ -900,7 +966,12 @@ export interface components {
          * EventType
          * @enum {string}
          */
-        EventType: "payment.created" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "refund.created" | "refund.completed" | "refund.failed";
+        EventType: "payment.created" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "payment.contradicted" | "refund.created" | "refund.completed" | "refund.failed" | "refund.returned" | "refund.contradicted";
+        /**
+         * FailureCode
+         * @enum {string}
+         */
+        FailureCode: "insufficient_funds" | "account_closed" | "account_not_found" | "account_frozen" | "no_authorization" | "payment_stopped" | "rejected_by_bank" | "currency_not_supported" | "payment_returned";
         /**
          * FailureReason
          * @enum {string}
@@ -1104,6 +1175,8 @@ export interface components {
             amount: number;
             currency: components["schemas"]["Currency"];
             type: components["schemas"]["PaymentType"];
+            /** @description `debit`: the money is collected; `credit`: it is paid out */
+            direction: components["schemas"]["Direction"];
             /** Idempotency Key */
             idempotency_key: string;
             /** Description */
@@ -1126,6 +1199,11 @@ export interface components {
              */
             updated_at: string;
             /**
+             * Expected At
+             * @description when its outcome is expected, if its bank said so; null once it is settled
+             */
+            expected_at: string | null;
+            /**
              * Completed At
              * @description when it reached `completed`
              */
@@ -1135,6 +1213,18 @@ export interface components {
              * @description why it failed, or the bank's code for its return
              */
             failure_code: string | null;
+            /**
+             * Bank Code
+             * @description the bank's own code for the failure or the return, as it came
+             */
+            bank_code: string | null;
+            /**
+             * Amount Returned
+             * Format: double
+             * @description what its bank took back: all of `amount` once it is returned, whatever was refunded; then `amount_refunded` is lost
+             * @example 1250.75
+             */
+            amount_returned: number;
             /**
              * Amount Refunded
              * Format: double
@@ -1147,6 +1237,8 @@ export interface components {
              * @description counts the changes of the payment: of two of its states, the one with the higher version is newer; it is the `seq` of the newest event
              */
             version: number;
+            /** @description why its bank returned it, as a failure code; null unless it is returned */
+            readonly return_reason: components["schemas"]["FailureCode"] | null;
         };
         /**
          * PaymentType
@@ -1222,15 +1314,25 @@ export interface components {
              */
             updated_at: string;
             /**
+             * Expected At
+             * @description when its outcome is expected, if its bank said so; null once it is settled
+             */
+            expected_at: string | null;
+            /**
              * Completed At
              * @description when it reached `completed`
              */
             completed_at: string | null;
             /**
              * Failure Code
-             * @description why it failed
+             * @description why it failed or was returned
              */
             failure_code: string | null;
+            /**
+             * Bank Code
+             * @description the bank's own code for the failure or the return, as it came
+             */
+            bank_code: string | null;
         };
         /**
          * RefundList
@@ -1261,12 +1363,17 @@ export interface components {
              * @default null
              */
             failure_code?: string | null;
+            /**
+             * Bank Code
+             * @default null
+             */
+            bank_code?: string | null;
         };
         /**
          * RefundStatus
          * @enum {string}
          */
-        RefundStatus: "processing" | "completed" | "failed";
+        RefundStatus: "processing" | "completed" | "failed" | "returned";
         /**
          * ReplayFailed
          * @description The failed deliveries of an endpoint to replay: those of events since a time.
@@ -1312,8 +1419,27 @@ export interface components {
          */
         Scope: "read" | "write" | "admin";
         /**
+         * SimulateRefundReturn
+         * @description A return of a refund to simulate. By default, `code` means that there is no such account.
+         */
+        SimulateRefundReturn: {
+            /**
+             * Refund Id
+             * @example REF-01M8APXD011GRGZVGKNX3RWC8K
+             */
+            refund_id: string;
+            /**
+             * Code
+             * @description ACH: R01 to R47, R50 to R53, R61, R62, R67 to R77 or R80 to R85; EFT: 901 to 905, 907 to 912, 914 to 922 or 990
+             * @default null
+             */
+            code?: string | null;
+        };
+        /**
          * SimulateReturn
-         * @description A return by the payer's bank to simulate. By default, `code` means insufficient funds.
+         * @description A return of a payment to simulate.
+         *
+         *     By default, `code` means insufficient funds, or for a credit that there is no such account.
          */
         SimulateReturn: {
             /**
@@ -1348,9 +1474,24 @@ export interface components {
             timezone?: "UTC";
             /**
              * Rows
-             * @description one for each day, currency, type and status in use
+             * @description of debits: one for each day, currency, type and status in use
              */
             rows: components["schemas"]["Total"][];
+            /**
+             * Credits
+             * @description the same of credits, which pay money out
+             */
+            credits: components["schemas"]["Total"][];
+            /**
+             * Refunds
+             * @description the same of refunds, by the day and type of their payment; without those that a version before 0.3 settled and that no operator has counted since
+             */
+            refunds: components["schemas"]["Total"][];
+            /**
+             * Summary
+             * @description the volumes of each currency in use
+             */
+            summary: components["schemas"]["Sums"][];
             /**
              * Incomplete
              * @description true if more payments left a total than had been counted, as when a payment is returned that a version before 0.1 settled: that total is left out
@@ -1369,16 +1510,58 @@ export interface components {
          * @description The events that an endpoint can subscribe to; `*` means all, including future ones.
          * @enum {string}
          */
-        Subscription: "*" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "refund.completed" | "refund.failed";
+        Subscription: "*" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "refund.completed" | "refund.failed" | "refund.returned";
+        /**
+         * Sums
+         * @description Volumes of one currency.
+         */
+        Sums: {
+            currency: components["schemas"]["Currency"];
+            /**
+             * Gross
+             * Format: double
+             * @description debits that were completed, also those returned since
+             * @example 1250.75
+             */
+            gross: number;
+            /**
+             * Refunded
+             * Format: double
+             * @description refunds that are completed
+             * @example 1250.75
+             */
+            refunded: number;
+            /**
+             * Returned
+             * Format: double
+             * @description debits that are returned
+             * @example 1250.75
+             */
+            returned: number;
+            /**
+             * Net
+             * Format: double
+             * @description gross - returned - refunded
+             * @example 1250.75
+             */
+            net: number;
+            /**
+             * Credits
+             * Format: double
+             * @description credits that are completed: paid out, not part of `net`
+             * @example 1250.75
+             */
+            credits: number;
+        };
         /**
          * Total
-         * @description The number of payments and their volume, by day, currency, type and status.
+         * @description The number and volume of payments or refunds, by day, currency, type and status.
          */
         Total: {
             /**
              * Day
              * Format: date
-             * @description the UTC day on which they were created
+             * @description the UTC day on which the payments were created
              * @example 2026-11-22
              */
             day: string;
@@ -2424,6 +2607,164 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "payment_not_returnable" | "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: The body is too large */
+            413: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body must be application/json */
+            415: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Internal error */
+            500: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Service temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    simulate_refund_return: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SimulateRefundReturn"];
+            };
+        };
+        responses: {
+            /** @description the returned refund */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
+                };
+            };
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "validation_failed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid API key */
+            401: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key does not allow this */
+            403: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Resource not found */
+            404: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payment_not_returnable`: The payment cannot be returned; `refund_not_returnable`: The refund cannot be returned; `conflict`: Another request is changing the same resource */
+            409: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "payment_not_returnable" | "refund_not_returnable" | "conflict";
                     } & components["schemas"]["Problem"];
                 };
             };

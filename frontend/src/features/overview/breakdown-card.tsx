@@ -10,7 +10,7 @@ const COLUMNS = ["Type", "Settled", "Success rate", "Completed volume"];
 /** Totals by payment type and currency. */
 export function BreakdownCard({ rows }: { rows: readonly Total[] }) {
   return (
-    <Card title="By type and currency">
+    <Card title="Debits by type and currency">
       <div className="overflow-x-auto">
         <table className="w-full text-sm">
           <thead className="border-b border-border">

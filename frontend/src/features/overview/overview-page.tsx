@@ -9,6 +9,7 @@ import { BreakdownCard } from "./breakdown-card";
 import { DailyCard } from "./daily-card";
 import { shortDay } from "./daily-chart";
 import { HealthCard } from "./health-card";
+import { MoneyCard } from "./money-card";
 import { DEFAULT_RANGE, RANGES, type Range } from "./overview-search";
 import { statsQuery } from "./queries";
 import { SummaryTiles } from "./summary-tiles";
@@ -70,8 +71,9 @@ function Statistics({ stats }: { stats: components["schemas"]["Stats"] }) {
       <SummaryTiles stats={stats} />
       <div className="grid gap-5 xl:grid-cols-[1fr_19rem]">
         <div className="min-w-0 space-y-5">
-          {stats.rows.length > 0 ? (
+          {stats.summary.length > 0 ? (
             <>
+              <MoneyCard summary={stats.summary} />
               <DailyCard stats={stats} />
               <BreakdownCard rows={stats.rows} />
             </>

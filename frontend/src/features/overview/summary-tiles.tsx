@@ -2,28 +2,27 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { components } from "../../api/schema";
 import { formatMoney } from "../../lib/money";
-import { CURRENCIES } from "../payments/labels";
 import { formatRate, summarize } from "./totals";
 
 /** The four key figures of the period. */
 export function SummaryTiles({ stats }: { stats: components["schemas"]["Stats"] }) {
-  const { settled, successRate, volume } = summarize(stats.rows);
+  const { settled, successRate } = summarize(stats.rows);
   return (
     <dl className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
-      <Tile name="Settled" note="Payments with a final outcome">
+      <Tile name="Settled" note="Debits with a final outcome">
         {settled.toLocaleString()}
       </Tile>
       <Tile name="Success rate" note="Excludes canceled payments">
         {formatRate(successRate)}
       </Tile>
-      <Tile name="Completed volume" note="By currency">
-        {CURRENCIES.filter((currency) => volume[currency] !== undefined).map((currency) => (
+      <Tile name="Net volume" note="Without credits, by currency">
+        {stats.summary.map(({ currency, net }) => (
           <span key={currency} className="flex flex-wrap items-baseline gap-x-2 text-lg">
             <span className="text-sm font-normal text-muted">{currency}</span>
-            {formatMoney(volume[currency] ?? 0, currency)}
+            {formatMoney(net, currency)}
           </span>
         ))}
-        {Object.keys(volume).length === 0 && "–"}
+        {stats.summary.length === 0 && "–"}
       </Tile>
       <Tile name="Processing" note="Approximate">
         <Link to="/payments" search={{ status: "processing" }} className="hover:underline">

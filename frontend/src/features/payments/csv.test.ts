@@ -49,19 +49,25 @@ describe("csvCell", () => {
     const payment = {
       id: "PAY-1",
       created_at: "2026-11-22T21:57:01.120000Z",
+      expected_at: "2026-11-24T13:00:00Z",
       completed_at: null,
-      status: "processing",
+      status: "returned",
       merchant: "a; b",
       amount: 12.5,
-      amount_refunded: 0,
+      amount_refunded: 2.5,
+      amount_returned: 12.5,
       currency: "CAD",
       type: "eft",
-      failure_code: null,
+      direction: "debit",
+      failure_code: "901",
+      bank_code: "901",
       description: null,
     } as Payment;
     const [header, row] = toCsv([payment], FRENCH).split("\r\n");
     expect(header).toMatch(/^id;created_at_utc;/);
     expect(row).toMatch(/^PAY-1;2026-11-22 21:57:01;/);
     expect(row).toContain('"a; b"');
+    expect(header).toContain(";direction;amount_refunded;amount_returned;amount_lost;");
+    expect(row).toContain(';debit;"2,50";"12,50";"2,50";901;901;2026-11-24 13:00:00;;');
   });
 });

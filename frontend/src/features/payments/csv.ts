@@ -1,5 +1,6 @@
 import type { Payment } from "../../api/client";
 import { withRetry } from "../../api/retry";
+import { lostAmount } from "./amount";
 import type { PaymentsSearch } from "./payments-search";
 import { fetchPayments } from "./queries";
 
@@ -11,11 +12,17 @@ const COLUMNS = [
   "amount",
   "currency",
   "type",
+  "direction",
   "amount_refunded",
+  "amount_returned",
+  "amount_lost",
   "failure_code",
+  "bank_code",
+  "expected_at",
   "completed_at",
   "description",
-] as const satisfies readonly (keyof Payment)[];
+] as const satisfies readonly (keyof Payment | "amount_lost")[];
+const TIMES = ["created_at", "expected_at", "completed_at"] as const;
 const MAX_PAGE_SIZE = 100;
 
 /** How the viewer's spreadsheet separates cells, and writes decimals. */
@@ -45,17 +52,19 @@ const quoted = (text: string) =>
 const csvTime = (at: string | null) => at?.slice(0, 19).replace("T", " ") ?? null;
 
 export function toCsv(payments: readonly Payment[], format = csvFormat()): string {
-  const row = (payment: Payment) =>
-    COLUMNS.map((column) =>
-      csvCell(isTime(column) ? csvTime(payment[column]) : payment[column], format),
+  const row = (payment: Payment) => {
+    const cells = { ...payment, amount_lost: lostAmount(payment) };
+    return COLUMNS.map((column) =>
+      csvCell(isTime(column) ? csvTime(cells[column]) : cells[column], format),
     );
+  };
   const header = COLUMNS.map((column) => (isTime(column) ? `${column}_utc` : column));
   const rows = [header, ...payments.map(row)];
   return [...rows.map((cells) => cells.join(format.separator)), ""].join("\r\n");
 }
 
-const isTime = (column: (typeof COLUMNS)[number]) =>
-  column === "created_at" || column === "completed_at";
+const isTime = (column: string): column is (typeof TIMES)[number] =>
+  TIMES.some((time) => time === column);
 
 /** Fetch every payment that matches the filters. Throws an ApiError, or the abort reason. */
 export async function fetchAllPayments(

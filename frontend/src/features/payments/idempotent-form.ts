@@ -28,7 +28,7 @@ export function useIdempotentForm<Values extends object, Created>({
   onSuccess: (created: Created) => unknown;
 }) {
   const [kept] = useState(() => sentForm<Values>(name));
-  const [values, setValues] = useState(kept?.values ?? initialValues);
+  const [values, setValues] = useState({ ...initialValues, ...kept?.values });
   const [isSubmitted, setSubmitted] = useState(kept !== undefined);
   const [key, setKey] = useState(() => kept?.key ?? crypto.randomUUID());
   const formRef = useRef<HTMLFormElement>(null);

@@ -1,4 +1,6 @@
-import type { Currency, PaymentType, Status } from "../../api/client";
+import type { Currency, Payment, PaymentType, Status } from "../../api/client";
+
+export type Direction = Payment["direction"];
 
 // The types come from the API: a value that the API adds does not compile until it has a label.
 
@@ -15,12 +17,19 @@ const TYPE_LABELS: Record<PaymentType, string> = {
   interac: "Interac",
   ach: "ACH",
 };
+const DIRECTION_LABELS: Record<Direction, string> = {
+  debit: "Debit (collects money)",
+  credit: "Credit (pays money out)",
+};
 const CURRENCY_LABELS: Record<Currency, string> = { CAD: "CAD", USD: "USD" };
 
 export const STATUSES = Object.keys(STATUS_LABELS) as Status[];
 export const TYPES = Object.keys(TYPE_LABELS) as PaymentType[];
 export const CURRENCIES = Object.keys(CURRENCY_LABELS) as Currency[];
 
+export const DIRECTIONS = Object.keys(DIRECTION_LABELS) as Direction[];
+
+export const directionLabel = (direction: Direction) => DIRECTION_LABELS[direction];
 export const statusLabel = (status: Status) => STATUS_LABELS[status];
 export const typeLabel = (type: PaymentType) => TYPE_LABELS[type];
 
@@ -29,12 +38,20 @@ const FAILURE_MESSAGES: Record<string, string> = {
     "The payer's account has insufficient funds. Create a new payment after they add funds.",
   account_closed: "The payer's account is closed. Ask the payer for another account.",
   account_not_found: "The account doesn't exist. Check the account details with the payer.",
-  rejected_by_bank: "The bank rejected the payment without a reason. Ask the payer to contact it.",
+  account_frozen: "The account is frozen. Ask the payer for another account.",
+  no_authorization: "The payer did not authorize it, or no longer does. Ask them to agree again.",
+  payment_stopped: "The payer stopped it at their bank. Ask them why.",
+  rejected_by_bank: "The bank rejected it for another reason. Ask the payer to contact it.",
   currency_not_supported:
     "This payment type doesn't support the currency. Interac supports CAD only, and ACH USD only.",
+  payment_returned: "The bank took the payment back before the refund was sent.",
 };
 
 /** What a failure code means, and what to do about it. */
 export function failureMessage(code: string): string {
   return FAILURE_MESSAGES[code] ?? "This is a code of the bank. See the bank's documentation.";
 }
+
+/** The code to explain to a person: of a return, what the bank's own code means. */
+export const failureCode = ({ failure_code, return_reason }: Payment) =>
+  return_reason ?? failure_code;

@@ -5,7 +5,7 @@ import { ErrorAlert } from "../../components/error-alert";
 import { Field } from "../../components/field";
 import { PageTitle } from "../../components/page-title";
 import { useIdempotentForm } from "./idempotent-form";
-import { CURRENCIES, TYPES, typeLabel } from "./labels";
+import { CURRENCIES, DIRECTIONS, directionLabel, TYPES, typeLabel } from "./labels";
 import { MetadataField } from "./metadata-field";
 import {
   EMPTY,
@@ -128,6 +128,23 @@ function PaymentFields({
           )}
         </Field>
       </div>
+      <Field label="Direction" error={errors.direction}>
+        {(inputProps) => (
+          <select
+            {...inputProps}
+            value={values.direction}
+            onChange={(event) =>
+              onChange({ direction: event.target.value as PaymentFormValues["direction"] })
+            }
+          >
+            {DIRECTIONS.map((direction) => (
+              <option key={direction} value={direction}>
+                {directionLabel(direction)}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
       <Field label="Description" hint="Optional" error={errors.description}>
         {(inputProps) => (
           <textarea

@@ -4,7 +4,8 @@ import { Card } from "../../components/card";
 import { CopyButton } from "../../components/copy-button";
 import { Time } from "../../components/time";
 import { formatMoney } from "../../lib/money";
-import { typeLabel } from "./labels";
+import { lostAmount } from "./amount";
+import { directionLabel, typeLabel } from "./labels";
 import { refundableAmount } from "./refund-form";
 
 export function PaymentDetailsCard({ payment }: { payment: Payment }) {
@@ -18,7 +19,24 @@ export function PaymentDetailsCard({ payment }: { payment: Payment }) {
         <DetailRow label="Merchant">{payment.merchant}</DetailRow>
         <DetailRow label="Amount">{formatMoney(payment.amount, currency)}</DetailRow>
         <DetailRow label="Currency">{currency}</DetailRow>
+        <DetailRow label="Direction">{directionLabel(payment.direction)}</DetailRow>
+        {payment.expected_at && (
+          <DetailRow label="Outcome expected">
+            <Time at={payment.expected_at} format="exact" />
+          </DetailRow>
+        )}
         <DetailRow label="Refunded">{formatMoney(payment.amount_refunded, currency)}</DetailRow>
+        {payment.status === "returned" && (
+          <>
+            <DetailRow label="Returned">{formatMoney(payment.amount_returned, currency)}</DetailRow>
+            <DetailRow label="Lost">{formatMoney(lostAmount(payment), currency)}</DetailRow>
+          </>
+        )}
+        {payment.bank_code && (
+          <DetailRow label="Bank's code" mono>
+            {payment.bank_code}
+          </DetailRow>
+        )}
         <DetailRow label="Refundable">{formatMoney(refundableAmount(payment), currency)}</DetailRow>
         <DetailRow label="Type">{typeLabel(payment.type)}</DetailRow>
         <DetailRow label="Description">

@@ -1,12 +1,14 @@
 import type { components } from "../../api/schema";
 import { characterCount } from "../../lib/text";
 import { amountError } from "./amount";
+import type { Direction } from "./labels";
 
 export type PaymentFormValues = {
   merchant: string;
   amount: string;
   currency: components["schemas"]["Currency"];
   type: components["schemas"]["PaymentType"];
+  direction: Direction;
   description: string;
   metadata: readonly { readonly id: number; readonly key: string; readonly value: string }[];
 };
@@ -16,6 +18,7 @@ export const EMPTY: PaymentFormValues = {
   amount: "",
   currency: "CAD",
   type: "interac",
+  direction: "debit",
   description: "",
   metadata: [],
 };
@@ -56,6 +59,7 @@ export function toPaymentRequest(
     amount: values.amount.trim(),
     currency: values.currency,
     type: values.type,
+    direction: values.direction,
     idempotency_key: idempotencyKey,
     description: values.description.trim() || null,
     metadata: Object.fromEntries(values.metadata.map(({ key, value }) => [key, value])),

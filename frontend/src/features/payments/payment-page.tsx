@@ -8,7 +8,7 @@ import { CopyButton } from "../../components/copy-button";
 import { ErrorAlert } from "../../components/error-alert";
 import { PageTitle } from "../../components/page-title";
 import { formatMoney } from "../../lib/money";
-import { failureMessage } from "./labels";
+import { failureCode, failureMessage } from "./labels";
 import { PaymentActions } from "./payment-actions";
 import { PaymentDetailsCard } from "./payment-details-card";
 import { toPaymentJson } from "./payment-json";
@@ -36,29 +36,33 @@ export function PaymentPage() {
 
 function PaymentTitle({ payment }: { payment: Payment }) {
   const amount = formatMoney(payment.amount, payment.currency);
+  const towards = payment.direction === "credit" ? "paid out by" : "to";
   return (
     <PageTitle
-      title={`${amount} to ${payment.merchant}`}
+      title={`${amount} ${towards} ${payment.merchant}`}
       actions={<PaymentActions payment={payment} />}
     >
       <span className="tabular-nums">{amount}</span>{" "}
-      <span className="font-normal break-words text-muted">to {payment.merchant}</span>
+      <span className="font-normal break-words text-muted">
+        {towards} {payment.merchant}
+      </span>
     </PageTitle>
   );
 }
 
 function PaymentCards({ payment }: { payment: Payment }) {
   const json = toPaymentJson(payment);
+  const code = failureCode(payment);
   return (
     <div className="grid gap-5 lg:grid-cols-[1fr_20rem]">
       <div className="min-w-0 space-y-5">
-        {payment.failure_code && (
+        {code && (
           <p className="flex gap-3 rounded-xl border border-danger/40 bg-danger-subtle p-4 text-sm text-danger">
             <Info className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
             <span>
-              <code className="font-mono font-semibold">{payment.failure_code}</code>
+              <code className="font-mono font-semibold">{code}</code>
               <br />
-              {failureMessage(payment.failure_code)}
+              {failureMessage(code)}
             </span>
           </p>
         )}

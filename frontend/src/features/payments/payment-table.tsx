@@ -61,6 +61,9 @@ function PaymentRow({ payment }: { payment: Payment }) {
       </td>
       <td className="px-4 py-3 text-right tabular-nums whitespace-nowrap">
         {formatMoney(payment.amount, payment.currency)}
+        {payment.direction === "credit" && (
+          <span className="block text-xs text-muted">paid out</span>
+        )}
         <span className="mt-1 block sm:hidden">
           <StatusBadge status={payment.status} />
         </span>

@@ -12,6 +12,7 @@ it.each([
   [{ amount_refunded: 100 }, 0],
   [{ status: "processing" as const }, 0],
   [{ status: "returned" as const, amount_refunded: 40 }, 0],
+  [{ direction: "credit" as const }, 0],
 ])("refundableAmount of %o is %d", (part, amount) => {
   expect(refundableAmount(payment(part))).toBe(amount);
 });

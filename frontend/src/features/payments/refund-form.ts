@@ -6,9 +6,9 @@ import { amountError } from "./amount";
 
 export type RefundFormValues = { amount: string; reason: string };
 
-/** The amount that can still be refunded: zero unless the payment is completed. */
+/** The amount that can still be refunded: zero unless the payment is a completed debit. */
 export function refundableAmount(payment: Payment): number {
-  if (payment.status !== "completed") return 0;
+  if (payment.status !== "completed" || payment.direction === "credit") return 0;
   return (toCents(payment.amount) - toCents(payment.amount_refunded)) / 100;
 }
 

@@ -8,6 +8,7 @@ import { Time } from "../../components/time";
 import { formatMoney } from "../../lib/money";
 import { failureMessage } from "./labels";
 import { paymentRefundsQuery } from "./queries";
+import { refundableAmount } from "./refund-form";
 import { StatusBadge } from "./status-badge";
 
 /** The refunds of a payment, newest first. Renders nothing if there is none. */
@@ -19,14 +20,20 @@ export function RefundsCard({ payment }: { payment: Payment }) {
     <Card title="Refunds">
       <ul className="divide-y divide-border text-sm">
         {data.toReversed().map((refund) => (
-          <RefundRow key={refund.id} refund={refund} />
+          <RefundRow key={refund.id} refund={refund} payment={payment} />
         ))}
       </ul>
     </Card>
   );
 }
 
-function RefundRow({ refund }: { refund: components["schemas"]["Refund"] }) {
+function RefundRow({
+  refund,
+  payment,
+}: {
+  refund: components["schemas"]["Refund"];
+  payment: Payment;
+}) {
   return (
     <li className="space-y-1 px-4 py-3">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
@@ -43,10 +50,16 @@ function RefundRow({ refund }: { refund: components["schemas"]["Refund"] }) {
         </span>
       </div>
       {refund.reason && <p className="break-words text-muted">{refund.reason}</p>}
+      {refund.expected_at && (
+        <p className="text-muted">
+          Outcome expected <Time at={refund.expected_at} format="exact" />
+        </p>
+      )}
       {refund.failure_code && (
         <p className="text-danger">
-          <code className="font-mono">{refund.failure_code}</code>{" "}
-          {failureMessage(refund.failure_code)} You can refund this amount again.
+          <code className="font-mono">{refund.bank_code ?? refund.failure_code}</code>{" "}
+          {failureMessage(refund.failure_code)}
+          {refundableAmount(payment) > 0 && " You can refund this amount again."}
         </p>
       )}
     </li>

@@ -27,8 +27,21 @@ export function Timeline({ payment }: { payment: Payment }) {
           deliveries={deliveries.filter((delivery) => delivery.event_id === event.id)}
         />
       ))}
-      {payment.status === "processing" && <li className="text-muted">Waiting for the bank…</li>}
+      {payment.status === "processing" && <WaitingForBank payment={payment} />}
     </ol>
+  );
+}
+
+function WaitingForBank({ payment: { expected_at } }: { payment: Payment }) {
+  return (
+    <li className="text-muted">
+      Waiting for the bank…
+      {expected_at && (
+        <p className="text-xs">
+          Expected <Time at={expected_at} format="exact" />
+        </p>
+      )}
+    </li>
   );
 }
 
@@ -41,7 +54,7 @@ function TimelineItem({
   currency: string;
   deliveries: readonly Delivery[];
 }) {
-  const code = failureCode(event);
+  const code = codeOf(event);
   return (
     <li className="relative before:absolute before:top-1.5 before:-left-[1.3rem] before:size-2 before:rounded-full before:bg-muted">
       <p className="font-medium">{eventLabel(event, currency)}</p>
@@ -77,13 +90,20 @@ const EVENT_LABELS: Record<Event["type"], (refundAmount: string) => string> = {
   "payment.failed": () => "Failed",
   "payment.canceled": () => "Canceled",
   "payment.returned": () => "Returned by the bank",
+  "payment.contradicted": () => "The bank contradicted itself",
   "refund.created": (amount) => `Refund of ${amount} created`,
   "refund.completed": (amount) => `Refund of ${amount} completed`,
   "refund.failed": (amount) => `Refund of ${amount} failed`,
+  "refund.returned": (amount) => `Refund of ${amount} returned by the bank`,
+  "refund.contradicted": (amount) => `The bank contradicted itself about the refund of ${amount}`,
 };
 
 const eventLabel = ({ type, data: { refund } }: Event, currency: string) =>
   EVENT_LABELS[type](refund ? formatMoney(refund.amount, currency) : "");
 
-const failureCode = ({ type, data }: Event) =>
-  type.startsWith("refund.") ? data.refund?.failure_code : data.failure_code;
+/** The code of the change; of a contradiction, what the bank said. */
+function codeOf({ type, data: { fact, refund, ...payment } }: Event) {
+  if (fact) return [fact.outcome, fact.bank_code ?? fact.failure_code].filter(Boolean).join(" ");
+  const { bank_code, failure_code } = (type.startsWith("refund.") ? refund : payment) ?? {};
+  return bank_code ?? failure_code;
+}

@@ -12,6 +12,7 @@ const EVENT_TYPE_LABELS: Record<EventType, string> = {
   "payment.returned": "Payment returned",
   "refund.completed": "Refund completed",
   "refund.failed": "Refund failed",
+  "refund.returned": "Refund returned",
 };
 export const EVENT_TYPES = Object.entries(EVENT_TYPE_LABELS) as [EventType, string][];
 
