@@ -24,7 +24,7 @@ from chalicelib.values import rfc3339
 from infra.local.event_source import EventSource
 from infra.local.lambda_events import api_event, scheduled_event
 from tests import engines, invariants
-from tests.crash import merchant
+from tests.crash import administrator, merchant
 from tests.crash.faults import DEADLY, SLOW, STOPPING, Fault, Plan
 from tests.crash.invocation import Conductor, Outcome
 from tests.crash.merchant import Request, Wish
@@ -47,7 +47,9 @@ _STUCK: Final = _UNIT * (2**13 + 2)
 """The sweeper reports older items as stuck."""
 _PATHS: Final = ("/calm", "/moody")
 _LATEST_CALL: Final = {"create": 2, "refund": 3, "cancel": 4, "return": 4, "refund return": 5,
-                       "process": 8, "deliver": 5, "sweep": 40}  # fmt: skip
+                       "process": 8, "deliver": 5, "sweep": 40, "endpoint": 3, "change": 2,
+                       "rotate": 2, "test": 3, "replay failed": 4, "delete": 1, "key": 1, "roll": 2,
+                       "revoke": 2}  # fmt: skip
 """The highest call number of a fault. A fault has no effect if its call is never made."""
 
 
@@ -85,7 +87,9 @@ class Chapter:
     complaints: list[str] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
-    """The endpoints' secrets, by their path."""
+    """The secrets of the endpoints that stay, by their path."""
+    endpoint_ids: set[str] = field(default_factory=set)
+    """The same endpoints."""
 
     def of(self, wish: Wish) -> list[Request]:
         return [request for request in self.requests if request.wish is wish]
@@ -183,7 +187,9 @@ class Lane:
             event = api_event("POST", "/v1/webhook_endpoints", {"url": self.conductor.url + path})
             answer = self._invoke("endpoint", "app", event).answer
             assert answer["statusCode"] == 201, answer
-            self._chapter.secrets[path] = json.loads(answer["body"])["secret"]
+            endpoint = json.loads(answer["body"])
+            self._chapter.secrets[path] = endpoint["secret"]
+            self._chapter.endpoint_ids.add(endpoint["id"])
 
     def _storm(self) -> None:
         self._is_calm = False
@@ -201,6 +207,7 @@ class Lane:
             (1, self._cancel),
             (1, self._return),
             (1, self._return_refund),
+            (3, self._administer),
             (8, lambda: self._work("webhooks")),
             (8, lambda: self._work("deliveries")),
             (1, self._sweep),
@@ -233,7 +240,7 @@ class Lane:
 
         Returns None when everything is finished.
         """
-        since = [*_unfinished(books)]
+        since = [*_unfinished(books), *_due(self._rows())]
         if not since and [*unanswered(self._chapter.requests)]:
             return _UNIT
         now = self.clock()
@@ -242,6 +249,8 @@ class Lane:
     def _judge(self, books: invariants.Books) -> None:
         chapter = self._chapter
         received = self.conductor.ask(received=True)["received"]
+        received = [post for post in received if post["path"] in chapter.secrets]
+        chapter.complaints += administrator.broken(self._rows(), chapter.requests)
         chapter.complaints += verdict(
             books, chapter.requests, chapter.secrets, received, self.conductor.said()
         )
@@ -275,10 +284,22 @@ class Lane:
                 self._chapter.complaints.append(f"a key that is a day old got {again.told}")
 
     def _books(self) -> invariants.Books:
+        """Return the books of what merchants are promised: without the administrator's."""
         return invariants.read(
-            invariants.scan(self.dynamodb, f"payflow-payments-{self.stage}"),
-            invariants.scan(self.dynamodb, f"payflow-idempotency-{self.stage}"),
+            (row for row in self._rows() if self._is_for_merchants(row)),
+            (
+                record
+                for record in invariants.scan(self.dynamodb, f"payflow-idempotency-{self.stage}")
+                if record["idempotencyKey"].startswith(("create_payment#", "create_refund#"))
+            ),
         )
+
+    def _rows(self) -> list[invariants.Row]:
+        return [*invariants.scan(self.dynamodb, f"payflow-payments-{self.stage}")]
+
+    def _is_for_merchants(self, row: invariants.Row) -> bool:
+        parts = row["SK"].split("#")
+        return parts[0] != "DELIVERY" or parts[-1] in self._chapter.endpoint_ids
 
     # -- what clients do
 
@@ -331,6 +352,12 @@ class Lane:
             assert refund.told is not None
             body = {"refund_id": json.loads(refund.told["body"])["id"]}
             self._new(Request(Wish.REFUND_RETURN, body, refund.payment_id))
+
+    def _administer(self) -> None:
+        drawn, made = self._chapter.drawn, self._chapter.requests
+        wanted = administrator.request(drawn, made, self._name, self.conductor.url)
+        if wanted is not None:
+            self._new(wanted)
 
     def _new(self, request: Request) -> None:
         self._chapter.requests.append(request)
@@ -473,6 +500,7 @@ class Lane:
                 (1, self._cancel),
                 (2, self._return),
                 (1, self._return_refund),
+                (2, self._administer),
                 (4, lambda: self._work("webhooks")),
                 (2, lambda: self._work("deliveries")),
                 (2, lambda: self.clock.advance(timedelta(seconds=drawn.uniform(60, 120)))),
@@ -515,7 +543,7 @@ def _payment_of(event: Mapping[str, Any]) -> str | None:
 
 
 def _unfinished(books: invariants.Books) -> Iterator[datetime]:
-    """Yield since when each item is unfinished, or when it will be due."""
+    """Yield since when each payment and refund is unfinished."""
     for life in books.lives.values():
         wishes = life.payment.metadata
         if (
@@ -527,9 +555,13 @@ def _unfinished(books: invariants.Books) -> Iterator[datetime]:
             is_open = refund.status is RefundStatus.PROCESSING
             if is_open and wishes.get(SIMULATE_REFUND) not in invariants.NEVER_SETTLED:
                 yield refund.created_at
-        for row in life.deliveries:
-            if row["state"] == "pending":
-                yield datetime.fromisoformat(row["dueAt"].partition("#")[0])
+
+
+def _due(rows: Sequence[invariants.Row]) -> Iterator[datetime]:
+    """Yield when each pending delivery will be due."""
+    for row in rows:
+        if "dueAt" in row:
+            yield datetime.fromisoformat(row["dueAt"].partition("#")[0])
 
 
 def _found_after(age: timedelta) -> timedelta:

@@ -1,4 +1,4 @@
-"""Clients of the API, which send a key, and repeat each request until it is answered."""
+"""Clients of the API, which repeat each request until it is answered, and the payments of one."""
 
 import json
 import random
@@ -11,7 +11,9 @@ from typing import Any, Final
 from chalicelib.payments.facts import FailureCode
 from infra.local.lambda_events import api_event
 
-_DONE: Final = frozenset({200, 201})
+_DONE: Final = frozenset({200, 201, 204})
+_ONCE_ONLY: Final = frozenset({"secret", "key"})
+"""What an answer shows the first time only."""
 _LATER: Final = frozenset({"conflict", "unavailable", "rate_limited"})
 """Refusals that can be retried."""
 _RAILS: Final = (("eft", "CAD"), ("wire", "CAD"), ("ach", "USD"), ("ach", "CAD"))
@@ -30,15 +32,35 @@ class Wish(StrEnum):
     CANCEL = "cancel"
     RETURN = "return"
     REFUND_RETURN = "refund return"
+    ENDPOINT = "endpoint"
+    CHANGE = "change"
+    ROTATE = "rotate"
+    TEST = "test"
+    REPLAY_FAILED = "replay failed"
+    DELETE = "delete"
+    KEY = "key"
+    ROLL = "roll"
+    REVOKE = "revoke"
 
 
 _ROUTES: Final = {
-    Wish.CREATE: "/v1/payments",
-    Wish.REFUND: "/v1/payments/{payment_id}/refunds",
-    Wish.CANCEL: "/v1/payments/{payment_id}/cancel",
-    Wish.RETURN: "/v1/payments/{payment_id}/simulate_return",
-    Wish.REFUND_RETURN: "/v1/payments/{payment_id}/simulate_refund_return",
+    Wish.CREATE: "POST /v1/payments",
+    Wish.REFUND: "POST /v1/payments/{payment_id}/refunds",
+    Wish.CANCEL: "POST /v1/payments/{payment_id}/cancel",
+    Wish.RETURN: "POST /v1/payments/{payment_id}/simulate_return",
+    Wish.REFUND_RETURN: "POST /v1/payments/{payment_id}/simulate_refund_return",
+    Wish.ENDPOINT: "POST /v1/webhook_endpoints",
+    Wish.CHANGE: "PATCH /v1/webhook_endpoints/{endpoint_id}",
+    Wish.ROTATE: "POST /v1/webhook_endpoints/{endpoint_id}/rotate_secret",
+    Wish.TEST: "POST /v1/webhook_endpoints/{endpoint_id}/test",
+    Wish.REPLAY_FAILED: "POST /v1/webhook_endpoints/{endpoint_id}/replay_failed",
+    Wish.DELETE: "DELETE /v1/webhook_endpoints/{endpoint_id}",
+    Wish.KEY: "POST /v1/api_keys",
+    Wish.ROLL: "POST /v1/api_keys/{key_id}/roll",
+    Wish.REVOKE: "DELETE /v1/api_keys/{key_id}",
 }
+_LIMITED: Final = frozenset({Wish.ROTATE, Wish.ROLL})
+"""A repeated one may meet its limit, which is a conflict that stays."""
 
 
 @dataclass
@@ -48,6 +70,8 @@ class Request:
     wish: Wish
     body: Mapping[str, Any] | None
     payment_id: str | None = None
+    path: Mapping[str, str] = field(default_factory=dict)
+    """The ids in the path, of an administrator's request."""
     asked: int = 0
     """How many times it was sent, answered or not."""
     told: dict[str, Any] | None = None
@@ -69,15 +93,17 @@ class Request:
     def event(self) -> dict[str, Any]:
         """Return the event of one more attempt."""
         self.asked += 1
-        path = {"payment_id": self.payment_id} if self.payment_id else {}
-        return api_event("POST", _ROUTES[self.wish], self.body, **path)
+        path = {"payment_id": self.payment_id} if self.payment_id else self.path
+        method, route = _ROUTES[self.wish].split(" ")
+        return api_event(method, route, self.body, **path)
 
     def hear(self, answer: dict[str, Any] | None) -> None:
         """Record an answer; None if no answer came."""
         if answer is None:
             return
-        status, body = answer["statusCode"], json.loads(answer["body"])
-        if status not in _DONE and body["code"] in _LATER:
+        status, body = answer["statusCode"], json.loads(answer["body"] or "{}")
+        is_limit = self.wish in _LIMITED and body.get("code") == "conflict"
+        if status not in _DONE and body["code"] in _LATER and not is_limit:
             if "Retry-After" not in answer["headers"]:
                 self.complaints.append(f"{status} {body['code']} without Retry-After")
             return
@@ -94,7 +120,9 @@ class Request:
         """Check that all answers to a key are the same, and at most one is a 201."""
         assert self.told is not None
         is_replay = answer["headers"].get("Idempotent-Replayed") == "true"
-        if answer["body"] != self.told["body"] or is_replay is not (status == 200):
+        first, again = (json.loads(one["body"]) for one in (self.told, answer))
+        is_same = all(again.get(name) == first.get(name) for name in first.keys() - _ONCE_ONLY)
+        if not is_same or is_replay is not (status == 200):
             self.complaints.append(f"{self.wish}: {answer} after {self.told}")
         if status == 201:
             if self.told["statusCode"] == 201:

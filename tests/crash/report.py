@@ -9,6 +9,7 @@ from tests.crash.faults import WHAT, Fault
 
 FLOWS: Final = (
     *("create", "process", "refund", "cancel", "return", "refund return", "deliver", "sweep"),
+    *("endpoint", "change", "rotate", "test", "replay failed", "delete", "key", "roll", "revoke"),
 )
 _SUMS: Final = ("invocations", "chapters", "payments", "refunds", "webhooks", "dead_letters")
 
@@ -117,8 +118,9 @@ stack's emulator, the other on AWS's DynamoDB Local. The clock is the harness's 
 schedules and the sweeper's doublings pass in no time.
 
 A run consists of chapters, each drawn from its own seed. In a chapter's storm clients create,
-refund, cancel and return payments and return refunds, and ask again when they get no answer, and
-sometimes when they do; workers take batches; the sweeper sweeps; messages are lost and repeated;
+refund, cancel and return payments and return refunds, and an administrator creates, changes and
+removes webhook endpoints and API keys; they ask again when they get no answer, and sometimes when
+they do; workers take batches; the sweeper sweeps; messages are lost and repeated;
 and nine of ten invocations meet up to three faults. While one process is stopped, others work on
 the same rows. In the calm that follows nothing fails any more, time passes, and then these promises
 are checked:
@@ -132,6 +134,8 @@ are checked:
 - The totals equal a recount.
 - Every outcome reached each of two receivers (one of them refuses a third of its requests),
   signed, under one id.
+- The administrator's endpoints and keys are those that were acknowledged: none twice, none lost,
+  none left over; no secret is stored twice, and no test event waits for ever.
 - Five days later the sweeper reports exactly what has not ended.
 - A key makes a new payment when its 24 hours are over.
 - No answer was a 500, and no function raised, except the sweeper during an outage.
