@@ -17,7 +17,7 @@ payment changed since the caller read it. Each transaction writes all of these i
     begin_refund    payment  still completed
                     refund   processing, and its bank has not seen it
     change_refund   payment  as in a change
-                    refund   has the status that we read
+                    refund   has the status, contradictions and count that we read
                     event    absent
                     totals   as in a change
                     outgoing as in a change
@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 MAX_COUNTED: Final = 10_000
 _READ_FIELDS: Final = ("status", "version", "submittedAt")
 """The attributes of a payment that must not have changed since the caller read it."""
+_READ_OF_REFUND: Final = ("status", "contradictions", "isCounted")
+"""The same of a refund."""
 
 
 class PaymentRepository:
@@ -177,7 +179,7 @@ class PaymentRepository:
         assert change.refund is not None
         old = items.refund_to_item(refund)
         changed = self._payments.replace_request(
-            old, items.refund_to_item(change.refund), unchanged(old, "status", "contradictions")
+            old, items.refund_to_item(change.refund), unchanged(old, *_READ_OF_REFUND)
         )
         try:
             self._payments.transact(
@@ -250,6 +252,8 @@ class PaymentRepository:
 
     def expect(self, resource: Payment | Refund, at: datetime) -> None:
         """Note when the outcome of a payment or refund is expected. No-op if it is settled."""
+        if resource.expected_at == at:
+            return
         item = _item_of(resource)
         with suppress(ConditionFailed):
             self._payments.write(

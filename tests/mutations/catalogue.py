@@ -170,8 +170,14 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A refund that has changed since it was read is not overwritten.",
             "chalicelib/payments/repository.py::PaymentRepository.change_refund",
-            "unchanged(old, 'status', 'contradictions')",
+            "unchanged(old, *_READ_OF_REFUND)",
             "unchanged(old, 'paymentId')",
+        ),
+        Mutant(
+            "A refund that is counted while it is returned is counted once.",
+            "chalicelib/payments/repository.py::_READ_OF_REFUND",
+            ", 'isCounted'",
+            "",
         ),
         Mutant(
             "The amount of a failed refund can be refunded again.",

@@ -608,6 +608,18 @@ def test_refund_that_an_earlier_version_settled_is_counted_once(desk: Desk) -> N
     assert (row.count, str(row.volume)) == (3, "30.00")
 
 
+def test_refund_that_is_counted_while_it_is_returned_is_counted_once(desk: Desk) -> None:
+    payment = desk.paid(metadata={"simulate_refund": "completed"})
+    refund = desk.settled(payment, amount="10")
+    uncounted = refund.model_copy(update={"is_counted": False})  # as it was before `count_refund`
+    latest = desk.payments.get(payment.id)
+    returned = latest.record_refund(uncounted, Returned("902"), refund.updated_at, actor=TEST)
+    assert returned is not None
+    with pytest.raises(StaleVersion) as stale:
+        desk.payments.repository.change_refund(latest, uncounted, returned)
+    assert stale.value.current == (latest, refund)
+
+
 def test_processor_is_not_asked_about_a_settled_refund(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
