@@ -134,6 +134,7 @@ def api(payments: Payments, fake_bank: ModuleType, tmp_path: Path) -> Iterator[N
     with served(Gateway) as url:
         fake_bank.payflow.update(url=url, seconds=0.05)
         yield
+        fake_bank.payflow["url"] = ""
 
 
 @pytest.mark.usefixtures("api")
