@@ -54,6 +54,8 @@ class Recorder:
         submit = ThreadPoolExecutor.submit
 
         def run_api(app: Chalice, event: Any, context: Any) -> dict[str, Any]:
+            if app.app_name != "payflow":  # an app of a test's own
+                return call_api(app, event, context)
             request = event["requestContext"]
             with recorder._run(API, f"{request['httpMethod']} {request['resourcePath']}"):
                 return call_api(app, event, context)
