@@ -22,10 +22,12 @@ from typing import Final
 from chalicelib import idempotency
 from chalicelib.aws.dynamodb import retry_on_conflict
 from chalicelib.errors import (
+    FieldError,
     NotFound,
     PaymentNotRefundable,
     RefundExceedsPayment,
     RefundNotReturnable,
+    ValidationFailed,
 )
 from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettleRefund, enqueue
@@ -126,7 +128,10 @@ class Refunds:
                 raise RefundNotReturnable(f"The refund is {refund.status}, not completed.")
             return fact
 
-        return self._change(payment, self._get(payment_id, command.refund_id), fact_of, actor)
+        refund = self.payments.repository.find_refund(payment_id, command.refund_id)
+        if refund is None:
+            raise ValidationFailed([FieldError("refund_id", "must be a refund of this payment")])
+        return self._change(payment, refund, fact_of, actor)
 
     def _get(self, payment_id: str, refund_id: str) -> Refund:
         refund = self.payments.repository.find_refund(payment_id, refund_id)

@@ -17,7 +17,7 @@ import pytest
 
 from chalicelib.api import openapi
 from tests.conftest import payflow
-from tests.engines import ROOT
+from tests.engines import ROOT, wait_until
 from tests.fuzz import CONFINED, FOLDER
 from tests.stack.conftest import Stack, request
 from tests.stack.test_access import make_key
@@ -33,6 +33,8 @@ UNASKED: Final = {"GET /v1/openapi.json 200"}
 Fuzz = Callable[..., None]
 heard: Counter[str] = Counter()
 """How often each operation answered with each status, to callers who may do everything."""
+refunded: dict[str, str] = {}
+"""A completed refund of each stack that has one, by the address of its API."""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,7 @@ def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         made = [stack.client.post(request(metadata={"simulate": "completed"})) for _ in range(20)]
         for reply in made:
             assert stack.client.settled(reply.json["id"])["status"] == "completed"
+        refunded[stack.local.api_url] = completed_refund(stack)
         yield stack
 
 
@@ -53,6 +56,22 @@ def closed_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         worker.suspend()
         yield stack
         worker.resume()
+
+
+def completed_refund(stack: Stack) -> str:
+    """Return a payment and a completed refund of it, as `<payment id> <refund id>`."""
+    wishes = {"simulate": "completed", "simulate_refund": "completed"}
+    payment_id = stack.client.post(request(type="eft", metadata=wishes)).json["id"]
+    stack.client.settled(payment_id)
+    path = f"/v1/payments/{payment_id}/refunds"
+    refund_id = stack.client.post({"idempotency_key": "to-be-returned"}, path=path).json["id"]
+
+    def is_completed() -> bool:
+        (refund,) = stack.client.get(path).json["refunds"]
+        return bool(refund["status"] == "completed")
+
+    wait_until(is_completed, "the refund is completed")
+    return f"{payment_id} {refund_id}"
 
 
 def running(state: Path, auth: str) -> Iterator[Stack]:
@@ -83,6 +102,7 @@ def fuzz(stack: Stack, folder: Path, *options: str, key: str = "") -> Counter[st
             "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
             "PAYFLOW_FUZZ_HEARD": str(answers),
             "PAYFLOW_FUZZ_KEY": key,
+            "PAYFLOW_FUZZ_REFUND": refunded.get(stack.local.api_url, ""),
             "PAYFLOW_FUZZ_ORIGIN": stack.local.dashboard_url,
         },
         capture_output=True,

@@ -23,6 +23,10 @@ MAY_TAKE_A_KEY: Final = {"POST /v1/webhook_endpoints", "POST /v1/api_keys"}
 SECRETS: Final = {"secret", "key"}
 """What only the first answer shows."""
 
+RETURNS_A_REFUND: Final = "POST /v1/payments/{payment_id}/simulate_refund_return"
+REFUND: Final = os.environ.get("PAYFLOW_FUZZ_REFUND", "")
+"""A completed refund, as `<payment id> <refund id>`; empty if the stack has none."""
+
 UNFORETOLD_CODES: Final = {
     "invalid_cursor",
     "idempotency_key_mismatch",
@@ -44,6 +48,7 @@ UNFORETOLD: Final = [
         r"metadata: must be at most 2048 bytes in all; it has \d+",
         "metadata\\..*: must not contain control characters",  # in a name
         r"metadata\.simulate(_refund)?: .*",
+        "refund_id: must be a refund of this payment",
         "(merchant|name): must not be blank",
         "name: must not be .*",
         "name: must not contain a key or secret: .*",
@@ -77,6 +82,9 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         make_acceptable(case)
     elif case.operation.label in MAY_TAKE_A_KEY:
         make_unlike_others(case)
+    elif case.operation.label == RETURNS_A_REFUND and REFUND:
+        case.path_parameters["payment_id"], case.body["refund_id"] = REFUND.split()
+        case.body.pop("code", None)
 
 
 def make_acceptable(case: Any) -> None:

@@ -546,6 +546,8 @@ def test_return_of_a_refund_is_refused_unless_its_bank_could_return_it(desk: Des
         with pytest.raises(refusal):
             desk.refunds.simulate_return(payment.id, command, actor=TEST)
     with pytest.raises(NotFound, match="no refund"):
+        desk.refunds.record(pending.id, UNKNOWN_REFUND, Completed())
+    with pytest.raises(ValidationFailed):
         desk.refunds.simulate_return(
             pending.id, SimulateRefundReturn(refund_id=UNKNOWN_REFUND), actor=TEST
         )

@@ -273,7 +273,7 @@ def test_returned_refund_can_be_made_again(client: Client) -> None:
     path = f"/v1/payments/{payment_id}/simulate_refund_return"
     assert_invalid(client.post({}, path=path), "refund_id")
     unknown = {"refund_id": "REF-01M82Y8T27997E9EYD0G6SK6MT"}
-    assert_problem(client.post(unknown, path=path), 404, "not_found")
+    assert_invalid(client.post(unknown, path=path), "refund_id")
     for _ in range(2):
         returned = client.post({"refund_id": refund_id}, path=path)
         assert (returned.status, returned.json["status"]) == (200, "returned")
