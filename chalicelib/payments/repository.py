@@ -60,7 +60,7 @@ from chalicelib.payments.models import (
     Total,
     totals_moved,
 )
-from chalicelib.values import PAYMENT_ID, rfc3339
+from chalicelib.values import PAYMENT_ID, REFUND_ID, rfc3339
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -272,6 +272,8 @@ class PaymentRepository:
 
     def find_refund(self, payment_id: str, refund_id: str) -> Refund | None:
         """Return the refund, as of the last write."""
+        if not REFUND_ID.fullmatch(refund_id):
+            return None
         item = self._find(payment_id, items.refund_key(payment_id, refund_id))
         return items.refund_from_item(item) if item is not None else None
 
