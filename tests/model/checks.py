@@ -250,7 +250,7 @@ HOLDS: Final = [
         Faults="0",
         Pendings="0",
     ),
-    REFUND.holds_in_large("two clients, a worker, a bank"),
+    REFUND.holds_in_large("two clients, a worker, a bank", Wants="{1}"),
     REFUND.holds_in_large(
         "two clients, two workers, a bank", Workers="{w1, w2}", Faults="0", Wants="{1}"
     ),
