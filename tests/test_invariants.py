@@ -167,6 +167,15 @@ def test_change_of_a_final_status_is_reported(tables: tuple[list[Any], list[Any]
     assert "from failed to completed" in said[1]
 
 
+def test_change_of_a_settled_refund_is_reported(tables: tuple[list[Any], list[Any]]) -> None:
+    rows, _ = tables
+    (before,) = read(rows).lives.values()
+    named(rows, "REFUND#").update(amount=Decimal("4.00"))
+    (after,) = read(rows).lives.values()
+    (said,) = steps(before, after)
+    assert "failed, and yet it became" in said
+
+
 def test_settled_pending_payment_is_reported(
     tables: tuple[list[Any], list[Any]],
 ) -> None:

@@ -141,12 +141,12 @@ def _expected_at(item: Item, processing: str) -> str | None:
 
 
 def payment_entry(item: Item) -> PaymentEntry:
-    return PaymentEntry(item["createdAt"].partition("#")[2], *_when(item))
-
-
-def _when(item: Item) -> tuple[str, datetime | None]:
     expected = item.get("expectedAt")
-    return item["createdAt"], expected and datetime.fromisoformat(expected)
+    return PaymentEntry(
+        item["createdAt"].partition("#")[2],
+        item["createdAt"],
+        expected and datetime.fromisoformat(expected),
+    )
 
 
 def refund_key(payment_id: str, refund_id: str) -> Item:

@@ -341,13 +341,16 @@ def _is_told(one: Payment | Refund, fact: Fact) -> bool:
     """Return whether the bank has said this before of a settled payment or refund."""
     if str(fact) in one.contradictions:
         return True
-    if isinstance(fact, Completed):
-        return one.status in {"completed", "returned"}
-    if one.status != "failed" and not (one.status == "returned" and isinstance(fact, Returned)):
-        return False
+    match fact:
+        case Completed():
+            return one.status in {"completed", "returned"}
+        case Failed():
+            has_ended_so = one.status == "failed"
+        case Returned():
+            has_ended_so = one.status in {"failed", "returned"}
     if one.bank_code is None or fact.bank_code is None:
-        return one.failure_code == fact.code
-    return one.bank_code == fact.bank_code
+        return has_ended_so and one.failure_code == fact.code
+    return has_ended_so and one.bank_code == fact.bank_code
 
 
 class RefundState(Schema):

@@ -17,6 +17,7 @@ What has begun goes on, whatever happens to its payment.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from chalicelib import idempotency
@@ -34,7 +35,7 @@ from chalicelib.messages import SettleRefund, enqueue
 from chalicelib.payments import listing
 from chalicelib.payments.commands import CreateRefund, ListOfPayment, SimulateRefundReturn
 from chalicelib.payments.facts import Fact, Failed, FailureCode, Returned
-from chalicelib.payments.models import Payment, Refund, RefundList, RefundStatus
+from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus
 from chalicelib.payments.processor import Pending, Submitted
 from chalicelib.payments.service import MAX_TRIES, Payments, return_code
 from chalicelib.telemetry import log
@@ -86,19 +87,20 @@ class Refunds:
         if refund.status is not RefundStatus.PROCESSING:
             return
         if refund.is_waiting:
-            refund, is_too_late = self.payments.repository.begin_refund(refund)
-            if is_too_late:
-                self.record(payment_id, refund_id, Failed(FailureCode.PAYMENT_RETURNED))
-            if is_too_late or refund.status is not RefundStatus.PROCESSING:
+            refund = self.payments.repository.begin_refund(refund)
+            if refund.status is not RefundStatus.PROCESSING:
                 return
         payment = self.payments.get(payment_id)
+        if refund.is_waiting:
+            self._record(payment, refund, Failed(FailureCode.PAYMENT_RETURNED), SYSTEM)
+            return
         match self.payments.processor.refund(refund, payment):
             case Pending():
                 return
             case Submitted(expected_at):
                 self.payments.repository.expect(refund, expected_at)
             case fact:
-                self._change(payment, refund, lambda _: fact, SYSTEM)
+                self._record(payment, refund, fact, SYSTEM)
 
     def record(
         self, payment_id: str, refund_id: str, fact: Fact, *, actor: Actor = SYSTEM
@@ -107,9 +109,11 @@ class Refunds:
 
         Raises NotFound, Conflict or Unavailable: call again after the last two.
         """
-        return self._change(
-            self.payments.get(payment_id), self._get(payment_id, refund_id), lambda _: fact, actor
-        )
+        payment = self.payments.get(payment_id)
+        refund = self.payments.repository.find_refund(payment_id, refund_id)
+        if refund is None:
+            raise NotFound("There is no refund with this id.")
+        return self._record(payment, refund, fact, actor)
 
     def simulate_return(
         self, payment_id: str, command: SimulateRefundReturn, *, actor: Actor
@@ -122,39 +126,40 @@ class Refunds:
         payment = self.payments.get(payment_id)
         fact = Returned(return_code(command.code, payment.type, for_funds=False))
 
-        def fact_of(refund: Refund) -> Fact:
+        def change(latest: Payment, refund: Refund) -> Change | None:
             has_said = refund.status is RefundStatus.RETURNED and refund.bank_code == fact.bank_code
             if refund.status is not RefundStatus.COMPLETED and not has_said:
                 raise RefundNotReturnable(f"The refund is {refund.status}, not completed.")
-            return fact
+            return latest.record_refund(refund, fact, self.payments.clock(), actor=actor)
 
         refund = self.payments.repository.find_refund(payment_id, command.refund_id)
         if refund is None:
             raise ValidationFailed([FieldError("refund_id", "must be a refund of this payment")])
-        return self._change(payment, refund, fact_of, actor)
+        return self._change(payment, refund, change)
 
-    def _get(self, payment_id: str, refund_id: str) -> Refund:
-        refund = self.payments.repository.find_refund(payment_id, refund_id)
-        if refund is None:
-            raise NotFound("There is no refund with this id.")
-        return refund
+    def _record(self, payment: Payment, refund: Refund, fact: Fact, actor: Actor) -> Refund:
+        def change(latest: Payment, current: Refund) -> Change | None:
+            return latest.record_refund(current, fact, self.payments.clock(), actor=actor)
+
+        return self._change(payment, refund, change)
 
     def _change(
-        self, payment: Payment, refund: Refund, fact_of: Callable[[Refund], Fact], actor: Actor
+        self,
+        payment: Payment,
+        refund: Refund,
+        change_of: Callable[[Payment, Refund], Change | None],
     ) -> Refund:
-        """Record a fact of the current refund, retrying on concurrent updates."""
-        payments = self.payments
+        """Apply `change_of` to the current payment and refund, retrying on concurrent updates.
+
+        None means that they are as they should be.
+        """
 
         def attempt(stored: tuple[Payment, Refund]) -> Refund:
-            latest, current = stored
-            fact = fact_of(current)
-            change = latest.record_refund(current, fact, payments.clock(), actor=actor)
+            change = change_of(*stored)
             if change is None or change.refund is None:
-                return current
-            outgoing = payments.outbox.prepare(change)
-            payments.repository.change_refund(latest, current, change, outgoing.writes)
-            payments.outbox.enqueue(outgoing)
-            payments.report(change)
+                return stored[1]
+            write = partial(self.payments.repository.change_refund, *stored, change)
+            self.payments.commit(change, write)
             return change.refund
 
         return retry_on_conflict((payment, refund), attempt, tries=MAX_TRIES)

@@ -142,10 +142,10 @@ class PaymentRepository:
                 raise StaleVersion(items.payment_from_item(current)) from failed
             raise
 
-    def begin_refund(self, refund: Refund) -> tuple[Refund, bool]:
+    def begin_refund(self, refund: Refund) -> Refund:
         """Let the bank see a refund, unless its payment was returned before.
 
-        Returns the refund as stored, and whether its payment was returned before its bank saw it.
+        Returns the refund as stored. If it is still waiting, its payment was returned.
         """
         begun = refund.model_copy(update={"is_waiting": False})
         old = items.refund_to_item(refund)
@@ -163,11 +163,11 @@ class PaymentRepository:
         except ConditionFailed as failed:
             payment, current = failed.items
             if current is not None:  # another worker has begun it, or settled it
-                return items.refund_from_item(current), False
+                return items.refund_from_item(current)
             if payment is None:
                 raise
-            return refund, True
-        return begun, False
+            return refund
+        return begun
 
     def change_refund(
         self, before: Payment, refund: Refund, change: Change, outgoing: Sequence[Write] = ()

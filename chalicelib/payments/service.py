@@ -14,14 +14,15 @@ takes its word, in any order and any number of times.
 Knows nothing of HTTP, Lambda or the table layout.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from chalicelib import idempotency
-from chalicelib.aws.dynamodb import retry_on_conflict
+from chalicelib.aws.dynamodb import Write, retry_on_conflict
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import FieldError, PaymentNotReturnable, ValidationFailed
 from chalicelib.idempotency import Created, RecordExists
@@ -182,16 +183,19 @@ class Payments:
             change = change_of(payment)
             if change is None:
                 return payment
-            outgoing = self.outbox.prepare(change)
-            self.repository.change(payment, change, outgoing.writes)
-            self.outbox.enqueue(outgoing)
-            self.report(change)
+            self.commit(change, partial(self.repository.change, payment, change))
             return change.payment
 
         return retry_on_conflict(latest, attempt, tries=MAX_TRIES)
 
-    def report(self, change: Change) -> None:
-        """Log a change, and count it if the bank said what does not fit."""
+    def commit(self, change: Change, write: Callable[[Sequence[Write]], None]) -> None:
+        """Write a change together with its deliveries, then send them and log it.
+
+        `write` is given the rows of the deliveries. Raises what it raises, or Unavailable.
+        """
+        outgoing = self.outbox.prepare(change)
+        write(outgoing.writes)
+        self.outbox.enqueue(outgoing)
         about = {"refund_id": change.refund.id} if change.refund else {}
         log("changed", event=change.event.type, payment_id=change.payment.id, **about)
         if change.event.data.fact is not None:

@@ -143,7 +143,7 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "What a bank says that does not fit is an event.",
             "chalicelib/payments/models.py::_is_told",
-            "return one.bank_code == fact.bank_code",
+            "return has_ended_so and one.bank_code == fact.bank_code",
             "return True",
         ),
         Mutant(
@@ -332,9 +332,9 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
     "Webhooks": (
         Mutant(
             "An outcome and its deliveries are one transaction.",
-            "chalicelib/payments/service.py::Payments._change",
-            ", outgoing.writes",
-            "",
+            "chalicelib/payments/service.py::Payments.commit",
+            "write(outgoing.writes)",
+            "write([])",
         ),
         Mutant(
             "An endpoint receives what it wants when a change is made.",
