@@ -60,7 +60,7 @@ class CreatePayment(Schema):
     ]
     currency: Currency
     amount: validation.RequestedAmount
-    type: PaymentType
+    type: PaymentType = Field(examples=["eft"])
     direction: Direction = Field(
         default=Direction.DEBIT,
         description="`debit` collects the money, `credit` pays it out and cannot be refunded",

@@ -120,7 +120,7 @@ class Payment(Schema):
     )
     amount_returned: Amount = Field(
         description="what its bank took back: all of `amount` once it is returned, whatever was "
-        "refunded; then `amount_refunded` is lost"
+        "refunded; before version 0.3, what was not refunded"
     )
     amount_refunded: Amount = Field(
         description="the sum of its refunds that are processing or completed; the rest of "

@@ -43,8 +43,8 @@ class Sums(Schema):
 
     currency: Currency
     gross: Amount = Field(description="debits that were completed, also those returned since")
-    refunded: Amount = Field(description="refunds that are completed")
-    returned: Amount = Field(description="debits that are returned")
+    refunded: Amount = Field(description="refunds that are completed, as far as `refunds` has them")
+    returned: Amount = Field(description="debits that are returned, with their whole amounts")
     net: Amount = Field(description="gross - returned - refunded")
     credits: Amount = Field(description="credits that are completed: paid out, not part of `net`")
 

@@ -6,6 +6,9 @@ second run continues.
 
 Version 0.3 counts what it settles itself. Run this once after the upgrade, when no function of an
 earlier version runs any more, and again after a rollback and the upgrade that follows it.
+
+Before version 0.3, a bank's return took only what was not refunded, and the totals have the whole
+amount as returned. The refunds of such a payment are left out: they would be subtracted twice.
 """
 
 import sys
@@ -14,7 +17,7 @@ from typing import Final
 
 from chalicelib.aws.dynamodb import EARLIEST, LATEST
 from chalicelib.aws.pagination import just_after
-from chalicelib.payments.models import Refund, RefundStatus
+from chalicelib.payments.models import Payment, Refund, RefundStatus, Status
 from chalicelib.payments.repository import PaymentRepository
 from infra import cli
 from infra.ops import stages
@@ -44,8 +47,13 @@ def count_refunds(repository: PaymentRepository) -> int:
                 repository.count_refund(of[refund.payment_id], refund)
                 for refund in refunds
                 if refund.payment_id in of  # None of a payment that this version cannot read
+                and not _was_returned_in_part(of[refund.payment_id])
             )
     return counted
+
+
+def _was_returned_in_part(payment: Payment) -> bool:
+    return payment.status is Status.RETURNED and payment.amount_returned < payment.amount
 
 
 def _pages(repository: PaymentRepository, status: RefundStatus) -> Iterator[list[Refund]]:

@@ -33,7 +33,7 @@ from chalicelib.payments.commands import (
     SimulateReturn,
 )
 from chalicelib.payments.facts import Completed, Failed, Returned
-from chalicelib.payments.items import refund_key, total_key
+from chalicelib.payments.items import payment_key, refund_key, total_key
 from chalicelib.payments.models import (
     MAX_VERSION,
     Payment,
@@ -608,6 +608,19 @@ def test_refund_that_an_earlier_version_settled_is_counted_once(desk: Desk) -> N
     assert count_refunds(desk.payments.repository) == 0
     (row,) = desk.payments.stats(query).refunds
     assert (row.count, str(row.volume)) == (3, "30.00")
+
+
+def test_refund_of_a_payment_that_an_earlier_version_returned_in_part_is_not_counted(
+    desk: Desk,
+) -> None:
+    payment = desk.paid(type="eft", metadata={"simulate_refund": "completed"})
+    refund = desk.settled(payment, amount="10")
+    desk.payments.record(payment.id, Returned("901"))
+    store = desk.payments.repository._payments
+    store.write(store.update_request(payment_key(payment.id), remove=["amountReturned"]))
+    store.write(store.update_request(refund_key(payment.id, refund.id), remove=["isCounted"]))
+    assert desk.payments.get(payment.id).amount_returned == Decimal(90)
+    assert count_refunds(desk.payments.repository) == 0
 
 
 def test_refund_that_is_counted_while_it_is_returned_is_counted_once(desk: Desk) -> None:

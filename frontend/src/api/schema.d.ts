@@ -656,6 +656,7 @@ export interface components {
              * @example 1250.75
              */
             amount: number | string;
+            /** @example eft */
             type: components["schemas"]["PaymentType"];
             /**
              * @description `debit` collects the money, `credit` pays it out and cannot be refunded
@@ -1221,7 +1222,7 @@ export interface components {
             /**
              * Amount Returned
              * Format: double
-             * @description what its bank took back: all of `amount` once it is returned, whatever was refunded; then `amount_refunded` is lost
+             * @description what its bank took back: all of `amount` once it is returned, whatever was refunded; before version 0.3, what was not refunded
              * @example 1250.75
              */
             amount_returned: number;
@@ -1527,14 +1528,14 @@ export interface components {
             /**
              * Refunded
              * Format: double
-             * @description refunds that are completed
+             * @description refunds that are completed, as far as `refunds` has them
              * @example 1250.75
              */
             refunded: number;
             /**
              * Returned
              * Format: double
-             * @description debits that are returned
+             * @description debits that are returned, with their whole amounts
              * @example 1250.75
              */
             returned: number;
