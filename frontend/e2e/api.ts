@@ -6,6 +6,7 @@ export const api = () => process.env.PAYFLOW_E2E_API ?? "";
 export type NewPayment = {
   merchant: string;
   simulate?: string;
+  simulateRefund?: string;
   amount?: string;
   direction?: string;
 };
@@ -14,6 +15,7 @@ export type NewPayment = {
 export async function createPayment({
   merchant,
   simulate = "completed",
+  simulateRefund,
   amount = "12.50",
   direction = "debit",
 }: NewPayment) {
@@ -27,7 +29,7 @@ export async function createPayment({
       type: "eft",
       direction,
       idempotency_key: crypto.randomUUID(),
-      metadata: { simulate },
+      metadata: { simulate, ...(simulateRefund && { simulate_refund: simulateRefund }) },
     }),
   });
   expect(response.status).toBe(201);

@@ -33,16 +33,11 @@ test("the overview shows the totals of the API", async ({ page }) => {
     `${((100 * count("completed")) / decided).toFixed(1)}%`,
   );
   const shown = (amount = 0) => amount.toLocaleString("en-CA", { minimumFractionDigits: 2 });
-  await expect(tile(page, "Net volume").last()).toContainText(shown(cad?.net));
   const money = page.getByRole("region", { name: "Money" });
-  for (const figure of ["Gross", "Returned", "Refunded", "Net", "Credits"]) {
-    await expect(money.getByRole("columnheader", { name: figure })).toBeVisible();
+  for (const figure of ["gross", "returned", "refunded", "net", "credits"] as const) {
+    const row = money.getByRole("row", { name: new RegExp(`^${figure}`, "i") });
+    await expect(row.getByRole("cell").first()).toHaveText(new RegExp(`${shown(cad?.[figure])}$`));
   }
-  await expect(money.getByRole("row", { name: "CAD" }).getByRole("cell")).toHaveText(
-    [cad?.gross, cad?.returned, cad?.refunded, cad?.net, cad?.credits].map(
-      (amount) => new RegExp(`${shown(amount)}$`),
-    ),
-  );
 });
 
 test("the chart is also available as a table", async ({ page }) => {

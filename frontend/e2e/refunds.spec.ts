@@ -83,8 +83,12 @@ test("a returned payment shows its code and cannot be refunded", async ({ page }
 });
 
 test("a return after a refund shows what was returned and lost", async ({ page }) => {
-  const id = await openPayment(page, { merchant: "Lost", amount: "20.00" });
-  await expect(page.getByRole("button", { name: "Refund" })).toBeVisible();
+  const id = await openPayment(page, {
+    merchant: "Lost",
+    amount: "20.00",
+    simulateRefund: "completed",
+  });
+  await expect(page.getByRole("button", { name: "Refund", exact: true })).toBeVisible();
   const post = (path: string, body: object) =>
     fetch(`${api()}/v1/payments/${id}/${path}`, {
       method: "POST",
@@ -92,11 +96,11 @@ test("a return after a refund shows what was returned and lost", async ({ page }
       body: JSON.stringify(body),
     });
   await post("refunds", { amount: "5.00", idempotency_key: crypto.randomUUID() });
-  await expect(status(page, /Refund of \$5\.00 (completed|failed)/)).toBeVisible();
+  await expect(status(page, "Refund of $5.00 completed")).toBeVisible();
   expect((await post("simulate_return", { code: "911" })).status).toBe(200);
   const details = page.getByRole("region", { name: "Details" });
   await expect(details).toContainText("Returned$20.00");
-  await expect(details).toContainText(/Lost\$(5|0)\.00/);
+  await expect(details).toContainText("Lost$5.00");
   await expect(details).toContainText("Bank's code911");
   await expect(page.getByText("The account is frozen.")).toBeVisible();
 });

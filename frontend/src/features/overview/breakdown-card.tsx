@@ -2,7 +2,8 @@ import { Link } from "@tanstack/react-router";
 import { Card } from "../../components/card";
 import { formatMoney } from "../../lib/money";
 import { typeLabel } from "../payments/labels";
-import { COLUMN_HEADER, NUMBER_CELL, ROW_HEADER } from "./table-classes";
+import { ColumnHeaders } from "./column-headers";
+import { NUMBER_CELL, ROW_HEADER } from "./table-classes";
 import { breakdown, formatRate, type Total } from "./totals";
 
 const COLUMNS = ["Type", "Settled", "Success rate", "Completed volume"];
@@ -13,15 +14,7 @@ export function BreakdownCard({ rows }: { rows: readonly Total[] }) {
     <Card title="Debits by type and currency">
       <div className="overflow-x-auto">
         <table className="w-full text-sm">
-          <thead className="border-b border-border">
-            <tr>
-              {COLUMNS.map((column) => (
-                <th key={column} scope="col" className={COLUMN_HEADER}>
-                  {column}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <ColumnHeaders columns={COLUMNS} />
           <tbody className="divide-y divide-border">
             {breakdown(rows).map(({ type, currency, summary }) => (
               <tr key={type + currency}>

@@ -5,8 +5,9 @@ import type { components } from "../../api/schema";
 import { Card } from "../../components/card";
 import { inputClass } from "../../components/field";
 import { CURRENCIES, statusLabel } from "../payments/labels";
+import { ColumnHeaders } from "./column-headers";
 import { BAR_FILLS, DailyChart, formatValue, shortDay } from "./daily-chart";
-import { COLUMN_HEADER, NUMBER_CELL, ROW_HEADER } from "./table-classes";
+import { NUMBER_CELL, ROW_HEADER } from "./table-classes";
 import { type DailyTotals, dailyTotals, type Measure, SETTLED_STATUSES } from "./totals";
 
 const MEASURES: readonly [Measure, string][] = [
@@ -23,7 +24,7 @@ export function DailyCard({ stats }: { stats: components["schemas"]["Stats"] }) 
   const measureLabel = MEASURES.find(([value]) => value === measure)?.[1] ?? "";
   return (
     <Card
-      title="Daily totals"
+      title="Debits by day"
       action={
         <select
           aria-label="Measure"
@@ -84,18 +85,7 @@ function DailyTable({ days, measure }: { days: readonly DailyTotals[]; measure: 
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region needs keyboard access
     <div className="max-h-[280px] overflow-auto" tabIndex={0}>
       <table className="w-full text-sm">
-        <thead>
-          <tr>
-            <th scope="col" className={COLUMN_HEADER}>
-              Day
-            </th>
-            {SETTLED_STATUSES.map((status) => (
-              <th key={status} scope="col" className={COLUMN_HEADER}>
-                {statusLabel(status)}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <ColumnHeaders columns={["Day", ...SETTLED_STATUSES.map(statusLabel)]} />
         <tbody className="divide-y divide-border">
           {days.toReversed().map((totals) => (
             <tr key={totals.day}>

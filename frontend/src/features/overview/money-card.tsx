@@ -1,60 +1,48 @@
 import type { components } from "../../api/schema";
 import { Card } from "../../components/card";
 import { formatMoney } from "../../lib/money";
-import { COLUMN_HEADER, NUMBER_CELL, ROW_HEADER } from "./table-classes";
+import { ColumnHeaders } from "./column-headers";
+import { NUMBER_CELL, ROW_HEADER } from "./table-classes";
 
-type Sums = components["schemas"]["Sums"];
+type Stats = components["schemas"]["Stats"];
 
-const COLUMNS = ["gross", "returned", "refunded", "net", "credits"] as const;
-const HEADERS: Record<(typeof COLUMNS)[number], string> = {
-  gross: "Gross",
-  returned: "Returned",
-  refunded: "Refunded",
-  net: "Net",
-  credits: "Credits",
-};
+const FIGURES = [
+  ["gross", "Gross", "Debits that completed"],
+  ["returned", "Returned", "What banks took back since"],
+  ["refunded", "Refunded", "Refunds that completed"],
+  ["net", "Net", "Gross less returned and refunded"],
+  ["credits", "Credits", "Paid out, in no other figure"],
+] as const;
 
 /** What the payments of the period brought, by currency. */
-export function MoneyCard({ summary }: { summary: readonly Sums[] }) {
+export function MoneyCard({ stats: { summary, incomplete } }: { stats: Stats }) {
   return (
     <Card title="Money">
-      <div className="overflow-x-auto">
-        <table className="w-full text-sm">
-          <thead className="border-b border-border">
-            <tr>
-              <th scope="col" className={COLUMN_HEADER}>
-                Currency
+      <table className="w-full text-sm">
+        <ColumnHeaders columns={["Figure", ...summary.map(({ currency }) => currency)]} />
+        <tbody className="divide-y divide-border">
+          {FIGURES.map(([figure, label, hint]) => (
+            <tr key={figure} className={figure === "net" ? "font-semibold" : ""}>
+              <th scope="row" className={ROW_HEADER}>
+                {label}
+                <span className="block text-xs font-normal whitespace-normal text-muted">
+                  {hint}
+                </span>
               </th>
-              {COLUMNS.map((column) => (
-                <th key={column} scope="col" className={COLUMN_HEADER}>
-                  {HEADERS[column]}
-                </th>
+              {summary.map((sums) => (
+                <td key={sums.currency} className={NUMBER_CELL}>
+                  {formatMoney(sums[figure], sums.currency)}
+                </td>
               ))}
             </tr>
-          </thead>
-          <tbody className="divide-y divide-border">
-            {summary.map((sums) => (
-              <tr key={sums.currency}>
-                <th scope="row" className={ROW_HEADER}>
-                  {sums.currency}
-                </th>
-                {COLUMNS.map((column) => (
-                  <td
-                    key={column}
-                    className={`${NUMBER_CELL} ${column === "net" ? "font-semibold" : ""}`}
-                  >
-                    {formatMoney(sums[column], sums.currency)}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <p className="px-4 py-3 text-xs text-muted">
-        Net is gross less what banks took back and what was refunded. Credits were paid out, and are
-        in no other figure.
-      </p>
+          ))}
+        </tbody>
+      </table>
+      {incomplete && (
+        <p className="px-4 py-3 text-xs text-muted">
+          Incomplete: some payments that a version before 0.1 settled were never counted.
+        </p>
+      )}
     </Card>
   );
 }

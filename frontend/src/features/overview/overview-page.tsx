@@ -73,9 +73,13 @@ function Statistics({ stats }: { stats: components["schemas"]["Stats"] }) {
         <div className="min-w-0 space-y-5">
           {stats.summary.length > 0 ? (
             <>
-              <MoneyCard summary={stats.summary} />
-              <DailyCard stats={stats} />
-              <BreakdownCard rows={stats.rows} />
+              <MoneyCard stats={stats} />
+              {stats.rows.length > 0 && (
+                <>
+                  <DailyCard stats={stats} />
+                  <BreakdownCard rows={stats.rows} />
+                </>
+              )}
             </>
           ) : (
             <EmptyState
@@ -101,8 +105,8 @@ function Skeleton() {
       <p role="status" className="text-sm text-muted">
         Loading statistics…
       </p>
-      <div className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
-        {["a", "b", "c", "d"].map((tile) => (
+      <div className="grid gap-3 sm:grid-cols-3">
+        {["a", "b", "c"].map((tile) => (
           <div key={tile} className="h-28 animate-pulse rounded-xl bg-raised" />
         ))}
       </div>

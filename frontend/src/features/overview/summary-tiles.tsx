@@ -1,30 +1,20 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { components } from "../../api/schema";
-import { formatMoney } from "../../lib/money";
 import { formatRate, summarize } from "./totals";
 
-/** The four key figures of the period. */
+/** The key figures of the period. */
 export function SummaryTiles({ stats }: { stats: components["schemas"]["Stats"] }) {
   const { settled, successRate } = summarize(stats.rows);
   return (
-    <dl className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
+    <dl className="grid gap-3 sm:grid-cols-3">
       <Tile name="Settled" note="Debits with a final outcome">
         {settled.toLocaleString()}
       </Tile>
-      <Tile name="Success rate" note="Excludes canceled payments">
+      <Tile name="Success rate" note="Of debits, without canceled ones">
         {formatRate(successRate)}
       </Tile>
-      <Tile name="Net volume" note="Without credits, by currency">
-        {stats.summary.map(({ currency, net }) => (
-          <span key={currency} className="flex flex-wrap items-baseline gap-x-2 text-lg">
-            <span className="text-sm font-normal text-muted">{currency}</span>
-            {formatMoney(net, currency)}
-          </span>
-        ))}
-        {stats.summary.length === 0 && "–"}
-      </Tile>
-      <Tile name="Processing" note="Approximate">
+      <Tile name="Processing" note="Debits and credits, approximate">
         <Link to="/payments" search={{ status: "processing" }} className="hover:underline">
           {stats.processing.count.toLocaleString()}
         </Link>

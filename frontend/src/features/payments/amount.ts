@@ -1,8 +1,11 @@
 import type { Payment } from "../../api/client";
+import { toCents } from "../../lib/money";
 
-/** What was refunded of a payment that its bank took back as well: the merchant has lost it. */
-export const lostAmount = ({ status, amount_refunded }: Payment) =>
-  status === "returned" ? amount_refunded : 0;
+/** What went back twice, refunded by the merchant and taken back by the bank: it is lost. */
+export function lostAmount({ status, amount, amount_refunded, amount_returned }: Payment): number {
+  if (status !== "returned") return 0;
+  return (toCents(amount_refunded) + toCents(amount_returned) - toCents(amount)) / 100;
+}
 
 /** What is wrong with the text of an amount, or undefined if nothing is. */
 export function amountError(text: string): string | undefined {

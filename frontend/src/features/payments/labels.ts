@@ -34,14 +34,13 @@ export const statusLabel = (status: Status) => STATUS_LABELS[status];
 export const typeLabel = (type: PaymentType) => TYPE_LABELS[type];
 
 const FAILURE_MESSAGES: Record<string, string> = {
-  insufficient_funds:
-    "The payer's account has insufficient funds. Create a new payment after they add funds.",
-  account_closed: "The payer's account is closed. Ask the payer for another account.",
-  account_not_found: "The account doesn't exist. Check the account details with the payer.",
-  account_frozen: "The account is frozen. Ask the payer for another account.",
-  no_authorization: "The payer did not authorize it, or no longer does. Ask them to agree again.",
-  payment_stopped: "The payer stopped it at their bank. Ask them why.",
-  rejected_by_bank: "The bank rejected it for another reason. Ask the payer to contact it.",
+  insufficient_funds: "The account has insufficient funds. Try again once there are funds.",
+  account_closed: "The account is closed. Ask its holder for another account.",
+  account_not_found: "The account doesn't exist. Check its details with its holder.",
+  account_frozen: "The account is frozen. Ask its holder for another account.",
+  no_authorization: "The account's holder did not agree, or no longer does. Ask them to agree.",
+  payment_stopped: "The account's holder stopped it at their bank. Ask them why.",
+  rejected_by_bank: "The bank rejected it for another reason. Ask the account's holder to call it.",
   currency_not_supported:
     "This payment type doesn't support the currency. Interac supports CAD only, and ACH USD only.",
   payment_returned: "The bank took the payment back before the refund was sent.",

@@ -1,5 +1,5 @@
 import { Plus, X } from "lucide-react";
-import { useId, useRef } from "react";
+import { useId } from "react";
 import { Button } from "../../components/button";
 import { inputClass } from "../../components/field";
 import type { PaymentFormValues } from "./payment-form";
@@ -16,8 +16,8 @@ export function MetadataField({
   error: string | undefined;
   onChange: (entries: Entries) => void;
 }) {
-  const nextId = useRef(1);
   const messageId = useId();
+  const nextId = Math.max(0, ...entries.map(({ id }) => id)) + 1;
   const update = (id: number, changes: { key?: string; value?: string }) =>
     onChange(entries.map((entry) => (entry.id === id ? { ...entry, ...changes } : entry)));
   return (
@@ -28,7 +28,8 @@ export function MetadataField({
           <>
             Optional keys and values of your own. If simulation is enabled, the key{" "}
             <code>simulate</code> sets the outcome: <code>completed</code>,{" "}
-            <code>failed:insufficient_funds</code> or <code>pending</code>.
+            <code>failed:insufficient_funds</code>, <code>pending</code> or{" "}
+            <code>submitted:60</code> (known after 60 seconds).
           </>
         )}
       </p>
@@ -66,7 +67,7 @@ export function MetadataField({
       <Button
         variant="ghost"
         className="mt-1"
-        onClick={() => onChange([...entries, { id: nextId.current++, key: "", value: "" }])}
+        onClick={() => onChange([...entries, { id: nextId, key: "", value: "" }])}
       >
         <Plus className="size-4" aria-hidden="true" />
         Add entry

@@ -60,8 +60,9 @@ function CancelDialog({ payment, onClose }: { payment: Payment; onClose: () => v
       danger
     >
       <p className="text-sm">
-        {formatMoney(payment.amount, payment.currency)} to {payment.merchant} will not be paid. You
-        can't cancel a payment that has already been sent to the bank.
+        {formatMoney(payment.amount, payment.currency)} will not be{" "}
+        {payment.direction === "credit" ? "paid out by" : "paid to"} {payment.merchant}. You can't
+        cancel a payment that has already been sent to the bank.
       </p>
     </FormDialog>
   );

@@ -10,6 +10,7 @@ import { refundableAmount } from "./refund-form";
 
 export function PaymentDetailsCard({ payment }: { payment: Payment }) {
   const { currency } = payment;
+  const lost = lostAmount(payment);
   return (
     <Card title="Details">
       <dl className="divide-y divide-border text-sm">
@@ -25,11 +26,16 @@ export function PaymentDetailsCard({ payment }: { payment: Payment }) {
             <Time at={payment.expected_at} format="exact" />
           </DetailRow>
         )}
-        <DetailRow label="Refunded">{formatMoney(payment.amount_refunded, currency)}</DetailRow>
         {payment.status === "returned" && (
+          <DetailRow label="Returned">{formatMoney(payment.amount_returned, currency)}</DetailRow>
+        )}
+        {payment.direction === "debit" && (
           <>
-            <DetailRow label="Returned">{formatMoney(payment.amount_returned, currency)}</DetailRow>
-            <DetailRow label="Lost">{formatMoney(lostAmount(payment), currency)}</DetailRow>
+            <DetailRow label="Refunded">{formatMoney(payment.amount_refunded, currency)}</DetailRow>
+            {lost > 0 && <DetailRow label="Lost">{formatMoney(lost, currency)}</DetailRow>}
+            <DetailRow label="Refundable">
+              {formatMoney(refundableAmount(payment), currency)}
+            </DetailRow>
           </>
         )}
         {payment.bank_code && (
@@ -37,7 +43,6 @@ export function PaymentDetailsCard({ payment }: { payment: Payment }) {
             {payment.bank_code}
           </DetailRow>
         )}
-        <DetailRow label="Refundable">{formatMoney(refundableAmount(payment), currency)}</DetailRow>
         <DetailRow label="Type">{typeLabel(payment.type)}</DetailRow>
         <DetailRow label="Description">
           {payment.description ?? <span className="text-muted">None</span>}

@@ -59,7 +59,11 @@ export const paymentEventsQuery = ({ id, updated_at }: Payment) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-/** The refunds of a payment, fetched again whenever the payment changes. */
+/**
+ * The refunds of a payment, fetched again whenever the payment changes.
+ *
+ * While one is processing they are polled: a new `expected_at` does not change the payment.
+ */
 export const paymentRefundsQuery = ({ id, updated_at }: Payment) =>
   queryOptions({
     queryKey: ["payments", "refunds", id, updated_at],
@@ -74,6 +78,9 @@ export const paymentRefundsQuery = ({ id, updated_at }: Payment) =>
         return { rows: page.refunds, next_cursor: page.next_cursor };
       }),
     placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) =>
+      (state.data?.some(({ status }) => status === "processing") ?? false) &&
+      pollEvery(SETTLED_POLL_MS)({ state }),
     staleTime: Number.POSITIVE_INFINITY,
   });
 

@@ -7,6 +7,7 @@ import { Time } from "../../components/time";
 import { formatMoney } from "../../lib/money";
 import { DeliveryBadge } from "../webhooks/badges";
 import { type Delivery, paymentDeliveriesQuery } from "../webhooks/queries";
+import { failureMessage } from "./labels";
 import { paymentEventsQuery } from "./queries";
 
 type Event = components["schemas"]["Event"];
@@ -55,6 +56,7 @@ function TimelineItem({
   deliveries: readonly Delivery[];
 }) {
   const code = codeOf(event);
+  const { fact } = event.data;
   return (
     <li className="relative before:absolute before:top-1.5 before:-left-[1.3rem] before:size-2 before:rounded-full before:bg-muted">
       <p className="font-medium">{eventLabel(event, currency)}</p>
@@ -70,6 +72,8 @@ function TimelineItem({
       {code && (
         <p className="text-xs">
           <code className="font-mono">{code}</code>
+          {fact && " The status stays as it is."}
+          {fact?.failure_code && ` ${failureMessage(fact.failure_code)}`}
         </p>
       )}
       {deliveries.length > 0 && (
@@ -90,12 +94,12 @@ const EVENT_LABELS: Record<Event["type"], (refundAmount: string) => string> = {
   "payment.failed": () => "Failed",
   "payment.canceled": () => "Canceled",
   "payment.returned": () => "Returned by the bank",
-  "payment.contradicted": () => "The bank contradicted itself",
+  "payment.contradicted": () => "Conflicting report from the bank",
   "refund.created": (amount) => `Refund of ${amount} created`,
   "refund.completed": (amount) => `Refund of ${amount} completed`,
   "refund.failed": (amount) => `Refund of ${amount} failed`,
   "refund.returned": (amount) => `Refund of ${amount} returned by the bank`,
-  "refund.contradicted": (amount) => `The bank contradicted itself about the refund of ${amount}`,
+  "refund.contradicted": (amount) => `Conflicting report from the bank on the refund of ${amount}`,
 };
 
 const eventLabel = ({ type, data: { refund } }: Event, currency: string) =>

@@ -2,6 +2,7 @@ import { type ApiDocument, exampleBody, type Operation, resolveRef } from "./ope
 
 export type Route = { method: string; path: string; operation: Operation };
 type Context = { apiUrl: string; needsKey: boolean; ids: Record<string, string | undefined> };
+type Example = Context & { of: string };
 
 const METHODS = ["get", "post", "patch", "put", "delete"];
 /** The operation that creates the resource of each path parameter. */
@@ -11,8 +12,14 @@ const CREATED_BY: Record<string, string> = {
   endpoint_id: "create_webhook_endpoint",
   delivery_id: "test_webhook_endpoint",
 };
-/** Operations that need a settled payment. */
-const NEEDS_SETTLED = ["create_refund", "simulate_return"];
+/** Operations that need a payment with an outcome, and then a refund with one. */
+const NEEDS_OUTCOME = ["create_refund", "simulate_return", "simulate_refund_return"];
+const NEEDS_REFUND = "simulate_refund_return";
+/** What only a completed payment allows: its type can be returned, and it is sure to complete. */
+const COMPLETES = {
+  type: "eft",
+  metadata: { simulate: "completed", simulate_refund: "completed" },
+};
 const PATH_PARAMETER = /\{(\w+)\}/g;
 
 export function listRoutes(document: ApiDocument): Route[] {
@@ -33,29 +40,53 @@ export function listRoutes(document: ApiDocument): Route[] {
  */
 export function curlExample(route: Route, document: ApiDocument, context: Context): string {
   const ids = route.method === "get" ? context.ids : {};
-  return exampleSteps(route, document, { ...context, ids }).join("\n");
+  const of = route.operation.operationId;
+  return exampleSteps(route, document, { ...context, ids, of }).join("\n");
 }
 
-function exampleSteps(route: Route, document: ApiDocument, context: Context): string[] {
-  const command = curlCommand(route, document, context);
+function exampleSteps(
+  route: Route,
+  document: ApiDocument,
+  context: Example,
+  fields: object = {},
+): string[] {
+  const command = curlCommand(route, document, context, fields);
+  const { operationId } = route.operation;
   const [, missingId = ""] =
     [...route.path.matchAll(PATH_PARAMETER)].find(([, name = ""]) => !context.ids[name]) ?? [];
-  const creator = listRoutes(document).find(
-    ({ operation }) => operation.operationId === CREATED_BY[missingId],
-  );
+  const routes = new Map(listRoutes(document).map((one) => [one.operation.operationId, one]));
+  const creator = routes.get(CREATED_BY[missingId] ?? "");
   if (!creator) return [command];
-  const steps = exampleSteps(creator, document, context);
-  const create = `ID=$(${steps.pop()} |\n  sed 's/.*"id":"\\([^"]*\\)".*/\\1/')`;
-  const wait = NEEDS_SETTLED.includes(route.operation.operationId) ? ["sleep 2"] : [];
-  return [...steps, create, ...wait, command];
+  const send = (id: string) => {
+    const needed = routes.get(id);
+    return needed ? curlCommand(needed, document, context) : "";
+  };
+  const steps = exampleSteps(
+    creator,
+    document,
+    context,
+    operationId.startsWith("simulate_") ? COMPLETES : {},
+  );
+  steps.push(intoVariable("ID", steps.pop() ?? ""));
+  if (NEEDS_OUTCOME.includes(operationId)) steps.push(waitFor(send("get_payment")));
+  if (operationId === NEEDS_REFUND) {
+    steps.push(intoVariable("REFUND", send("create_refund")), waitFor(send("list_refunds")));
+  }
+  return [...steps, command];
 }
+
+const intoVariable = (name: string, command: string) =>
+  `${name}=$(${command} |\n  sed 's/.*"id":"\\([^"]*\\)".*/\\1/')`;
+const waitFor = (read: string) =>
+  `while ${read} |\n  grep -q '"status":"processing"'; do sleep 1; done`;
 
 const shellQuote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
 function curlCommand(
   { method, path, operation }: Route,
   document: ApiDocument,
-  { apiUrl, needsKey, ids }: Context,
+  { apiUrl, needsKey, ids, of }: Example,
+  fields: object = {},
 ): string {
   const url = shellQuote(apiUrl + path).replace(
     PATH_PARAMETER,
@@ -67,12 +98,15 @@ function curlCommand(
   const schema = operation.requestBody?.content["application/json"]?.schema;
   if (schema) {
     lines.push("-H 'Content-Type: application/json'");
-    // A key from the clock: each paste creates another resource. Where it may be null, it is left out.
+    // A key from the clock: each paste creates another resource, and so does each example. Where it
+    // may be null, it is left out.
     const key = resolveRef(schema, document).properties?.idempotency_key;
     if (key && !key.anyOf) {
-      lines.push('-H "Idempotency-Key: try-$(date +%s)"');
+      lines.push(`-H "Idempotency-Key: ${of}-$(date +%s)"`);
     }
-    lines.push(`-d ${shellQuote(JSON.stringify(exampleBody(schema, document)))}`);
+    const body = JSON.stringify({ ...exampleBody(schema, document), ...fields });
+    const refund = `"refund_id":"'"$REFUND"'"`;
+    lines.push(`-d ${shellQuote(body)}`.replace(/"refund_id":"[^"]*"/, refund));
   }
   return lines.join(" \\\n  ");
 }
