@@ -46,17 +46,10 @@ class Completed:
 
 @dataclass(frozen=True)
 class Failed:
-    """The money will not arrive; `code` says why, and `bank_code` is the bank's own word for it.
-
-    Raises ValueError for a code without or with more than 64 characters.
-    """
+    """The money will not arrive; `code` says why, and `bank_code` is the bank's own word for it."""
 
     code: FailureCode
     bank_code: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.bank_code is not None:
-            _check_length(self.bank_code)
 
     @classmethod
     def by_bank(cls, bank_code: str) -> "Failed":
@@ -69,15 +62,9 @@ class Failed:
 
 @dataclass(frozen=True)
 class Returned:
-    """A bank sent the money back, or will not move it; `bank_code` is its code for the reason.
-
-    Raises ValueError for a code without or with more than 64 characters, as `Failed` does.
-    """
+    """A bank sent the money back, or will not move it; `bank_code` is its code for the reason."""
 
     bank_code: str
-
-    def __post_init__(self) -> None:
-        _check_length(self.bank_code)
 
     @property
     def code(self) -> FailureCode:
@@ -88,11 +75,6 @@ class Returned:
 
 
 Fact = Completed | Failed | Returned
-
-
-def _check_length(bank_code: str) -> None:
-    if not 1 <= len(bank_code) <= 64:
-        raise ValueError(f"a bank's code has 1 to 64 characters, not {len(bank_code)}")
 
 
 class ReturnCodes(NamedTuple):
