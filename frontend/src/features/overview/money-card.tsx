@@ -18,26 +18,28 @@ const FIGURES = [
 export function MoneyCard({ stats: { summary, incomplete } }: { stats: Stats }) {
   return (
     <Card title="Money">
-      <table className="w-full text-sm">
-        <ColumnHeaders columns={["Figure", ...summary.map(({ currency }) => currency)]} />
-        <tbody className="divide-y divide-border">
-          {FIGURES.map(([figure, label, hint]) => (
-            <tr key={figure} className={figure === "net" ? "font-semibold" : ""}>
-              <th scope="row" className={ROW_HEADER}>
-                {label}
-                <span className="block text-xs font-normal whitespace-normal text-muted">
-                  {hint}
-                </span>
-              </th>
-              {summary.map((sums) => (
-                <td key={sums.currency} className={NUMBER_CELL}>
-                  {formatMoney(sums[figure], sums.currency)}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <div className="overflow-x-auto">
+        <table className="w-full text-sm">
+          <ColumnHeaders columns={["Figure", ...summary.map(({ currency }) => currency)]} />
+          <tbody className="divide-y divide-border">
+            {FIGURES.map(([figure, label, hint]) => (
+              <tr key={figure} className={figure === "net" ? "font-semibold" : ""}>
+                <th scope="row" className={ROW_HEADER}>
+                  {label}
+                  <span className="block text-xs font-normal whitespace-normal text-muted">
+                    {hint}
+                  </span>
+                </th>
+                {summary.map((sums) => (
+                  <td key={sums.currency} className={NUMBER_CELL}>
+                    {formatMoney(sums[figure], sums.currency)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       {incomplete && (
         <p className="px-4 py-3 text-xs text-muted">
           Incomplete: some payments that a version before 0.1 settled were never counted.

@@ -40,7 +40,7 @@ const FAILURE_MESSAGES: Record<string, string> = {
   account_frozen: "The account is frozen. Ask its holder for another account.",
   no_authorization: "The account's holder did not agree, or no longer does. Ask them to agree.",
   payment_stopped: "The account's holder stopped it at their bank. Ask them why.",
-  rejected_by_bank: "The bank rejected it for another reason. Ask the account's holder to call it.",
+  rejected_by_bank: "The bank gave another reason. Ask the account's holder to call their bank.",
   currency_not_supported:
     "This payment type doesn't support the currency. Interac supports CAD only, and ACH USD only.",
   payment_returned: "The bank took the payment back before the refund was sent.",

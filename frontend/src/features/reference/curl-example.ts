@@ -2,6 +2,7 @@ import { type ApiDocument, exampleBody, type Operation, resolveRef } from "./ope
 
 export type Route = { method: string; path: string; operation: Operation };
 type Context = { apiUrl: string; needsKey: boolean; ids: Record<string, string | undefined> };
+/** `of` is the operation that the whole example shows. */
 type Example = Context & { of: string };
 
 const METHODS = ["get", "post", "patch", "put", "delete"];
