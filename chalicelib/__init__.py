@@ -1,3 +1,3 @@
 """PayFlow's payment domain and its storage. `app.py` connects it to Chalice."""
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
