@@ -25,10 +25,12 @@ from chalicelib.payments.commands import (
     CreateRefund,
     ListOfPayment,
     ListPayments,
+    ReadFeed,
     ReadStats,
     SimulateRefundReturn,
     SimulateReturn,
 )
+from chalicelib.payments.feed import Feed
 from chalicelib.payments.listing import Page
 from chalicelib.payments.models import EventList, Payment, Refund, RefundList
 from chalicelib.payments.stats import Stats
@@ -317,6 +319,18 @@ def replay_failed_deliveries(call: Call[ReplayFailed]) -> Replayed:
 )
 def replay_delivery(call: Call[Any]) -> Delivery:
     return services.webhooks.replay(call.path["delivery_id"])
+
+
+@route("/v1/events", methods=["GET"])
+@http.operation(
+    "Follow the events of all payments, oldest first",
+    Success(200, "the events after the cursor", Feed),
+    scope=Scope.READ,
+    errors=(errors.InvalidCursor, errors.Unavailable),
+    query=ReadFeed,
+)
+def read_feed(call: Call[ReadFeed]) -> Feed:
+    return services.payments.feed(call.command)
 
 
 @route("/v1/stats", methods=["GET"])

@@ -129,6 +129,7 @@ _WRITES: Final = (
           "the list by status; how the sweeper finds it when its message is lost"),
     ("create", _ALL, "its entry",
           "the list of everything; it is never written again, so no page misses it"),
+    ("create", _ALL, "its event's entry", "the feed of all events, in the order of their times"),
     ("submit", _TABLE, "`submittedAt`",
           "before the processor is asked: from here on nobody can cancel it"),
     ("submit", _STATUS, "the entry's copy of it",
@@ -140,6 +141,7 @@ _WRITES: Final = (
     ("settle", _STATUS, "its entry under `processing`, deleted",
           "an entry moves by being deleted in one place"),
     ("settle", _STATUS, "its entry under `completed`", "and written in another"),
+    ("settle", _ALL, "its event's entry", "as above"),
 )  # fmt: skip
 """The writes of a payment without webhooks: by step and place, and why they are needed."""
 

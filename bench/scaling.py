@@ -20,7 +20,7 @@ from bench.partitions import (
     simulated,
 )
 from bench.usage import BATCH, Recorded, record
-from chalicelib.payments.items import ALL, BY_STATUS, TOTALS_SHARDS
+from chalicelib.payments.items import ALL, BY_STATUS, FEED, LISTING, TOTALS_SHARDS
 from chalicelib.webhooks.items import BY_ENDPOINT, DUE, DUE_SHARDS
 from chalicelib.webhooks.models import MAX_ENDPOINTS
 
@@ -101,7 +101,9 @@ def limits(flows: Flows) -> list[Limit]:
     found = [
         _writes("list by status: `processing`", processing, "shards of the key"),
         _writes("list by status: `completed`", COMPLETED, "the same shards"),
-        _writes("list of all: its one key", units_of(flows, payment, ALL.name),
+        _writes("list of all: its one key", units_of(flows, payment, ALL.name, LISTING),
+                "shards of the key"),
+        _writes("feed of events: its one key", units_of(flows, payment, ALL.name, FEED),
                 "shards of the key"),
         _writes("payments table, new", rows, "warm throughput, or half an hour a doubling",
                 NEW_TABLE_WRITE_UNITS),

@@ -122,6 +122,7 @@ class Services:
             processor=Simulator(clock=now),
             outbox=self.outbox,
             simulation_allowed=self.settings.simulation_allowed,
+            feed_behind=timedelta(seconds=self.settings.feed_behind_seconds),
             clock=now,
         )
 

@@ -29,6 +29,8 @@ class Settings:
     key_required: bool
     sweep_unit_seconds: int
     """The sweeper's period, and the unit of its age windows: 60 on AWS, shorter on a laptop."""
+    feed_behind_seconds: int
+    """How long ago the feed of events ends: 15 on AWS (`payments/feed.py`), less on a laptop."""
     private_webhooks_allowed: bool
     """Endpoints may have any address and use HTTP: for the local stack's webhook receiver."""
     failures_are_kept: bool
@@ -77,6 +79,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         simulation_allowed=env.get("PAYFLOW_SIMULATION") == "allowed",
         key_required=env.get("PAYFLOW_AUTH") != "open",
         sweep_unit_seconds=_seconds(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 60),
+        feed_behind_seconds=_seconds(env, "PAYFLOW_FEED_BEHIND_SECONDS", 15),
         private_webhooks_allowed=env.get("PAYFLOW_WEBHOOKS_PRIVATE") == "allowed",
         failures_are_kept=env.get("PAYFLOW_PARTIAL_BATCHES") == "reported",
         delivery_lease_seconds=_seconds(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 75),

@@ -99,7 +99,7 @@ class Fingerprints(NamedTuple):
     """Without the fields that have their defaults, so that a field which a later version adds
     changes nothing. None in records of versions before 0.3."""
     whole: str
-    """With every field, as versions before 0.3 compare it. Version 0.4 leaves it out."""
+    """With every field, as versions before 0.3 compare it. A later version leaves it out."""
 
     def match(self, other: "Fingerprints") -> bool:
         return self.whole == other.whole if self.sent is None else self.sent == other.sent

@@ -26,6 +26,7 @@ from chalicelib.aws.sqs import Queue
 from chalicelib.messages import Message, decode
 from chalicelib.payments.commands import CreatePayment, CreateRefund
 from chalicelib.payments.facts import Fact
+from chalicelib.payments.feed import BEHIND
 from chalicelib.payments.models import Change, Event, Payment, Refund
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.repository import PaymentRepository
@@ -350,7 +351,12 @@ def delivery_worker_on(
     )
 
 
-def payments_on(repository: PaymentRepository, clock: Callable[[], datetime]) -> Payments:
+def payments_on(
+    repository: PaymentRepository,
+    clock: Callable[[], datetime],
+    *,
+    feed_behind: timedelta = BEHIND,
+) -> Payments:
     """Return the service on any engine, with a queue that a test can read."""
     return Payments(
         stage="test",
@@ -360,6 +366,7 @@ def payments_on(repository: PaymentRepository, clock: Callable[[], datetime]) ->
         outbox=WebhookOutbox("test", webhook_repository_beside(repository), KeptQueue()),
         simulation_allowed=True,
         clock=clock,
+        feed_behind=feed_behind,
     )
 
 

@@ -43,11 +43,11 @@ def typical(payments: Payments) -> Payment:
     return payments.get(payments.create(request, actor=TEST).resource_id)
 
 
-def test_create_is_one_transaction_and_one_send_for_8_write_units(
+def test_create_is_one_transaction_and_one_send_for_9_write_units(
     payments: Payments, meter: Meter
 ) -> None:
     asked = meter.asked(payments.create, command(metadata={"order": "10023"}), actor=TEST)
-    assert asked == (["TransactWriteItems", "SendMessage"], 0, 8)
+    assert asked == (["TransactWriteItems", "SendMessage"], 0, 9)
 
 
 def test_a_replay_is_one_transaction_that_fails(payments: Payments, meter: Meter) -> None:
@@ -77,12 +77,12 @@ def test_a_list_of_everything_is_one_query_and_one_batch_get(
     assert asked == (["Query", "BatchGetItem"], 0.5 + 20, 0)
 
 
-def test_settling_marks_for_2_write_units_and_changes_for_8(
+def test_settling_marks_for_2_write_units_and_changes_for_9(
     payments: Payments, meter: Meter
 ) -> None:
     payment = typical(payments)
     asked = meter.asked(payments.settle, payment.id)
-    assert asked == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 8)
+    assert asked == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 9)
 
 
 @pytest.mark.parametrize("first", ["2026-11-22", "2026-08-23"])
@@ -101,7 +101,7 @@ def test_a_repeated_message_costs_one_refused_write(payments: Payments, meter: M
     assert meter.asked(payments.settle, payment.id).calls == ["UpdateItem"]
 
 
-def test_a_refund_is_read_set_aside_and_sent_for_10_write_units(
+def test_a_refund_is_read_set_aside_and_sent_for_11_write_units(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
@@ -111,7 +111,7 @@ def test_a_refund_is_read_set_aside_and_sent_for_10_write_units(
         refund_command(amount="5", reason="Broken cup"),
         actor=TEST,
     )
-    assert asked == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 10)
+    assert asked == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 11)
 
 
 def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
@@ -125,7 +125,7 @@ def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
         assert replay.calls == ["GetItem", last]
 
 
-def test_settling_a_refund_reads_3_units_and_writes_16(
+def test_settling_a_refund_reads_3_units_and_writes_17(
     payments: Payments, refunds: Refunds, meter: Meter
 ) -> None:
     payment = completed(payments)
@@ -133,17 +133,17 @@ def test_settling_a_refund_reads_3_units_and_writes_16(
     asked = meter.asked(refunds.settle, payment.id, refund_id)
     begin = ["GetItem", "TransactWriteItems"]
     settle = ["GetItem", "Query", "TransactWriteItems"]
-    assert asked == ([*begin, *settle], 3, 5 + 11)
+    assert asked == ([*begin, *settle], 3, 5 + 12)
     asked = meter.asked(refunds.settle, payment.id, refund_id)
     assert asked == (["GetItem"], 1, 0)
 
 
-def test_a_cancel_is_a_read_and_one_transaction_of_8_write_units(
+def test_a_cancel_is_a_read_and_one_transaction_of_9_write_units(
     payments: Payments, meter: Meter
 ) -> None:
     payment = typical(payments)
     asked = meter.asked(payments.cancel, payment.id, actor=TEST)
-    assert asked == (["GetItem", "Query", "TransactWriteItems"], 2, 8)
+    assert asked == (["GetItem", "Query", "TransactWriteItems"], 2, 9)
 
 
 def test_refunds_and_events_of_a_payment_are_one_query_each(
@@ -179,7 +179,7 @@ def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
     outbox = outbox_of(payments)
     payment = typical(payments)
     calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessage"]
-    assert meter.asked(payments.settle, payment.id) == (calls, 1, 2 + 8 + 4)
+    assert meter.asked(payments.settle, payment.id) == (calls, 1, 2 + 9 + 4)
     (delivery,) = stored_deliveries(outbox.repository, payment.id)
     worker = delivery_worker_on(outbox.repository, outbox.queue, payments.clock)
     asked = meter.asked(worker.deliver, delivery.id)

@@ -101,7 +101,7 @@ def twice(start: str, **fields: Any) -> Callable[[list[Any]], None]:
         (with_fields("EVENT#0000000001", createdAt="2030-01-01T00:00:00.000000Z"), "out of time"),
         (twice("EVENT#0000000002", SK="EVENT#0000000009"), "events"),
         (twice("DELIVERY#", SK="DELIVERY#EVT-1#EP-1"), "which is no outcome"),
-        (with_fields("DELIVERY#", type="payment.failed"), "its delivery payment.failed"),
+        (with_fields("DELIVERY#", type="payment.failed"), "its delivery payment.failed of"),
         (with_fields("DELIVERY#", state="delivered"), "is delivered, due"),
         (twice("PAYMENT", PK="PAY#another", id="PAY-00000000000000000000000001"), "2 payments of"),
         (

@@ -5,8 +5,9 @@ slow, throttling or broken. Every other error passes through: it is a bug.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.config import Config
@@ -38,6 +39,7 @@ _OUTAGE_CODES: Final = frozenset(
         "TransactionInProgressException",  # our first attempt is still running after retries
     }
 )
+_IS_LATE: Final[ContextVar[Callable[[], bool]]] = ContextVar("is_late", default=lambda: False)
 
 
 class Throttled(Unavailable):
@@ -45,8 +47,28 @@ class Throttled(Unavailable):
 
 
 def dynamodb_client(region: str) -> "DynamoDBClient":
-    """1 s to connect, 2 s to read, 3 attempts in all."""
-    return _session().client("dynamodb", region_name=region, config=_config(1, 2, attempts=3))
+    """1 s to connect, 2 s to read, 3 attempts in all. Transactions obey `sent_unless`."""
+    client = _session().client("dynamodb", region_name=region, config=_config(1, 2, attempts=3))
+    client.meta.events.register("before-send.dynamodb.TransactWriteItems", _refuse_late)
+    return client
+
+
+@contextmanager
+def sent_unless(is_late: Callable[[], bool]) -> Iterator[None]:
+    """Inside the block, send no transaction once it is late, nor resend one.
+
+    It raises Unavailable then: an earlier attempt may have been done or not.
+    """
+    token = _IS_LATE.set(is_late)
+    try:
+        yield
+    finally:
+        _IS_LATE.reset(token)
+
+
+def _refuse_late(**_: Any) -> None:
+    if _IS_LATE.get()():
+        raise Unavailable("DynamoDB did not answer in time; try again.")
 
 
 def sqs_client(region: str) -> "SQSClient":

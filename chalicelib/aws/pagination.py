@@ -1,4 +1,4 @@
-"""Pages of lists, newest first, and the cursors between them.
+"""Pages of lists, and the cursors between them.
 
 Guarantee: a client that follows `next_cursor` to the end sees every item that the index had at the
 start exactly once, even while items are added and changed. A list of all payments or deliveries
@@ -40,7 +40,7 @@ _MAX_BYTES: Final = 4_000_000
 
 Row = TypeVar("Row")
 Read = Callable[[str | None, int], list[tuple[str, Row | None]]]
-"""Returns at most so many rows below a sort key, with their keys; None for a deleted row."""
+"""Returns at most so many rows after a sort key, with their keys; None for a deleted row."""
 
 
 class OfPayment(Schema):
@@ -76,29 +76,49 @@ def read_page(
 
     Raises InvalidCursor, or what `read` raises.
     """
-    last = None if query.cursor is None else decode_cursor(query.cursor, filters)
+    start = None if query.cursor is None else decode_cursor(query.cursor, filters)
+    found, last, has_more = read_rows(
+        read, start, query.limit, matches=matches, is_filtered=is_filtered, size_of=size_of
+    )
+    return found, encode_cursor(last, filters) if has_more and last else None
+
+
+def read_rows(
+    read: Read[Row],
+    last: str | None,
+    limit: int,
+    *,
+    matches: Callable[[Row], bool],
+    is_filtered: bool,
+    size_of: Callable[[Row], int] = lambda _: 0,
+) -> tuple[list[Row], str | None, bool]:
+    """Return the rows of a page, the last key that was examined, and whether there is more."""
     found: list[Row] = []
     size_bytes = 0
     # One row more than is wanted tells whether there is a next page.
-    read_size = _FILTERED_READ if is_filtered else query.limit + 1
+    read_size = _FILTERED_READ if is_filtered else limit + 1
     for _ in range(MAX_ROWS // read_size):
         rows = read(last, read_size)
         is_end = len(rows) < read_size
-        for index, (last, row) in enumerate(rows if is_end else rows[:-1], start=1):
+        for index, (key, row) in enumerate(rows if is_end else rows[:-1], start=1):
+            last = key
             if row is not None and matches(row):
                 found.append(row)
                 size_bytes += size_of(row)
-                is_full = len(found) == query.limit or size_bytes >= _MAX_BYTES
+                is_full = len(found) == limit or size_bytes >= _MAX_BYTES
                 if is_full and index < len(rows):
-                    return found, encode_cursor(last, filters)
+                    return found, last, True
         if is_end:
-            return found, None
-    return found, encode_cursor(last, filters) if last else None
+            return found, last, False
+    return found, last, True
 
 
 def encode_cursor(last: str, filters: Schema) -> str:
-    """Return opaque text: a checksum, a version, the filters' digest and the last sort key."""
-    return _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS))
+    """Return opaque text: a checksum, a version, the filters' digest and the last sort key.
+
+    Filters that are not set are no part of it: it stays valid when a later version adds some.
+    """
+    return _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS, exclude_none=True))
 
 
 def _cursor(last: str, said: Mapping[str, Any]) -> str:
@@ -123,10 +143,10 @@ def decode_cursor(cursor: str, filters: Schema) -> str:
         raise invalid from error
     if not (isinstance(last, str) and is_sort_key(last)):
         raise invalid
-    # Trust nothing else: the cursor must equal the one that we would make for this position, now
-    # or in version 0.4, whose digest leaves out filters that are not set: new ones change nothing.
-    later = _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS, exclude_none=True))
-    if cursor not in {encode_cursor(last, filters), later}:
+    # Trust nothing else: the cursor must equal the one that we would make for this position, or
+    # that version 0.3 made, whose digest has the filters that are not set.
+    earlier = _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS))
+    if cursor not in {encode_cursor(last, filters), earlier}:
         raise invalid
     return last
 

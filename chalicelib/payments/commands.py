@@ -16,7 +16,7 @@ from pydantic import (
 from chalicelib import validation
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.payments.facts import RETURN_CODES, PaymentType
-from chalicelib.payments.models import Direction, Status
+from chalicelib.payments.models import Direction, EventType, Status
 from chalicelib.schema import Schema
 from chalicelib.values import Currency, check_bounds, exact_amount
 
@@ -192,6 +192,21 @@ class ListOfPayment(Schema):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 100
+    cursor: validation.Cursor = None
+
+
+class ReadFeed(Schema):
+    """Events of all payments after a cursor, or from a time on, oldest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: EventType | None = None
+    created_from: Annotated[
+        datetime | None,
+        BeforeValidator(lambda value: validation.moment(value, end_of_day=False)),
+        validation.moment_schema("a date or an RFC 3339 time, inclusive"),
+    ] = None
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 100
     cursor: validation.Cursor = None
 

@@ -1,7 +1,7 @@
 """Payments, refunds, events, totals and idempotency records as DynamoDB items: keys and codecs.
 
 payment    PAY#<payment id> / PAYMENT
-event      PAY#<payment id> / EVENT#<seq>
+event      PAY#<payment id> / EVENT#<seq>, in the feed by `listing` and `createdAt`
 refund     PAY#<payment id> / REFUND#<refund id>
 totals     STATS#<shard>    / <day>#<currency>#<type>#<status>, of debits
            STATS#<shard>    / APART#<day>#<currency>#<type>#<status>#<credits or refunds>
@@ -29,6 +29,7 @@ from chalicelib.values import Currency, rfc3339, with_decimals
 BY_STATUS: Final = Index("status-createdAt-index", "status", "createdAt")
 ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
 LISTING: Final = "PAYMENT"
+FEED: Final = "EVENT"
 TOTALS_SHARDS: Final = 16
 """The partitions of the totals: with several, payments seldom update the same row at once."""
 APART: Final = "APART#"
@@ -56,7 +57,7 @@ class RefundEntry(NamedTuple):
     expected_at: datetime | None = None
 
 
-def sort_key(resource: Payment | Refund) -> str:
+def sort_key(resource: Payment | Refund | Event) -> str:
     """Return `createdAt` as stored: unique, of one width, and in time order as text."""
     return f"{rfc3339(resource.created_at)}#{resource.id}"
 
@@ -206,17 +207,15 @@ def refund_entry(item: Item) -> RefundEntry:
 
 
 def event_to_item(event: Event) -> Item:
-    # Ten digits: sorting the text sorts the numbers.
-    item = {
-        "PK": payment_partition(event.payment_id),
-        "SK": f"EVENT#{event.seq:010}",
+    item = event_key(event.payment_id, event.seq) | {
         "id": event.id,
         "seq": event.seq,
         "type": event.type,
         "paymentId": event.payment_id,
-        "createdAt": rfc3339(event.created_at),
+        "listing": FEED,
+        "createdAt": sort_key(event),
         "actor": event.actor,
-        # Amounts are text: a number would lose trailing zeros, and an event has no currency.
+        # Its amounts are text: a number would lose trailing zeros, and an event has no currency.
         "data": event.data.model_dump(mode="json", exclude_none=True),
         "actorId": event.actor_id,
     }
@@ -229,11 +228,26 @@ def event_from_item(item: Item) -> Event:
         seq=item["seq"],
         type=item["type"],
         payment_id=item["paymentId"],
-        created_at=item["createdAt"].partition("#")[0],  # a later version adds the event's id
+        created_at=item["createdAt"].partition("#")[0],  # without an id before version 0.4
         actor=item["actor"],
         actor_id=item.get("actorId"),
         data=item["data"],
     )
+
+
+def event_key(payment_id: str, seq: int) -> Item:
+    return {"PK": payment_partition(payment_id), "SK": f"EVENT#{seq:010}"}
+
+
+def subject_key(event: Event) -> Item:
+    """Return the key of the payment or refund that an event is about."""
+    if event.data.refund is None:
+        return payment_key(event.payment_id)
+    return refund_key(event.payment_id, event.subject_id)
+
+
+def subject_from_item(item: Item) -> Payment | Refund:
+    return payment_from_item(item) if item["SK"] == "PAYMENT" else refund_from_item(item)
 
 
 def totals_shard(payment_id: str) -> int:

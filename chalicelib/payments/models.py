@@ -13,12 +13,16 @@ clock, no environment and no AWS: the caller passes `now`, and a method returns 
 What a bank says is never refused (`Payment.record`, `Payment.record_refund`). What it has said
 before changes nothing. What does not fit changes no status: it is an event of its own.
 
+The time of a change is later than that of the change before, whatever the clocks say. An event
+holds every field that changes: with the fields that do not, it tells the state after it.
+
 A return takes the whole amount of a payment, whatever was refunded; refunds that are with their
 bank go on. amount_refunded is the sum of the refunds that are processing or completed. refundable
 is amount - amount_refunded while a debit is completed, and otherwise 0.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Literal, NamedTuple
@@ -48,6 +52,7 @@ from chalicelib.values import (
     with_decimals,
 )
 
+_TICK: Final = timedelta(microseconds=1)
 MAX_VERSION: Final = 2_000
 """A payment with this many changes takes no new refund: its events must fit into one answer."""
 
@@ -154,12 +159,17 @@ class Payment(Schema):
             return None
         return failure_code_of(self.bank_code)
 
+    def next_time(self, now: datetime) -> datetime:
+        """Return the time of a change that is made `now`: later than that of the last one."""
+        return max(now, self.updated_at + _TICK)
+
     def record(self, fact: Fact, now: datetime, *, actor: Actor) -> "Change | None":
         """Record what the bank said of this payment. None if it has said so before.
 
         Never refused: a fact that does not fit is an event of its own. A return of a payment that
         is processing means that the money will not arrive.
         """
+        now = self.next_time(now)
         match self.status, fact:
             case Status.PROCESSING, Completed():
                 return self._change_status(
@@ -242,6 +252,7 @@ class Payment(Schema):
         What the payer did not receive, or sent back, can be refunded again while the payment is
         completed.
         """
+        now = self.next_time(now)
         match refund.status, fact:
             case RefundStatus.PROCESSING, Completed():
                 return self._settle_refund(
@@ -297,6 +308,7 @@ class Payment(Schema):
         refund: "Refund | None" = None,
         **fields: Any,
     ) -> "Change":
+        now = self.next_time(now)
         after = self.model_copy(update={"updated_at": now, "version": self.version + 1, **fields})
         return Change(after, Event.of(after, event_type, now, actor, fact, refund), refund)
 
@@ -361,6 +373,7 @@ class RefundState(Schema):
     id: str
     amount: Amount
     status: RefundStatus
+    completed_at: Timestamp | None = None
     failure_code: str | None = None
     bank_code: str | None = None
 
@@ -391,10 +404,11 @@ class EventData(Schema):
     model_config = ConfigDict(frozen=True)
 
     status: Status = Field(description="the payment's")
+    completed_at: Timestamp | None = Field(default=None, description="the payment's")
     failure_code: str | None = Field(default=None, description="the payment's")
     bank_code: str | None = Field(default=None, description="the payment's")
     amount_refunded: Amount | None = Field(
-        default=None, description="the payment's; for refunds and returns only"
+        default=None, description="the payment's; left out before its first refund"
     )
     amount_returned: Amount | None = Field(
         default=None, description="the payment's; for returns only"
@@ -433,7 +447,7 @@ class Event(Schema):
         refund: Refund | None = None,
     ) -> "Event":
         """Return the event of the newest change of `payment`."""
-        is_returned = payment.status is Status.RETURNED
+        is_refunded = refund or payment.amount_refunded or payment.amount_returned
         return cls(
             id=new_id("EVT", now),
             seq=payment.version,
@@ -444,14 +458,90 @@ class Event(Schema):
             actor_id=actor.key_id,
             data=EventData(
                 status=payment.status,
+                completed_at=payment.completed_at,
                 failure_code=payment.failure_code,
                 bank_code=payment.bank_code,
-                amount_refunded=payment.amount_refunded if refund or is_returned else None,
-                amount_returned=payment.amount_returned if is_returned else None,
+                amount_refunded=payment.amount_refunded if is_refunded else None,
+                amount_returned=payment.amount_returned or None,
                 refund=refund and RefundState.model_validate(refund, from_attributes=True),
                 fact=fact and BankFact.of(fact),
             ),
         )
+
+    @property
+    def subject_id(self) -> str:
+        """The id of the payment or refund that it is about."""
+        return self.payment_id if self.data.refund is None else self.data.refund.id
+
+    def body(self, subject: Payment | Refund) -> "EventBody":
+        """Return what this event tells of its payment or refund, whatever became of it since."""
+        data = self._refund(subject) if isinstance(subject, Refund) else self._payment(subject)
+        return EventBody(
+            id=self.id,
+            seq=self.seq,
+            type=self.type,
+            timestamp=self.created_at,
+            data=data,
+            fact=self.data.fact,
+        )
+
+    def completed_from(self, payment: Payment, refunds: Mapping[str, Refund]) -> "Event":
+        """Return this event with what versions before 0.4 left out of it."""
+        data = self.data
+        if data.status not in {Status.COMPLETED, Status.RETURNED}:
+            return self
+        told: dict[str, Any] = {"completed_at": payment.completed_at}
+        if data.status is Status.RETURNED and data.amount_returned is None:
+            told["amount_returned"] = payment.amount_returned or None
+            told["amount_refunded"] = data.amount_refunded or payment.amount_refunded
+        refund = data.refund and refunds.get(data.refund.id)
+        if data.refund and refund and data.refund.status in {"completed", "returned"}:
+            at = {"completed_at": refund.completed_at}
+            told["refund"] = data.refund.model_copy(update=at)
+        return self.model_copy(update={"data": data.model_copy(update=told)})
+
+    def _payment(self, payment: Payment) -> Payment:
+        nothing = with_decimals(Decimal(0), payment.currency)
+        return payment.model_copy(
+            update={
+                "status": self.data.status,
+                "updated_at": self.created_at,
+                "expected_at": None,
+                "completed_at": self.data.completed_at,
+                "failure_code": self.data.failure_code,
+                "bank_code": self.data.bank_code,
+                "amount_refunded": self.data.amount_refunded or nothing,
+                "amount_returned": self.data.amount_returned or nothing,
+                "version": self.seq,
+            }
+        )
+
+    def _refund(self, refund: Refund) -> Refund:
+        assert self.data.refund is not None
+        told = self.data.refund.model_dump(include={"status", "failure_code", "bank_code"})
+        moments = {
+            "updated_at": self.created_at,
+            "expected_at": None,
+            "completed_at": self.data.refund.completed_at,
+        }
+        return refund.model_copy(update=told | moments)
+
+
+class EventBody(Schema):
+    """An event as the feed and webhooks tell it, with the payment or refund after it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    seq: int = Field(description="1, 2, 3 … without a gap, for each payment")
+    type: EventType
+    timestamp: Timestamp
+    data: Payment | Refund
+    fact: BankFact | None = Field(
+        default=None,
+        exclude_if=lambda fact: fact is None,
+        description="what the bank said, for `*.contradicted` only",
+    )
 
 
 class Change(NamedTuple):

@@ -32,7 +32,7 @@ from chalicelib.errors import (
 )
 from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettleRefund, enqueue
-from chalicelib.payments import listing
+from chalicelib.payments import feed, listing
 from chalicelib.payments.commands import CreateRefund, ListOfPayment, SimulateRefundReturn
 from chalicelib.payments.facts import Fact, Failed, FailureCode, Returned
 from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus
@@ -167,7 +167,7 @@ class Refunds:
     def _commit(
         self, payment: Payment, command: CreateRefund, refund_id: str, actor: Actor
     ) -> Created:
-        now = self.payments.clock()
+        now = payment.next_time(self.payments.clock())
         key = idempotency.record_key(_CREATE, payment.id, command.idempotency_key)
         refund = new_refund(payment, command, refund_id, now)
         try:
@@ -180,7 +180,8 @@ class Refunds:
             return existing.answer(refund_id, command)
         record = idempotency.record_of(command, key, refund_id, refund.to_json(), now)
         try:
-            self.payments.repository.create_refund(payment, change, record, now)
+            with feed.in_time(change.event, self.payments.clock, self.payments.stage):
+                self.payments.repository.create_refund(payment, change, record, now)
         except RecordExists as exists:
             return exists.record.answer(refund_id, command)
         return Created(record.response, refund_id, replayed=False)

@@ -53,6 +53,7 @@ from chalicelib.payments import items
 from chalicelib.payments.models import (
     Change,
     Event,
+    EventBody,
     Payment,
     Refund,
     RefundStatus,
@@ -341,6 +342,51 @@ class PaymentRepository:
         keys = KeyRange(items.LISTING, lower, upper)
         found = self._payments.query(keys, items.ALL, limit=limit, newest_first=True)
         return [items.payment_entry(item) for item in found]
+
+    def feed(self, lower: str, upper: str, limit: int) -> list[tuple[str, EventBody | None]]:
+        """Return events of all payments, oldest first, with their sort keys.
+
+        None stands for one that this version cannot read.
+        """
+        keys = KeyRange(items.FEED, lower, upper)
+        entries = self._payments.query(keys, items.ALL, limit=limit)
+        # The last row of a full read only shows that there are more.
+        wanted = [key_of(entry) for entry in entries[: limit - 1]]
+        events = self._payments.read_all(self._payments.find_many(wanted), items.event_from_item)
+        bodies = self._bodies(events)
+        return [(entry["createdAt"], bodies.get(entry["createdAt"])) for entry in entries]
+
+    def add_to_feed(self, payment_id: str) -> int:
+        """Give the events of a payment that are in no feed their places; return how many.
+
+        Versions before 0.4 wrote them so, and left out some of what they tell of.
+        """
+        rows = self._of_payment(payment_id, "EVENT#", "EVENT$", None, None)
+        outside = [row for row in rows if "listing" not in row]
+        if not outside:
+            return 0
+        payment = self.find(payment_id)
+        if payment is None:  # which this version cannot read
+            return 0
+        refunds = {refund.id: refund for _, refund in self.refunds(payment_id) if refund}
+        is_outside = Attr("listing").not_exists()
+        for row in outside:
+            event = self._payments.read(row, items.event_from_item)
+            if event is not None:
+                after = items.event_to_item(event.completed_from(payment, refunds))
+                self._payments.write(self._payments.replace_request(row, after, is_outside))
+        return len(outside)
+
+    def _bodies(self, events: Sequence[Event]) -> dict[str, EventBody]:
+        """Return what the events tell, by their sort keys."""
+        keys = {event.subject_id: items.subject_key(event) for event in events}
+        found = self._payments.find_many(list(keys.values()))
+        subjects = {one.id: one for one in self._payments.read_all(found, items.subject_from_item)}
+        return {
+            items.sort_key(event): event.body(subjects[event.subject_id])
+            for event in events
+            if event.subject_id in subjects  # which this version can read
+        }
 
     def processing(self, lower: str, upper: str, limit: int) -> list[items.PaymentEntry]:
         """Return entries of processing payments, oldest first, malformed payments included."""

@@ -16,7 +16,7 @@ Knows nothing of HTTP, Lambda or the table layout.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -27,11 +27,12 @@ from chalicelib.aws.sqs import Queue
 from chalicelib.errors import FieldError, PaymentNotReturnable, ValidationFailed
 from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettlePayment, enqueue
-from chalicelib.payments import listing, stats
+from chalicelib.payments import feed, listing, stats
 from chalicelib.payments.commands import (
     CreatePayment,
     ListOfPayment,
     ListPayments,
+    ReadFeed,
     ReadStats,
     SimulateReturn,
 )
@@ -69,6 +70,7 @@ class Payments:
     outbox: Outbox
     simulation_allowed: bool
     clock: Callable[[], datetime]
+    feed_behind: timedelta = feed.BEHIND
 
     def create(self, command: CreatePayment, *, actor: Actor) -> Created:
         """Commit a new payment, then enqueue its message.
@@ -83,7 +85,8 @@ class Payments:
         record = idempotency.record_of(command, key, payment_id, change.payment.to_json(), now)
         created = Created(record.response, payment_id, replayed=False)
         try:
-            self.repository.create(change, record, now)
+            with feed.in_time(change.event, self.clock, self.stage):
+                self.repository.create(change, record, now)
         except RecordExists as exists:
             created = exists.record.answer(payment_id, command)
         if not created.replayed:
@@ -104,6 +107,10 @@ class Payments:
     def events(self, payment_id: str, query: ListOfPayment) -> EventList:
         """Return one page of events. Raises NotFound, InvalidCursor or Unavailable."""
         return listing.list_events(self.repository, payment_id, query)
+
+    def feed(self, query: ReadFeed) -> feed.Feed:
+        """Return the events after a cursor. Raises InvalidCursor or Unavailable."""
+        return feed.read(self.repository, query, self.clock(), behind=self.feed_behind)
 
     def stats(self, query: ReadStats) -> stats.Stats:
         """Return the totals of a range of days. Raises ValidationFailed or Unavailable."""
@@ -194,7 +201,8 @@ class Payments:
         `write` is given the rows of the deliveries. Raises what it raises, or Unavailable.
         """
         outgoing = self.outbox.prepare(change)
-        write(outgoing.writes)
+        with feed.in_time(change.event, self.clock, self.stage):
+            write(outgoing.writes)
         self.outbox.enqueue(outgoing)
         about = {"refund_id": change.refund.id} if change.refund else {}
         log("changed", event=change.event.type, payment_id=change.payment.id, **about)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from chalicelib import exact_json
 from chalicelib.aws.sqs import Queue
 from chalicelib.messages import Deliver, enqueue
-from chalicelib.payments.models import Change, EventType, Payment, Refund
+from chalicelib.payments.models import Change
 from chalicelib.payments.outbox import Outgoing
 from chalicelib.values import rfc3339
 from chalicelib.webhooks.models import (
@@ -76,8 +76,7 @@ class WebhookOutbox:
         endpoints = [one for one in self._endpoints() if one.wants(event.type)]
         if not endpoints:
             return []
-        data = change.payment if change.refund is None else change.refund
-        payload = payload_of(event.id, event.type, event.created_at, data, seq=event.seq)
+        payload = event.body(change.refund or change.payment).to_json()
         return [
             Delivery.of(
                 DeliveryKey(event.payment_id, event.id, endpoint.id),
@@ -98,21 +97,13 @@ class WebhookOutbox:
             return self._snapshot.endpoints
 
 
-def payload_of(
-    event_id: str,
-    event_type: EventType | EndpointEvent,
-    at: datetime,
-    data: Payment | Refund | Endpoint,
-    *,
-    seq: int | None = None,
-) -> str:
-    """Return the body of a webhook, with `data` as the API shows it at that moment.
+def payload_of_test(event_id: str, at: datetime, endpoint: Endpoint) -> str:
+    """Return the body of a test event.
 
-    `seq` is the event's place among those of its payment. Leaves out the URL of an endpoint, which
-    may hold a secret, and who created it: a caller who may read deliveries may not be allowed to
-    read endpoints.
+    Leaves out the URL of the endpoint, which may hold a secret, and who created it: a caller who
+    may read deliveries may not be allowed to read endpoints.
     """
-    private = {"url", "created_by", "created_by_id"} if isinstance(data, Endpoint) else None
-    place = {} if seq is None else {"seq": seq}
-    event = {"id": event_id, **place, "type": event_type, "timestamp": rfc3339(at)}
-    return exact_json.dumps({**event, "data": data.model_dump(exclude=private)})
+    data = endpoint.model_dump(exclude={"url", "created_by", "created_by_id"})
+    return exact_json.dumps(
+        {"id": event_id, "type": EndpointEvent.TEST, "timestamp": rfc3339(at), "data": data}
+    )

@@ -51,7 +51,7 @@ from chalicelib.webhooks.models import (
     Secrets,
     Subscription,
 )
-from chalicelib.webhooks.outbox import payload_of
+from chalicelib.webhooks.outbox import payload_of_test
 from chalicelib.webhooks.repository import LeaseLost, Registry, WebhookRepository
 from chalicelib.webhooks.signing import encrypted_secrets, encryption_context
 
@@ -218,7 +218,7 @@ class Webhooks:
         endpoint = self._enabled(endpoint_id)
         now = self.clock()
         key = DeliveryKey(None, new_id("EVT", now), endpoint.id)
-        payload = payload_of(key.event_id, EndpointEvent.TEST, now, endpoint)
+        payload = payload_of_test(key.event_id, now, endpoint)
         delivery = Delivery.of(key, EndpointEvent.TEST, payload, now, is_enabled=True)
         self.repository.add_delivery(delivery)
         self._enqueue([delivery])

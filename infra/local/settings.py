@@ -159,6 +159,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
         ),
     )
     _whole(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 5, "seconds", 3_600)
+    _whole(env, "PAYFLOW_FEED_BEHIND_SECONDS", 1, "seconds", 3_600)
     _whole(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 25, "seconds", 3_600)
     if len(set(local.ports.values())) < len(local.ports):
         chosen = ", ".join(f"{name}={port}" for name, port in local.ports.items())

@@ -249,6 +249,7 @@ def test_events_have_exact_amounts_and_no_nulls() -> None:
     assert "null" not in text.removesuffix('"next_cursor":null}')
     assert events[-1]["data"] == {
         "status": "returned",
+        "completed_at": events[1]["created_at"],
         "failure_code": "905",
         "bank_code": "905",
         "amount_refunded": 2.5,

@@ -63,6 +63,8 @@ def test_a_frozen_row_is_written_back_as_it_was_read(release: str) -> None:
         kinds.add(kind)
         if kind in product.CODECS:
             read = {name: row[name] for name in row.keys() - product.NOT_READ}
+            if kind == "EVENT" and "listing" not in row:  # before version 0.4, it is in no feed
+                read["createdAt"] = {"S": f"{row['createdAt']['S']}#{row['id']['S']}"}
             assert not list(facts.missing(read, product.round_trip(kind, row))), row
     assert kinds >= product.CODECS.keys()
 
@@ -72,11 +74,19 @@ def test_frozen_rows_are_shown_and_answers_replayed_byte_for_byte(release: str) 
     answers = facts.read(release, "answers")
     with stage_with_rows_of(release) as stage:
         for path, answer in answers["read"].items():
-            shown = facts.parsed(facts.get(path))
-            assert not list(facts.missing(facts.parsed(answer), shown)), path
+            frozen, shown = (without_cursor(text) for text in (answer, facts.get(path)))
+            assert not list(facts.missing(frozen, shown)), path
         stage.now = scenario.START  # within every record's 24 hours
         for request in answers["created"]:
             assert replayed(stage.product, request) == request["answer"]
+
+
+def without_cursor(text: str) -> Any:
+    """An answer that only says whether there is a next page: cursors have facts of their own."""
+    answer = facts.parsed(text)
+    if "next_cursor" in answer:
+        answer["next_cursor"] = bool(answer["next_cursor"])
+    return answer
 
 
 def replayed(payflow: Product, request: Any) -> str:

@@ -135,7 +135,7 @@ def test_no_log_is_kept_for_ever() -> None:
 
 def test_alarm_notifies_the_topic_at_its_start_and_end() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 21
+    assert len(alarms) == 22
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
 

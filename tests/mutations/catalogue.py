@@ -551,7 +551,7 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A cursor of another filter is refused.",
             "chalicelib/aws/pagination.py::decode_cursor",
-            "cursor not in {encode_cursor(last, filters), later}",
+            "cursor not in {encode_cursor(last, filters), earlier}",
             "not cursor",
         ),
         Mutant(

@@ -65,7 +65,7 @@ def test_completing_sets_the_time_and_what_can_be_refunded() -> None:
     assert (event.type, event.seq, event.data) == (
         EventType.PAYMENT_COMPLETED,
         2,
-        EventData(status=Status.COMPLETED),
+        EventData(status=Status.COMPLETED, completed_at=LATER),
     )
 
 
@@ -281,6 +281,7 @@ def test_return_takes_the_whole_amount_and_waits_for_nothing() -> None:
     assert str(payment.amount_refunded) == "2.50", "which is lost if the refund completes"
     assert event.data == EventData(
         status=Status.RETURNED,
+        completed_at=COMPLETED.completed_at,
         failure_code="R01",
         bank_code="R01",
         amount_refunded=Decimal("2.50"),

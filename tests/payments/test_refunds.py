@@ -683,16 +683,13 @@ def test_events_have_each_change_once_with_the_state_after_it(desk: Desk) -> Non
     ]
     assert [event.actor for event in events] == ["test", "system", "test", "system"]
     refund = {"id": failed.id, "amount": "30.00"}
+    completed = {"status": "completed", "completed_at": rfc3339(events[1].created_at)}
     assert [event.model_dump(mode="json", exclude_none=True)["data"] for event in events] == [
         {"status": "processing"},
-        {"status": "completed"},
-        {
-            "status": "completed",
-            "amount_refunded": "30.00",
-            "refund": refund | {"status": "processing"},
-        },
-        {
-            "status": "completed",
+        completed,
+        completed | {"amount_refunded": "30.00", "refund": refund | {"status": "processing"}},
+        completed
+        | {
             "amount_refunded": "0.00",
             "refund": refund | {"status": "failed", "failure_code": "account_closed"},
         },

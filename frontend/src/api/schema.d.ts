@@ -324,6 +324,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the events of all payments, oldest first
+         * @description Needs a key with the scope `read`.
+         */
+        get: operations["read_feed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stats": {
         parameters: {
             query?: never;
@@ -912,12 +932,45 @@ export interface components {
             data: components["schemas"]["EventData"];
         };
         /**
+         * EventBody
+         * @description An event as the feed and webhooks tell it, with the payment or refund after it.
+         */
+        EventBody: {
+            /** Id */
+            id: string;
+            /**
+             * Seq
+             * @description 1, 2, 3 … without a gap, for each payment
+             */
+            seq: number;
+            type: components["schemas"]["EventType"];
+            /**
+             * Timestamp
+             * Format: date-time
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            timestamp: string;
+            /** Data */
+            data: components["schemas"]["Payment"] | components["schemas"]["Refund"];
+            /**
+             * @description what the bank said, for `*.contradicted` only
+             * @default null
+             */
+            fact?: components["schemas"]["BankFact"] | null;
+        };
+        /**
          * EventData
          * @description The state after an event. Fields that do not apply are left out, never null.
          */
         EventData: {
             /** @description the payment's */
             status: components["schemas"]["Status"];
+            /**
+             * Completed At
+             * @description the payment's
+             * @default null
+             */
+            completed_at?: string | null;
             /**
              * Failure Code
              * @description the payment's
@@ -932,7 +985,7 @@ export interface components {
             bank_code?: string | null;
             /**
              * Amount Refunded
-             * @description the payment's; for refunds and returns only
+             * @description the payment's; left out before its first refund
              * @default null
              */
             amount_refunded?: number | null;
@@ -978,6 +1031,18 @@ export interface components {
          * @enum {string}
          */
         FailureReason: "exhausted" | "gone" | "endpoint_disabled" | "endpoint_deleted";
+        /**
+         * Feed
+         * @description Events of all payments, oldest first. `next_cursor` is never null: ask with it later.
+         */
+        Feed: {
+            /** Events */
+            events: components["schemas"]["EventBody"][];
+            /** Next Cursor */
+            next_cursor: string;
+            /** Has More */
+            has_more: boolean;
+        };
         /**
          * Health
          * @description The state of the service.
@@ -1359,6 +1424,11 @@ export interface components {
              */
             amount: number;
             status: components["schemas"]["RefundStatus"];
+            /**
+             * Completed At
+             * @default null
+             */
+            completed_at?: string | null;
             /**
              * Failure Code
              * @default null
@@ -4129,6 +4199,105 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "endpoint_disabled" | "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Internal error */
+            500: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Service temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_feed: {
+        parameters: {
+            query?: {
+                type?: components["schemas"]["EventType"];
+                created_from?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the events after the cursor */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feed"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed" | "invalid_cursor";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid API key */
+            401: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key does not allow this */
+            403: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
                     } & components["schemas"]["Problem"];
                 };
             };
