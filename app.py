@@ -25,13 +25,14 @@ from chalicelib.payments.commands import (
     CreateRefund,
     ListOfPayment,
     ListPayments,
+    ListRefunds,
     ReadFeed,
     ReadStats,
     SimulateRefundReturn,
     SimulateReturn,
 )
 from chalicelib.payments.feed import Feed
-from chalicelib.payments.listing import Page
+from chalicelib.payments.listing import Page, RefundPage
 from chalicelib.payments.models import EventList, Payment, Refund, RefundList
 from chalicelib.payments.stats import Stats
 from chalicelib.webhooks.commands import (
@@ -141,7 +142,7 @@ def create_refund(call: Call[CreateRefund]) -> Answer:
     query=ListOfPayment,
 )
 def list_refunds(call: Call[ListOfPayment]) -> RefundList:
-    return services.refunds.all(call.path["payment_id"], call.command)
+    return services.refunds.of_payment(call.path["payment_id"], call.command)
 
 
 @route("/v1/payments/{payment_id}/events", methods=["GET"])
@@ -319,6 +320,18 @@ def replay_failed_deliveries(call: Call[ReplayFailed]) -> Replayed:
 )
 def replay_delivery(call: Call[Any]) -> Delivery:
     return services.webhooks.replay(call.path["delivery_id"])
+
+
+@route("/v1/refunds", methods=["GET"])
+@http.operation(
+    "List the refunds of all payments, newest first",
+    Success(200, "one page", RefundPage),
+    scope=Scope.READ,
+    errors=(errors.InvalidCursor, errors.Unavailable),
+    query=ListRefunds,
+)
+def list_all_refunds(call: Call[ListRefunds]) -> RefundPage:
+    return services.refunds.list_page(call.command)
 
 
 @route("/v1/events", methods=["GET"])

@@ -121,6 +121,8 @@ def walk_through_reading() -> None:
         assert ask("/v1/payments", limit="1", cursor=cursor, **filters)["statusCode"] == 200
     assert ask("/v1/payments", cursor="made-up")["statusCode"] == 400
     assert ask("/v1/stats", **{"from": "2026-11-22", "to": "2026-11-22"})["statusCode"] == 200
+    for filters in ({}, {"status": "completed"}):
+        assert ask("/v1/refunds", **filters)["statusCode"] == 200
     assert ask("/v1/events")["statusCode"] == 200
     assert ask("/v1/logs")["statusCode"] == 200
     assert ask("/v1/health")["statusCode"] == 200

@@ -16,7 +16,7 @@ from pydantic import (
 from chalicelib import validation
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.payments.facts import RETURN_CODES, PaymentType
-from chalicelib.payments.models import Direction, EventType, Status
+from chalicelib.payments.models import Direction, EventType, RefundStatus, Status
 from chalicelib.schema import Schema
 from chalicelib.values import Currency, check_bounds, exact_amount
 
@@ -157,14 +157,11 @@ class SimulateRefundReturn(Schema):
     code: SimulatedCode = None
 
 
-class ListPayments(Schema):
-    """A page of payments, newest first. The time range includes both ends."""
+class _InTimeRange(Schema):
+    """A page of what was created in a time range, which includes both ends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    status: Status | None = None
-    type: PaymentType | None = None
-    currency: Currency | None = None
     created_from: Annotated[
         datetime | None,
         BeforeValidator(lambda value: validation.moment(value, end_of_day=False)),
@@ -185,6 +182,20 @@ class ListPayments(Schema):
         if created_from and created_to and created_to < created_from:
             raise ValueError("must not be earlier than created_from")
         return created_to
+
+
+class ListPayments(_InTimeRange):
+    """A page of payments, newest first."""
+
+    status: Status | None = None
+    type: PaymentType | None = None
+    currency: Currency | None = None
+
+
+class ListRefunds(_InTimeRange):
+    """A page of the refunds of all payments, newest first."""
+
+    status: RefundStatus | None = None
 
 
 class ListOfPayment(Schema):

@@ -1,4 +1,4 @@
-"""The lists: payments by status, type, currency and time; events and refunds of one payment."""
+"""The lists: payments and refunds by status and time; events and refunds of one payment."""
 
 from typing import TypeVar
 
@@ -13,12 +13,22 @@ from chalicelib.aws.pagination import (
     to_moment,
 )
 from chalicelib.errors import NotFound
-from chalicelib.payments.commands import ListOfPayment, ListPayments
-from chalicelib.payments.models import EventList, Payment, RefundList
+from chalicelib.payments.commands import ListOfPayment, ListPayments, ListRefunds
+from chalicelib.payments.models import EventList, Payment, Refund, RefundList, RefundStatus
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.schema import Schema
 
 Row = TypeVar("Row")
+
+
+class RefundPage(Schema):
+    """Refunds of all payments, newest first; `next_cursor` is null on the last page."""
+
+    model_config = ConfigDict(frozen=True)
+
+    refunds: list[Refund]
+    next_cursor: str | None
+    count: int
 
 
 class Page(Schema):
@@ -46,10 +56,7 @@ def list_payments(repository: PaymentRepository, query: ListPayments) -> Page:
 def _read(
     repository: PaymentRepository, query: ListPayments, last: str | None, size: int
 ) -> list[tuple[str, Payment | None]]:
-    lower = from_moment(query.created_from) if query.created_from else EARLIEST
-    upper = to_moment(query.created_to) if query.created_to else LATEST
-    if last is not None:
-        upper = min(upper, just_before(last))
+    lower, upper = _range(query, last)
     if query.status is not None:
         return repository.by_status(query.status, lower, upper, size)
     entries = repository.all(lower, upper, size)
@@ -62,6 +69,35 @@ def _matches(payment: Payment, query: ListPayments) -> bool:
     return query.type in {None, payment.type} and query.currency in {None, payment.currency}
 
 
+def _range(query: ListPayments | ListRefunds, last: str | None) -> tuple[str, str]:
+    """Return the ends of the part of an index that a list has left to read, newest first."""
+    lower = from_moment(query.created_from) if query.created_from else EARLIEST
+    upper = to_moment(query.created_to) if query.created_to else LATEST
+    return lower, upper if last is None else min(upper, just_before(last))
+
+
+def list_refunds(repository: PaymentRepository, query: ListRefunds) -> RefundPage:
+    """Return one page of the refunds of all payments. Raises InvalidCursor or Unavailable."""
+    refunds, next_cursor = read_page(
+        lambda last, size: _read_refunds(repository, query, last, size), query, query
+    )
+    return RefundPage(refunds=refunds, next_cursor=next_cursor, count=len(refunds))
+
+
+def _read_refunds(
+    repository: PaymentRepository, query: ListRefunds, last: str | None, size: int
+) -> list[tuple[str, Refund | None]]:
+    """Merge what the index has by status.
+
+    In the order of a refund's life: one that moves on meanwhile is read twice, and not missed.
+    """
+    lower, upper = _range(query, last)
+    found: dict[str, Refund | None] = {}
+    for status in RefundStatus if query.status is None else (query.status,):
+        found |= repository.refunds_by_status(status, lower, upper, size, newest_first=True)
+    return sorted(found.items(), reverse=True)[:size]
+
+
 def list_events(repository: PaymentRepository, payment_id: str, query: ListOfPayment) -> EventList:
     """Return one page. Raises NotFound, InvalidCursor or Unavailable."""
     events, cursor = read_page(
@@ -72,7 +108,7 @@ def list_events(repository: PaymentRepository, payment_id: str, query: ListOfPay
     return EventList(events=events, next_cursor=cursor)
 
 
-def list_refunds(
+def list_refunds_of_payment(
     repository: PaymentRepository, payment_id: str, query: ListOfPayment
 ) -> RefundList:
     """Return one page. Raises NotFound, InvalidCursor or Unavailable."""

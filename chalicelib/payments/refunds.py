@@ -33,7 +33,12 @@ from chalicelib.errors import (
 from chalicelib.idempotency import Created, RecordExists
 from chalicelib.messages import SettleRefund, enqueue
 from chalicelib.payments import feed, listing
-from chalicelib.payments.commands import CreateRefund, ListOfPayment, SimulateRefundReturn
+from chalicelib.payments.commands import (
+    CreateRefund,
+    ListOfPayment,
+    ListRefunds,
+    SimulateRefundReturn,
+)
 from chalicelib.payments.facts import Fact, Failed, FailureCode, Returned
 from chalicelib.payments.models import Change, Payment, Refund, RefundList, RefundStatus
 from chalicelib.payments.processor import Pending, Submitted
@@ -70,9 +75,13 @@ class Refunds:
             )
         return created
 
-    def all(self, payment_id: str, query: ListOfPayment) -> RefundList:
+    def list_page(self, query: ListRefunds) -> listing.RefundPage:
+        """Return one page of the refunds of all payments. Raises InvalidCursor or Unavailable."""
+        return listing.list_refunds(self.payments.repository, query)
+
+    def of_payment(self, payment_id: str, query: ListOfPayment) -> RefundList:
         """Return one page of refunds. Raises NotFound, InvalidCursor or Unavailable."""
-        return listing.list_refunds(self.payments.repository, payment_id, query)
+        return listing.list_refunds_of_payment(self.payments.repository, payment_id, query)
 
     def settle(self, payment_id: str, refund_id: str) -> None:
         """Settle a processing refund once, however often this is called.

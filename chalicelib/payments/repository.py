@@ -401,14 +401,20 @@ class PaymentRepository:
         return [items.refund_entry(item) for item in found]
 
     def refunds_by_status(
-        self, status: RefundStatus, lower: str, upper: str, limit: int
+        self,
+        status: RefundStatus,
+        lower: str,
+        upper: str,
+        limit: int,
+        *,
+        newest_first: bool = False,
     ) -> list[tuple[str, Refund | None]]:
-        """Return refunds of one status from the index, oldest first, with their sort keys.
+        """Return refunds of one status from the index, by their times, with their sort keys.
 
         None stands for a refund that this version cannot read.
         """
         keys = KeyRange(items.stored_refund_status(status), lower, upper)
-        found = self._payments.query(keys, items.BY_STATUS, limit=limit)
+        found = self._payments.query(keys, items.BY_STATUS, limit=limit, newest_first=newest_first)
         return [
             (item["createdAt"], self._payments.read(item, items.refund_from_item)) for item in found
         ]

@@ -12,6 +12,7 @@ const PAGES: readonly [string, (ids: { good: string; bad: string }) => string, s
   ["a payment", ({ good }) => `/payments/${good}`, "Details"],
   ["a failed payment", ({ bad }) => `/payments/${bad}`, "insufficient funds"],
   ["a missing payment", () => "/payments/PAY-NONE", "Request ID"],
+  ["the refunds", () => "/refunds", "Refunds"],
   ["the payment form", () => "/payments/new", "Create payment"],
   ["the webhooks", () => "/webhooks", "New endpoint"],
   ["the logs", () => "/logs?path=/v1/health", "/v1/health"], // axe is slow on all 200 rows
@@ -25,6 +26,7 @@ const paths = (id: string) => [
   "/payments",
   `/payments/${id}`,
   "/payments/new",
+  "/refunds",
   "/webhooks",
   "/logs",
   "/keys",

@@ -117,3 +117,25 @@ test("an expected outcome is shown while the bank has not decided", async ({ pag
   await expect(status(page, "Expected")).toBeVisible();
   await expect(page.getByRole("region", { name: "Details" })).toContainText("Outcome expected");
 });
+
+test("refunds of all payments are listed, and lead to their payments", async ({ page }) => {
+  const id = await openPayment(page, {
+    merchant: "Listed",
+    amount: "20.00",
+    simulateRefund: "completed",
+  });
+  await expect(page.getByRole("button", { name: "Refund", exact: true })).toBeVisible();
+  await fetch(`${api()}/v1/payments/${id}/refunds`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ amount: "3.21", idempotency_key: crypto.randomUUID() }),
+  });
+  await page.getByRole("link", { name: "Payments" }).first().click();
+  await page.getByRole("link", { name: "Refunds" }).click();
+  await page.getByLabel("Status").selectOption("completed");
+  await expect(page).toHaveURL(/status=completed/);
+  const row = page.getByRole("listitem").filter({ hasText: id });
+  await expect(row).toContainText("$3.21");
+  await row.getByRole("link").click();
+  await expect(page).toHaveURL(new RegExp(id));
+});

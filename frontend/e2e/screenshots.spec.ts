@@ -69,6 +69,7 @@ test("every page, in both sizes and themes", async ({ browser }) => {
     payments: "/payments",
     payment: `/payments/${await refundedPayment()}`,
     failed: `/payments/${await newestPayment("failed")}`,
+    refunds: "/refunds",
     new: "/payments/new",
     webhooks: "/webhooks",
     endpoint: `/webhooks/${endpoint}`,

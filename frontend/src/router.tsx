@@ -13,6 +13,7 @@ import { PageTitle } from "./components/page-title";
 import { parseLogsSearch } from "./features/logs/logs-search";
 import { parseOverviewSearch } from "./features/overview/overview-search";
 import { parsePaymentsSearch } from "./features/payments/payments-search";
+import { parseRefundsSearch } from "./features/payments/refunds-search";
 import { ACCESS_KEY } from "./session/access";
 import { AuthGate } from "./session/auth-gate";
 import { onApiKeyChange } from "./session/key";
@@ -78,6 +79,13 @@ const payment = createRoute({
   component: lazyRouteComponent(() => import("./features/payments/payment-page"), "PaymentPage"),
 });
 
+const refunds = createRoute({
+  getParentRoute: () => root,
+  path: "/refunds",
+  validateSearch: parseRefundsSearch,
+  component: lazyRouteComponent(() => import("./features/payments/refunds-page"), "RefundsPage"),
+});
+
 const logs = createRoute({
   getParentRoute: () => root,
   path: "/logs",
@@ -121,6 +129,7 @@ export const router = createRouter({
     payments,
     newPayment,
     payment,
+    refunds,
     logs,
     webhooks,
     endpoint,

@@ -102,7 +102,7 @@ def refunded(payments: Payments, payment_id: str, amount: str) -> str:
 
 
 def refund_of(payments: Payments, payment_id: str) -> Refund:
-    (refund,) = refunds_beside(payments).all(payment_id, ListOfPayment()).refunds
+    (refund,) = refunds_beside(payments).of_payment(payment_id, ListOfPayment()).refunds
     return refund
 
 

@@ -12,15 +12,26 @@ from chalicelib import exact_json
 from chalicelib.aws import pagination
 from chalicelib.aws.pagination import decode_cursor, encode_cursor
 from chalicelib.errors import InvalidCursor
-from chalicelib.payments.commands import ListPayments
-from chalicelib.payments.facts import Completed
+from chalicelib.payments.commands import ListPayments, ListRefunds
+from chalicelib.payments.facts import Completed, Returned
 from chalicelib.payments.items import sort_key
 from chalicelib.payments.listing import list_payments
-from chalicelib.payments.models import Payment, Status
+from chalicelib.payments.models import Payment, Refund, RefundStatus, Status
+from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.validation import validated
 from chalicelib.values import rfc3339
-from tests.conftest import START, new_repository, recorded, stored
+from tests.conftest import (
+    START,
+    TEST,
+    Clock,
+    command,
+    new_repository,
+    payments_on,
+    recorded,
+    refund_command,
+    stored,
+)
 from tests.payments.test_repository import put
 
 if TYPE_CHECKING:
@@ -189,3 +200,75 @@ def test_cursor_with_a_valid_checksum_but_bad_content_is_refused(content: Any) -
     forged = base64.urlsafe_b64encode(pagination._checksum(text) + text)
     with pytest.raises(InvalidCursor):
         decode_cursor(forged.decode().rstrip("="), query())
+
+
+@pytest.fixture
+def refunded(engine: "DynamoDBClient", clock: Clock) -> tuple[Refunds, list[str]]:
+    """Seven refunds of two payments, in every status, oldest first."""
+    refunds = Refunds(payments_on(new_repository(engine), clock))
+    made: list[str] = []
+    for outcome in ("completed", "failed:account_closed"):
+        wishes = {"simulate": "completed", "simulate_refund": outcome}
+        created = refunds.payments.create(command(type="eft", metadata=wishes), actor=TEST)
+        refunds.payments.settle(created.resource_id)
+        made += [
+            refunds.create(created.resource_id, refund_command(amount="1"), actor=TEST).resource_id
+            for _ in range(4)
+        ]
+        for refund_id in made[-3:]:
+            refunds.settle(created.resource_id, refund_id)
+        if outcome == "completed":
+            refunds.record(created.resource_id, made[-1], Returned("902"))
+    return refunds, made
+
+
+def pages(refunds: Refunds, **fields: str) -> list[Refund]:
+    found: list[Refund] = []
+    while True:
+        page = refunds.list_page(validated(ListRefunds, fields))
+        assert page.count == len(page.refunds)
+        found += page.refunds
+        if page.next_cursor is None:
+            return found
+        fields["cursor"] = page.next_cursor
+
+
+@pytest.mark.parametrize("limit", ["1", "3", "100"])
+def test_refunds_of_all_payments_are_listed_newest_first(
+    refunded: tuple[Refunds, list[str]], limit: str
+) -> None:
+    refunds, made = refunded
+    assert [one.id for one in pages(refunds, limit=limit)] == made[::-1]
+    for status in RefundStatus:
+        wanted = [one for one in pages(refunds) if one.status is status]
+        assert wanted
+        assert pages(refunds, status=status.value, limit=limit) == wanted
+
+
+def test_refunds_of_a_time_range_are_listed(refunded: tuple[Refunds, list[str]]) -> None:
+    refunds, made = refunded
+    since, until = (
+        rfc3339(one.created_at) for one in pages(refunds)[::-1] if one.id in {made[2], made[5]}
+    )
+    listed = pages(refunds, created_from=since, created_to=until, limit="2")
+    assert [one.id for one in listed] == made[2:6][::-1]
+
+
+def test_refund_that_moves_on_between_two_reads_is_listed_once(
+    refunded: tuple[Refunds, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refunds, made = refunded
+    repository = refunds.payments.repository
+    read = repository.refunds_by_status
+
+    def settled_meanwhile(status: RefundStatus, *rest: Any, **more: Any) -> Any:
+        found = read(status, *rest, **more)
+        for _, refund in found:
+            if refund and refund.status is RefundStatus.PROCESSING:
+                refunds.settle(refund.payment_id, refund.id)
+        return found
+
+    monkeypatch.setattr(repository, "refunds_by_status", settled_meanwhile)
+    listed = pages(refunds)
+    assert [one.id for one in listed] == made[::-1]
+    assert all(one.status is not RefundStatus.PROCESSING for one in listed)

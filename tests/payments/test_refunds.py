@@ -172,7 +172,7 @@ def test_only_a_completed_payment_is_refunded(desk: Desk, wish: str) -> None:
 def test_refund_of_an_unknown_payment_is_not_found(desk: Desk, payment_id: str) -> None:
     with pytest.raises(NotFound):
         desk.refunds.create(payment_id, refund_command(), actor=TEST)
-    for read in (desk.refunds.all, desk.payments.events):
+    for read in (desk.refunds.of_payment, desk.payments.events):
         with pytest.raises(NotFound):
             read(payment_id, ListOfPayment())
 

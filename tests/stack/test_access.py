@@ -86,6 +86,7 @@ ROUTES = [
     ("POST", f"{UNKNOWN}/simulate_return", "write"),
     ("POST", f"{UNKNOWN}/simulate_refund_return", "write"),
     ("GET", "/v1/health?deep=1", "read"),
+    ("GET", "/v1/refunds", "read"),
     ("GET", "/v1/events", "read"),
     ("GET", "/v1/stats?to=2026-01-01&from=2026-01-01", "read"),
     ("GET", "/v1/logs", "admin"),

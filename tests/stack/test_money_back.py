@@ -259,6 +259,7 @@ def test_return_has_its_code_and_takes_the_whole_amount(client: Client) -> None:
     assert_problem(refund(client, payment_id), 409, "payment_not_refundable")
     assert events(client, payment_id)[-1]["data"] == {
         "status": "returned",
+        "completed_at": returned.json["completed_at"],
         "failure_code": "905",
         "bank_code": "905",
         "amount_refunded": Decimal("30.05"),

@@ -25,7 +25,7 @@ def events(gateway: Gateway, payment_id: str, **query: Any) -> Page:
 
 
 def refunds(gateway: Gateway, payment_id: str, **query: Any) -> Page:
-    page = gateway.refunds.all(payment_id, ListOfPayment.model_validate(query))
+    page = gateway.refunds.of_payment(payment_id, ListOfPayment.model_validate(query))
     return [one.id for one in page.refunds], page.next_cursor
 
 

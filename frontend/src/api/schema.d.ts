@@ -324,6 +324,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the refunds of all payments, newest first
+         * @description Needs a key with the scope `read`.
+         */
+        get: operations["list_all_refunds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -1411,6 +1431,18 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * RefundPage
+         * @description Refunds of all payments, newest first; `next_cursor` is null on the last page.
+         */
+        RefundPage: {
+            /** Refunds */
+            refunds: components["schemas"]["Refund"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Count */
+            count: number;
+        };
+        /**
          * RefundState
          * @description A refund after an event.
          */
@@ -1688,13 +1720,13 @@ export interface operations {
     list_payments: {
         parameters: {
             query?: {
-                status?: components["schemas"]["Status"];
-                type?: components["schemas"]["PaymentType"];
-                currency?: components["schemas"]["Currency"];
                 created_from?: string;
                 created_to?: string;
                 limit?: number;
                 cursor?: string;
+                status?: components["schemas"]["Status"];
+                type?: components["schemas"]["PaymentType"];
+                currency?: components["schemas"]["Currency"];
             };
             header?: never;
             path?: never;
@@ -4199,6 +4231,106 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "endpoint_disabled" | "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Internal error */
+            500: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Service temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_all_refunds: {
+        parameters: {
+            query?: {
+                created_from?: string;
+                created_to?: string;
+                limit?: number;
+                cursor?: string;
+                status?: components["schemas"]["RefundStatus"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description one page */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefundPage"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed" | "invalid_cursor";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid API key */
+            401: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key does not allow this */
+            403: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
                     } & components["schemas"]["Problem"];
                 };
             };

@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import type { components } from "../../api/schema";
 import { Card } from "../../components/card";
 import { formatMoney } from "../../lib/money";
@@ -25,7 +26,13 @@ export function MoneyCard({ stats: { summary, incomplete } }: { stats: Stats }) 
             {FIGURES.map(([figure, label, hint]) => (
               <tr key={figure} className={figure === "net" ? "font-semibold" : ""}>
                 <th scope="row" className={ROW_HEADER}>
-                  {label}
+                  {figure === "refunded" ? (
+                    <Link to="/refunds" search={{ status: "completed" }} className="hover:underline">
+                      {label}
+                    </Link>
+                  ) : (
+                    label
+                  )}
                   <span className="block text-xs font-normal whitespace-normal text-muted">
                     {hint}
                   </span>

@@ -3,6 +3,7 @@ import { api, everyPage, type Payment, unwrap } from "../../api/client";
 import { pollEvery } from "../../api/retry";
 import type { components } from "../../api/schema";
 import { type PaymentsSearch, toApiQuery } from "./payments-search";
+import type { RefundsSearch } from "./refunds-search";
 
 export const PAGE_SIZE = 20;
 const LIST_POLL_MS = 4_000;
@@ -79,10 +80,30 @@ export const paymentRefundsQuery = ({ id, updated_at }: Payment) =>
       }),
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) =>
-      (state.data?.some(({ status }) => status === "processing") ?? false) &&
-      pollEvery(SETTLED_POLL_MS)({ state }),
+      hasProcessing(state.data) && pollEvery(SETTLED_POLL_MS)({ state }),
     staleTime: Number.POSITIVE_INFINITY,
   });
+
+/** One page of the refunds of all payments, polled while it shows one that is processing. */
+export const refundsQuery = ({ status, cursor }: RefundsSearch) =>
+  queryOptions({
+    queryKey: ["refunds", status, cursor],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/v1/refunds", {
+          params: {
+            query: { limit: PAGE_SIZE, ...(status && { status }), ...(cursor && { cursor }) },
+          },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) =>
+      hasProcessing(state.data?.refunds) && pollEvery(LIST_POLL_MS)({ state }),
+  });
+
+const hasProcessing = (refunds: readonly { status: string }[] = []) =>
+  refunds.some(({ status }) => status === "processing");
 
 const MAX_EMPTY_PAGES = 20;
 

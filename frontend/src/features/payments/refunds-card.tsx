@@ -1,14 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Payment } from "../../api/client";
-import type { components } from "../../api/schema";
 import { Card } from "../../components/card";
 import { CopyButton } from "../../components/copy-button";
 import { ErrorAlert } from "../../components/error-alert";
 import { Time } from "../../components/time";
 import { formatMoney } from "../../lib/money";
-import { failureMessage } from "./labels";
 import { paymentRefundsQuery } from "./queries";
 import { refundableAmount } from "./refund-form";
+import { type Refund, RefundNotes } from "./refund-notes";
 import { StatusBadge } from "./status-badge";
 
 /** The refunds of a payment, newest first. Renders nothing if there is none. */
@@ -27,13 +26,7 @@ export function RefundsCard({ payment }: { payment: Payment }) {
   );
 }
 
-function RefundRow({
-  refund,
-  payment,
-}: {
-  refund: components["schemas"]["Refund"];
-  payment: Payment;
-}) {
+function RefundRow({ refund, payment }: { refund: Refund; payment: Payment }) {
   return (
     <li className="space-y-1 px-4 py-3">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
@@ -49,19 +42,10 @@ function RefundRow({
           <CopyButton text={refund.id} label="refund ID" />
         </span>
       </div>
-      {refund.reason && <p className="break-words text-muted">{refund.reason}</p>}
-      {refund.expected_at && (
-        <p className="text-muted">
-          Outcome expected <Time at={refund.expected_at} format="exact" />
-        </p>
-      )}
-      {refund.failure_code && (
-        <p className="text-danger">
-          <code className="font-mono">{refund.bank_code ?? refund.failure_code}</code>{" "}
-          {failureMessage(refund.failure_code)}
-          {refundableAmount(payment) > 0 && " You can refund this amount again."}
-        </p>
-      )}
+      <RefundNotes
+        refund={refund}
+        hint={refundableAmount(payment) > 0 ? "You can refund this amount again." : ""}
+      />
     </li>
   );
 }

@@ -1,0 +1,104 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { EmptyState } from "../../components/empty-state";
+import { ErrorAlert } from "../../components/error-alert";
+import { inputClass } from "../../components/field";
+import { PageTitle } from "../../components/page-title";
+import { Pagination } from "../../components/pagination";
+import { Time } from "../../components/time";
+import { formatMoney } from "../../lib/money";
+import { statusLabel } from "./labels";
+import { PaymentTableSkeleton } from "./payment-table";
+import { PaymentsTabs } from "./payments-tabs";
+import { refundsQuery } from "./queries";
+import { type Refund, RefundNotes } from "./refund-notes";
+import { REFUND_STATUSES, type RefundStatus } from "./refunds-search";
+import { StatusBadge } from "./status-badge";
+
+const route = getRouteApi("/refunds");
+
+/** The refunds of all payments, newest first. */
+export function RefundsPage() {
+  const search = route.useSearch();
+  const { cursor, ...filters } = search;
+  const navigate = useNavigate({ from: "/refunds" });
+  const { data: page, error, refetch } = useQuery(refundsQuery(search));
+  return (
+    <>
+      <PageTitle title="Refunds" />
+      <PaymentsTabs />
+      <StatusFilter
+        status={filters.status}
+        onChange={(status) => navigate({ search: status ? { status } : {} })}
+      />
+      {error && <ErrorAlert error={error} retry={() => refetch()} />}
+      {page ? <RefundList refunds={page.refunds} /> : !error && <PaymentTableSkeleton />}
+      {page && (
+        <Pagination
+          cursor={cursor}
+          nextCursor={page.next_cursor}
+          goTo={(target, state) =>
+            navigate({ search: target ? { ...filters, cursor: target } : filters, state })
+          }
+        />
+      )}
+    </>
+  );
+}
+
+function StatusFilter({
+  status,
+  onChange,
+}: {
+  status: RefundStatus | undefined;
+  onChange: (status: RefundStatus | undefined) => void;
+}) {
+  return (
+    <label className="mb-4 block w-fit text-xs font-medium text-muted">
+      Status
+      <select
+        className={`${inputClass()} mt-1 block`}
+        value={status ?? ""}
+        onChange={({ target: { value } }) => onChange((value || undefined) as RefundStatus)}
+      >
+        <option value="">All</option>
+        {REFUND_STATUSES.map((value) => (
+          <option key={value} value={value}>
+            {statusLabel(value)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function RefundList({ refunds }: { refunds: readonly Refund[] }) {
+  if (refunds.length === 0) {
+    return <EmptyState title="No refunds" hint="Refund a completed payment on its page." />;
+  }
+  return (
+    <ul className="divide-y divide-border overflow-hidden rounded-xl border border-border bg-surface text-sm">
+      {refunds.map((refund) => (
+        <li key={refund.id} className="space-y-1 px-4 py-3">
+          <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
+            <span className="font-medium tabular-nums">
+              {formatMoney(refund.amount, refund.currency)}
+            </span>
+            <StatusBadge status={refund.status} />
+            <span className="text-xs text-muted">
+              <Time at={refund.created_at} />
+            </span>
+            <Link
+              to="/payments/$id"
+              params={{ id: refund.payment_id }}
+              className="font-mono text-xs break-all text-accent hover:underline sm:ml-auto"
+            >
+              {refund.payment_id}
+            </Link>
+          </div>
+          <RefundNotes refund={refund} />
+        </li>
+      ))}
+    </ul>
+  );
+}
