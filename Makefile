@@ -1,7 +1,7 @@
 # PayFlow's commands. A newcomer needs only `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive count-refunds add-events move-secrets restore switch
+.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive count-refunds index-payments move-secrets restore switch
 SHELL := /bin/sh
 
 # What a target is told, as in `make package STAGE=dev`. Whatever the value, it runs nothing: make
@@ -197,8 +197,8 @@ redrive: .venv/ready  ## move dead letters back: STAGE=local [QUEUE=webhooks|del
 count-refunds: .venv/ready  ## count refunds that a version before 0.3 settled: STAGE=local
 	@.venv/bin/python -m infra.ops.count_refunds $(LOCAL_UNLESS_TOLD)
 
-add-events: .venv/ready  ## add events that a version before 0.4 wrote to the feed: STAGE=local
-	@.venv/bin/python -m infra.ops.add_events $(LOCAL_UNLESS_TOLD)
+index-payments: .venv/ready  ## put what a version before 0.4 wrote into the feed and the search: STAGE=local
+	@.venv/bin/python -m infra.ops.index_payments $(LOCAL_UNLESS_TOLD)
 
 move-secrets: .venv/ready  ## encrypt webhook secrets in rows of their own: STAGE=local [BACK=1 before a rollback]
 	@.venv/bin/python -m infra.ops.move_secrets $(if $(value BACK),--back) $(LOCAL_UNLESS_TOLD)

@@ -118,7 +118,7 @@ def _flows(flows: Flows) -> str:
     return table(head, rows, texts=2)
 
 
-_STATUS, _ALL = "status-createdAt-index", "all-createdAt-index"
+_STATUS, _ALL, _SEARCH = "status-createdAt-index", "all-createdAt-index", "search-index"
 _WRITES: Final = (
     ("create", "payflow-idempotency", "the key's record",
           "whoever comes second with the key is given the first one's answer"),
@@ -129,7 +129,9 @@ _WRITES: Final = (
           "the list by status; how the sweeper finds it when its message is lost"),
     ("create", _ALL, "its entry",
           "the list of everything; it is never written again, so no page misses it"),
+    ("create", _SEARCH, "its entry by its key", "whoever has only the key finds the payment"),
     ("create", _ALL, "its event's entry", "the feed of all events, in the order of their times"),
+    ("create", _SEARCH, "its entry by its merchant", "as above, for whoever has the name"),
     ("submit", _TABLE, "`submittedAt`",
           "before the processor is asked: from here on nobody can cancel it"),
     ("submit", _STATUS, "the entry's copy of it",

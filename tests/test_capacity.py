@@ -43,11 +43,11 @@ def typical(payments: Payments) -> Payment:
     return payments.get(payments.create(request, actor=TEST).resource_id)
 
 
-def test_create_is_one_transaction_and_one_send_for_9_write_units(
+def test_create_is_one_transaction_and_one_send_for_11_write_units(
     payments: Payments, meter: Meter
 ) -> None:
     asked = meter.asked(payments.create, command(metadata={"order": "10023"}), actor=TEST)
-    assert asked == (["TransactWriteItems", "SendMessage"], 0, 9)
+    assert asked == (["TransactWriteItems", "SendMessage"], 0, 11)
 
 
 def test_a_replay_is_one_transaction_that_fails(payments: Payments, meter: Meter) -> None:
@@ -65,7 +65,7 @@ def test_a_list_by_status_is_one_query(payments: Payments, meter: Meter) -> None
     for _ in range(25):
         typical(payments)
     asked = meter.asked(payments.list_page, ListPayments.model_validate({"status": "processing"}))
-    assert asked == (["Query"], 1.0, 0)
+    assert asked == (["Query"], 1.5, 0)
 
 
 def test_a_list_of_everything_is_one_query_and_one_batch_get(

@@ -119,6 +119,8 @@ def walk_through_reading() -> None:
         page = ask("/v1/payments", limit="1", **filters)
         cursor = json.loads(page["body"])["next_cursor"]
         assert ask("/v1/payments", limit="1", cursor=cursor, **filters)["statusCode"] == 200
+    for found in ({"merchant": "Northern"}, {"idempotency_key": "order-10023"}):
+        assert ask("/v1/payments", **found)["statusCode"] == 200
     assert ask("/v1/payments", cursor="made-up")["statusCode"] == 400
     assert ask("/v1/stats", **{"from": "2026-11-22", "to": "2026-11-22"})["statusCode"] == 200
     for filters in ({}, {"status": "completed"}):

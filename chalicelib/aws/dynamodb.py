@@ -19,6 +19,7 @@ Knows nothing of payments or endpoints. Repositories name the item, the conditio
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import reduce
 from operator import and_
@@ -184,7 +185,7 @@ class Table:
             return {"Items": [], "Count": 0}  # type: ignore[typeddict-item]
         place = {"IndexName": index.name} if index.name else {"ConsistentRead": True}
         names = options.pop("ExpressionAttributeNames", {})
-        with outage_is_unavailable("DynamoDB"):
+        with outage_is_unavailable("DynamoDB"), _missing_index_is_unavailable():
             return self._dynamodb.query(
                 TableName=self.name,
                 KeyConditionExpression="#hash = :hash AND #range BETWEEN :lower AND :upper",
@@ -461,6 +462,18 @@ def back_off(attempt: int) -> None:
     """
     ceiling_seconds = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
     time.sleep(random.uniform(0, ceiling_seconds))
+
+
+@contextmanager
+def _missing_index_is_unavailable() -> Iterator[None]:
+    """Raise Unavailable while an upgrade is still building the index that a query asks for."""
+    try:
+        yield
+    except ClientError as error:
+        told = error.response["Error"]
+        if told["Code"] == "ValidationException" and "index" in told.get("Message", ""):
+            raise Unavailable("An index is still being built; try again later.") from error
+        raise
 
 
 def _send(call: Callable[[], Result]) -> Result:

@@ -29,6 +29,8 @@ _FILTERED_READ: Final = 100
 _VERSION: Final = 1
 _CHECKSUM_BYTES: Final = 6
 _NO_FILTERS: Final = {"limit", "cursor"}
+_NEWER: Final = {"idempotency_key", "merchant"}
+"""Filters that version 0.3 does not know."""
 _MAX_CURSOR_CHARACTERS: Final = 300
 _SORT_KEY: Final = re.compile(
     rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}\.[0-9]{{6}}Z#[A-Z]{{3}}-{ULID_PATTERN}"
@@ -145,7 +147,8 @@ def decode_cursor(cursor: str, filters: Schema) -> str:
         raise invalid
     # Trust nothing else: the cursor must equal the one that we would make for this position, or
     # that version 0.3 made, whose digest has the filters that are not set.
-    earlier = _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS))
+    unset = {name for name in _NEWER if getattr(filters, name, None) is None}
+    earlier = _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS | unset))
     if cursor not in {encode_cursor(last, filters), earlier}:
         raise invalid
     return last

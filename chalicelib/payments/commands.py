@@ -190,6 +190,11 @@ class ListPayments(_InTimeRange):
     status: Status | None = None
     type: PaymentType | None = None
     currency: Currency | None = None
+    idempotency_key: validation.IdempotencyKey | None = None
+    merchant: Annotated[
+        str | None,
+        Field(min_length=1, max_length=255, description="the whole name, in any case"),
+    ] = None
 
 
 class ListRefunds(_InTimeRange):

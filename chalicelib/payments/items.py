@@ -6,8 +6,13 @@ refund     PAY#<payment id> / REFUND#<refund id>
 totals     STATS#<shard>    / <day>#<currency>#<type>#<status>, of debits
            STATS#<shard>    / APART#<day>#<currency>#<type>#<status>#<credits or refunds>
 record     <operation>#<resource>#<idempotency key>, in a table of its own
+
+An item has one `searchKey`, and a payment is found by two: the payment's item has that of its
+idempotency key, and its first event, which is as old, that of its merchant.
 """
 
+import hashlib
+import unicodedata
 import zlib
 from datetime import datetime
 from decimal import Decimal
@@ -30,6 +35,9 @@ BY_STATUS: Final = Index("status-createdAt-index", "status", "createdAt")
 ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
 LISTING: Final = "PAYMENT"
 FEED: Final = "EVENT"
+SEARCH: Final = Index("search-index", "searchKey", "createdAt")
+PLACED: Final = ("listing", "createdAt", "searchKey", "data")
+"""What `make index-payments` changes in items of earlier versions."""
 TOTALS_SHARDS: Final = 16
 """The partitions of the totals: with several, payments seldom update the same row at once."""
 APART: Final = "APART#"
@@ -73,6 +81,7 @@ def payment_key(payment_id: str) -> Item:
 def payment_to_item(payment: Payment) -> Item:
     item = payment_key(payment.id) | {
         "listing": LISTING,
+        "searchKey": search_key("idempotency_key", payment.idempotency_key),
         "id": payment.id,
         "merchant": payment.merchant,
         "amount": payment.amount,
@@ -148,6 +157,11 @@ def payment_entry(item: Item) -> PaymentEntry:
         item["createdAt"],
         expected and datetime.fromisoformat(expected),
     )
+
+
+def found_entry(item: Item) -> PaymentEntry:
+    """Return the entry of a payment that was found by its own item or by its first event."""
+    return PaymentEntry(item["PK"].partition("#")[2], item["createdAt"])
 
 
 def refund_key(payment_id: str, refund_id: str) -> Item:
@@ -233,6 +247,20 @@ def event_from_item(item: Item) -> Event:
         actor_id=item.get("actorId"),
         data=item["data"],
     )
+
+
+def first_event_to_item(event: Event, payment: Payment) -> Item:
+    """Return the item of the event by which a payment was created."""
+    return event_to_item(event) | {"searchKey": search_key("merchant", folded(payment.merchant))}
+
+
+def folded(text: str) -> str:
+    """Return a name as it is compared: NFKC, without regard to case."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def search_key(field: str, value: str) -> str:
+    return hashlib.sha256(f"{field}#{value}".encode()).hexdigest()[:32]
 
 
 def event_key(payment_id: str, seq: int) -> Item:

@@ -14,6 +14,7 @@ from chalicelib.aws.pagination import (
 )
 from chalicelib.errors import NotFound
 from chalicelib.payments.commands import ListOfPayment, ListPayments, ListRefunds
+from chalicelib.payments.items import folded
 from chalicelib.payments.models import EventList, Payment, Refund, RefundList, RefundStatus
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.schema import Schema
@@ -48,7 +49,7 @@ def list_payments(repository: PaymentRepository, query: ListPayments) -> Page:
         query,
         query,
         matches=lambda payment: _matches(payment, query),
-        is_filtered=bool(query.type or query.currency),
+        is_filtered=bool(query.type or query.currency or query.merchant),
     )
     return Page(payments=payments, next_cursor=next_cursor, count=len(payments))
 
@@ -57,16 +58,27 @@ def _read(
     repository: PaymentRepository, query: ListPayments, last: str | None, size: int
 ) -> list[tuple[str, Payment | None]]:
     lower, upper = _range(query, last)
-    if query.status is not None:
+    if query.idempotency_key is not None:
+        entries = repository.found_by("idempotency_key", query.idempotency_key, lower, upper, size)
+    elif query.merchant is not None:
+        entries = repository.found_by("merchant", folded(query.merchant), lower, upper, size)
+    elif query.status is not None:
         return repository.by_status(query.status, lower, upper, size)
-    entries = repository.all(lower, upper, size)
+    else:
+        entries = repository.all(lower, upper, size)
     # The last row of a full read only shows that there are more.
     found = repository.find_many([entry.payment_id for entry in entries[: size - 1]])
     return [(entry.sort_key, found.get(entry.payment_id)) for entry in entries]
 
 
 def _matches(payment: Payment, query: ListPayments) -> bool:
-    return query.type in {None, payment.type} and query.currency in {None, payment.currency}
+    return (
+        query.status in {None, payment.status}
+        and query.type in {None, payment.type}
+        and query.currency in {None, payment.currency}
+        and query.idempotency_key in {None, payment.idempotency_key}
+        and (query.merchant is None or folded(query.merchant) == folded(payment.merchant))
+    )
 
 
 def _range(query: ListPayments | ListRefunds, last: str | None) -> tuple[str, str]:

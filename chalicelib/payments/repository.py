@@ -96,7 +96,9 @@ class PaymentRepository:
                 change.payment.id,
                 self.records.put(record, now),
                 self._payments.put_if_absent(items.payment_to_item(change.payment)),
-                self._payments.put_if_absent(items.event_to_item(change.event)),
+                self._payments.put_if_absent(
+                    items.first_event_to_item(change.event, change.payment)
+                ),
             )
         except ConditionFailed as failed:
             if failed.items[0] is None:
@@ -315,7 +317,12 @@ class PaymentRepository:
         return [(item["SK"], self._payments.read(item, items.event_from_item)) for item in found]
 
     def _of_payment(
-        self, payment_id: str, lower: str, upper: str, last: str | None, limit: int | None
+        self,
+        payment_id: str,
+        lower: str,
+        upper: str,
+        last: str | None = None,
+        limit: int | None = None,
     ) -> list[Item]:
         if not PAYMENT_ID.fullmatch(payment_id):
             return []
@@ -343,6 +350,17 @@ class PaymentRepository:
         found = self._payments.query(keys, items.ALL, limit=limit, newest_first=True)
         return [items.payment_entry(item) for item in found]
 
+    def found_by(
+        self, field: str, value: str, lower: str, upper: str, limit: int
+    ) -> list[items.PaymentEntry]:
+        """Return payments by `idempotency_key`, or by `merchant` in its folded form, newest first.
+
+        Raises Unavailable while the index is being built.
+        """
+        keys = KeyRange(items.search_key(field, value), lower, upper)
+        found = self._payments.query(keys, items.SEARCH, limit=limit, newest_first=True)
+        return [items.found_entry(item) for item in found]
+
     def feed(self, lower: str, upper: str, limit: int) -> list[tuple[str, EventBody | None]]:
         """Return events of all payments, oldest first, with their sort keys.
 
@@ -356,26 +374,34 @@ class PaymentRepository:
         bodies = self._bodies(events)
         return [(entry["createdAt"], bodies.get(entry["createdAt"])) for entry in entries]
 
-    def add_to_feed(self, payment_id: str) -> int:
-        """Give the events of a payment that are in no feed their places; return how many.
+    def index(self, payment_id: str) -> int:
+        """Give the rows of a payment their places in the feed and the search; return how many.
 
-        Versions before 0.4 wrote them so, and left out some of what they tell of.
+        Versions before 0.4 wrote them without, and left out some of what its events tell of.
         """
-        rows = self._of_payment(payment_id, "EVENT#", "EVENT$", None, None)
-        outside = [row for row in rows if "listing" not in row]
-        if not outside:
+        rows = {row["SK"]: row for row in self._of_payment(payment_id, "EVENT#", "REFUND$")}
+        payment = self._payments.read(rows["PAYMENT"], items.payment_from_item)
+        if payment is None:
             return 0
-        payment = self.find(payment_id)
-        if payment is None:  # which this version cannot read
-            return 0
-        refunds = {refund.id: refund for _, refund in self.refunds(payment_id) if refund}
-        is_outside = Attr("listing").not_exists()
-        for row in outside:
+        found = [row for key, row in rows.items() if key.startswith("REFUND#")]
+        refunds = {one.id: one for one in self._payments.read_all(found, items.refund_from_item)}
+        placed = int(self._place(rows["PAYMENT"], items.payment_to_item(payment)))
+        for row in [row for key, row in rows.items() if key.startswith("EVENT#")]:
             event = self._payments.read(row, items.event_from_item)
             if event is not None:
-                after = items.event_to_item(event.completed_from(payment, refunds))
-                self._payments.write(self._payments.replace_request(row, after, is_outside))
-        return len(outside)
+                event = event.completed_from(payment, refunds)
+                wanted = items.event_to_item(event)
+                if event.seq == 1:
+                    wanted = items.first_event_to_item(event, payment)
+                placed += self._place(row, wanted)
+        return placed
+
+    def _place(self, row: Item, wanted: Item) -> bool:
+        changes = {name: wanted[name] for name in items.PLACED if wanted.get(name) != row.get(name)}
+        if changes:
+            as_read = unchanged(row, *changes)
+            self._payments.write(self._payments.update_request(key_of(row), as_read, set_=changes))
+        return bool(changes)
 
     def _bodies(self, events: Sequence[Event]) -> dict[str, EventBody]:
         """Return what the events tell, by their sort keys."""

@@ -115,7 +115,7 @@ test("a typed date is one step back, and invalid filters are dropped", async ({ 
 test("a payment is found by its id", async ({ page }) => {
   const { id } = await createPayment({ merchant: "Needle" });
   await page.goto(`${site()}/payments`);
-  await page.getByLabel("Find by ID").fill(id.toLowerCase());
+  await page.getByLabel("Search", { exact: true }).fill(id.toLowerCase());
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(`${site()}/payments/${id}`);
   await page.goto(`${site()}/payments/${id}`);
@@ -192,4 +192,22 @@ test("the list survives an unreachable API and recovers", async ({ page }) => {
   await page.unroute(`${api()}/**`);
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.getByRole("alert")).toHaveCount(0);
+});
+
+test("payments are found by merchant and by idempotency key", async ({ page }) => {
+  const merchant = `Café ${crypto.randomUUID().slice(0, 8)}`;
+  const { id } = await createPayment({ merchant });
+  const key = (await (await fetch(`${api()}/v1/payments/${id}`)).json()).idempotency_key;
+  await page.goto(`${site()}/payments`);
+  const search = page.getByLabel("Search", { exact: true });
+  for (const wanted of [merchant.toUpperCase(), key]) {
+    await search.fill(wanted);
+    await search.press("Enter");
+    await expect(page).toHaveURL(/find=/);
+    await expect(page.getByRole("row")).toHaveCount(2); // the header, and the payment
+    await expect(page.getByRole("link", { name: merchant })).toBeVisible();
+  }
+  await search.fill("Nobody of this name");
+  await search.press("Enter");
+  await expect(page.getByText("No matching payments on this page")).toBeVisible();
 });

@@ -266,6 +266,9 @@ def missing(frozen: Any, current: Any, place: str = "") -> Iterator[str]:
             for name, part in frozen.items():
                 now = current.get(name, "nothing")
                 yield from missing(part, now, f"{place}/{name}")
+        case [{"IndexName": _}, *_], list():  # a later version may add an index
+            was, now = ({one["IndexName"]: one for one in side} for side in (frozen, current))
+            yield from missing(was, now, place)
         case list(), list() if len(frozen) == len(current):
             for index, (part, now) in enumerate(zip(frozen, current, strict=True)):
                 yield from missing(part, now, f"{place}/{index}")

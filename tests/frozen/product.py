@@ -81,8 +81,8 @@ CODECS: Final[Mapping[str, tuple[Callable[[Row], Any], Callable[[Any], Row]]]] =
     "record": (record_from_item, record_to_item),
 }
 """How a row is read and written, by how its sort key begins."""
-NOT_READ: Final = {"replacedBy"}
-"""Attributes that only the condition of a write asks for."""
+NOT_READ: Final = {"replacedBy", "searchKey"}
+"""Attributes that only a condition or an index asks for."""
 ACTOR: Final = Actor("till 7", "KEY-0123456789ABCDEF0123")
 app = payflow
 

@@ -38,6 +38,7 @@ def test_the_payments_table_has_its_four_indexes_and_no_other() -> None:
     assert indexes == {
         "status-createdAt-index": (["status", "createdAt"], "ALL"),
         "all-createdAt-index": (["listing", "createdAt"], "KEYS_ONLY"),
+        "search-index": (["searchKey", "createdAt"], "KEYS_ONLY"),
         "endpoint-deliveryAt-index": (["endpointId", "deliveryAt"], "KEYS_ONLY"),
         "due-index": (["due", "dueAt"], "KEYS_ONLY"),
     }
@@ -135,7 +136,7 @@ def test_no_log_is_kept_for_ever() -> None:
 
 def test_alarm_notifies_the_topic_at_its_start_and_end() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 22
+    assert len(alarms) == 24
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
 

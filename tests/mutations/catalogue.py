@@ -556,7 +556,7 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         ),
         Mutant(
             "Payments of one microsecond are all listed.",
-            "chalicelib/payments/listing.py::_read",
+            "chalicelib/payments/listing.py::_range",
             "just_before(last)",
             "last[:27]",
         ),

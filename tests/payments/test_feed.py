@@ -21,7 +21,7 @@ from chalicelib.payments.repository import PaymentRepository
 from chalicelib.payments.service import Payments
 from chalicelib.validation import validated
 from chalicelib.webhooks.commands import CreateEndpoint
-from infra.ops.add_events import add_events
+from infra.ops.index_payments import index_payments
 from tests.conftest import (
     SESSION,
     TEST,
@@ -313,5 +313,5 @@ def test_events_of_an_earlier_version_are_added_once_and_whole(
     before = [event.to_json() for event in followed(desk)]
     outside(desk)
     assert list(followed(desk)) == []
-    assert [add_events(desk.repository) for _ in range(2)] == [len(before), 0]
+    assert [index_payments(desk.repository) for _ in range(2)] == [len(before), 0]
     assert [event.to_json() for event in followed(desk)] == before

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from chalicelib import exact_json
 from chalicelib.aws import pagination
+from chalicelib.aws.dynamodb import Table, key_of
 from chalicelib.aws.pagination import decode_cursor, encode_cursor
-from chalicelib.errors import InvalidCursor
+from chalicelib.errors import InvalidCursor, Unavailable
 from chalicelib.payments.commands import ListPayments, ListRefunds
 from chalicelib.payments.facts import Completed, Returned
 from chalicelib.payments.items import sort_key
@@ -19,8 +20,10 @@ from chalicelib.payments.listing import list_payments
 from chalicelib.payments.models import Payment, Refund, RefundStatus, Status
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.repository import PaymentRepository
+from chalicelib.payments.service import Payments
 from chalicelib.validation import validated
 from chalicelib.values import rfc3339
+from infra.ops.index_payments import index_payments
 from tests.conftest import (
     START,
     TEST,
@@ -32,6 +35,7 @@ from tests.conftest import (
     refund_command,
     stored,
 )
+from tests.invariants import scan
 from tests.payments.test_repository import put
 
 if TYPE_CHECKING:
@@ -272,3 +276,61 @@ def test_refund_that_moves_on_between_two_reads_is_listed_once(
     listed = pages(refunds)
     assert [one.id for one in listed] == made[::-1]
     assert all(one.status is not RefundStatus.PROCESSING for one in listed)
+
+
+@pytest.fixture
+def shop(engine: "DynamoDBClient", clock: Clock) -> Payments:
+    """Four payments of two merchants, one of whom is written in three ways."""
+    payments = payments_on(new_repository(engine), clock)
+    names = ["Caf\u00e9 Nord", "Other", "CAF\u00c9 nord", "Cafe\u0301 Nord"]
+    for number, merchant in enumerate(names):
+        outcome = {"simulate": "completed" if number % 2 else "failed:account_closed"}
+        request = command(merchant=merchant, idempotency_key=f"order-{number:05}", metadata=outcome)
+        payments.settle(payments.create(request, actor=TEST).resource_id)
+    return payments
+
+
+def keys(payments: Payments, **fields: Any) -> list[str]:
+    return [payment.idempotency_key for payment in walk(payments.repository, **fields)]
+
+
+def test_payments_are_found_by_their_merchants_whatever_the_case(shop: Payments) -> None:
+    wanted = ["order-00003", "order-00002", "order-00000"]
+    for name in ("caf\u00e9 nord", "CAFE\u0301 NORD"):
+        assert keys(shop, merchant=name) == keys(shop, merchant=name, limit="1") == wanted
+    assert keys(shop, merchant="caf\u00e9 nord", status="failed", limit="1") == wanted[1:]
+    assert keys(shop, merchant="caf\u00e9") == []
+
+
+def test_payment_is_found_by_its_key_and_no_other(shop: Payments, clock: Clock) -> None:
+    assert keys(shop, idempotency_key="order-00001") == ["order-00001"]
+    assert keys(shop, idempotency_key="order-00001", merchant="OTHER") == ["order-00001"]
+    assert keys(shop, idempotency_key="order-00001", merchant="Cafe") == []
+    assert keys(shop, idempotency_key="ORDER-00001") == []
+    clock.advance(hours=25)
+    shop.create(command(idempotency_key="order-00001"), actor=TEST)
+    assert keys(shop, idempotency_key="order-00001", limit="1") == ["order-00001"] * 2
+    assert keys(shop, idempotency_key="order-00001", created_to="2026-11-22") == ["order-00001"]
+
+
+def test_payments_of_an_earlier_version_are_found_once_they_are_indexed(shop: Payments) -> None:
+    table = shop.repository._payments
+    for row in scan(table._dynamodb, table.name):
+        if "searchKey" in row:
+            table.write(table.update_request(key_of(dict(row)), remove=["searchKey"]))
+    assert keys(shop, merchant="Other") == keys(shop, idempotency_key="order-00001") == []
+    assert [index_payments(shop.repository) for _ in range(2)] == [8, 0]
+    assert keys(shop, merchant="Other") == keys(shop, idempotency_key="order-00001") != []
+
+
+def test_search_without_its_index_asks_to_try_later(engine: "DynamoDBClient") -> None:
+    repository = new_repository(engine)
+    repository._payments = Table(engine, repository.records._table.name)
+    with pytest.raises(Unavailable, match="still being built"):
+        list_payments(repository, query(merchant="Other"))
+
+
+def test_cursor_of_an_unfiltered_list_is_refused_by_a_search(shop: Payments) -> None:
+    cursor = list_payments(shop.repository, query(limit="1")).next_cursor
+    with pytest.raises(InvalidCursor):
+        list_payments(shop.repository, query(limit="1", cursor=cursor, merchant="Other"))

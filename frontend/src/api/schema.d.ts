@@ -1727,6 +1727,8 @@ export interface operations {
                 status?: components["schemas"]["Status"];
                 type?: components["schemas"]["PaymentType"];
                 currency?: components["schemas"]["Currency"];
+                idempotency_key?: string;
+                merchant?: string;
             };
             header?: never;
             path?: never;

@@ -18,6 +18,7 @@ const DATES = [
   ["from", "From"],
   ["to", "To"],
 ] as const;
+const PAYMENT_ID = /^PAY-[0-9A-Z]{26}$/i;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** Filters that write to the URL at once. The list follows the URL. */
@@ -63,7 +64,7 @@ export function Filters({ search }: { search: PaymentsSearch }) {
           Clear filters
         </Button>
       )}
-      <FindById />
+      <Find key={search.find} text={search.find ?? ""} onFind={(text) => setFilter("find", text)} />
     </search>
   );
 }
@@ -97,31 +98,35 @@ function DateInput({
   );
 }
 
-function FindById() {
+/** A payment's ID opens the payment. Anything else is a key or a merchant, and filters the list. */
+function Find({ text, onFind }: { text: string; onFind: (text: string) => void }) {
   const navigate = useNavigate();
   const inputId = useId();
   const find = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const id = String(new FormData(event.currentTarget).get("id")).trim().toUpperCase();
-    if (id) void navigate({ to: "/payments/$id", params: { id } });
+    const wanted = String(new FormData(event.currentTarget).get("find")).trim();
+    if (PAYMENT_ID.test(wanted)) {
+      void navigate({ to: "/payments/$id", params: { id: wanted.toUpperCase() } });
+    } else onFind(wanted);
   };
   return (
     <form
       onSubmit={find}
       className="col-span-2 min-w-48 flex-1 text-xs font-medium text-muted md:max-w-sm md:ml-auto"
     >
-      <label htmlFor={inputId}>Find by ID</label>
+      <label htmlFor={inputId}>Search</label>
       <span className="mt-1 flex gap-1">
         <input
           id={inputId}
-          name="id"
-          placeholder="PAY-…"
-          required
+          name="find"
+          type="search"
+          defaultValue={text}
+          placeholder="ID, key or merchant"
           spellCheck={false}
           autoComplete="off"
-          className={`${inputClass()} font-mono`}
+          className={inputClass()}
         />
-        <Button type="submit" aria-label="Find payment">
+        <Button type="submit" aria-label="Search payments">
           <Search className="size-4" aria-hidden="true" />
         </Button>
       </span>

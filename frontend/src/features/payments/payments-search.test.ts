@@ -8,6 +8,7 @@ describe("parsePaymentsSearch", () => {
       type: "eft",
       currency: "CAD",
       from: "2026-11-01",
+      find: "Northern Lights",
       cursor: "c",
     };
     expect(parsePaymentsSearch(params)).toEqual(params);
@@ -15,7 +16,17 @@ describe("parsePaymentsSearch", () => {
 
   it.each([
     [{ from: "2026-02-31", to: "2026-13-01", status: 1 }],
-    [{ status: "lost", type: 7, currency: "EUR", from: "yesterday", to: "", cursor: "" }],
+    [
+      {
+        status: "lost",
+        type: 7,
+        currency: "EUR",
+        from: "yesterday",
+        to: "",
+        find: " ",
+        cursor: "",
+      },
+    ],
   ])("drops invalid values: %o", (params) => {
     expect(parsePaymentsSearch(params)).toEqual({});
   });

@@ -9,6 +9,8 @@ export type PaymentsSearch = {
   currency?: Currency;
   from?: string;
   to?: string;
+  /** An idempotency key or a merchant's name. */
+  find?: string;
   cursor?: string;
 };
 
@@ -23,12 +25,16 @@ export function parsePaymentsSearch(params: Record<string, unknown>): PaymentsSe
   if (currency) search.currency = currency;
   if (typeof params.from === "string" && isValidDate(params.from)) search.from = params.from;
   if (typeof params.to === "string" && isValidDate(params.to)) search.to = params.to;
+  if (typeof params.find === "string" && params.find.trim()) search.find = params.find.trim();
   if (typeof params.cursor === "string" && params.cursor) search.cursor = params.cursor;
   return search;
 }
 
-/** Build the API's query. It reads bare dates as UTC, so send the viewer's days as timestamps. */
-export function toApiQuery({ from, to, ...rest }: PaymentsSearch) {
+/**
+ * Build the API's query. It reads bare dates as UTC, so send the viewer's days as timestamps. What
+ * to find is left to the caller: the API looks for a key or for a merchant.
+ */
+export function toApiQuery({ from, to, find: _, ...rest }: PaymentsSearch) {
   return {
     ...rest,
     ...(from && { created_from: startOfDay(from) }),

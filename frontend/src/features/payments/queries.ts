@@ -1,7 +1,7 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, everyPage, type Payment, unwrap } from "../../api/client";
 import { pollEvery } from "../../api/retry";
-import type { components } from "../../api/schema";
+import type { components, paths } from "../../api/schema";
 import { type PaymentsSearch, toApiQuery } from "./payments-search";
 import type { RefundsSearch } from "./refunds-search";
 
@@ -112,7 +112,24 @@ const MAX_EMPTY_PAGES = 20;
  * it is the next one, and after many of them an empty page that the viewer can go on from.
  */
 export async function fetchPayments(search: PaymentsSearch, limit: number, signal: AbortSignal) {
-  for (let query = { ...toApiQuery(search), limit }, left = MAX_EMPTY_PAGES; ; left--) {
+  const { find, cursor } = search;
+  if (!find) return fetchPage({ ...toApiQuery(search), limit }, signal);
+  // A key has one page: whoever asks for the next one is looking at a merchant's payments.
+  if (!cursor && IDEMPOTENCY_KEY.test(find)) {
+    const query = { ...toApiQuery(search), limit, idempotency_key: find };
+    const page = await fetchPage(query, signal);
+    if (page.payments.length > 0) return page;
+  }
+  return fetchPage({ ...toApiQuery(search), limit, merchant: find }, signal);
+}
+
+const IDEMPOTENCY_KEY = /^[ -~]{8,128}$/;
+
+async function fetchPage(
+  first: NonNullable<paths["/v1/payments"]["get"]["parameters"]["query"]>,
+  signal: AbortSignal,
+) {
+  for (let query = first, left = MAX_EMPTY_PAGES; ; left--) {
     const page = await unwrap(api.GET("/v1/payments", { params: { query }, signal }));
     if (page.payments.length > 0 || page.next_cursor === null || left === 0) return page;
     query = { ...query, cursor: page.next_cursor };

@@ -1,8 +1,8 @@
-"""`make add-events`: add the events that a version before 0.4 wrote to the feed.
+"""`make index-payments`: put what a version before 0.4 wrote into the feed and the search.
 
 Guarantee: an event gets its place in the feed once, by its own time, and with the whole state that
-it tells of. The command can run while payments change, may be interrupted, and a second run
-continues.
+it tells of, and a payment is found by its key and its merchant. The command can run while payments
+change, may be interrupted, and a second run continues.
 
 Run it once after the upgrade, when no function of an earlier version runs any more, and again after
 a rollback and the upgrade that follows it. A client that is further than an event's time does not
@@ -23,18 +23,16 @@ _PAGE: Final = 100
 
 
 def main(arguments: list[str]) -> None:
-    asked = cli.parser("add-events", __doc__).parse_args(arguments)
-    with stages.operated(asked.stage, "Not every event was added; run it again"):
+    asked = cli.parser("index-payments", __doc__).parse_args(arguments)
+    with stages.operated(asked.stage, "Not every payment is in the indexes; run it again"):
         repository = stages.payment_repository_of(stages.tables_of(asked.stage))
-        added = add_events(repository)
-    print(f"Added {added} events to the feed.")
+        placed = index_payments(repository)
+    print(f"Put {placed} rows into the feed and the search.")
 
 
-def add_events(repository: PaymentRepository) -> int:
-    """Add every event that is not in the feed; return how many. Raises PayFlowError."""
-    return sum(
-        repository.add_to_feed(payment_id) for page in _pages(repository) for payment_id in page
-    )
+def index_payments(repository: PaymentRepository) -> int:
+    """Index every row that is not; return how many. Raises PayFlowError."""
+    return sum(repository.index(payment_id) for page in _pages(repository) for payment_id in page)
 
 
 def _pages(repository: PaymentRepository) -> Iterator[list[str]]:
