@@ -1,7 +1,7 @@
 # PayFlow's commands. A newcomer needs only `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive count-refunds index-payments move-secrets restore switch
+.PHONY: help run seed reset clean test coverage check format types e2e screenshots test-dynamodb-local fuzz crash model mutants load bench budgets growth exports cold-start costs scaling lock audit package bootstrap deploy policies key requeue redrive count-refunds index-payments move-secrets restore switch
 SHELL := /bin/sh
 
 # What a target is told, as in `make package STAGE=dev`. Whatever the value, it runs nothing: make
@@ -140,6 +140,9 @@ growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100
 	@.venv/bin/python -m bench growth $(call option,SIZES,--sizes) $(call option,ROUNDS,--rounds) \
 	  $(if $(value REPORT),--report)
 
+exports: .venv/dev-ready  ## write a large export with its worker killed in between, and count it again: PAYMENTS=100000 REPORT=1
+	@.venv/bin/python -m bench exports $(call option,PAYMENTS,--payments) $(if $(value REPORT),--report)
+
 cold-start: .venv/dev-ready  ## time new processes to their first answer, beside a floor: ROUNDS=25 REPORT=1
 	@.venv/bin/python -m bench cold-start $(call option,ROUNDS,--rounds) $(if $(value REPORT),--report)
 
@@ -190,7 +193,7 @@ key: .venv/ready  ## create an API key: STAGE=local NAME=… SCOPES=read,write,a
 requeue: .venv/ready  ## enqueue all unfinished work again: STAGE=local [OLDER_THAN=5d]
 	@.venv/bin/python -m infra.ops.requeue $(LOCAL_UNLESS_TOLD) $(if $(value OLDER_THAN),"$$OLDER_THAN")
 
-redrive: .venv/ready  ## move dead letters back: STAGE=local [QUEUE=webhooks|deliveries] [N=…] [DRY_RUN=1]
+redrive: .venv/ready  ## move dead letters back: STAGE=local [QUEUE=webhooks|deliveries|exports] [N=…] [DRY_RUN=1]
 	@.venv/bin/python -m infra.ops.redrive $(call option,QUEUE,--queue) $(call option,N,--most) \
 	  $(if $(value DRY_RUN),--dry-run) $(LOCAL_UNLESS_TOLD)
 

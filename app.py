@@ -20,6 +20,8 @@ from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
 from chalicelib.aws.sqs import BATCH_SIZE
 from chalicelib.bootstrap import Services, now
+from chalicelib.exports.commands import CreateExport, ListExports
+from chalicelib.exports.models import Export, ExportPage
 from chalicelib.payments.commands import (
     CreatePayment,
     CreateRefund,
@@ -357,6 +359,44 @@ def read_stats(call: Call[ReadStats]) -> Stats:
     return services.payments.stats(call.command)
 
 
+@route("/v1/exports", methods=["POST"])
+@http.operation(
+    "Create an export: a file of payments, as CSV or JSON Lines",
+    Success(202, "the export, processing", Export, headers=("Location",)),
+    Success(200, "the stored answer for this key", Export, headers=REPLAYED),
+    scope=Scope.READ,
+    errors=(errors.IdempotencyKeyReused, errors.Conflict, errors.Unavailable),
+    body=CreateExport,
+)
+def create_export(call: Call[CreateExport]) -> Answer:
+    body, export_id, replayed = services.exports.create(call.command, actor=call.actor)
+    location = f"{call.url_path.rstrip('/')}/{export_id}"
+    return Answer.created(body, replayed=replayed, location=location, status=202)
+
+
+@route("/v1/exports", methods=["GET"])
+@http.operation(
+    "List the exports, newest first",
+    Success(200, "one page", ExportPage),
+    scope=Scope.READ,
+    errors=(errors.InvalidCursor, errors.Unavailable),
+    query=ListExports,
+)
+def list_exports(call: Call[ListExports]) -> ExportPage:
+    return services.exports.list_page(call.command)
+
+
+@route("/v1/exports/{export_id}", methods=["GET"])
+@http.operation(
+    "Get an export, with a link to its file",
+    Success(200, "the export", Export),
+    scope=Scope.READ,
+    errors=(errors.NotFound, errors.Unavailable),
+)
+def get_export(call: Call[Any]) -> Export:
+    return services.exports.get(call.path["export_id"])
+
+
 @route("/v1/logs", methods=["GET"])
 @http.operation(
     "List the API requests of the last hour, newest first",
@@ -467,6 +507,17 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
 )
 def delivery_worker(event: SQSEvent) -> dict[str, Any]:
     handlers: messages.Handlers = {messages.Deliver: services.delivery_worker.deliver}
+    return messages.process_batch(
+        event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
+    )
+
+
+# One export at a time in a process, and two at once: they read much, and the API comes first.
+@app.on_sqs_message(
+    queue=settings.exports_queue, batch_size=1, maximum_concurrency=2, name="export_worker"
+)
+def export_worker(event: SQSEvent) -> dict[str, Any]:
+    handlers: messages.Handlers = {messages.RunExport: services.export_worker.run}
     return messages.process_batch(
         event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
     )

@@ -9,6 +9,7 @@ COMMANDS: Final = {
     "cold-start": "time new processes to their first answer, beside a floor",
     "budgets": "hold the dashboard's first load and the local stack's start to their budgets",
     "growth": "time the reads while the table grows to a million payments",
+    "exports": "write a large export with its worker killed in between, and count it again",
     "costs": "compute what a million payments cost, from recorded calls",
     "milliseconds": "measure the processor time of each flow, which costs are computed from",
     "scaling": "compute where the tables saturate, and what would help",

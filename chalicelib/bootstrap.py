@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from chalicelib.api.request_log import RequestLog
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.api_keys.service import ApiKeys
-from chalicelib.aws.clients import dynamodb_client, kms_client, logs_client, sqs_client
+from chalicelib.aws.clients import dynamodb_client, kms_client, logs_client, s3_client, sqs_client
 from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import Queue
 from chalicelib.config import Settings
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+    from chalicelib.aws.s3 import Bucket
+    from chalicelib.exports.repository import ExportRepository
+    from chalicelib.exports.service import Exports
+    from chalicelib.exports.worker import ExportWorker
     from chalicelib.sweeper import Sweeper
     from chalicelib.webhooks.delivery_worker import DeliveryWorker
     from chalicelib.webhooks.http_client import HttpClient
@@ -178,6 +182,52 @@ class Services:
         )
 
     @_Lazy
+    def exports_queue(self) -> Queue:
+        settings = self.settings
+        return Queue(self.sqs, settings.exports_queue_url, name=settings.exports_queue)
+
+    @_Lazy
+    def s3(self) -> Any:
+        return s3_client(self.settings.region)
+
+    @_Lazy
+    def exports_bucket(self) -> "Bucket":
+        from chalicelib.aws.s3 import Bucket
+
+        return Bucket(lambda: self.s3, self.settings.exports_bucket)
+
+    @_Lazy
+    def export_repository(self) -> "ExportRepository":
+        from chalicelib.exports.repository import ExportRepository
+
+        return ExportRepository(self.dynamodb, **self._tables)
+
+    @_Lazy
+    def exports(self) -> "Exports":
+        from chalicelib.exports.service import Exports
+
+        return Exports(
+            stage=self.settings.stage,
+            repository=self.export_repository,
+            queue=self.exports_queue,
+            bucket=self.exports_bucket,
+            settled_after=timedelta(seconds=self.settings.feed_behind_seconds),
+            clock=now,
+        )
+
+    @_Lazy
+    def export_worker(self) -> "ExportWorker":
+        from chalicelib.exports.worker import ExportWorker
+
+        return ExportWorker(
+            stage=self.settings.stage,
+            repository=self.export_repository,
+            bucket=self.exports_bucket,
+            clock=now,
+            lease=timedelta(seconds=self.settings.export_lease_seconds),
+        )
+
+    @_Lazy
     def sweeper(self) -> "Sweeper":
         from chalicelib.sweeper import Sweeper
 
@@ -187,5 +237,7 @@ class Services:
             payments_queue=self.payments_queue,
             webhooks=self.webhook_repository,
             deliveries_queue=self.deliveries_queue,
+            exports=self.export_repository,
+            exports_queue=self.exports_queue,
             unit=timedelta(seconds=self.settings.sweep_unit_seconds),
         )

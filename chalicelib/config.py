@@ -23,6 +23,8 @@ class Settings:
     webhook_queue_url: str
     """Empty: look it up by the queue's name."""
     deliveries_queue_url: str
+    exports_queue_url: str
+    exports_bucket: str
     payments_table: str
     idempotency_table: str
     simulation_allowed: bool
@@ -30,13 +32,15 @@ class Settings:
     sweep_unit_seconds: int
     """The sweeper's period, and the unit of its age windows: 60 on AWS, shorter on a laptop."""
     feed_behind_seconds: int
-    """How long ago the feed of events ends: 15 on AWS (`payments/feed.py`), less on a laptop."""
+    """How long ago the feed of events and exports end: 15 on AWS (`payments/feed.py`)."""
     private_webhooks_allowed: bool
     """Endpoints may have any address and use HTTP: for the local stack's webhook receiver."""
     failures_are_kept: bool
     """The queues keep only the messages that a function reports as failed."""
     delivery_lease_seconds: int
     """How long a worker holds a delivery: longer than the function may run."""
+    export_lease_seconds: int
+    """How long a worker holds an export after each sign of life."""
 
     @property
     def api_log_group(self) -> str:
@@ -56,6 +60,10 @@ class Settings:
     def deliveries_queue(self) -> str:
         return f"payflow-deliveries-{self.stage}"
 
+    @property
+    def exports_queue(self) -> str:
+        return f"payflow-exports-{self.stage}"
+
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises SettingError.
@@ -73,6 +81,9 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         allowed_origin=_required(env, "PAYFLOW_ALLOWED_ORIGIN"),
         webhook_queue_url=env.get("PAYFLOW_WEBHOOK_QUEUE_URL", ""),
         deliveries_queue_url=env.get("PAYFLOW_DELIVERIES_QUEUE_URL", ""),
+        exports_queue_url=env.get("PAYFLOW_EXPORTS_QUEUE_URL", ""),
+        # Nobody can tell the name from the stage: it has the account's number.
+        exports_bucket=env.get("PAYFLOW_EXPORTS_BUCKET", ""),
         # A stage that was restored from a backup uses tables with other names.
         payments_table=env.get("PAYFLOW_PAYMENTS_TABLE") or f"payflow-payments-{stage}",
         idempotency_table=env.get("PAYFLOW_IDEMPOTENCY_TABLE") or f"payflow-idempotency-{stage}",
@@ -83,6 +94,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         private_webhooks_allowed=env.get("PAYFLOW_WEBHOOKS_PRIVATE") == "allowed",
         failures_are_kept=env.get("PAYFLOW_PARTIAL_BATCHES") == "reported",
         delivery_lease_seconds=_seconds(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 75),
+        export_lease_seconds=_seconds(env, "PAYFLOW_EXPORT_LEASE_SECONDS", 60),
     )
 
 

@@ -19,7 +19,7 @@ from chalicelib import exact_json
 from chalicelib.aws.sqs import BATCH_SIZE, Queue
 from chalicelib.errors import MalformedJson, Unavailable
 from chalicelib.telemetry import count, log, log_exception
-from chalicelib.values import DELIVERY_ID, PAYMENT_ID, REFUND_ID
+from chalicelib.values import DELIVERY_ID, EXPORT_ID, PAYMENT_ID, REFUND_ID
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,14 @@ class Deliver:
     delivery_id: str
 
 
-Message = SettlePayment | SettleRefund | Deliver
+@dataclass(frozen=True)
+class RunExport:
+    """Look at this export, and go on with it if no worker holds it."""
+
+    export_id: str
+
+
+Message = SettlePayment | SettleRefund | Deliver | RunExport
 Handlers = Mapping[type[Message], Callable[..., None]]
 """The handler of each type. It takes the message's fields as keyword arguments."""
 
@@ -52,8 +59,14 @@ _TYPES: Final[Mapping[str, type[Message]]] = {
     "settle_payment": SettlePayment,
     "settle_refund": SettleRefund,
     "deliver": Deliver,
+    "run_export": RunExport,
 }
-_IDS: Final = {"payment_id": PAYMENT_ID, "refund_id": REFUND_ID, "delivery_id": DELIVERY_ID}
+_IDS: Final = {
+    "payment_id": PAYMENT_ID,
+    "refund_id": REFUND_ID,
+    "delivery_id": DELIVERY_ID,
+    "export_id": EXPORT_ID,
+}
 
 
 class MalformedMessage(Exception):

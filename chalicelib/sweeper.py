@@ -13,6 +13,8 @@ one more window, from one unit to two. A shard with nothing late costs one query
 down for long has many due deliveries: a run enqueues a limited number from each window, and the
 next window catches the rest.
 
+An export has one window more, the age below a unit: a run that had no more time is due at once.
+
 A payment or refund whose outcome is expected later is left alone until then, and is not stuck.
 
 Every look and every window is on its own: if one does not answer, the others go on, and the run
@@ -33,7 +35,16 @@ from chalicelib.aws.dynamodb import EARLIEST
 from chalicelib.aws.pagination import just_after, to_moment
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import Unavailable
-from chalicelib.messages import Deliver, Message, SettlePayment, SettleRefund, enqueue_all
+from chalicelib.exports.items import ExportEntry
+from chalicelib.exports.repository import ExportRepository
+from chalicelib.messages import (
+    Deliver,
+    Message,
+    RunExport,
+    SettlePayment,
+    SettleRefund,
+    enqueue_all,
+)
 from chalicelib.payments.items import PaymentEntry, RefundEntry
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.telemetry import count, log
@@ -52,13 +63,13 @@ MAX_DUE_ENQUEUED: Final = 1000
 RUN_SECONDS: Final = 40.0
 """Less than the function may run: what was begun still ends."""
 _AT_ONCE: Final = 16
-Entry = TypeVar("Entry", PaymentEntry, RefundEntry, DeliveryEntry)
+Entry = TypeVar("Entry", PaymentEntry, RefundEntry, DeliveryEntry, ExportEntry)
 Settled = TypeVar("Settled", PaymentEntry, RefundEntry)
 Result = TypeVar("Result")
 
 
 class Swept(NamedTuple):
-    """The result of one run. `stuck` counts payments, refunds and deliveries."""
+    """The result of one run. `stuck` counts payments, refunds, deliveries and exports."""
 
     enqueued: int
     stuck: int
@@ -73,6 +84,8 @@ class Sweeper:
     payments_queue: Queue
     webhooks: WebhookRepository
     deliveries_queue: Queue
+    exports: ExportRepository
+    exports_queue: Queue
     unit: timedelta
     run_seconds: float = RUN_SECONDS
 
@@ -85,9 +98,12 @@ class Sweeper:
         looks = [partial(self._late, shard, now) for shard in range(DUE_SHARDS)]
         late = [shard for shards in run.each(looks) for shard in shards]
         windows = [*self._enqueue_processing(run, now), *self._enqueue_due(run, late, now)]
+        has_exports = any(run.each([partial(self._has_exports, now)]))
+        if has_exports:
+            windows += self._enqueue_exports(run, now)
         enqueued = sum(run.each(windows))
-        stuck: dict[str, list[str]] = {"deliveries": []}
-        for kind, ids in run.each(self._stuck(run, late, now)):
+        stuck: dict[str, list[str]] = {"deliveries": [], "exports": []}
+        for kind, ids in run.each(self._stuck(run, late, now, has_exports=has_exports)):
             stuck.setdefault(kind, []).extend(ids)
         for kind, ids in stuck.items():
             if ids:
@@ -112,7 +128,7 @@ class Sweeper:
         enqueued = enqueue_all(self.payments_queue, self._processing(now, *unfinished))
         for shard in range(DUE_SHARDS):
             enqueued += enqueue_all(self.deliveries_queue, self._due(shard, *unfinished))
-        return enqueued
+        return enqueued + enqueue_all(self.exports_queue, self._due_exports(*unfinished))
 
     def _enqueue_processing(self, run: "_Run", now: datetime) -> Iterator[Callable[[], int]]:
         """Yield functions that enqueue one window each. They return how many, or raise."""
@@ -129,13 +145,24 @@ class Sweeper:
                 messages = run.in_time(f"deliveries until {window[1]}", due)
                 yield partial(enqueue_all, self.deliveries_queue, messages)
 
+    def _has_exports(self, now: datetime) -> bool:
+        """Return whether any export is due."""
+        return bool(self.exports.due(EARLIEST, to_moment(now), 1))
+
+    def _enqueue_exports(self, run: "_Run", now: datetime) -> Iterator[Callable[[], int]]:
+        at_once = (to_moment(now - self.unit), to_moment(now))
+        for window in [at_once, _just_late(now, self.unit), *age_windows(now, self.unit)]:
+            due = islice(self._due_exports(*window), MAX_DUE_ENQUEUED)
+            messages = run.in_time(f"exports until {window[1]}", due)
+            yield partial(enqueue_all, self.exports_queue, messages)
+
     def _late(self, shard: int, now: datetime) -> list[int]:
         """Return the shard if anything in it has been due for a unit or longer."""
         is_late = self.webhooks.due(shard, EARLIEST, to_moment(now - self.unit), 1)
         return [shard] if is_late else []
 
     def _stuck(
-        self, run: "_Run", shards: list[int], now: datetime
+        self, run: "_Run", shards: list[int], now: datetime, *, has_exports: bool
     ) -> list[Callable[[], tuple[str, list[str]]]]:
         """Return functions that look for stuck items: their kind, and their ids, oldest first."""
         old = (EARLIEST, stuck_before(now, self.unit))
@@ -154,7 +181,12 @@ class Sweeper:
             found = self.webhooks.due(shard, *old, MAX_STUCK_COUNTED)
             return "deliveries", [one.delivery_id for one in found]
 
-        return [payments, refunds, *(partial(deliveries, shard) for shard in shards)]
+        def exports() -> tuple[str, list[str]]:
+            found = self.exports.due(*old, MAX_STUCK_COUNTED)
+            return "exports", [one.export_id for one in found]
+
+        more = [exports] if has_exports else []
+        return [payments, refunds, *more, *(partial(deliveries, shard) for shard in shards)]
 
     def _processing(self, now: datetime, lower: str, upper: str) -> Iterator[Message]:
         for payment in _walk(self.payments.processing, lower, upper):
@@ -167,6 +199,10 @@ class Sweeper:
     def _due(self, shard: int, lower: str, upper: str) -> Iterator[Message]:
         for delivery in _walk(partial(self.webhooks.due, shard), lower, upper):
             yield Deliver(delivery.delivery_id)
+
+    def _due_exports(self, lower: str, upper: str) -> Iterator[Message]:
+        for export in _walk(self.exports.due, lower, upper):
+            yield RunExport(export.export_id)
 
 
 @dataclass

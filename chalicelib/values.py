@@ -5,6 +5,7 @@ fixed width, so that sorting their text sorts them by time.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -33,6 +34,7 @@ ENDPOINT_ID: Final = re.compile(f"EP-{ULID_PATTERN}")
 DELIVERY_ID: Final = re.compile(
     f"DLV-(?P<payment>{ULID_PATTERN})?(?P<event>{ULID_PATTERN})(?P<endpoint>{ULID_PATTERN})"
 )
+EXPORT_ID: Final = re.compile(f"EXP-{ULID_PATTERN}")
 API_KEY_ID: Final = re.compile(r"KEY-[0-9A-F]{20}")
 
 MAX_AMOUNT: Final = Decimal(1_000_000)
@@ -74,6 +76,11 @@ def check_bounds(value: Decimal) -> None:
         raise ValueError(f"must be at most {MAX_AMOUNT}")
     if value <= 0:
         raise ValueError("must be greater than 0")
+
+
+def folded(text: str) -> str:
+    """Return a name as it is compared: NFKC, without regard to case."""
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def new_id(prefix: str, now: datetime) -> str:

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import Queue
+from chalicelib.exports.repository import ExportRepository
 from chalicelib.messages import Message, decode
 from chalicelib.payments.commands import CreatePayment, CreateRefund
 from chalicelib.payments.facts import Fact
@@ -56,12 +57,16 @@ REGION = "ca-central-1"
 TEST = Actor("test")
 """Who makes the changes."""
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-webhooks-test"
+EXPORTS_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-exports-test"
+EXPORTS_BUCKET = "payflow-exports-test-123456789012"
 DELIVERIES_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/payflow-deliveries-test"
 SETTINGS = {
     "PAYFLOW_STAGE": "test",
     "PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example",
     "PAYFLOW_WEBHOOK_QUEUE_URL": QUEUE_URL,
     "PAYFLOW_DELIVERIES_QUEUE_URL": DELIVERIES_URL,
+    "PAYFLOW_EXPORTS_QUEUE_URL": EXPORTS_URL,
+    "PAYFLOW_EXPORTS_BUCKET": EXPORTS_BUCKET,
     "PAYFLOW_SIMULATION": "allowed",
     "PAYFLOW_AUTH": "open",
     "PAYFLOW_PARTIAL_BATCHES": "reported",
@@ -370,6 +375,12 @@ def payments_on(
     )
 
 
+def export_repository_beside(repository: PaymentRepository) -> ExportRepository:
+    """Return the export repository on the same table."""
+    table = repository._payments
+    return ExportRepository(table._dynamodb, **_tables_of(repository))
+
+
 @pytest.fixture
 def sweeper(payments: Payments) -> Sweeper:
     return sweeper_of(payments)
@@ -383,6 +394,8 @@ def sweeper_of(payments: Payments) -> Sweeper:
         payments_queue=payments.queue,
         webhooks=outbox.repository,
         deliveries_queue=outbox.queue,
+        exports=export_repository_beside(payments.repository),
+        exports_queue=KeptQueue(),
         unit=timedelta(minutes=1),
     )
 

@@ -50,6 +50,18 @@ _ON_A_QUEUE: Final = {
 }
 
 
+_ON_OBJECTS: Final = {
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "PutObject": "PutObject",
+    "GetObject": "GetObject",
+    "HeadObject": "GetObject",
+}
+
+
 _LEADING: Final = {
     ("ForAllValues:StringLike", "dynamodb:LeadingKeys"),
     ("Null", "dynamodb:LeadingKeys"),
@@ -103,6 +115,9 @@ def asked(calls: Iterable[Call], function: str, stage: str) -> dict[Grant, str]:
         if call.function == function:
             for action, name, partitions in _checked(call):
                 resource, slash, index = name.partition("/index/")
+                if not slash:
+                    resource, slash, index = name.partition("/objects/")
+                    slash = slash and "/"
                 # A restored table has the grants of the first one, by its moment.
                 resource = _MOMENT.sub("", resource)
                 if resource not in names:
@@ -123,6 +138,10 @@ def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
             yield from _checked_of_dynamodb(call)
         case "sqs", operation if operation in _ON_A_QUEUE:
             yield f"sqs:{_ON_A_QUEUE[operation]}", params["QueueUrl"].rpartition("/")[2], ""
+        case "s3", operation if operation in _ON_OBJECTS:
+            # What is granted is a folder; a link is signed by the same name of its operation.
+            folder = params["Key"].partition("/")[0]
+            yield f"s3:{_ON_OBJECTS[operation]}", f"{params['Bucket']}/objects/{folder}/*", ""
         case "logs", "FilterLogEvents":
             yield "logs:FilterLogEvents", params["logGroupName"], ""
         case "kms", "Encrypt" | "Decrypt":
@@ -373,7 +392,7 @@ def _arn(log_group: str) -> str:
 
 
 def _logical_ids(stage: str) -> dict[str, str]:
-    """Return the logical ids in infra/backend.yaml, by the names of tables and queues in `stage`.
+    """Return the logical ids in infra/backend.yaml, by the names of what `stage` has.
 
     Log groups have their ARN instead.
     """
@@ -385,6 +404,9 @@ def _logical_ids(stage: str) -> dict[str, str]:
             found[name["Fn::Sub"].replace("${Restored}", "").replace("${Stage}", stage)] = (
                 logical_id
             )
+        if resource["Type"] == "AWS::S3::Bucket":
+            bucket = properties["BucketName"]["Fn::Sub"].replace("${Stage}", stage)
+            found[bucket.replace("${AWS::AccountId}", "123456789012")] = logical_id
         if resource["Type"] == "AWS::KMS::Alias":
             alias = properties["AliasName"]["Fn::Sub"].replace("${Stage}", stage)
             found[alias] = properties["TargetKeyId"]["Ref"]

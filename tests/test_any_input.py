@@ -24,6 +24,7 @@ from chalicelib.messages import (
     Deliver,
     MalformedMessage,
     Message,
+    RunExport,
     SettlePayment,
     SettleRefund,
     UnknownMessage,
@@ -55,6 +56,7 @@ from tests.conftest import START, payflow
 
 ULIDS = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26)
 PAYMENT_IDS, REFUND_IDS = ULIDS.map("PAY-{}".format), ULIDS.map("REF-{}".format)
+EXPORT_IDS = ULIDS.map("EXP-{}".format)
 DELIVERY_KEYS = st.builds(
     DeliveryKey,
     st.none() | PAYMENT_IDS,
@@ -65,6 +67,7 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(SettlePayment, PAYMENT_IDS),
     st.builds(SettleRefund, PAYMENT_IDS, REFUND_IDS),
     st.builds(Deliver, DELIVERY_KEYS.map(lambda key: key.delivery_id)),
+    st.builds(RunExport, EXPORT_IDS),
 )
 NUMBERS = (
     st.decimals(allow_nan=False, allow_infinity=False)
@@ -348,7 +351,7 @@ def test_any_batch_reports_exactly_what_a_retry_could_fix(bodies: list[tuple[str
 
         return work
 
-    handlers = {kind: handler(kind) for kind in (SettlePayment, SettleRefund, Deliver)}
+    handlers = {kind: handler(kind) for kind in (SettlePayment, SettleRefund, Deliver, RunExport)}
     answer = process_batch(
         sqs_event(*(body for body, _ in bodies)), handlers, failures_are_kept=True
     )

@@ -16,6 +16,7 @@ import copy
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,7 @@ from chalice.config import Config
 from moto import mock_aws
 
 from chalicelib import idempotency
+from chalicelib.aws.s3 import Part
 from chalicelib.errors import Unavailable
 from chalicelib.payments.models import Payment
 from chalicelib.webhooks.http_client import PostResult as Answer
@@ -70,6 +72,12 @@ def walk() -> Walk:
         engines.create_tables(dynamodb, STAGE)
         sqs.create_queue(QueueName=payflow.settings.webhook_queue)
         sqs.create_queue(QueueName=payflow.settings.deliveries_queue)
+        sqs.create_queue(QueueName=payflow.settings.exports_queue)
+        s3: Any = boto3.client("s3", region_name=REGION)
+        s3.create_bucket(
+            Bucket=payflow.settings.exports_bucket,
+            CreateBucketConfiguration={"LocationConstraint": REGION},
+        )
         logs = boto3.client("logs", region_name=REGION)
         logs.create_log_group(logGroupName=payflow.settings.api_log_group)
         walk_through_creating(dynamodb)
@@ -82,6 +90,7 @@ def walk() -> Walk:
         walk_through_keys()
         walk_through_webhooks()
         walk_through_secrets_apart(boto3.client("kms", region_name=REGION))
+        walk_through_exports()
         walk_through_an_outage_of_the_queue(sqs)
     return Walk(heard_here()[calls:], set(recorder.entered[entered:]))
 
@@ -331,6 +340,52 @@ def walk_through_secrets_apart(kms: Any) -> None:
     assert of_endpoint("DELETE", endpoint_id)["statusCode"] == 204
 
 
+def walk_through_exports() -> None:
+    asked = {"resource": "payments", "format": "csv", "idempotency_key": "an-export"}
+    made = [payflow.app(api_event("POST", "/v1/exports", asked), None) for _ in range(2)]
+    assert [answer["statusCode"] for answer in made] == [202, 200]
+    asked["idempotency_key"] = "one-to-be-lost"
+    with pytest.MonkeyPatch.context() as patch:
+        settled = replace(payflow.services.exports, settled_after=timedelta(0))
+        patch.setitem(vars(payflow.services), "exports", settled)
+        made = [payflow.app(api_event("POST", "/v1/exports", asked), None)]
+        made += [payflow.app(api_event("POST", "/v1/exports", {**asked, **OTHER}), None)]
+    export_id, lost_id = (json.loads(answer["body"])["id"] for answer in made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chalicelib.exports.walk.PAGE", 2)
+        assert run_export(export_id, run_time=timedelta(0))["state"] == "processing"
+    assert sweep(minutes=2)["enqueued"] >= 1
+    completed = run_export(export_id)
+    assert completed["state"] == "completed"
+    assert completed["link"].startswith("https://")
+    assert ask("/v1/exports", limit="1")["statusCode"] == 200
+    bucket = type(payflow.services.exports_bucket)
+    complete = bucket.complete_upload
+    with pytest.MonkeyPatch.context() as patch:
+
+        def complete_other_parts(self: Any, key: str, upload_id: str, parts: list[Part]) -> None:
+            complete(self, key, upload_id, [Part(part.number, "other") for part in parts])
+
+        patch.setattr(bucket, "complete_upload", complete_other_parts)
+        assert run_export(lost_id)["failure_reason"] == "upload_lost"
+    event = api_event("GET", "/v1/exports/{export_id}", export_id="none")
+    assert payflow.app(event, None)["statusCode"] == 404
+
+
+OTHER = {"idempotency_key": "one-more-export"}
+
+
+def run_export(export_id: str, **changes: Any) -> Any:
+    """By the worker's handler. Returns the export as the API then shows it."""
+    message = json.dumps({"type": "run_export", "export_id": export_id})
+    with pytest.MonkeyPatch.context() as patch:
+        worker = replace(payflow.services.export_worker, **changes)
+        patch.setitem(vars(payflow.services), "export_worker", worker)
+        assert payflow.export_worker(sqs_event(message), None) == {"batchItemFailures": []}
+    event = api_event("GET", "/v1/exports/{export_id}", export_id=export_id)
+    return json.loads(payflow.app(event, None)["body"])
+
+
 def of_endpoint(method: str, endpoint_id: str, what: str = "", body: Any = None) -> Any:
     route = f"/v1/webhook_endpoints/{{endpoint_id}}{what}"
     return payflow.app(api_event(method, route, body, endpoint_id=endpoint_id), None)
@@ -410,7 +465,8 @@ def test_only_tracing_is_granted_on_everything_and_no_action_is_a_pattern(functi
         if grant.resource == "*":
             assert grant.action in iam.X_RAY
         elif "*" in grant.resource:
-            assert grant.action.startswith("logs:"), "a log group's streams have no fixed names"
+            # The streams of a log group, and the objects of a folder, have no fixed names.
+            assert grant.action.startswith(("logs:", "s3:"))
             assert grant.resource.index("*") == len(grant.resource) - 1
 
 
@@ -468,6 +524,7 @@ def test_a_request_without_a_key_is_refused_where_no_transaction_passes(
     [
         ("webhook_processor", {"PAY#*", "STATS#*", "ENDPOINTS"}),
         ("delivery_worker", {"PAY#*", "ENDPOINTS", "ENDPOINT#*", "SECRET#*"}),
+        ("export_worker", {"PAY#*", "EXPORT#*"}),
         ("sweeper", set()),
     ],
 )

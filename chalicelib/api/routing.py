@@ -62,11 +62,12 @@ class Answer:
         replayed: bool,
         payment_id: str | None = None,
         location: str | None = None,
+        status: int = 201,
     ) -> "Answer":
-        """Answer 201 for a new resource, or 200 for the replay of a stored answer."""
+        """Answer `status` for a new resource, or 200 for the replay of a stored answer."""
         if replayed:
             return cls(200, body, {"Idempotent-Replayed": "true"}, payment_id)
-        return cls(201, body, {"Location": location} if location else {}, payment_id)
+        return cls(status, body, {"Location": location} if location else {}, payment_id)
 
     @classmethod
     def once(cls, result: "Schema | Created") -> "Answer":

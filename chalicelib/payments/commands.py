@@ -16,9 +16,9 @@ from pydantic import (
 from chalicelib import validation
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.payments.facts import RETURN_CODES, PaymentType
-from chalicelib.payments.models import Direction, EventType, RefundStatus, Status
+from chalicelib.payments.models import Direction, EventType, Payment, RefundStatus, Status
 from chalicelib.schema import Schema
-from chalicelib.values import Currency, check_bounds, exact_amount
+from chalicelib.values import Currency, check_bounds, exact_amount, folded
 
 MAX_METADATA_BYTES: Final = 2048
 
@@ -157,8 +157,8 @@ class SimulateRefundReturn(Schema):
     code: SimulatedCode = None
 
 
-class _InTimeRange(Schema):
-    """A page of what was created in a time range, which includes both ends."""
+class _TimeRange(Schema):
+    """What was created in a time range, which includes both ends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -172,8 +172,6 @@ class _InTimeRange(Schema):
         BeforeValidator(lambda value: validation.moment(value, end_of_day=True)),
         validation.moment_schema("a date (the end of that UTC day) or an RFC 3339 time, inclusive"),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 20
-    cursor: validation.Cursor = None
 
     @field_validator("created_to")
     @classmethod
@@ -184,8 +182,8 @@ class _InTimeRange(Schema):
         return created_to
 
 
-class ListPayments(_InTimeRange):
-    """A page of payments, newest first."""
+class PaymentFilters(_TimeRange):
+    """Which payments. The time range includes both ends."""
 
     status: Status | None = None
     type: PaymentType | None = None
@@ -196,11 +194,30 @@ class ListPayments(_InTimeRange):
         Field(min_length=1, max_length=255, description="the whole name, in any case"),
     ] = None
 
+    def match(self, payment: Payment) -> bool:
+        """Return whether the payment is as every filter but the time range asks."""
+        return (
+            self.status in {None, payment.status}
+            and self.type in {None, payment.type}
+            and self.currency in {None, payment.currency}
+            and self.idempotency_key in {None, payment.idempotency_key}
+            and (self.merchant is None or folded(self.merchant) == folded(payment.merchant))
+        )
 
-class ListRefunds(_InTimeRange):
-    """A page of the refunds of all payments, newest first."""
+
+class ListPayments(PaymentFilters):
+    """A page of payments, newest first. The time range includes both ends."""
+
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 20
+    cursor: validation.Cursor = None
+
+
+class ListRefunds(_TimeRange):
+    """A page of the refunds of all payments, newest first. The time range includes both ends."""
 
     status: RefundStatus | None = None
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 20
+    cursor: validation.Cursor = None
 
 
 class ListOfPayment(Schema):

@@ -12,7 +12,6 @@ idempotency key, and its first event, which is as old, that of its merchant.
 """
 
 import hashlib
-import unicodedata
 import zlib
 from datetime import datetime
 from decimal import Decimal
@@ -29,7 +28,7 @@ from chalicelib.payments.models import (
     Status,
     Total,
 )
-from chalicelib.values import Currency, rfc3339, with_decimals
+from chalicelib.values import Currency, folded, rfc3339, with_decimals
 
 BY_STATUS: Final = Index("status-createdAt-index", "status", "createdAt")
 ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
@@ -252,11 +251,6 @@ def event_from_item(item: Item) -> Event:
 def first_event_to_item(event: Event, payment: Payment) -> Item:
     """Return the item of the event by which a payment was created."""
     return event_to_item(event) | {"searchKey": search_key("merchant", folded(payment.merchant))}
-
-
-def folded(text: str) -> str:
-    """Return a name as it is compared: NFKC, without regard to case."""
-    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def search_key(field: str, value: str) -> str:

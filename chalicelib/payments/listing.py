@@ -14,10 +14,10 @@ from chalicelib.aws.pagination import (
 )
 from chalicelib.errors import NotFound
 from chalicelib.payments.commands import ListOfPayment, ListPayments, ListRefunds
-from chalicelib.payments.items import folded
 from chalicelib.payments.models import EventList, Payment, Refund, RefundList, RefundStatus
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.schema import Schema
+from chalicelib.values import folded
 
 Row = TypeVar("Row")
 
@@ -48,7 +48,7 @@ def list_payments(repository: PaymentRepository, query: ListPayments) -> Page:
         lambda last, size: _read(repository, query, last, size),
         query,
         query,
-        matches=lambda payment: _matches(payment, query),
+        matches=query.match,
         is_filtered=bool(query.type or query.currency or query.merchant),
     )
     return Page(payments=payments, next_cursor=next_cursor, count=len(payments))
@@ -71,16 +71,6 @@ def _read(
     return [(entry.sort_key, found.get(entry.payment_id)) for entry in entries]
 
 
-def _matches(payment: Payment, query: ListPayments) -> bool:
-    return (
-        query.status in {None, payment.status}
-        and query.type in {None, payment.type}
-        and query.currency in {None, payment.currency}
-        and query.idempotency_key in {None, payment.idempotency_key}
-        and (query.merchant is None or folded(query.merchant) == folded(payment.merchant))
-    )
-
-
 def _range(query: ListPayments | ListRefunds, last: str | None) -> tuple[str, str]:
     """Return the ends of the part of an index that a list has left to read, newest first."""
     lower = from_moment(query.created_from) if query.created_from else EARLIEST
@@ -101,7 +91,8 @@ def _read_refunds(
 ) -> list[tuple[str, Refund | None]]:
     """Merge what the index has by status.
 
-    In the order of a refund's life: one that moves on meanwhile is read twice, and not missed.
+    In the order of a refund's life: one that moves on meanwhile is read twice rather than missed.
+    Only while the index itself moves it may it be in neither place.
     """
     lower, upper = _range(query, last)
     found: dict[str, Refund | None] = {}

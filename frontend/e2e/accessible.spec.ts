@@ -14,6 +14,7 @@ const PAGES: readonly [string, (ids: { good: string; bad: string }) => string, s
   ["a missing payment", () => "/payments/PAY-NONE", "Request ID"],
   ["the refunds", () => "/refunds", "Refunds"],
   ["the payment form", () => "/payments/new", "Create payment"],
+  ["the exports", () => "/exports", "Files stay"],
   ["the webhooks", () => "/webhooks", "New endpoint"],
   ["the logs", () => "/logs?path=/v1/health", "/v1/health"], // axe is slow on all 200 rows
   ["the keys", () => "/keys", "New key"],
@@ -27,6 +28,7 @@ const paths = (id: string) => [
   `/payments/${id}`,
   "/payments/new",
   "/refunds",
+  "/exports",
   "/webhooks",
   "/logs",
   "/keys",

@@ -171,15 +171,27 @@ test("the dashboard opens at its one origin, by whichever name it is asked for",
   await expect(page.getByRole("alert")).toHaveCount(0);
 });
 
-test("the filtered list is exported as CSV", async ({ page }) => {
+test("the filtered list is exported as CSV, with progress and a link", async ({ page }) => {
   const { id } = await createPayment({ merchant: "=HYPERLINK(1)", amount: "1250.75" });
   await page.goto(`${site()}/payments?type=eft&status=completed`);
   await expect(page.getByRole("row").filter({ hasText: id })).toBeVisible();
-  const download = page.waitForEvent("download");
+  // What is younger than a second may not be in the index yet.
+  await expect
+    .poll(async () => {
+      const { created_at } = await (await fetch(`${api()}/v1/payments/${id}`)).json();
+      return Date.now() - Date.parse(created_at);
+    })
+    .toBeGreaterThan(1_500);
   await page.getByRole("button", { name: "Export CSV" }).click();
+  await expect(page.getByText(/^Export ready: /)).toBeVisible();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: /^Download/ }).click();
   const stream = await (await download).createReadStream();
   const text = Buffer.concat(await stream.toArray()).toString();
   expect(text).toContain("'=HYPERLINK(1),1250.75,CAD,eft");
+  await page.getByRole("link", { name: "Past exports" }).click();
+  const listed = page.getByRole("listitem").filter({ hasText: "completed, eft · CSV" }).first();
+  await expect(listed.getByRole("link", { name: /^Download/ })).toBeVisible();
 });
 
 test("the list survives an unreachable API and recovers", async ({ page }) => {

@@ -71,6 +71,7 @@ test("every page, in both sizes and themes", async ({ browser }) => {
     failed: `/payments/${await newestPayment("failed")}`,
     refunds: "/refunds",
     new: "/payments/new",
+    exports: "/exports",
     webhooks: "/webhooks",
     endpoint: `/webhooks/${endpoint}`,
     logs: "/logs",

@@ -10,6 +10,7 @@ import { ApiError } from "./api/api-error";
 import { retryDelayMs, shouldRetry } from "./api/retry";
 import { ErrorAlert } from "./components/error-alert";
 import { PageTitle } from "./components/page-title";
+import { parseExportsSearch } from "./features/exports/exports-search";
 import { parseLogsSearch } from "./features/logs/logs-search";
 import { parseOverviewSearch } from "./features/overview/overview-search";
 import { parsePaymentsSearch } from "./features/payments/payments-search";
@@ -86,6 +87,13 @@ const refunds = createRoute({
   component: lazyRouteComponent(() => import("./features/payments/refunds-page"), "RefundsPage"),
 });
 
+const exports = createRoute({
+  getParentRoute: () => root,
+  path: "/exports",
+  validateSearch: parseExportsSearch,
+  component: lazyRouteComponent(() => import("./features/exports/exports-page"), "ExportsPage"),
+});
+
 const logs = createRoute({
   getParentRoute: () => root,
   path: "/logs",
@@ -130,6 +138,7 @@ export const router = createRouter({
     newPayment,
     payment,
     refunds,
+    exports,
     logs,
     webhooks,
     endpoint,

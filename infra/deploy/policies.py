@@ -97,6 +97,9 @@ def _names(stage: str, moment: str) -> dict[str, str]:
             key, service, kind = _NAMED_BY[resource["Type"]]
             name = resolved(resource["Properties"][key], {**names, "Restored": moment})
             names[f"{logical_id}.Arn"] = f"arn:aws:{service}:*:*:{kind}{name}"
+        if resource["Type"] == "AWS::S3::Bucket":  # its ARN has no region and no account
+            name = resolved(resource["Properties"]["BucketName"], names)
+            names[f"{logical_id}.Arn"] = f"arn:aws:s3:::{name}"
     return names
 
 

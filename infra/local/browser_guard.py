@@ -3,6 +3,8 @@
 A page that a developer visits runs in a browser on this machine, so it can reach servers on
 loopback. Two headers identify it: browsers name the origin of a page's requests, and a page whose
 domain resolves to loopback (DNS rebinding) still sends that domain as the Host.
+
+A browser may follow a signed link to an export: what it downloads, no page can read.
 """
 
 import re
@@ -32,7 +34,11 @@ def refuse_web_pages(serve: Asgi) -> Asgi:
     """Wrap `serve` so that it refuses web pages: the emulated AWS runs any code that it gets."""
 
     async def guarded(scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan" or not _is_page(scope["headers"]):
+        if (
+            scope["type"] == "lifespan"
+            or not _is_page(scope["headers"])
+            or _is_followed_link(scope)
+        ):
             await serve(scope, receive, send)
         elif scope["type"] == "http":
             headers = [(b"content-type", b"text/plain")]
@@ -48,3 +54,17 @@ def _is_page(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     values = {name.lower(): value.decode("latin-1") for name, value in headers}
     site = values.get(b"sec-fetch-site", "none")  # `none`: typed into the address bar
     return b"origin" in values or site != "none" or not is_this_machine(values.get(b"host", ""))
+
+
+def _is_followed_link(scope: Scope) -> bool:
+    """Return whether a browser follows a signed link to an export, as to a page of its own."""
+    if scope["type"] != "http" or scope.get("method") != "GET":
+        return False
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return (
+        scope["path"].startswith("/payflow-exports-")
+        and b"X-Amz-Signature=" in scope["query_string"]
+        and headers.get(b"sec-fetch-mode") == "navigate"
+        and b"origin" not in headers
+        and is_this_machine(headers.get(b"host", ""))
+    )

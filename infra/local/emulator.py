@@ -19,6 +19,8 @@ def environment(port: int, data: Path) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "PERSIST_STATE": "1",
         "STATE_DIR": str(data),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(data / "s3"),
         "TMPDIR": str(data),
         "LOG_LEVEL": "WARNING",
     }

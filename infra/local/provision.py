@@ -94,10 +94,10 @@ def _deploy(cloudformation: "CloudFormationClient", visibility_seconds: int) -> 
         "Parameters": [
             {"ParameterKey": "Stage", "ParameterValue": STAGE},
             {"ParameterKey": "Restored", "ParameterValue": restored},
-            {
-                "ParameterKey": "VisibilityTimeoutSeconds",
-                "ParameterValue": str(visibility_seconds),
-            },
+            *(
+                {"ParameterKey": name, "ParameterValue": str(visibility_seconds)}
+                for name in ("VisibilityTimeoutSeconds", "ExportsVisibilityTimeoutSeconds")
+            ),
         ],
     }
     if before is None:

@@ -108,6 +108,10 @@ class Local:
     def deliveries_url(self) -> str:
         return f"{self.aws_url}/{_ACCOUNT}/payflow-deliveries-{STAGE}"
 
+    @property
+    def exports_url(self) -> str:
+        return f"{self.aws_url}/{_ACCOUNT}/payflow-exports-{STAGE}"
+
     def environment(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The environment of the stack's processes: the stage `local` of .chalice/config.json,
         on these ports. Variables PAYFLOW_* in `env` override it; AWS variables never do.
@@ -118,6 +122,7 @@ class Local:
             "PAYFLOW_ALLOWED_ORIGIN": self.dashboard_url,
             "PAYFLOW_WEBHOOK_QUEUE_URL": self.queue_url,
             "PAYFLOW_DELIVERIES_QUEUE_URL": self.deliveries_url,
+            "PAYFLOW_EXPORTS_QUEUE_URL": self.exports_url,
             "AWS_CONFIG_FILE": str(self.aws_config),
             "PAYFLOW_API_PORT": str(self.api_port),
             "PAYFLOW_PARTIAL_BATCHES": "reported",
@@ -161,6 +166,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Local:
     _whole(env, "PAYFLOW_SWEEP_UNIT_SECONDS", 5, "seconds", 3_600)
     _whole(env, "PAYFLOW_FEED_BEHIND_SECONDS", 1, "seconds", 3_600)
     _whole(env, "PAYFLOW_DELIVERY_LEASE_SECONDS", 25, "seconds", 3_600)
+    _whole(env, "PAYFLOW_EXPORT_LEASE_SECONDS", 15, "seconds", 3_600)
     if len(set(local.ports.values())) < len(local.ports):
         chosen = ", ".join(f"{name}={port}" for name, port in local.ports.items())
         raise SetupError(f"Each server needs a port of its own; these are not distinct: {chosen}.")

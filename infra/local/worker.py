@@ -35,6 +35,7 @@ def main() -> None:
         for url, function in [
             (app.settings.webhook_queue_url, "webhook_processor"),
             (app.settings.deliveries_queue_url, "delivery_worker"),
+            (app.settings.exports_queue_url, "export_worker"),
         ]
         for _ in range(POLLERS)
     ]
@@ -67,6 +68,7 @@ def _event_source(app: Any, sqs: Any, url: str, function: str) -> EventSource:
         retry_seconds=int(attributes["VisibilityTimeout"]),
         region=app.settings.region,
         function=app.app.handler_map[function],
+        batch_size=next(one.batch_size for one in app.app.event_sources if one.name == function),
     )
 
 

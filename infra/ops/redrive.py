@@ -24,6 +24,7 @@ from chalicelib.messages import (
     Deliver,
     MalformedMessage,
     Message,
+    RunExport,
     SettlePayment,
     SettleRefund,
     UnknownMessage,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 QUEUES: Final[Mapping[str, tuple[type[Message], ...]]] = {
     "webhooks": (SettlePayment, SettleRefund),
     "deliveries": (Deliver,),
+    "exports": (RunExport,),
 }
 """The messages that each queue's function handles."""
 

@@ -52,6 +52,8 @@ def requeue(stage: str, older_than: timedelta = timedelta()) -> int:
         payments_queue=stages.queue_of(stage, "webhooks"),
         webhooks=stages.webhook_repository_of(tables),
         deliveries_queue=stages.queue_of(stage, "deliveries"),
+        exports=stages.export_repository_of(tables),
+        exports_queue=stages.queue_of(stage, "exports"),
         unit=timedelta(seconds=int(os.environ.get("PAYFLOW_SWEEP_UNIT_SECONDS", "60"))),
     )
     return sweeper.requeue(datetime.now(UTC), older_than)

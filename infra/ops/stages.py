@@ -12,6 +12,7 @@ from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.aws.clients import dynamodb_client, sqs_client
 from chalicelib.aws.sqs import Queue
 from chalicelib.errors import PayFlowError
+from chalicelib.exports.repository import ExportRepository
 from chalicelib.payments.repository import PaymentRepository
 from chalicelib.webhooks.repository import WebhookRepository
 from infra import cli
@@ -71,6 +72,10 @@ def api_key_repository_of(tables: Tables) -> ApiKeyRepository:
 
 def webhook_repository_of(tables: Tables) -> WebhookRepository:
     return WebhookRepository(dynamodb_client(os.environ["AWS_REGION"]), **_named(tables))
+
+
+def export_repository_of(tables: Tables) -> ExportRepository:
+    return ExportRepository(dynamodb_client(os.environ["AWS_REGION"]), **_named(tables))
 
 
 def _named(tables: Tables) -> dict[str, str]:

@@ -45,6 +45,7 @@ UNKNOWN_IDS = {
     "payment_id": f"PAY-{UNKNOWN}",
     "endpoint_id": f"EP-{UNKNOWN}",
     "delivery_id": f"DLV-{UNKNOWN * 3}",
+    "export_id": f"EXP-{UNKNOWN}",
     "key_id": "KEY-0123456789ABCDEF0123",
 }
 OPERATIONS = [
@@ -77,6 +78,7 @@ def aws() -> Iterator[None]:
         sqs = SESSION.client("sqs")
         sqs.create_queue(QueueName="payflow-webhooks-test")
         sqs.create_queue(QueueName="payflow-deliveries-test")
+        sqs.create_queue(QueueName="payflow-exports-test")
         SESSION.client("logs").create_log_group(logGroupName="/aws/lambda/payflow-test")
         yield
 
@@ -233,6 +235,7 @@ REJECTED = ClientError(
 def test_outage_of_aws_logs_no_request_data(error: Exception, admin: str, printed: Printed) -> None:
     settle = {"type": "settle_payment", "payment_id": UNKNOWN_IDS["payment_id"]}
     deliver = {"type": "deliver", "delivery_id": UNKNOWN_IDS["delivery_id"]}
+    run = {"type": "run_export", "export_id": UNKNOWN_IDS["export_id"]}
     mistaken = {"type": "settle_payment", "payment_id": KEY, WORD: WORD}
     with patch("botocore.client.BaseClient._make_api_call", side_effect=error):
         for method, route in OPERATIONS:
@@ -241,6 +244,7 @@ def test_outage_of_aws_logs_no_request_data(error: Exception, admin: str, printe
             payflow.app(event, None)
         payflow.webhook_processor(sqs_event(json.dumps(settle)), None)
         payflow.delivery_worker(sqs_event(json.dumps(deliver)), None)
+        payflow.export_worker(sqs_event(json.dumps(run)), None)
         payflow.webhook_processor(sqs_event(json.dumps(mistaken)), None)
     kinds = {line.get("kind") for line in printed.without(admin)}
     assert kinds >= {"request", "message_failed"}

@@ -125,7 +125,8 @@ def test_query_parameters_are_never_null() -> None:
     parameters = DOCUMENT["paths"]["/v1/payments"]["get"]["parameters"]
     by_name = {parameter["name"]: parameter["schema"] for parameter in parameters}
     assert set(by_name) == {
-        "status", "type", "currency", "created_from", "created_to", "limit", "cursor"
+        "status", "type", "currency", "idempotency_key", "merchant",
+        "created_from", "created_to", "limit", "cursor",
     }  # fmt: skip
     assert [choice["format"] for choice in by_name["created_from"]["anyOf"]] == [
         "date",

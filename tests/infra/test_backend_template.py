@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.sqs import MAX_DELAY
+from chalicelib.exports.models import KEPT
 from chalicelib.sweeper import Sweeper
 from infra.local.provision import template
 from infra.ops.stages import secrets_key
@@ -59,7 +60,7 @@ def test_idempotency_records_expire_by_their_own_attribute() -> None:
     assert ttl == {"AttributeName": "expiresAt", "Enabled": True}
 
 
-@pytest.mark.parametrize("kind", ["Webhook", "Deliveries"])
+@pytest.mark.parametrize("kind", ["Webhook", "Deliveries", "Exports"])
 def test_a_message_is_tried_three_times_though_twice_throttled_then_kept_for_14_days(
     kind: str,
 ) -> None:
@@ -71,8 +72,21 @@ def test_a_message_is_tried_three_times_though_twice_throttled_then_kept_for_14_
     assert dead["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
 
 
-NAMES = ("TableName", "QueueName", "TopicName", "LogGroupName", "AlarmName", "AliasName")
-UNTAGGABLE = {"AWS::KMS::Alias", "AWS::SQS::QueuePolicy", "AWS::SNS::Subscription"}
+NAMES = (
+    "TableName",
+    "QueueName",
+    "TopicName",
+    "LogGroupName",
+    "AlarmName",
+    "AliasName",
+    "BucketName",
+)
+UNTAGGABLE = {
+    "AWS::KMS::Alias",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SQS::QueuePolicy",
+}
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -99,6 +113,9 @@ def test_names_carry_the_stage() -> None:
         "payflow-webhooks-dlq-${Stage}",
         "payflow-deliveries-${Stage}",
         "payflow-deliveries-dlq-${Stage}",
+        "payflow-exports-${Stage}",
+        "payflow-exports-dlq-${Stage}",
+        "payflow-exports-${Stage}-${AWS::AccountId}",
     } <= set(names)
 
 
@@ -129,14 +146,14 @@ def test_queue_refuses_calls_without_tls() -> None:
 
 def test_no_log_is_kept_for_ever() -> None:
     groups = of_type("AWS::Logs::LogGroup")
-    assert len(groups) == 4
+    assert len(groups) == 5
     for group in groups.values():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 def test_alarm_notifies_the_topic_at_its_start_and_end() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 24
+    assert len(alarms) == 28
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
 
@@ -172,6 +189,7 @@ def test_missing_heartbeat_of_the_sweeper_triggers_an_alarm() -> None:
         ("StuckPaymentsAlarm", "StuckPayments"),
         ("StuckRefundsAlarm", "StuckRefunds"),
         ("StuckDeliveriesAlarm", "StuckDeliveries"),
+        ("StuckExportsAlarm", "StuckExports"),
     ],
 )
 def test_alarms_watch_the_metrics_that_the_code_writes(
@@ -188,12 +206,39 @@ def test_alarms_watch_the_metrics_that_the_code_writes(
 
 
 def test_failing_message_triggers_no_alarm_for_age() -> None:
-    visibility_seconds = TEMPLATE_BODY["Parameters"]["VisibilityTimeoutSeconds"]["Default"]
     for queue, alarm, kept_back in [
         ("WebhookQueue", "OldMessagesAlarm", 0),
         ("DeliveriesQueue", "OldDeliveriesAlarm", MAX_DELAY.total_seconds()),
+        ("ExportsQueue", "OldExportsAlarm", 0),
     ]:
+        timeout = RESOURCES[queue]["Properties"]["VisibilityTimeout"]["Ref"]
+        visibility_seconds = TEMPLATE_BODY["Parameters"][timeout]["Default"]
         receives = RESOURCES[queue]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
         longest = kept_back + visibility_seconds * receives
         threshold = RESOURCES[alarm]["Properties"]["Threshold"]
         assert longest < threshold <= longest + visibility_seconds, "and not much later"
+
+
+def test_bucket_of_exports_is_private_encrypted_and_empties_itself() -> None:
+    bucket = RESOURCES["ExportsBucket"]
+    properties = bucket["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    expire, abort = properties["LifecycleConfiguration"]["Rules"]
+    assert expire["ExpirationInDays"] == KEPT.days
+    assert abort["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
+    assert {expire["Status"], abort["Status"]} == {"Enabled"}
+    assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+def test_bucket_of_exports_refuses_calls_without_tls() -> None:
+    (denial,) = RESOURCES["ExportsBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (denial["Effect"], denial["Principal"], denial["Action"]) == ("Deny", "*", "s3:*")
+    assert denial["Resource"] == [
+        {"Fn::GetAtt": ["ExportsBucket", "Arn"]},
+        {"Fn::Sub": "${ExportsBucket.Arn}/*"},
+    ]
+    assert denial["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -42,7 +42,7 @@ def test_name_that_others_can_own_is_not_local(host: str) -> None:
     assert not browser_guard.is_this_machine(host)
 
 
-def asked(kind: str = "http", **headers: str) -> list[Any]:
+def asked(kind: str = "http", *, of: Any = None, **headers: str) -> list[Any]:
     """What comes of a request: what was sent, or `served` if it was let through."""
     said: list[Any] = []
 
@@ -53,7 +53,7 @@ def asked(kind: str = "http", **headers: str) -> list[Any]:
         said.append(message)
 
     sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": kind, "headers": sent}
+    scope = {"type": kind, "headers": sent} | (of or {})
     asyncio.run(browser_guard.refuse_web_pages(serve)(scope, None, send))
     return said
 
@@ -83,3 +83,32 @@ def test_programs_and_typed_addresses_are_served() -> None:
     assert asked(host=HERE) == ["served"]
     assert asked(host=HERE, sec_fetch_site="none") == ["served"]
     assert asked("lifespan") == ["served"]
+
+
+LINK = {
+    "method": "GET",
+    "path": "/payflow-exports-local-000000000000/exports/EXP-1",
+    "query_string": b"X-Amz-Expires=900&X-Amz-Signature=0a1b",
+}
+FOLLOWED = {"host": "127.0.0.1:4566", "sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
+
+
+def test_browser_may_follow_a_signed_link_to_an_export() -> None:
+    assert asked(of=LINK, **FOLLOWED) == ["served"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "headers"),
+    [
+        ({"method": "POST"}, {}),
+        ({"path": "/2015-03-31/functions"}, {}),
+        ({"query_string": b""}, {}),
+        ({}, {"sec_fetch_mode": "no-cors"}),
+        ({}, {"origin": "https://page.example"}),
+        ({}, {"host": "page.example:4566"}),
+    ],
+)
+def test_page_gets_nothing_by_a_link_to_an_export(
+    changed: dict[str, Any], headers: dict[str, str]
+) -> None:
+    assert asked(of=LINK | changed, **(FOLLOWED | headers)) != ["served"]

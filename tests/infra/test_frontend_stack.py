@@ -45,6 +45,7 @@ ON_THE_KEY = (
     "GenerateDataKey", "PutKeyPolicy", "ReEncryptFrom", "ScheduleKeyDeletion", "UpdateAlias",
 )  # fmt: skip
 QUEUE = f"arn:aws:sqs:{ACCOUNT}:payflow-webhooks-dev"
+EXPORTS = "arn:aws:s3:::payflow-exports-dev-123456789012"
 TOPIC = f"arn:aws:sns:{ACCOUNT}:payflow-alarms-dev"
 ALARM = f"arn:aws:cloudwatch:{ACCOUNT}:alarm:payflow-dev-dead-letters"
 API_LOG = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/payflow-dev"
@@ -438,6 +439,7 @@ OWNED: dict[str, list[str]] = {
         FUNCTION,
         f"{FUNCTION}-webhook_processor",
         f"{FUNCTION}-delivery_worker",
+        f"{FUNCTION}-export_worker",
     ],
     "AWS::Lambda::Permission": [FUNCTION],
     "AWS::Logs::LogGroup": [
@@ -449,8 +451,11 @@ OWNED: dict[str, list[str]] = {
     "AWS::SNS::Topic": [TOPIC],
     "AWS::SQS::Queue": [
         QUEUE.replace("webhooks", name)
-        for name in ("webhooks", "webhooks-dlq", "deliveries", "deliveries-dlq")
+        for kind in ("webhooks", "deliveries", "exports")
+        for name in (kind, f"{kind}-dlq")
     ],
+    "AWS::S3::Bucket": [EXPORTS],
+    "AWS::S3::BucketPolicy": [EXPORTS],
     "AWS::SQS::QueuePolicy": [QUEUE],
 }
 ELSEWHERE = {
@@ -509,11 +514,61 @@ NOT_USED: dict[str, dict[str, set[str]]] = {
         "KmsKeyId": {"logs:AssociateKmsKey", "logs:DisassociateKmsKey"},
         "ResourcePolicyDocument": {"logs:DeleteResourcePolicy", "logs:PutResourcePolicy"},
     },
+    "AWS::S3::Bucket": {
+        "AbacStatus": {"s3:PutBucketAbac"},
+        "AccelerateConfiguration": {"s3:PutAccelerateConfiguration"},
+        "AccessControl": {"s3:PutBucketAcl", "s3:PutObjectAcl"},
+        "AnalyticsConfigurations": {
+            "s3:DeleteBucketAnalyticsConfiguration",
+            "s3:PutAnalyticsConfiguration",
+        },
+        "CorsConfiguration": {"s3:DeleteBucketCors", "s3:PutBucketCORS"},
+        "IntelligentTieringConfigurations": {"s3:PutIntelligentTieringConfiguration"},
+        "InventoryConfigurations": {"s3:PutInventoryConfiguration"},
+        "LoggingConfiguration": {"s3:PutBucketLogging"},
+        "MetadataTableConfiguration": {
+            "s3:CreateBucketMetadataTableConfiguration",
+            "s3:DeleteBucketMetadataTableConfiguration",
+            "s3:UpdateBucketMetadataAnnotationTableConfiguration",
+            "s3:UpdateBucketMetadataInventoryTableConfiguration",
+            "s3:UpdateBucketMetadataJournalTableConfiguration",
+        },
+        "MetricsConfigurations": {
+            "s3:DeleteBucketMetricsConfiguration",
+            "s3:PutMetricsConfiguration",
+        },
+        "NotificationConfiguration": {"s3:PutBucketNotification"},
+        "ObjectLockConfiguration": {
+            "s3:PutBucketObjectLockConfiguration",
+            "s3:PutObjectLockConfiguration",
+        },
+        "ReplicationConfiguration": {
+            "s3:DeleteBucketReplication",
+            "s3:DeleteObject",
+            "s3:PutBucketReplication",
+            "s3:PutReplicationConfiguration",
+        },
+        "VersioningConfiguration": {"s3:PutBucketVersioning"},
+        "WebsiteConfiguration": {"s3:DeleteBucketWebsite", "s3:PutBucketWebsite"},
+    },
     "AWS::SNS::Topic": {"DataProtectionPolicy": {"sns:PutDataProtectionPolicy"}},
 }
 """Actions of a kind's handlers that our resources of the kind do not need, by the property that
 none of them sets; tests/infra/test_package.py looks."""
 
+BUCKETS_BIRTH = (
+    "CreateBucket",
+    "DeleteBucket",
+    "DeleteBucketPolicy",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "PutBucketTagging",
+    "PutEncryptionConfiguration",
+    "PutLifecycleConfiguration",
+    "TagResource",
+    "UntagResource",
+)
 REFUSED = {
     # The items of a table, which a replica is filled with; the table's birth, backups and end.
     *(action for action, _, _ in OUTSIDE if action.startswith("dynamodb:")),
@@ -524,6 +579,10 @@ REFUSED = {
     "lambda:CreateEventSourceMapping",
     "lambda:CreateFunction",
     "sqs:CreateQueue",
+    *(f"s3:{action}" for action in BUCKETS_BIRTH),
+    # Nothing removes them from the template.
+    "s3:DeleteBucketEncryption",
+    "s3:DeleteBucketLifecycle",
     # They reach any topic's subscription; the administrator changes who hears of alarms.
     "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",
@@ -556,6 +615,7 @@ BESIDE_THE_ADMINISTRATOR = [
     ("kms:CreateKey", SECRETS_KEY),
     ("kms:EnableKeyRotation", SECRETS_KEY),
     ("kms:TagResource", SECRETS_KEY),
+    *((f"s3:{action}", EXPORTS) for action in BUCKETS_BIRTH),
 ]
 
 
@@ -623,6 +683,8 @@ def test_boundary_allows_a_function_its_calls(function: str) -> None:
     names = {"PaymentsTable": TABLE, "WebhookQueue": QUEUE, "*": "*"}
     names["SecretsKey"] = SECRETS_KEY
     names["DeliveriesQueue"] = QUEUE.replace("webhooks", "deliveries")
+    names["ExportsQueue"] = QUEUE.replace("webhooks", "exports")
+    names["ExportsBucket"] = EXPORTS
     names["IdempotencyTable"] = TABLE.replace("payments", "idempotency")
     within = Rights(boundary)
     suffix = "" if function == hearing.API else f"-{function}"

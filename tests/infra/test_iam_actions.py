@@ -87,9 +87,16 @@ def listed(value: Any) -> list[Any]:
 
 
 def resource_types(action: str) -> dict[str, Any]:
-    """Return the types of an action's resource; if it has none, there is only the empty one."""
+    """Return the types of an action's resource; if it has none, there is only the empty one.
+
+    Of a pattern, such as `s3:Get*`, the types of all the actions that it means.
+    """
     service, _, name = action.partition(":")
-    return dict(REFERENCE[service]["privileges"][name]["resource_types"])
+    types: dict[str, Any] = {}
+    for one, known in REFERENCE[service]["privileges"].items():
+        if fnmatch(one, name):
+            types |= known["resource_types"]
+    return types
 
 
 def condition_keys(action: str) -> set[str]:

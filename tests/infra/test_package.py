@@ -20,6 +20,7 @@ from samtranslator.translator.translator import Translator
 from chalicelib.api.routing import EXPOSED_HEADERS
 from chalicelib.config import from_environment
 from chalicelib.errors import PayFlowError
+from chalicelib.exports.worker import RUN
 from chalicelib.webhooks.http_client import DEADLINE_SECONDS
 from infra.deploy import artifact, deploy, package, policies, sbom
 from infra.deploy import contents as zipped
@@ -37,9 +38,14 @@ FUNCTIONS = {
     "APIHandler": ("ApiHandlerRole", "api_handler"),
     "WebhookProcessor": ("WebhookProcessorRole", "webhook_processor"),
     "DeliveryWorker": ("DeliveryWorkerRole", "delivery_worker"),
+    "ExportWorker": ("ExportWorkerRole", "export_worker"),
     "Sweeper": ("SweeperRole", "sweeper"),
 }
-FED = {"WebhookProcessor": "WebhookQueue", "DeliveryWorker": "DeliveriesQueue"}
+FED = {
+    "WebhookProcessor": "WebhookQueue",
+    "DeliveryWorker": "DeliveriesQueue",
+    "ExportWorker": "ExportsQueue",
+}
 """The functions that queues feed."""
 
 ORIGIN = {"Fn::Sub": "'${AllowedOrigin}'"}
@@ -325,8 +331,8 @@ def test_sam_translator_accepts_the_template_and_makes_one_stage(template: Any) 
     resources = translated(template)["Resources"]
     kinds = [resource["Type"] for resource in resources.values()]
     assert kinds.count("AWS::ApiGateway::Stage") == 1
-    assert kinds.count("AWS::Lambda::Function") == 4
-    assert kinds.count("AWS::Lambda::EventSourceMapping") == 2
+    assert kinds.count("AWS::Lambda::Function") == 5
+    assert kinds.count("AWS::Lambda::EventSourceMapping") == 3
     (stage,) = (r for r in resources.values() if r["Type"] == "AWS::ApiGateway::Stage")
     assert stage["Properties"]["StageName"] == "api"
     assert stage["Properties"]["MethodSettings"][0]["ThrottlingRateLimit"] == 100
@@ -409,6 +415,8 @@ def test_every_function_gets_stage_tables_queues_and_origin(template: Any, funct
     assert variables["PAYFLOW_IDEMPOTENCY_TABLE"] == {"Ref": "IdempotencyTable"}
     assert variables["PAYFLOW_WEBHOOK_QUEUE_URL"] == {"Ref": "WebhookQueue"}
     assert variables["PAYFLOW_DELIVERIES_QUEUE_URL"] == {"Ref": "DeliveriesQueue"}
+    assert variables["PAYFLOW_EXPORTS_QUEUE_URL"] == {"Ref": "ExportsQueue"}
+    assert variables["PAYFLOW_EXPORTS_BUCKET"] == {"Ref": "ExportsBucket"}
     assert variables["PAYFLOW_ALLOWED_ORIGIN"] == {"Ref": "AllowedOrigin"}
     assert "PAYFLOW_AUTH" not in variables  # unset: required
     assert "PAYFLOW_WEBHOOKS_PRIVATE" not in variables  # unset: refused
@@ -437,15 +445,24 @@ def test_a_message_stays_hidden_for_six_times_its_functions_timeout(
     template: Any, function: str
 ) -> None:
     timeout = template["Resources"][function]["Properties"]["Timeout"]
-    assert timeout == 60
-    assert template["Parameters"]["VisibilityTimeoutSeconds"]["Default"] == 6 * timeout
-    queue = template["Resources"][FED[function]]["Properties"]
-    assert queue["VisibilityTimeout"] == {"Ref": "VisibilityTimeoutSeconds"}
+    assert timeout == (360 if function == "ExportWorker" else 60)
+    visibility = template["Resources"][FED[function]]["Properties"]["VisibilityTimeout"]["Ref"]
+    assert template["Parameters"][visibility]["Default"] == 6 * timeout
 
 
 def test_lease_is_longer_than_the_timeout_of_the_worker(template: Any) -> None:
     timeout = template["Resources"]["DeliveryWorker"]["Properties"]["Timeout"]
     assert DEADLINE_SECONDS < timeout < from_environment(SETTINGS).delivery_lease_seconds
+
+
+def test_run_of_an_export_ends_before_its_function(template: Any) -> None:
+    timeout = template["Resources"]["ExportWorker"]["Properties"]["Timeout"]
+    assert RUN.total_seconds() + 60 <= timeout
+
+
+def test_exports_take_little_concurrency(template: Any) -> None:
+    (source,) = template["Resources"]["ExportWorker"]["Properties"]["Events"].values()
+    assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 def test_slow_merchants_take_bounded_concurrency(template: Any) -> None:
@@ -467,7 +484,7 @@ def test_only_the_failed_messages_of_a_batch_come_back(template: Any, function: 
     (source,) = template["Resources"][function]["Properties"]["Events"].values()
     assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["Properties"]["Queue"] == {"Fn::Sub": f"${{{FED[function]}.Arn}}"}
-    assert source["Properties"]["BatchSize"] == 10
+    assert source["Properties"]["BatchSize"] == (1 if function == "ExportWorker" else 10)
 
 
 def test_origin_reaches_preflight_functions_and_gateway_responses(template: Any, api: Any) -> None:
@@ -571,6 +588,7 @@ def test_every_function_has_an_alarm_on_throttling(template: Any) -> None:
 def test_every_taggable_resource_is_tagged(template: Any) -> None:
     untaggable = {
         "AWS::KMS::Alias",
+        "AWS::S3::BucketPolicy",
         "AWS::SQS::QueuePolicy",
         "AWS::SNS::Subscription",
         "AWS::Lambda::Permission",

@@ -23,10 +23,12 @@ FUNCTIONS = {
     "payflow-dev": "api_handler",
     "payflow-dev-webhook_processor": "webhook_processor",
     "payflow-dev-delivery_worker": "delivery_worker",
+    "payflow-dev-export_worker": "export_worker",
     "payflow-dev-sweeper": "sweeper",
 }
 QUEUES = {
-    f"arn:aws:sqs:{REGION}:{ACCOUNT}:payflow-{kind}-dev" for kind in ("webhooks", "deliveries")
+    f"arn:aws:sqs:{REGION}:{ACCOUNT}:payflow-{kind}-dev"
+    for kind in ("webhooks", "deliveries", "exports")
 }
 
 
@@ -167,8 +169,8 @@ def test_deploy_creates_every_function_for_arm_with_the_settings_of_its_stage(ac
 def test_deploy_feeds_the_workers_from_the_queues_of_infra_backend_yaml(account: Any) -> None:
     sources = {one["EventSourceArn"]: one for one in account["CreateEventSourceMapping"]}
     assert sources.keys() == QUEUES
-    for one in sources.values():
-        assert one["BatchSize"] == 10
+    for queue, one in sources.items():
+        assert one["BatchSize"] == (1 if "exports" in queue else 10)
         assert "FunctionResponseTypes" not in one, "the functions must not be told that it is there"
 
 

@@ -36,7 +36,9 @@ def test_every_arn_is_literal(function: str, stage: str) -> None:
             if arn == "*":
                 assert all(action.startswith("xray:") for action in statement["Action"])
             else:
-                assert re.match(r"arn:aws:(dynamodb|kms|sqs|logs):\*:\*:", arn)
+                assert re.match(
+                    r"arn:aws:((dynamodb|kms|sqs|logs):\*:\*:|s3:::payflow-exports-)", arn
+                )
             if ":kms:" in arn:  # a key has no name: its alias says which one
                 alias = statement["Condition"]["StringEquals"]["kms:RequestAlias"]
                 assert alias == f"alias/payflow-secrets-{stage}"
@@ -47,7 +49,8 @@ TABLE = "dynamodb:ca-central-1:123456789012:table/payflow-payments-{}"
 INDEX = f"{TABLE}/index/status-createdAt-index"
 RECORDS = "dynamodb:ca-central-1:123456789012:table/payflow-idempotency-{}"
 QUEUES = [
-    f"sqs:ca-central-1:123456789012:payflow-{kind}-{{}}" for kind in ("webhooks", "deliveries")
+    f"sqs:ca-central-1:123456789012:payflow-{kind}-{{}}"
+    for kind in ("webhooks", "deliveries", "exports")
 ]
 LOG = "logs:ca-central-1:123456789012:log-group:/aws/lambda/payflow-{}:*"
 

@@ -384,6 +384,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the exports, newest first
+         * @description Needs a key with the scope `read`.
+         */
+        get: operations["list_exports"];
+        put?: never;
+        /**
+         * Create an export: a file of payments, as CSV or JSON Lines
+         * @description Needs a key with the scope `read`.
+         */
+        post: operations["create_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/exports/{export_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an export, with a link to its file
+         * @description Needs a key with the scope `read`.
+         */
+        get: operations["get_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/logs": {
         parameters: {
             query?: never;
@@ -680,6 +724,37 @@ export interface components {
             idempotency_key?: string | null;
         };
         /**
+         * CreateExport
+         * @description A file to write. Its rows are those that the list of the resource shows, oldest first.
+         */
+        CreateExport: {
+            resource: components["schemas"]["Resource"];
+            format: components["schemas"]["Format"];
+            filters?: components["schemas"]["Filters-Input"];
+            /**
+             * @description between the cells of a CSV
+             * @default ,
+             */
+            separator?: components["schemas"]["Separator"];
+            /**
+             * @description in the amounts of a CSV
+             * @default .
+             */
+            decimal_sign?: components["schemas"]["DecimalSign"];
+            /**
+             * Time Zone
+             * @description of the times in a CSV: the IANA name of a time zone
+             * @default UTC
+             * @example America/Toronto
+             */
+            time_zone?: string;
+            /**
+             * Idempotency Key
+             * @default null
+             */
+            idempotency_key?: string | null;
+        };
+        /**
          * CreatePayment
          * @description A payment to create. `amount` has no more decimals than its currency (ISO 4217).
          */
@@ -752,6 +827,11 @@ export interface components {
          * @enum {string}
          */
         Currency: "CAD" | "USD";
+        /**
+         * DecimalSign
+         * @enum {string}
+         */
+        DecimalSign: "." | ",";
         /**
          * Delivery
          * @description The delivery of one event to one endpoint. Each attempt sends `event_id` as `webhook-id`.
@@ -1042,6 +1122,83 @@ export interface components {
          */
         EventType: "payment.created" | "payment.completed" | "payment.failed" | "payment.canceled" | "payment.returned" | "payment.contradicted" | "refund.created" | "refund.completed" | "refund.failed" | "refund.returned" | "refund.contradicted";
         /**
+         * Export
+         * @description An export as the API shows it; the last fields are internal.
+         */
+        Export: {
+            /** Id */
+            id: string;
+            resource: components["schemas"]["Resource"];
+            filters: components["schemas"]["Filters-Output"];
+            layout: components["schemas"]["Layout"];
+            state: components["schemas"]["State"];
+            /** @description `no_progress`: its worker was stopped again and again; `too_large`: ask for a shorter range; `upload_lost`: what was stored of it is gone, create it again */
+            failure_reason: components["schemas"]["ExportFailure"] | null;
+            /**
+             * Rows
+             * @description how many rows are stored so far, or in all once it is completed
+             */
+            rows: number;
+            /**
+             * Unreadable
+             * @description rows that are missing from the file, because this version cannot read them
+             */
+            unreadable: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Up To
+             * Format: date-time
+             * @description what was created later is not in the file
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            up_to: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            created_at: string;
+            /** Completed At */
+            completed_at: string | null;
+            /**
+             * Expires At
+             * @description how long the file can be downloaded
+             */
+            expires_at: string | null;
+            /**
+             * Link
+             * @description downloads the file, without a key, for at most 15 minutes; each answer has a new one while the file exists
+             * @default null
+             */
+            link?: string | null;
+            /**
+             * Created By
+             * @description the name of the API key that created it
+             */
+            created_by: string | null;
+            /**
+             * Created By Id
+             * @description the id of that API key
+             */
+            created_by_id: string | null;
+        };
+        /**
+         * ExportFailure
+         * @enum {string}
+         */
+        ExportFailure: "no_progress" | "too_large" | "upload_lost";
+        /**
+         * ExportPage
+         * @description Exports, newest first; `next_cursor` is null on the last page.
+         */
+        ExportPage: {
+            /** Exports */
+            exports: components["schemas"]["Export"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
          * FailureCode
          * @enum {string}
          */
@@ -1064,6 +1221,73 @@ export interface components {
             has_more: boolean;
         };
         /**
+         * Filters
+         * @description The list's filters. The time range includes both ends.
+         */
+        "Filters-Input": {
+            /**
+             * Created From
+             * @description a date or an RFC 3339 time, inclusive
+             * @default null
+             */
+            created_from?: string | null;
+            /**
+             * Created To
+             * @description a date (the end of that UTC day) or an RFC 3339 time, inclusive
+             * @default null
+             */
+            created_to?: string | null;
+            /** @default null */
+            status?: components["schemas"]["Status"] | null;
+            /** @default null */
+            type?: components["schemas"]["PaymentType"] | null;
+            /** @default null */
+            currency?: components["schemas"]["Currency"] | null;
+            /**
+             * Idempotency Key
+             * @default null
+             */
+            idempotency_key?: string | null;
+            /**
+             * Merchant
+             * @description the whole name, in any case
+             * @default null
+             */
+            merchant?: string | null;
+        };
+        /**
+         * Filters
+         * @description The list's filters. The time range includes both ends.
+         */
+        "Filters-Output": {
+            /** Created From */
+            created_from?: string | null;
+            /** Created To */
+            created_to?: string | null;
+            /** @default null */
+            status?: components["schemas"]["Status"] | null;
+            /** @default null */
+            type?: components["schemas"]["PaymentType"] | null;
+            /** @default null */
+            currency?: components["schemas"]["Currency"] | null;
+            /**
+             * Idempotency Key
+             * @default null
+             */
+            idempotency_key?: string | null;
+            /**
+             * Merchant
+             * @description the whole name, in any case
+             * @default null
+             */
+            merchant?: string | null;
+        };
+        /**
+         * Format
+         * @enum {string}
+         */
+        Format: "csv" | "json_lines";
+        /**
          * Health
          * @description The state of the service.
          */
@@ -1082,6 +1306,17 @@ export interface components {
             timestamp: string;
             /** Version */
             version: string;
+        };
+        /**
+         * Layout
+         * @description How a file is written. Only a CSV has a separator, a decimal sign and a time zone.
+         */
+        Layout: {
+            format: components["schemas"]["Format"];
+            separator: components["schemas"]["Separator"] | null;
+            decimal_sign: components["schemas"]["DecimalSign"] | null;
+            /** Time Zone */
+            time_zone: string | null;
         };
         /**
          * LoggedRequest
@@ -1505,6 +1740,12 @@ export interface components {
             next_since: string | null;
         };
         /**
+         * Resource
+         * @description What the rows of a file are.
+         * @enum {string}
+         */
+        Resource: "payments";
+        /**
          * RollApiKey
          * @description An API key to replace. The old key works for another `overlap_hours`.
          */
@@ -1521,6 +1762,11 @@ export interface components {
          * @enum {string}
          */
         Scope: "read" | "write" | "admin";
+        /**
+         * Separator
+         * @enum {string}
+         */
+        Separator: "," | ";" | "\t";
         /**
          * SimulateRefundReturn
          * @description A return of a refund to simulate. By default, `code` means that there is no such account.
@@ -1552,6 +1798,11 @@ export interface components {
              */
             code?: string | null;
         };
+        /**
+         * State
+         * @enum {string}
+         */
+        State: "processing" | "completed" | "failed";
         /**
          * Stats
          * @description Totals of the payments created from one UTC day to another, both included.
@@ -1722,13 +1973,13 @@ export interface operations {
             query?: {
                 created_from?: string;
                 created_to?: string;
-                limit?: number;
-                cursor?: string;
                 status?: components["schemas"]["Status"];
                 type?: components["schemas"]["PaymentType"];
                 currency?: components["schemas"]["Currency"];
                 idempotency_key?: string;
                 merchant?: string;
+                limit?: number;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -4273,9 +4524,9 @@ export interface operations {
             query?: {
                 created_from?: string;
                 created_to?: string;
+                status?: components["schemas"]["RefundStatus"];
                 limit?: number;
                 cursor?: string;
-                status?: components["schemas"]["RefundStatus"];
             };
             header?: never;
             path?: never;
@@ -4529,6 +4780,373 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Internal error */
+            500: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Service temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_exports: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description one page */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportPage"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed" | "invalid_cursor";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid API key */
+            401: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key does not allow this */
+            403: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Internal error */
+            500: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Service temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_export: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description May replace `idempotency_key` in the body. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateExport"];
+            };
+        };
+        responses: {
+            /** @description the stored answer for this key */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description `true`: this is the stored answer to an earlier request */
+                    "Idempotent-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description the export, processing */
+            202: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description the path of the new resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description `malformed_json`: The body is not valid JSON; `validation_failed`: The request is not valid; `idempotency_key_mismatch`: The header and the body have different idempotency keys */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "validation_failed" | "idempotency_key_mismatch";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid API key */
+            401: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key does not allow this */
+            403: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Another request is changing the same resource */
+            409: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: The body is too large */
+            413: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body must be application/json */
+            415: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_key_reused`: The idempotency key was used for another request */
+            422: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "idempotency_key_reused";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Internal error */
+            500: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Service temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                export_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the export */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description `unauthenticated`: No valid API key */
+            401: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key does not allow this */
+            403: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: Resource not found */
+            404: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_found";
                     } & components["schemas"]["Problem"];
                 };
             };

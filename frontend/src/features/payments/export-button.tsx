@@ -1,64 +1,75 @@
-import { Download } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
-import { Button } from "../../components/button";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { FileDown, LoaderCircle } from "lucide-react";
+import { useRef } from "react";
+import { BUTTON_VARIANTS, Button } from "../../components/button";
 import { ErrorAlert } from "../../components/error-alert";
-import { fetchAllPayments, toCsv } from "./csv";
+import { DownloadLink } from "../exports/download-link";
+import { failureLabel, rowsLabel } from "../exports/labels";
+import { exportPayments, exportQuery } from "../exports/queries";
 import type { PaymentsSearch } from "./payments-search";
 
-const BYTE_ORDER_MARK = "\uFEFF"; // makes spreadsheets read the file as UTF-8
-
-/** Downloads the whole filtered list as a CSV file, and shows the progress. */
-export function ExportButton({ search }: { search: PaymentsSearch }) {
-  const [count, setCount] = useState<number>();
-  const [error, setError] = useState<Error>();
-  const abortRef = useRef<AbortController>(undefined);
-  useEffect(() => () => abortRef.current?.abort(), []);
-
-  const start = async () => {
-    const controller = new AbortController();
-    abortRef.current = controller;
-    setError(undefined);
-    setCount(0);
-    try {
-      download(toCsv(await fetchAllPayments(search, controller.signal, setCount)));
-    } catch (caught) {
-      if (!controller.signal.aborted) setError(caught as Error);
-    }
-    setCount(undefined);
-  };
-
+/** Exports the whole filtered list as a CSV file: shows the progress, then the link. */
+export function ExportButton({
+  search,
+  foundBy,
+}: {
+  search: PaymentsSearch;
+  foundBy: "idempotency_key" | "merchant";
+}) {
+  const keyRef = useRef<string>(undefined);
+  const { data, error, isPending, mutate } = useMutation({
+    mutationFn: () => {
+      keyRef.current ??= crypto.randomUUID(); // another try is the same export
+      return exportPayments(search, foundBy, keyRef.current);
+    },
+    onSuccess: () => {
+      keyRef.current = undefined;
+    },
+  });
   return (
     <>
-      {count === undefined ? (
-        <Button onClick={start}>
-          <Download className="size-4" aria-hidden="true" />
-          Export CSV
-        </Button>
-      ) : (
-        <Button
-          onClick={(event) => {
-            // The second click of a double click was meant for the button that stood here before.
-            if (event.detail < 2) abortRef.current?.abort();
-          }}
-        >
-          Stop
-          <span role="status">({count.toLocaleString()} exported)</span>
-        </Button>
-      )}
+      <Link to="/exports" className={`${BUTTON_VARIANTS.ghost} sm:ml-auto`}>
+        Past exports
+      </Link>
+      <Button onClick={() => mutate()} disabled={isPending}>
+        <FileDown className="size-4" aria-hidden="true" />
+        Export CSV
+      </Button>
+      {data && <Progress key={data.id} id={data.id} />}
       {error && (
         <div className="basis-full">
-          <ErrorAlert error={error} retry={start} />
+          <ErrorAlert error={error} retry={() => mutate()} />
         </div>
       )}
     </>
   );
 }
 
-function download(csv: string) {
-  const url = URL.createObjectURL(new Blob([BYTE_ORDER_MARK, csv], { type: "text/csv" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = `payments-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv`;
-  link.click();
-  URL.revokeObjectURL(url);
+function Progress({ id }: { id: string }) {
+  const { data, error, refetch } = useQuery(exportQuery(id));
+  if (error) {
+    return (
+      <div className="basis-full">
+        <ErrorAlert error={error} retry={() => refetch()} />
+      </div>
+    );
+  }
+  return (
+    <div className="flex basis-full flex-wrap items-center justify-end gap-3 text-sm">
+      <p role="status" className="flex items-center gap-2 text-muted">
+        {(!data || data.state === "processing") && (
+          <>
+            <LoaderCircle className="size-4 animate-spin" aria-hidden="true" />
+            Exporting… {rowsLabel(data?.rows ?? 0)} so far
+          </>
+        )}
+        {data?.state === "completed" && `Export ready: ${rowsLabel(data.rows)}`}
+        {data?.state === "failed" && (
+          <span className="text-danger">Export failed. {failureLabel(data)}</span>
+        )}
+      </p>
+      {data && <DownloadLink of={data} variant="primary" />}
+    </div>
+  );
 }

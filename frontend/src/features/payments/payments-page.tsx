@@ -23,9 +23,11 @@ export function PaymentsPage() {
   const list = useQuery(paymentsQuery(search));
   const page = list.isPlaceholderData ? undefined : list.data;
   const { rows, newCount, showNew } = useLiveRows(page, JSON.stringify(search));
+  // One search looks for both: see fetchPayments.
+  const foundBy = rows[0]?.idempotency_key === search.find ? "idempotency_key" : "merchant";
   return (
     <>
-      <PageTitle title="Payments" actions={<ExportButton search={search} />} />
+      <PageTitle title="Payments" actions={<ExportButton search={search} foundBy={foundBy} />} />
       <PaymentsTabs />
       <Filters search={search} />
       <div className="my-2 flex min-h-9 items-center justify-center" role="status">

@@ -22,7 +22,8 @@ export function RefundsPage() {
   const search = route.useSearch();
   const { cursor, ...filters } = search;
   const navigate = useNavigate({ from: "/refunds" });
-  const { data: page, error, refetch } = useQuery(refundsQuery(search));
+  const { data, error, refetch, isPlaceholderData } = useQuery(refundsQuery(search));
+  const page = isPlaceholderData ? undefined : data;
   return (
     <>
       <PageTitle title="Refunds" />
@@ -32,7 +33,14 @@ export function RefundsPage() {
         onChange={(status) => navigate({ search: status ? { status } : {} })}
       />
       {error && <ErrorAlert error={error} retry={() => refetch()} />}
-      {page ? <RefundList refunds={page.refunds} /> : !error && <PaymentTableSkeleton />}
+      {page && page.refunds.length > 0 && <RefundList refunds={page.refunds} />}
+      {page?.refunds.length === 0 && (
+        <EmptyState
+          title={filters.status || cursor ? "No matching refunds" : "No refunds yet"}
+          hint="Refund a completed payment on its page."
+        />
+      )}
+      {!page && !error && <PaymentTableSkeleton />}
       {page && (
         <Pagination
           cursor={cursor}
@@ -73,9 +81,6 @@ function StatusFilter({
 }
 
 function RefundList({ refunds }: { refunds: readonly Refund[] }) {
-  if (refunds.length === 0) {
-    return <EmptyState title="No refunds" hint="Refund a completed payment on its page." />;
-  }
   return (
     <ul className="divide-y divide-border overflow-hidden rounded-xl border border-border bg-surface text-sm">
       {refunds.map((refund) => (

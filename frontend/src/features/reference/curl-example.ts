@@ -9,6 +9,7 @@ const METHODS = ["get", "post", "patch", "put", "delete"];
 /** The operation that creates the resource of each path parameter. */
 const CREATED_BY: Record<string, string> = {
   payment_id: "create_payment",
+  export_id: "create_export",
   key_id: "create_api_key",
   endpoint_id: "create_webhook_endpoint",
   delivery_id: "test_webhook_endpoint",

@@ -1,0 +1,144 @@
+"""Exports in DynamoDB, and the rows that they walk.
+
+Guarantee: one worker at a time holds the lease of a due export, and writes how far it is only
+while it holds the lease. What it writes is one update, on this condition:
+
+    create    record  absent or expired, if the request has a key
+              export  absent
+    lease     export  due, and `dueAt` as we read it      dueAt = until
+    save      export  `dueAt` as we wrote it last         dueAt = until, or none at the end
+                └── if the worker dies, it is due again at `until`, from its last save
+
+Raises Conflict and Unavailable as `aws.dynamodb` does.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from chalicelib.aws.dynamodb import (
+    MAX_KEYS,
+    ConditionFailed,
+    Item,
+    KeyRange,
+    Table,
+    key_of,
+    unchanged,
+)
+from chalicelib.aws.pagination import just_after
+from chalicelib.errors import NotFound
+from chalicelib.exports import items
+from chalicelib.exports.models import Export
+from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
+from chalicelib.payments.items import ALL
+from chalicelib.values import EXPORT_ID
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_AT_ONCE: Final = 4
+"""Reads side by side: an export must leave the table's capacity to the API."""
+PAGE: Final = _AT_ONCE * MAX_KEYS
+
+Row = TypeVar("Row")
+
+
+class LeaseLost(Exception):
+    """Another worker holds the lease, or the export has ended."""
+
+
+class ExportRepository:
+    """The exports of one stage."""
+
+    def __init__(
+        self, dynamodb: "DynamoDBClient", *, payments_table: str, idempotency_table: str
+    ) -> None:
+        self._table = Table(dynamodb, payments_table)
+        self._records = Records(dynamodb, idempotency_table)
+
+    def create(self, export: Export, record: Record | None) -> None:
+        """Store a new export, and a record if it is given, together. Raises RecordExists."""
+        put = self._table.put_if_absent(items.export_to_item(export))
+        if record is None:
+            self._table.write(put)
+            return
+        try:
+            self._table.transact(export.id, self._records.put(record, export.created_at), put)
+        except ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise
+            raise RecordExists(record_from_item(failed.items[0])) from failed
+
+    def get(self, export_id: str) -> Export:
+        """Return the export, as of the last write. Raises NotFound."""
+        item = None
+        if EXPORT_ID.fullmatch(export_id):  # other text may exceed DynamoDB's limit for keys
+            item = self._table.find(items.export_key(export_id))
+        if item is None:
+            raise NotFound("There is no export with this id.")
+        return items.export_from_item(item)
+
+    def all(self, upper: str, limit: int) -> list[items.ExportEntry]:
+        """Return entries of exports up to a sort key, newest first."""
+        keys = KeyRange(items.LISTING, upper=upper)
+        found = self._table.query(keys, ALL, limit=limit, newest_first=True)
+        return [items.export_entry(item, ALL) for item in found]
+
+    def find_many(self, export_ids: Sequence[str]) -> dict[str, Export]:
+        """Return exports by id, at most 100, as of the last write."""
+        found = self._table.find_many([items.export_key(export_id) for export_id in export_ids])
+        exports = self._table.read_all(found, items.export_from_item)
+        return {export.id: export for export in exports}
+
+    def due(self, lower: str, upper: str, limit: int) -> list[items.ExportEntry]:
+        """Return entries of unfinished exports, the longest due first."""
+        keys = KeyRange(items.DUE, lower, upper)
+        found = self._table.query(keys, items.DUE_INDEX, limit=limit)
+        return [items.export_entry(item, items.DUE_INDEX) for item in found]
+
+    def lease(self, export_id: str, now: datetime, until: datetime) -> Export | None:
+        """Lease the export until `until`.
+
+        Returns None if it is unknown, has ended, or is leased by another worker.
+        """
+        try:
+            before = self.get(export_id)
+        except NotFound:
+            return None
+        if before.due_at is None or before.due_at > now:
+            return None
+        leased = before.leased(until)
+        try:
+            self.save(before, leased)
+        except LeaseLost:
+            return None
+        return leased
+
+    def save(self, before: Export, after: Export) -> None:
+        """Write what differs. Raises LeaseLost when the lease has ended."""
+        old, new = items.export_to_item(before), items.export_to_item(after)
+        write = self._table.replace_request(old, new, unchanged(old, "dueAt"), is_silent=True)
+        try:
+            self._table.write(write)
+        except ConditionFailed as failed:
+            if self._table.find(key_of(old)) != new:  # an earlier try whose answer was lost
+                raise LeaseLost(before.id) from failed
+
+    def entries(self, listing: str, after: str, upper: str, limit: int) -> list[Item]:
+        """Return the keys of rows with their sort keys, oldest first, from after a sort key."""
+        keys = KeyRange(listing, just_after(after), upper)
+        return self._table.query(keys, ALL, limit=limit)
+
+    def rows(self, entries: Sequence[Item], codec: Callable[[Item], Row]) -> list[Row | None]:
+        """Return the rows of the entries in their order, as of the last write.
+
+        None stands for a row that this version cannot read.
+        """
+        keys = [key_of(entry) for entry in entries]
+        batches = [keys[start : start + MAX_KEYS] for start in range(0, len(keys), MAX_KEYS)]
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            found = pool.map(lambda batch: list(self._table.find_many(batch)), batches)
+            by_key = {(item["PK"], item["SK"]): item for batch in found for item in batch}
+        stored = (by_key.get((key["PK"], key["SK"])) for key in keys)
+        return [self._table.read(item, codec) for item in stored if item is not None]
