@@ -18,6 +18,8 @@ from chalicelib.api.request_log import Logs, ReadLogs
 from chalicelib.api.routing import Answer, Api, Call, Success
 from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
+from chalicelib.audit.commands import ListAuditEvents
+from chalicelib.audit.models import AuditPage
 from chalicelib.aws.sqs import BATCH_SIZE
 from chalicelib.bootstrap import Services, now
 from chalicelib.exports.commands import CreateExport, ListExports
@@ -253,7 +255,7 @@ def get_webhook_endpoint(call: Call[Any]) -> Endpoint:
     body=UpdateEndpoint,
 )
 def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Endpoint:
-    return services.webhooks.update(call.path["endpoint_id"], call.command)
+    return services.webhooks.update(call.path["endpoint_id"], call.command, actor=call.actor)
 
 
 @route("/v1/webhook_endpoints/{endpoint_id}", methods=["DELETE"])
@@ -264,7 +266,7 @@ def update_webhook_endpoint(call: Call[UpdateEndpoint]) -> Endpoint:
     errors=(errors.NotFound, errors.Conflict),
 )
 def delete_webhook_endpoint(call: Call[Any]) -> None:
-    services.webhooks.delete(call.path["endpoint_id"])
+    services.webhooks.delete(call.path["endpoint_id"], actor=call.actor)
 
 
 @route("/v1/webhook_endpoints/{endpoint_id}/rotate_secret", methods=["POST"])
@@ -275,7 +277,7 @@ def delete_webhook_endpoint(call: Call[Any]) -> None:
     errors=(errors.NotFound, errors.Conflict),
 )
 def rotate_webhook_secret(call: Call[Any]) -> NewEndpoint:
-    return services.webhooks.rotate(call.path["endpoint_id"])
+    return services.webhooks.rotate(call.path["endpoint_id"], actor=call.actor)
 
 
 @route("/v1/webhook_endpoints/{endpoint_id}/test", methods=["POST"])
@@ -408,6 +410,18 @@ def read_logs(call: Call[ReadLogs]) -> Logs:
     return services.request_log.newest(call.command, now())
 
 
+@route("/v1/audit_events", methods=["GET"])
+@http.operation(
+    "List the changes of API keys and webhook endpoints, newest first",
+    Success(200, "one page", AuditPage),
+    scope=Scope.ADMIN,
+    errors=(errors.InvalidCursor, errors.Unavailable),
+    query=ListAuditEvents,
+)
+def list_audit_events(call: Call[ListAuditEvents]) -> AuditPage:
+    return services.audit_log.list_page(call.command)
+
+
 @route("/v1/api_keys", methods=["POST"])
 @http.operation(
     "Create an API key",
@@ -449,7 +463,7 @@ def roll_api_key(call: Call[RollApiKey]) -> NewApiKey:
     errors=(errors.NotFound,),
 )
 def revoke_api_key(call: Call[Any]) -> None:
-    services.api_keys.revoke(call.path["key_id"])
+    services.api_keys.revoke(call.path["key_id"], actor=call.actor)
 
 
 @route("/v1/health", methods=["GET", "HEAD"])

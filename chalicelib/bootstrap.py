@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from chalicelib.api.request_log import RequestLog
 from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.api_keys.service import ApiKeys
+from chalicelib.audit.repository import AuditRepository
+from chalicelib.audit.service import AuditLog
 from chalicelib.aws.clients import dynamodb_client, kms_client, logs_client, s3_client, sqs_client
 from chalicelib.aws.kms import Key
 from chalicelib.aws.sqs import Queue
@@ -156,6 +158,10 @@ class Services:
             is_required=self.settings.key_required,
             clock=now,
         )
+
+    @_Lazy
+    def audit_log(self) -> AuditLog:
+        return AuditLog(AuditRepository(self.dynamodb, self.settings.payments_table))
 
     @_Lazy
     def request_log(self) -> RequestLog:

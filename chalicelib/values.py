@@ -22,6 +22,8 @@ class Actor(NamedTuple):
 
     name: str
     key_id: str | None = None
+    address: str | None = None
+    """Of the client that sent the request; None without a request."""
 
 
 SYSTEM: Final = Actor("system")

@@ -136,6 +136,8 @@ def walk_through_reading() -> None:
         assert ask("/v1/refunds", **filters)["statusCode"] == 200
     assert ask("/v1/events")["statusCode"] == 200
     assert ask("/v1/logs")["statusCode"] == 200
+    for query in ({}, {"type": "api_key.created"}):
+        assert ask("/v1/audit_events", **query)["statusCode"] == 200
     assert ask("/v1/health")["statusCode"] == 200
     assert ask("/v1/health", deep="1")["statusCode"] == 200
     assert ask("/v1/openapi.json")["statusCode"] == 200
@@ -338,6 +340,7 @@ def walk_through_secrets_apart(kms: Any) -> None:
     test = of_endpoint("POST", endpoint_id, "/test")
     deliver(json.loads(test["body"])["id"], 200)
     assert of_endpoint("DELETE", endpoint_id)["statusCode"] == 204
+    assert ask("/v1/audit_events")["statusCode"] == 200
 
 
 def walk_through_exports() -> None:
@@ -523,7 +526,7 @@ def test_a_request_without_a_key_is_refused_where_no_transaction_passes(
     ("function", "partitions"),
     [
         ("webhook_processor", {"PAY#*", "STATS#*", "ENDPOINTS"}),
-        ("delivery_worker", {"PAY#*", "ENDPOINTS", "ENDPOINT#*", "SECRET#*"}),
+        ("delivery_worker", {"AUDIT#*", "PAY#*", "ENDPOINTS", "ENDPOINT#*", "SECRET#*"}),
         ("export_worker", {"PAY#*", "EXPORT#*"}),
         ("sweeper", set()),
     ],

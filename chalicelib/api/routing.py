@@ -172,7 +172,9 @@ class Api:
                 authorize(operation.scope)
             command = _command(request, operation)
             url_path = request.context.get("path", "")
-            result = view(Call(command, path, url_path, key or SYSTEM, authorize))
+            address = request.context.get("identity", {}).get("sourceIp")
+            actor = (key or SYSTEM)._replace(address=address)
+            result = view(Call(command, path, url_path, actor, authorize))
             answer = _answer(result, operation, path)
         except errors.PayFlowError as error:
             answer = problem(error, request_id)

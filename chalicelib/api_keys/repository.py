@@ -1,7 +1,8 @@
 """API keys in the payments table: `APIKEYS` / `APIKEY#<sha256 of the key>`.
 
-Guarantee: a key is replaced at most once, in one transaction with its successor. Raises Conflict
-and Unavailable as `aws.dynamodb` does.
+Guarantee: a key is replaced at most once, in one transaction with its successor. Every change that
+somebody asked for is one transaction with its audit event. Raises Conflict and Unavailable as
+`aws.dynamodb` does.
 """
 
 from datetime import datetime
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Final
 from boto3.dynamodb.conditions import Attr
 
 from chalicelib.api_keys.models import ApiKey
+from chalicelib.audit import items as audit_items
+from chalicelib.audit.models import AuditEvent
 from chalicelib.aws.dynamodb import (
     ConditionFailed,
     Item,
     KeyRange,
     Table,
+    Write,
     drop_none,
     exists,
 )
@@ -40,16 +44,15 @@ class ApiKeyRepository:
         self._table = Table(dynamodb, payments_table)
         self._records = Records(dynamodb, idempotency_table)
 
-    def add(self, key: ApiKey, record: Record | None = None) -> None:
-        """Store a new key, and a record if it is given, together. Raises RecordExists."""
-        put = self._table.put_if_absent(to_item(key))
-        if record is None:
-            self._table.write(put)
-            return
+    def add(self, key: ApiKey, event: AuditEvent, record: Record | None = None) -> None:
+        """Store a new key, its audit event, and a record if it is given. Raises RecordExists."""
+        writes = [self._table.put_if_absent(to_item(key)), self._audit(event)]
+        if record is not None:
+            writes.insert(0, self._records.put(record, key.created_at))
         try:
-            self._table.transact(key.id, self._records.put(record, key.created_at), put)
+            self._table.transact(event.id, *writes)
         except ConditionFailed as failed:
-            if failed.items[0] is None:
+            if record is None or failed.items[0] is None:
                 raise
             raise RecordExists(record_from_item(failed.items[0])) from failed
 
@@ -69,8 +72,8 @@ class ApiKeyRepository:
         """Return every key that was ever created."""
         return self._starting_with("")
 
-    def replace(self, old: ApiKey, old_ends_at: datetime, new: ApiKey) -> None:
-        """Add `new` and set the end of `old`, in one transaction.
+    def replace(self, old: ApiKey, old_ends_at: datetime, new: ApiKey, event: AuditEvent) -> None:
+        """Add `new` and set the end of `old`, in one transaction with the audit event.
 
         Raises KeyEnded when `old` is revoked or was already replaced.
         """
@@ -80,16 +83,26 @@ class ApiKeyRepository:
             set_={"expiresAt": rfc3339(old_ends_at), "replacedBy": new.id},
         )
         try:
-            self._table.transact(new.id, end, self._table.put_if_absent(to_item(new)))
+            put = self._table.put_if_absent(to_item(new))
+            self._table.transact(new.id, end, put, self._audit(event))
         except ConditionFailed as failed:
             raise KeyEnded from failed
 
-    def revoke(self, key: ApiKey, now: datetime) -> None:
+    def revoke(self, key: ApiKey, event: AuditEvent) -> None:
         """Revoke the key. No-op if it is already revoked."""
-        request = self._table.update_request(
-            item_key(key.digest), exists(), set_if_absent={"revokedAt": rfc3339(now)}
+        revoke = self._table.update_request(
+            item_key(key.digest),
+            exists() & Attr("revokedAt").not_exists(),
+            set_={"revokedAt": rfc3339(event.created_at)},
         )
-        self._table.write(request)
+        try:
+            self._table.transact(event.id, revoke, self._audit(event))
+        except ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise
+
+    def _audit(self, event: AuditEvent) -> Write:
+        return self._table.put_if_absent(audit_items.to_item(event))
 
     def note_use(self, key: ApiKey, hour: datetime) -> None:
         """Store the hour of the last use."""

@@ -21,9 +21,10 @@ from chalicelib import errors, exact_json
 from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import ApiKey, ApiKeyList, NewApiKey, Scope
 from chalicelib.api_keys.repository import ApiKeyRepository, KeyEnded
+from chalicelib.audit.models import AuditEvent, AuditType, FieldChange, changes_of_new
 from chalicelib.idempotency import Created, RecordExists, record_key, record_of
 from chalicelib.telemetry import log
-from chalicelib.values import Actor
+from chalicelib.values import SYSTEM, Actor, rfc3339
 
 CACHE: Final = timedelta(seconds=30)
 MAX_CACHED: Final = 1000
@@ -85,7 +86,7 @@ class ApiKeys:
             key = record_key("create_api_key", "all", command.idempotency_key)
             shown = exact_json.dumps(new.model_dump(exclude={"key"}))
             record = record_of(command, key, new.id, shown, now)
-        self.repository.add(new, record)
+        self.repository.add(new, _created(new, actor or SYSTEM), record)
         return new
 
     def all(self) -> ApiKeyList:
@@ -104,7 +105,9 @@ class ApiKeys:
         try:
             if not old.is_live(now):
                 raise KeyEnded
-            self.repository.replace(old, min(end, old.expires_at or end), new)
+            old_ends_at = min(end, old.expires_at or end)
+            event = _rolled(old, old_ends_at, new, actor)
+            self.repository.replace(old, old_ends_at, new, event)
         except KeyEnded:
             raise errors.Conflict(
                 "The key is revoked, has expired or was already rolled; create a new one."
@@ -112,10 +115,17 @@ class ApiKeys:
         self._cache.pop(old.digest, None)
         return new
 
-    def revoke(self, key_id: str) -> None:
+    def revoke(self, key_id: str, *, actor: Actor = SYSTEM) -> None:
         """End a key. No-op if it is already revoked. Raises NotFound or Unavailable."""
         key = self._get(key_id)
-        self.repository.revoke(key, self.clock())
+        event = AuditEvent.of(
+            AuditType.API_KEY_REVOKED,
+            actor,
+            self.clock(),
+            resource=(key.id, key.name),
+            changes=[],
+        )
+        self.repository.revoke(key, event)
         self._cache.pop(key.digest, None)
 
     def _get(self, key_id: str) -> ApiKey:
@@ -186,6 +196,39 @@ class ApiKeys:
             digest=digest,
             key=secret,
         )
+
+
+def _created(key: ApiKey, actor: Actor) -> AuditEvent:
+    return AuditEvent.of(
+        AuditType.API_KEY_CREATED,
+        actor,
+        key.created_at,
+        resource=(key.id, key.name),
+        changes=changes_of_new(
+            {
+                "name": key.name,
+                "scopes": [scope.value for scope in key.scopes],
+                "expires_at": rfc3339(key.expires_at) if key.expires_at else None,
+            }
+        ),
+    )
+
+
+def _rolled(old: ApiKey, old_ends_at: datetime, new: ApiKey, actor: Actor) -> AuditEvent:
+    return AuditEvent.of(
+        AuditType.API_KEY_ROLLED,
+        actor,
+        new.created_at,
+        resource=(old.id, old.name),
+        changes=[
+            FieldChange(
+                field="expires_at",
+                before=rfc3339(old.expires_at) if old.expires_at else None,
+                after=rfc3339(old_ends_at),
+            ),
+            FieldChange(field="replaced_by", before=None, after=new.id),
+        ],
+    )
 
 
 def new_secret(stage: str) -> str:

@@ -29,8 +29,8 @@ from chalicelib.aws.sqs import MAX_DELAY, Queue
 from chalicelib.errors import NotFound, Unavailable
 from chalicelib.messages import Deliver, enqueue
 from chalicelib.telemetry import count, log
-from chalicelib.values import new_id
-from chalicelib.webhooks import retry_schedule, signing
+from chalicelib.values import SYSTEM, new_id
+from chalicelib.webhooks import audited, retry_schedule, signing
 from chalicelib.webhooks.http_client import MAX_RESPONSE_BYTES, PostResult
 from chalicelib.webhooks.models import (
     Attempt,
@@ -160,7 +160,11 @@ class DeliveryWorker:
         """Disable the endpoint. No-op if it is already disabled."""
         now = self.clock()
         try:
-            self.repository.disable(endpoint, endpoint.disabled(reason, now), new_id("EVT", now))
+            disabled = endpoint.disabled(reason, now)
+            event = audited.changed(endpoint, disabled, SYSTEM, now)
+            if event is None:
+                return
+            self.repository.disable(endpoint, disabled, new_id("EVT", now), event)
         except ConditionFailed:  # deleted, disabled or changed meanwhile
             return
         log("endpoint_disabled", endpoint_id=endpoint.id, reason=reason)

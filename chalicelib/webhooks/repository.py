@@ -10,7 +10,8 @@ transaction writes all of these items or none:
                endpoint absent                                      secret    deleted
                secret   absent, if apart
                record   absent or expired, if the request has a key
-    rotate     endpoint its secret is still apart         move      endpoint  its secret is as read
+    change     endpoint as we read it                     (every one of these has its audit event)
+    rotate     endpoint as we read it                     move      endpoint  its secret is as read
                secret   as we read it                               secret    absent (back: as read)
     disable    endpoint enabled and unchanged; still failing, if that is the reason
                event    absent
@@ -34,6 +35,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
+from chalicelib.audit import items as audit_items
+from chalicelib.audit.models import AuditEvent
 from chalicelib.aws.dynamodb import (
     ConditionFailed,
     Item,
@@ -131,16 +134,18 @@ class WebhookRepository:
         self,
         registry: Registry,
         endpoint: Endpoint,
+        event: AuditEvent,
         encrypted: Secrets | None = None,
         record: Record | None = None,
     ) -> None:
-        """Store a new endpoint, with its secrets apart and a record if they are given.
+        """Store a new endpoint and its event, its secrets apart and a record if they are given.
 
         Raises RecordExists, or StaleVersion if the registry has changed since it was read.
         """
         writes = [
             self._changed(registry, endpoints=1),
             self._table.put_if_absent(items.endpoint_to_item(endpoint)),
+            self._audit(event),
         ]
         if encrypted is not None:
             writes.append(self._table.put_if_absent(items.secret_to_item(endpoint.id, encrypted)))
@@ -160,18 +165,26 @@ class WebhookRepository:
         as_read = unchanged(registry.row, "endpoints", "changes", "secretsApart")
         return self._table.update_request(items.COUNT_KEY, as_read, add={"changes": 1, **add})
 
-    def delete(self, endpoint_id: str, token: str) -> None:
-        """Delete the endpoint. Raises NotFound."""
+    def url_of(self, endpoint_id: str) -> str:
+        """Return the endpoint's URL, even if this version cannot read the rest. Raises NotFound."""
         _check_id(endpoint_id)
+        item = self._table.find(items.endpoint_key(endpoint_id), only=("url",))
+        if item is None:
+            raise _endpoint_not_found()
+        return str(item.get("url", ""))
+
+    def delete(self, endpoint_id: str, event: AuditEvent) -> None:
+        """Delete the endpoint. Raises NotFound."""
         one_less = self._table.update_request(
             items.COUNT_KEY, Attr("endpoints").gt(0), add={"endpoints": -1}
         )
         try:
             self._table.transact(
-                token,
+                event.id,
                 self._table.delete_request(items.endpoint_key(endpoint_id), exists()),
                 one_less,
                 self._table.delete_request(items.secret_key(endpoint_id)),
+                self._audit(event),
             )
         except ConditionFailed as failed:
             raise _endpoint_not_found() from failed
@@ -189,27 +202,31 @@ class WebhookRepository:
             raise _endpoint_not_found()
         return items.endpoint_from_item(item)
 
-    def move(self, registry: Registry, before: Endpoint, after: Endpoint, token: str) -> Endpoint:
+    def move(
+        self, registry: Registry, before: Endpoint, after: Endpoint, event: AuditEvent
+    ) -> Endpoint:
         """Write the attributes that differ, the URL among them, and return the endpoint.
 
         Raises StaleVersion if the endpoint or the registry changed since they were read.
         """
         try:
             writes = self._change_request(before, after), self._changed(registry)
-            self._table.transact(token, *writes)
+            self._table.transact(event.id, *writes, self._audit(event))
         except ConditionFailed as failed:
             raise StaleVersion(self.get(before.id)) from failed
         return self.get(before.id)
 
-    def change(self, before: Endpoint, after: Endpoint) -> Endpoint:
+    def change(self, before: Endpoint, after: Endpoint, event: AuditEvent) -> Endpoint:
         """Write the attributes that differ, and return the endpoint as it is stored then.
 
-        Raises StaleVersion if the secret changed or moved since it was read, or NotFound.
+        Raises StaleVersion if its settings or its secret changed since it was read, or NotFound.
         """
         try:
-            return items.endpoint_from_item(self._table.write(self._change_request(before, after)))
+            change = self._change_request(before, after)
+            self._table.transact(event.id, change, self._audit(event))
         except ConditionFailed as failed:
             raise _stale(failed) from failed
+        return self.get(before.id)
 
     def find_secrets(self, endpoint_id: str) -> Secrets | None:
         """Return the encrypted secrets of the endpoint; None if they are not apart."""
@@ -217,13 +234,19 @@ class WebhookRepository:
         return None if item is None else items.secrets_from_item(item)
 
     def rotate(
-        self, before: Endpoint, after: Endpoint, encrypted: Secrets, rotated: Secrets, token: str
+        self,
+        before: Endpoint,
+        after: Endpoint,
+        encrypted: Secrets,
+        rotated: Secrets,
+        event: AuditEvent,
     ) -> None:
         """Replace the encrypted secrets of an endpoint that were read.
 
         Raises StaleVersion if they changed or moved since then, or NotFound.
         """
-        self._with_secret(before, after, token, self._replace_secret(before, encrypted, rotated))
+        replace = self._replace_secret(before, encrypted, rotated)
+        self._with_secret(before, after, event.id, replace, self._audit(event))
 
     def move_apart(self, before: Endpoint, encrypted: Secrets, token: str) -> None:
         """Move the secrets of an endpoint out of its row. Raises StaleVersion or NotFound."""
@@ -236,9 +259,9 @@ class WebhookRepository:
         delete = self._table.delete_request(items.secret_key(before.id), is_as_read)
         self._with_secret(before, before.with_secrets_inline(plain), token, delete)
 
-    def _with_secret(self, before: Endpoint, after: Endpoint, token: str, secret: Write) -> None:
+    def _with_secret(self, before: Endpoint, after: Endpoint, token: str, *secret: Write) -> None:
         try:
-            self._table.transact(token, self._change_request(before, after), secret)
+            self._table.transact(token, self._change_request(before, after), *secret)
         except ConditionFailed as failed:
             if failed.items[0] is None:  # the endpoint is gone, or only its secret has changed
                 raise StaleVersion(self.get(before.id)) from failed
@@ -251,10 +274,15 @@ class WebhookRepository:
 
     def _change_request(self, before: Endpoint, after: Endpoint) -> Write:
         old, new = items.endpoint_to_item(before), items.endpoint_to_item(after)
-        return self._table.replace_request(old, new, exists() & unchanged(old, "secret"))
+        # What the audit event says was before must still be so.
+        as_read = unchanged(old, "secret", "updatedAt", "isEnabled")
+        return self._table.replace_request(old, new, exists() & as_read)
 
-    def disable(self, before: Endpoint, after: Endpoint, event_id: str) -> None:
-        """Disable the endpoint and write the event that says so.
+    def _audit(self, event: AuditEvent) -> Write:
+        return self._table.put_if_absent(audit_items.to_item(event))
+
+    def disable(self, before: Endpoint, after: Endpoint, event_id: str, event: AuditEvent) -> None:
+        """Disable the endpoint and write the events that say so.
 
         Raises ConditionFailed if the endpoint is deleted, disabled or changed since it was read: it
         may have another URL. If the reason is its failures, so does a success since the read.
@@ -270,6 +298,7 @@ class WebhookRepository:
                 old, items.endpoint_to_item(after), unchanged(old, *read), is_silent=True
             ),
             self._event(items.disabled_event_item(after, event_id)),
+            self._event(audit_items.to_item(event)),
         )
 
     def _event(self, item: dict[str, Any]) -> Write:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from chalicelib.audit.models import AuditEvent
 from chalicelib.aws.dynamodb import EARLIEST, LATEST, StaleVersion, retry_on_conflict
 from chalicelib.aws.kms import Key
 from chalicelib.aws.pagination import (
@@ -32,8 +33,8 @@ from chalicelib.idempotency import Created, Record, RecordExists, record_key, re
 from chalicelib.messages import Deliver, enqueue
 from chalicelib.payments.service import Payments
 from chalicelib.schema import Schema
-from chalicelib.values import Actor, new_id
-from chalicelib.webhooks import commands, signing, url_policy
+from chalicelib.values import SYSTEM, Actor, new_id
+from chalicelib.webhooks import audited, commands, signing, url_policy
 from chalicelib.webhooks.items import delivery_at
 from chalicelib.webhooks.models import (
     MAX_ENDPOINTS,
@@ -117,6 +118,7 @@ class Webhooks:
             created_by=actor.name,
             created_by_id=actor.key_id,
         )
+        event = audited.created(endpoint, actor)
         record = None
         if command.idempotency_key is not None:
             key = record_key("create_webhook_endpoint", "all", command.idempotency_key)
@@ -131,20 +133,25 @@ class Webhooks:
                     f"There are already {MAX_ENDPOINTS} webhook endpoints; delete one first."
                 )
             _check_url_is_new(endpoint, registry)
-            self._add(registry, endpoint, secrets, record)
+            self._add(registry, endpoint, secrets, event, record)
 
         retry_on_conflict(self.repository.registry(), attempt, tries=_TRIES_OF_ALL)
         return _shown(endpoint, secrets.current)
 
     def _add(
-        self, registry: Registry, endpoint: Endpoint, secrets: Secrets, record: Record | None
+        self,
+        registry: Registry,
+        endpoint: Endpoint,
+        secrets: Secrets,
+        event: AuditEvent,
+        record: Record | None,
     ) -> None:
         if not registry.keeps_secrets_apart:
-            self.repository.add(registry, endpoint, record=record)
+            self.repository.add(registry, endpoint, event, record=record)
             return
         encrypted = encrypted_secrets(self.secrets_key, self.stage, endpoint.id, secrets)
         apart = endpoint.with_secrets_apart(encrypted)
-        self.repository.add(registry, apart, encrypted, record)
+        self.repository.add(registry, apart, event, encrypted, record)
 
     def all(self) -> EndpointList:
         """Return all endpoints, oldest first. Raises Unavailable."""
@@ -154,7 +161,9 @@ class Webhooks:
         """Return the endpoint. Raises NotFound or Unavailable."""
         return self.repository.get(endpoint_id)
 
-    def update(self, endpoint_id: str, command: commands.UpdateEndpoint) -> Endpoint:
+    def update(
+        self, endpoint_id: str, command: commands.UpdateEndpoint, *, actor: Actor = SYSTEM
+    ) -> Endpoint:
         """Change the fields that the command has, and keep the others.
 
         Raises NotFound, ValidationFailed, UrlInUse, Conflict or Unavailable.
@@ -181,9 +190,9 @@ class Webhooks:
                 return after.enabled_again()
             return after.disabled(DisabledReason.REQUESTED, now)
 
-        return self._change(endpoint_id, change)
+        return self._change(endpoint_id, change, actor)
 
-    def rotate(self, endpoint_id: str) -> NewEndpoint:
+    def rotate(self, endpoint_id: str, *, actor: Actor = SYSTEM) -> NewEndpoint:
         """Rotate the secret of the endpoint; the old secret also signs for 24 hours.
 
         Raises NotFound, Conflict or Unavailable.
@@ -192,10 +201,11 @@ class Webhooks:
 
         def attempt(before: Endpoint) -> Endpoint:
             now = self.clock()
+            event = audited.rotated(before, actor, now)
             if before.inline_secrets is not None:
                 secrets = before.inline_secrets.rotated(secret, now)
                 after = before.with_secrets_inline(secrets).model_copy(update={"updated_at": now})
-                self.repository.change(before, after)
+                self.repository.change(before, after, event)
                 return after
             old = self.repository.find_secrets(endpoint_id)
             if old is None:  # moved back, or deleted, since the endpoint was read
@@ -203,15 +213,17 @@ class Webhooks:
             context = encryption_context(self.stage, endpoint_id)
             new = old.rotated(self.secrets_key.encrypt(secret, context), now)
             after = before.with_secrets_apart(new).model_copy(update={"updated_at": now})
-            self.repository.rotate(before, after, old, new, new_id("ROT", now))
+            self.repository.rotate(before, after, old, new, event)
             return after
 
         before = self.repository.get(endpoint_id)
         return _shown(retry_on_conflict(before, attempt, tries=_TRIES), secret)
 
-    def delete(self, endpoint_id: str) -> None:
+    def delete(self, endpoint_id: str, *, actor: Actor = SYSTEM) -> None:
         """Delete the endpoint; its pending deliveries fail. Raises NotFound or Unavailable."""
-        self.repository.delete(endpoint_id, new_id("DEL", self.clock()))
+        url = self.repository.url_of(endpoint_id)
+        event = audited.deleted(endpoint_id, url, actor, self.clock())
+        self.repository.delete(endpoint_id, event)
 
     def test(self, endpoint_id: str) -> Delivery:
         """Send a test event. Raises NotFound, EndpointDisabled or Unavailable."""
@@ -322,16 +334,24 @@ class Webhooks:
             raise EndpointDisabled("Enable the endpoint first; until then it receives nothing.")
         return endpoint
 
-    def _change(self, endpoint_id: str, change_of: Callable[[Endpoint], Endpoint]) -> Endpoint:
-        """Apply `change_of` to the current endpoint, retrying on concurrent updates."""
+    def _change(
+        self, endpoint_id: str, change_of: Callable[[Endpoint], Endpoint], actor: Actor
+    ) -> Endpoint:
+        """Apply `change_of` to the current endpoint, retrying on concurrent updates.
+
+        Nothing is written if it changes nothing.
+        """
 
         def attempt(before: Endpoint) -> Endpoint:
             after = change_of(before)
+            event = audited.changed(before, after, actor, after.updated_at)
+            if event is None:
+                return before
             if after.url == before.url:
-                return self.repository.change(before, after)
+                return self.repository.change(before, after, event)
             registry = self.repository.registry()
             _check_url_is_new(after, registry)
-            return self.repository.move(registry, before, after, new_id("MOV", self.clock()))
+            return self.repository.move(registry, before, after, event)
 
         return retry_on_conflict(self.repository.get(endpoint_id), attempt, tries=_TRIES)
 

@@ -93,6 +93,7 @@ ROUTES = [
     ("GET", "/v1/exports", "read"),
     ("GET", "/v1/exports/EXP-01M82Y8T27997E9EYD0G6SK6MT", "read"),
     ("GET", "/v1/logs", "admin"),
+    ("GET", "/v1/audit_events", "admin"),
     ("POST", "/v1/api_keys", "admin"),
     ("GET", "/v1/api_keys", "admin"),
     ("POST", "/v1/api_keys/KEY-00000000000000000000/roll", "admin"),

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.audit.models import AuditEvent
 from chalicelib.aws.dynamodb import Item, KeyRange
 from chalicelib.payments.models import Payment
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
 from chalicelib.sweeper import Sweeper
+from chalicelib.webhooks import audited
 from chalicelib.webhooks.commands import CreateEndpoint
 from chalicelib.webhooks.delivery_worker import DeliveryWorker
 from chalicelib.webhooks.http_client import PostResult
@@ -147,3 +149,7 @@ def gateway(engine: "DynamoDBClient", clock: Clock) -> Gateway:
 
 one_engine = pytest.mark.parametrize("engine", ["emulated"], indirect=True)
 """For rules of the clock, whose storage other tests try on both engines."""
+
+
+def audit_event(gateway: Gateway, endpoint: Endpoint) -> AuditEvent:
+    return audited.rotated(endpoint, TEST, gateway.clock())

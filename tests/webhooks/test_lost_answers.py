@@ -9,6 +9,7 @@ import pytest
 from chalicelib.api_keys.commands import CreateApiKey, RollApiKey
 from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.service import ApiKeys
+from chalicelib.audit.models import AuditEvent, AuditType
 from chalicelib.aws.dynamodb import ConditionFailed
 from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.models import Status
@@ -117,5 +118,8 @@ def test_a_write_that_another_one_forestalled_still_fails(twice: Gateway) -> Non
     repository = key_repository_beside(twice.payments.repository)
     keys = ApiKeys("test", repository, is_required=True, clock=twice.clock)
     key = keys.create(CreateApiKey(name="till", scopes=[Scope.READ]), actor=TEST)
+    event = AuditEvent.of(
+        AuditType.API_KEY_CREATED, TEST, twice.clock(), resource=(key.id, key.name), changes=[]
+    )
     with pytest.raises(ConditionFailed):
-        repository.add(key.model_copy(update={"name": "another"}))
+        repository.add(key.model_copy(update={"name": "another"}), event)

@@ -6,7 +6,7 @@ from chalicelib.aws.dynamodb import ConditionFailed
 from chalicelib.values import new_id
 from chalicelib.webhooks.models import DeliveryStatus, DisabledReason, FailureReason
 from chalicelib.webhooks.repository import LeaseLost
-from tests.webhooks.conftest import Gateway
+from tests.webhooks.conftest import Gateway, audit_event
 
 
 def test_first_of_concurrent_failures_starts_the_five_days(gateway: Gateway) -> None:
@@ -39,9 +39,9 @@ def test_concurrent_disables_of_an_endpoint_write_one_event(gateway: Gateway) ->
     endpoint = gateway.create_endpoint()
     now = gateway.clock()
     off = endpoint.disabled(DisabledReason.GONE, now)
-    gateway.repository.disable(endpoint, off, new_id("EVT", now))
+    gateway.repository.disable(endpoint, off, new_id("EVT", now), audit_event(gateway, off))
     with pytest.raises(ConditionFailed):
-        gateway.repository.disable(endpoint, off, new_id("EVT", now))
+        gateway.repository.disable(endpoint, off, new_id("EVT", now), audit_event(gateway, off))
     assert len(gateway.events_of(endpoint)) == 1
 
 
@@ -55,7 +55,7 @@ def test_endpoint_that_succeeded_since_it_was_read_is_not_disabled_for_failing(
     now = gateway.clock()
     off = failing.disabled(DisabledReason.FAILING, now)
     with pytest.raises(ConditionFailed):
-        gateway.repository.disable(failing, off, new_id("EVT", now))
+        gateway.repository.disable(failing, off, new_id("EVT", now), audit_event(gateway, off))
     assert gateway.repository.get(endpoint.id).enabled
 
 

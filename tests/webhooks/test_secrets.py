@@ -15,7 +15,7 @@ from chalicelib.webhooks.models import MAX_ENDPOINTS, DeliveryStatus, Endpoint, 
 from chalicelib.webhooks.signing import decrypted_secrets
 from infra.ops.move_secrets import move_back, move_out
 from tests.conftest import TEST
-from tests.webhooks.conftest import OK, URL, Gateway, one_engine
+from tests.webhooks.conftest import OK, URL, Gateway, audit_event, one_engine
 
 _numbers = itertools.count()
 
@@ -137,7 +137,9 @@ def test_rotation_meanwhile_loses_no_secret_to_a_move_or_another_rotation(
     late = apart.model_copy(update={"description": "late"})
     again = gateway.webhooks.rotate(created.id)
     with pytest.raises(StaleVersion):
-        gateway.repository.rotate(apart, late, read, read.each(str.upper), token(gateway))
+        gateway.repository.rotate(
+            apart, late, read, read.each(str.upper), audit_event(gateway, apart)
+        )
     with pytest.raises(StaleVersion):
         gateway.repository.move_back(apart, read, read, token(gateway))
     assert gateway.secrets_of(created.id) == [again.secret, rotated.secret, created.secret]
@@ -147,7 +149,9 @@ def test_update_read_before_the_move_brings_no_plain_text_back(gateway: Gateway)
     before = gateway.repository.get(create(gateway).id)
     move(gateway)
     with pytest.raises(StaleVersion):
-        gateway.repository.change(before, before.model_copy(update={"description": "late"}))
+        gateway.repository.change(
+            before, before.model_copy(update={"description": "late"}), audit_event(gateway, before)
+        )
     after = gateway.webhooks.update(before.id, UpdateEndpoint(description="new"))
     assert (after.description, after.inline_secrets) == ("new", None)
 
@@ -162,9 +166,11 @@ def test_deleted_endpoint_takes_its_secret_along(gateway: Gateway) -> None:
     gateway.webhooks.delete(created.id)
     assert rows(gateway, created.id) == (None, None)
     writes: tuple[Callable[[], object], ...] = (
-        lambda: gateway.repository.rotate(read, after, encrypted, other, token(gateway)),
+        lambda: gateway.repository.rotate(
+            read, after, encrypted, other, audit_event(gateway, read)
+        ),
         lambda: gateway.repository.move_back(read, encrypted, encrypted, token(gateway)),
-        lambda: gateway.repository.change(read, after),
+        lambda: gateway.repository.change(read, after, audit_event(gateway, read)),
     )
     for write in writes:
         with pytest.raises(NotFound):

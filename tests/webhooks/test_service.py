@@ -36,7 +36,7 @@ from chalicelib.webhooks.models import (
     Subscription,
 )
 from tests.conftest import TEST
-from tests.webhooks.conftest import BUSY, UNKNOWN, URL, Gateway, one_engine
+from tests.webhooks.conftest import BUSY, UNKNOWN, URL, Gateway, audit_event, one_engine
 
 
 def test_endpoint_is_stored_as_created_and_shows_its_secret_only_then(gateway: Gateway) -> None:
@@ -154,9 +154,9 @@ def test_concurrent_rotations_lose_no_secret_that_was_shown(gateway: Gateway) ->
         created.with_secrets_inline(secrets.rotated(one, gateway.clock()))
         for one in ("whsec_Zmlyc3Q=", "whsec_c2Vjb25k")
     )
-    gateway.repository.change(created, first)
+    gateway.repository.change(created, first, audit_event(gateway, first))
     with pytest.raises(StaleVersion) as stale:
-        gateway.repository.change(created, second)
+        gateway.repository.change(created, second, audit_event(gateway, second))
     assert stale.value.current == first
 
 

@@ -1,0 +1,1 @@
+"""The audit log: who changed API keys and webhook endpoints."""
