@@ -30,6 +30,7 @@ class AuditType(StrEnum):
     ENDPOINT_DISABLED = "webhook_endpoint.disabled"
     ENDPOINT_ENABLED = "webhook_endpoint.enabled"
     ENDPOINT_DELETED = "webhook_endpoint.deleted"
+    EXPORT_CREATED = "export.created"
 
 
 class FieldChange(Schema):
@@ -58,10 +59,10 @@ class AuditEvent(Schema):
     source_address: str | None = Field(
         description="the address that sent the request; null without a request"
     )
-    resource_id: str = Field(description="the id of the API key or webhook endpoint")
+    resource_id: str = Field(description="the id of the API key, webhook endpoint or export")
     resource_name: str = Field(
         description="the name of the API key; of a webhook endpoint the scheme, host and port of "
-        "its URL"
+        "its URL; of an export what its rows are"
     )
     changes: list[FieldChange] = Field(
         description="of `url` only scheme, host and port are shown: if both are the same, the path "

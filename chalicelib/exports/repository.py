@@ -5,6 +5,7 @@ while it holds the lease. What it writes is one update, on this condition:
 
     create    record  absent or expired, if the request has a key
               export  absent
+              audit event
     lease     export  due, and `dueAt` as we read it      dueAt = until
     save      export  `dueAt` as we wrote it last         dueAt = until, or none at the end
                 └── if the worker dies, it is due again at `until`, from its last save
@@ -17,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from chalicelib.audit import items as audit_items
+from chalicelib.audit.models import AuditEvent
 from chalicelib.aws.dynamodb import (
     MAX_KEYS,
     ConditionFailed,
@@ -57,16 +60,21 @@ class ExportRepository:
         self._table = Table(dynamodb, payments_table)
         self._records = Records(dynamodb, idempotency_table)
 
-    def create(self, export: Export, record: Record | None) -> None:
-        """Store a new export, and a record if it is given, together. Raises RecordExists."""
-        put = self._table.put_if_absent(items.export_to_item(export))
-        if record is None:
-            self._table.write(put)
-            return
+    def create(self, export: Export, event: AuditEvent, record: Record | None) -> None:
+        """Store a new export, its audit event, and a record if it is given, together.
+
+        Raises RecordExists.
+        """
+        writes = [
+            self._table.put_if_absent(items.export_to_item(export)),
+            self._table.put_if_absent(audit_items.to_item(event)),
+        ]
+        if record is not None:
+            writes.insert(0, self._records.put(record, export.created_at))
         try:
-            self._table.transact(export.id, self._records.put(record, export.created_at), put)
+            self._table.transact(export.id, *writes)
         except ConditionFailed as failed:
-            if failed.items[0] is None:
+            if record is None or failed.items[0] is None:
                 raise
             raise RecordExists(record_from_item(failed.items[0])) from failed
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from chalicelib.audit.models import AuditEvent, AuditType, changes_of_new
 from chalicelib.aws.dynamodb import LATEST
 from chalicelib.aws.pagination import just_before, read_page
 from chalicelib.aws.s3 import Bucket
@@ -73,7 +74,7 @@ class Exports:
             key = record_key("create_export", "all", command.idempotency_key)
             record = record_of(command, key, export.id, body, now)
         try:
-            self.repository.create(export, record)
+            self.repository.create(export, _audited(export, actor), record)
         except RecordExists as exists:
             return exists.record.answer(export.id, command)
         enqueue(self.queue, [RunExport(export.id)], stage=self.stage)
@@ -103,3 +104,14 @@ class Exports:
         seconds = int(min(LINK_LIFETIME, export.expires_at - now).total_seconds())
         link = self.bucket.link(export.key, export.file_name, seconds=max(1, seconds))
         return export.model_copy(update={"link": link})
+
+
+def _audited(export: Export, actor: Actor) -> AuditEvent:
+    filters = export.filters.model_dump(mode="json", exclude_none=True)
+    return AuditEvent.of(
+        AuditType.EXPORT_CREATED,
+        actor,
+        export.created_at,
+        resource=(export.id, export.resource.value),
+        changes=changes_of_new({"format": export.layout.format.value, **filters}),
+    )

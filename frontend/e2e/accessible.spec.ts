@@ -17,6 +17,7 @@ const PAGES: readonly [string, (ids: { good: string; bad: string }) => string, s
   ["the exports", () => "/exports", "Files stay"],
   ["the webhooks", () => "/webhooks", "New endpoint"],
   ["the logs", () => "/logs?path=/v1/health", "/v1/health"], // axe is slow on all 200 rows
+  ["the audit log", () => "/audit", "Audit"],
   ["the keys", () => "/keys", "New key"],
   ["the reference", () => "/reference", "Responses"],
   ["a missing page", () => "/nowhere", "Page not found"],
@@ -31,6 +32,7 @@ const paths = (id: string) => [
   "/exports",
   "/webhooks",
   "/logs",
+  "/audit",
   "/keys",
   "/reference",
 ];

@@ -75,6 +75,7 @@ test("every page, in both sizes and themes", async ({ browser }) => {
     webhooks: "/webhooks",
     endpoint: `/webhooks/${endpoint}`,
     logs: "/logs",
+    audit: "/audit",
     keys: "/keys",
     reference: "/reference",
     missing: "/payments/PAY-NONE",

@@ -10,11 +10,12 @@ import { ApiError } from "./api/api-error";
 import { retryDelayMs, shouldRetry } from "./api/retry";
 import { ErrorAlert } from "./components/error-alert";
 import { PageTitle } from "./components/page-title";
-import { parseExportsSearch } from "./features/exports/exports-search";
+
 import { parseLogsSearch } from "./features/logs/logs-search";
 import { parseOverviewSearch } from "./features/overview/overview-search";
 import { parsePaymentsSearch } from "./features/payments/payments-search";
 import { parseRefundsSearch } from "./features/payments/refunds-search";
+import { parsePageSearch } from "./lib/page-search";
 import { ACCESS_KEY } from "./session/access";
 import { AuthGate } from "./session/auth-gate";
 import { onApiKeyChange } from "./session/key";
@@ -90,7 +91,7 @@ const refunds = createRoute({
 const exports = createRoute({
   getParentRoute: () => root,
   path: "/exports",
-  validateSearch: parseExportsSearch,
+  validateSearch: parsePageSearch,
   component: lazyRouteComponent(() => import("./features/exports/exports-page"), "ExportsPage"),
 });
 
@@ -99,6 +100,13 @@ const logs = createRoute({
   path: "/logs",
   validateSearch: parseLogsSearch,
   component: lazyRouteComponent(() => import("./features/logs/logs-page"), "LogsPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  validateSearch: parsePageSearch,
+  component: lazyRouteComponent(() => import("./features/logs/audit-page"), "AuditPage"),
 });
 
 const webhooks = createRoute({
@@ -140,6 +148,7 @@ export const router = createRouter({
     refunds,
     exports,
     logs,
+    audit,
     webhooks,
     endpoint,
     keys,

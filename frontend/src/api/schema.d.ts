@@ -448,6 +448,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit_events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the changes of API keys and webhook endpoints, newest first
+         * @description Needs a key with the scope `admin`.
+         */
+        get: operations["list_audit_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api_keys": {
         parameters: {
             query?: never;
@@ -650,6 +670,69 @@ export interface components {
              */
             detail?: string | null;
         };
+        /**
+         * AuditEvent
+         * @description One change by an administrator or by PayFlow itself. It is kept for ever.
+         */
+        AuditEvent: {
+            /** Id */
+            id: string;
+            type: components["schemas"]["AuditType"];
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-22T21:57:01.120000Z
+             */
+            created_at: string;
+            /**
+             * Actor
+             * @description the name of the API key; `system` for PayFlow itself, for `make key`, and where no key is required
+             */
+            actor: string;
+            /**
+             * Actor Id
+             * @description the id of that API key
+             */
+            actor_id: string | null;
+            /**
+             * Source Address
+             * @description the address that sent the request; null without a request
+             */
+            source_address: string | null;
+            /**
+             * Resource Id
+             * @description the id of the API key, webhook endpoint or export
+             */
+            resource_id: string;
+            /**
+             * Resource Name
+             * @description the name of the API key; of a webhook endpoint the scheme, host and port of its URL; of an export what its rows are
+             */
+            resource_name: string;
+            /**
+             * Changes
+             * @description of `url` only scheme, host and port are shown: if both are the same, the path or query changed
+             */
+            changes: components["schemas"]["FieldChange"][];
+        };
+        /**
+         * AuditPage
+         * @description Audit events, newest first; `next_cursor` is null on the last page.
+         */
+        AuditPage: {
+            /** Audit Events */
+            audit_events: components["schemas"]["AuditEvent"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Count */
+            count: number;
+        };
+        /**
+         * AuditType
+         * @description What was done. Every capability that an administrator changes adds its own types here.
+         * @enum {string}
+         */
+        AuditType: "api_key.created" | "api_key.rolled" | "api_key.revoked" | "webhook_endpoint.created" | "webhook_endpoint.changed" | "webhook_endpoint.secret_rotated" | "webhook_endpoint.disabled" | "webhook_endpoint.enabled" | "webhook_endpoint.deleted" | "export.created";
         /**
          * BankFact
          * @description What a bank said that does not fit.
@@ -1219,6 +1302,18 @@ export interface components {
             next_cursor: string;
             /** Has More */
             has_more: boolean;
+        };
+        /**
+         * FieldChange
+         * @description One field that changed. `before` is null for a field of something new.
+         */
+        FieldChange: {
+            /** Field */
+            field: string;
+            /** Before */
+            before: string | boolean | string[] | null;
+            /** After */
+            after: string | boolean | string[] | null;
         };
         /**
          * Filters
@@ -5216,6 +5311,104 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "validation_failed";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid API key */
+            401: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unauthenticated";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The API key does not allow this */
+            403: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Internal error */
+            500: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Service temporarily unavailable */
+            503: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    /** @description in seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unavailable";
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit_events: {
+        parameters: {
+            query?: {
+                type?: components["schemas"]["AuditType"];
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description one page */
+            200: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description `validation_failed`: The request is not valid; `invalid_cursor`: The cursor is not valid */
+            400: {
+                headers: {
+                    /** @description the id to quote in a support request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "validation_failed" | "invalid_cursor";
                     } & components["schemas"]["Problem"];
                 };
             };

@@ -12,6 +12,7 @@ import { KeyName } from "../../components/key-name";
 import { PageTitle } from "../../components/page-title";
 import { Time } from "../../components/time";
 import { type LogsSearch, STATUS_CLASSES } from "./logs-search";
+import { LogsTabs } from "./logs-tabs";
 import { logsQuery } from "./queries";
 
 type LoggedRequest = components["schemas"]["LoggedRequest"];
@@ -38,6 +39,7 @@ export function LogsPage() {
           </Button>
         }
       />
+      <LogsTabs />
       <p className="mb-4 max-w-3xl text-sm text-muted">
         The 200 most recent API requests of the last hour, including requests from this dashboard.
         New requests can take a few seconds to appear.

@@ -14,3 +14,18 @@ export const logsQuery = (search: LogsSearch, isLive: boolean) =>
     refetchInterval: isLive && pollEvery(POLL_MS),
     refetchOnWindowFocus: isLive,
   });
+
+const PAGE_SIZE = 20;
+
+export const auditQuery = (cursor: string | undefined) =>
+  queryOptions({
+    queryKey: ["audit", cursor],
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/v1/audit_events", {
+          params: { query: { limit: PAGE_SIZE, ...(cursor && { cursor }) } },
+          signal,
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });

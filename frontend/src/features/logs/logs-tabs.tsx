@@ -1,0 +1,11 @@
+import { PageTabs } from "../../components/page-tabs";
+
+export const LogsTabs = () => (
+  <PageTabs
+    label="Logs"
+    tabs={[
+      ["/logs", "Requests"],
+      ["/audit", "Audit"],
+    ]}
+  />
+);
