@@ -82,10 +82,10 @@ class Stack:
             "Resources": {logical_id: template["Resources"][logical_id] for logical_id in tables},
         }
         imported = importing(tables)
-        for key in _existing_key(template, stage):
-            logical_id = key["LogicalResourceId"]
+        for kept in [*_existing_key(template, stage), *_existing_bucket(template, stage)]:
+            logical_id = kept["LogicalResourceId"]
             body["Resources"][logical_id] = template["Resources"][logical_id]
-            imported["ResourcesToImport"].append(key)
+            imported["ResourcesToImport"].append(kept)
         self.change(
             TemplateBody=json.dumps(body),
             Parameters=[
@@ -219,6 +219,27 @@ def _existing_key(template: Mapping[str, Any], stage: str) -> list[dict[str, Any
             "LogicalResourceId": "SecretsKeyAlias",
             "ResourceIdentifier": {"AliasName": alias},
         },
+    ]
+
+
+def _existing_bucket(template: Mapping[str, Any], stage: str) -> list[dict[str, Any]]:
+    """Return how to import the bucket of exports, if it exists and is this account's."""
+    if "ExportsBucket" not in template["Resources"]:
+        return []
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    name = f"payflow-exports-{stage}-{account}"
+    try:
+        boto3.client("s3").head_bucket(Bucket=name, ExpectedBucketOwner=account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"404", "NoSuchBucket"}:
+            raise
+        return []
+    return [
+        {
+            "ResourceType": "AWS::S3::Bucket",
+            "LogicalResourceId": "ExportsBucket",
+            "ResourceIdentifier": {"BucketName": name},
+        }
     ]
 
 
