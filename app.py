@@ -363,7 +363,7 @@ def read_stats(call: Call[ReadStats]) -> Stats:
 
 @route("/v1/exports", methods=["POST"])
 @http.operation(
-    "Create an export: a file of payments, as CSV or JSON Lines",
+    "Create an export: a file of payments, refunds or events",
     Success(202, "the export, processing", Export, headers=("Location",)),
     Success(200, "the stored answer for this key", Export, headers=REPLAYED),
     scope=Scope.READ,

@@ -4,6 +4,7 @@ Guarantee: no number passes through a float. Duplicate names and invalid UTF-8 a
 """
 
 import functools
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -42,8 +43,11 @@ def dumps(value: Any) -> str:
 
 
 def canonical(value: Any) -> str:
-    """Write `value` with sorted names at every depth, so that equal values give equal text."""
-    return _dumps(value, sort_keys=True)
+    """Write `value` with sorted names at every depth, so that equal values give equal text.
+
+    Times are those of one zone.
+    """
+    return _dumps(value, sort_keys=True, default=datetime.isoformat)
 
 
 _dumps = functools.partial(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from boto3.dynamodb.conditions import Attr
 
 from chalicelib import exact_json
-from chalicelib.aws.dynamodb import Item, Table, Write, drop_none
+from chalicelib.aws.dynamodb import ConditionFailed, Item, Table, Write, drop_none
 from chalicelib.errors import IdempotencyKeyReused
 from chalicelib.schema import Schema
 
@@ -108,13 +108,12 @@ class Fingerprints(NamedTuple):
 def fingerprints(command: Schema) -> Fingerprints:
     """Return the fingerprints of a validated request."""
     fields = type(command).model_fields
-    values = command.model_dump()
     sent = {
         name: value
-        for name, value in values.items()
+        for name, value in command.model_dump(exclude_defaults=True).items()
         if value != fields[name].get_default(call_default_factory=True)
     }
-    whole = {name: value for name, value in values.items() if name not in _NEWER}
+    whole = {name: value for name, value in command.model_dump().items() if name not in _NEWER}
     return Fingerprints(_digest(sent), _digest(whole))
 
 
@@ -141,8 +140,24 @@ class Records:
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._table = Table(dynamodb, table)
 
-    def put(self, record: Record, now: datetime) -> Write:
-        """Return the write of a record, whose condition fails if its key has a live one."""
+    def transact(
+        self, table: Table, token: str, record: Record | None, now: datetime, *writes: Write
+    ) -> None:
+        """Make `writes` in one transaction with the record of their request, if it is given.
+
+        Raises RecordExists if its key has a live one, even if another condition failed too, or
+        ConditionFailed with the items of `writes`.
+        """
+        first = [] if record is None else [self._put(record, now)]
+        try:
+            table.transact(token, *first, *writes)
+        except ConditionFailed as failed:
+            existing = failed.items[: len(first)]
+            if existing and existing[0] is not None:
+                raise RecordExists(record_from_item(existing[0])) from failed
+            raise ConditionFailed(failed.items[len(first) :]) from failed
+
+    def _put(self, record: Record, now: datetime) -> Write:
         is_absent = Attr(_KEY).not_exists()
         is_expired = Attr("expiresAt").lte(int(now.timestamp()))
         return self._table.put_if(record_to_item(record), is_absent | is_expired)

@@ -148,6 +148,13 @@ def day_schema(description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "format": "date", "description": description})
 
 
+def optional_moment(*, end_of_day: bool) -> BeforeValidator:
+    """Return the validator of a field that is a moment or null."""
+    return BeforeValidator(
+        lambda value: None if value is None else moment(value, end_of_day=end_of_day)
+    )
+
+
 def moment_schema(description: str) -> WithJsonSchema:
     formats = [{"type": "string", "format": form} for form in ("date", "date-time")]
     return WithJsonSchema({"description": description, "anyOf": [*formats, {"type": "null"}]})

@@ -81,8 +81,9 @@ def check_bounds(value: Decimal) -> None:
 
 
 def folded(text: str) -> str:
-    """Return a name as it is compared: NFKC, without regard to case."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """Return a name as it is compared: NFKC, without regard to case (Unicode, D146)."""
+    folded_once = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", folded_once)  # folding may undo the normal form
 
 
 def new_id(prefix: str, now: datetime) -> str:

@@ -42,9 +42,7 @@ class CreateApiKey(Schema):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
     expires_at: Annotated[
         datetime | None,
-        BeforeValidator(
-            lambda value: None if value is None else validation.moment(value, end_of_day=True)
-        ),
+        validation.optional_moment(end_of_day=True),
         validation.moment_schema(
             "a date (the end of that UTC day) or an RFC 3339 time; by default, never"
         ),

@@ -22,7 +22,7 @@ from chalicelib.aws.dynamodb import (
     drop_none,
     exists,
 )
-from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
+from chalicelib.idempotency import Record, Records
 from chalicelib.values import API_KEY_ID, rfc3339
 
 if TYPE_CHECKING:
@@ -46,15 +46,10 @@ class ApiKeyRepository:
 
     def add(self, key: ApiKey, event: AuditEvent, record: Record | None = None) -> None:
         """Store a new key, its audit event, and a record if it is given. Raises RecordExists."""
-        writes = [self._table.put_if_absent(to_item(key)), self._audit(event)]
-        if record is not None:
-            writes.insert(0, self._records.put(record, key.created_at))
-        try:
-            self._table.transact(event.id, *writes)
-        except ConditionFailed as failed:
-            if record is None or failed.items[0] is None:
-                raise
-            raise RecordExists(record_from_item(failed.items[0])) from failed
+        put = self._table.put_if_absent(to_item(key))
+        self._records.transact(
+            self._table, event.id, record, key.created_at, put, self._audit(event)
+        )
 
     def find_by_digest(self, digest: str) -> ApiKey | None:
         """Return the key with this SHA-256, as of the last write."""

@@ -12,6 +12,7 @@ from chalicelib.values import rfc3339
 
 ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
 LISTING: Final = "AUDIT"
+_NOTHING: Final = {"before": None, "after": None}
 
 
 def to_item(event: AuditEvent) -> Item:
@@ -27,7 +28,7 @@ def to_item(event: AuditEvent) -> Item:
         "sourceAddress": event.source_address,
         "resourceId": event.resource_id,
         "resourceName": event.resource_name,
-        "changes": [change.model_dump() for change in event.changes],
+        "changes": [change.model_dump(exclude_none=True) for change in event.changes],
     }
     return drop_none(item)
 
@@ -42,5 +43,5 @@ def from_item(item: Item) -> AuditEvent:
         source_address=item.get("sourceAddress"),
         resource_id=item["resourceId"],
         resource_name=item["resourceName"],
-        changes=[FieldChange(**change) for change in item["changes"]],
+        changes=[FieldChange(**_NOTHING | change) for change in item["changes"]],
     )

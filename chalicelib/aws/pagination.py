@@ -120,7 +120,14 @@ def encode_cursor(last: str, filters: Schema) -> str:
 
     Filters that are not set are no part of it: it stays valid when a later version adds some.
     """
-    return _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS, exclude_none=True))
+    said = filters.model_dump(mode="json", exclude=_NO_FILTERS, exclude_none=True)
+    return _cursor(last, said | _kind_of(filters))
+
+
+def _kind_of(filters: Schema) -> dict[str, str]:
+    """Return what tells apart the lists that have the same filters: version 0.3 had none."""
+    kind = getattr(filters, "kind", None)
+    return {} if kind is None else {"kind": kind}
 
 
 def _cursor(last: str, said: Mapping[str, Any]) -> str:
@@ -148,7 +155,8 @@ def decode_cursor(cursor: str, filters: Schema) -> str:
     # Trust nothing else: the cursor must equal the one that we would make for this position, or
     # that version 0.3 made, whose digest has the filters that are not set.
     unset = {name for name in _NEWER if getattr(filters, name, None) is None}
-    earlier = _cursor(last, filters.model_dump(mode="json", exclude=_NO_FILTERS | unset))
+    whole = filters.model_dump(mode="json", exclude=_NO_FILTERS | unset)
+    earlier = _cursor(last, whole | _kind_of(filters))
     if cursor not in {encode_cursor(last, filters), earlier}:
         raise invalid
     return last

@@ -1,1 +1,1 @@
-"""Exports: files of payments for spreadsheets and programs, written by a worker of their own."""
+"""Exports: files of payments, refunds or events, written by a worker of their own."""

@@ -1,14 +1,15 @@
 """Commands for exports."""
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 
 from chalicelib import validation
@@ -44,7 +45,11 @@ class CreateExport(Schema):
 
     resource: Resource
     format: Format
-    filters: Filters = Field(default_factory=Filters)
+    filters: Filters = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="those of the list of the resource; for events also `created_to`",
+    )
     separator: Separator = Field(default=Separator.COMMA, description="between the cells of a CSV")
     decimal_sign: DecimalSign = Field(
         default=DecimalSign.POINT, description="in the amounts of a CSV"
@@ -62,14 +67,12 @@ class CreateExport(Schema):
     ] = "UTC"
     idempotency_key: validation.IdempotencyKey | None = None
 
-    @model_validator(mode="before")
+    @field_validator("separator", "decimal_sign", "time_zone")
     @classmethod
-    def _only_a_csv_has_a_layout(cls, fields: Any) -> Any:
-        if isinstance(fields, dict) and fields.get("format") == Format.JSON_LINES:
-            named = {"separator", "decimal_sign", "time_zone"} & fields.keys()
-            if named:
-                raise ValueError(f"{', '.join(sorted(named))}: only for format csv")
-        return fields
+    def _of_a_csv(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("format") is Format.JSON_LINES:
+            raise ValueError("is for the format csv only")
+        return value
 
     @property
     def layout(self) -> Layout:
@@ -87,6 +90,7 @@ class ListExports(Schema):
     """A page of exports, newest first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar = "exports"
 
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 20
     cursor: validation.Cursor = None

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.exports.models import DecimalSign, Format, Layout
-from chalicelib.payments.models import Payment, Status
+from chalicelib.payments.models import EventBody, Payment, Refund, Status
 from chalicelib.values import with_decimals
 
 Cell = str | Decimal | datetime | None
@@ -125,4 +125,43 @@ OF_PAYMENTS: Final = Columns(
         "description": lambda payment: payment.description,
     },
     times=frozenset({"created_at", "expected_at", "completed_at"}),
+)
+
+OF_REFUNDS: Final = Columns(
+    {
+        "id": lambda refund: refund.id,
+        "created_at": lambda refund: refund.created_at,
+        "status": lambda refund: refund.status,
+        "payment_id": lambda refund: refund.payment_id,
+        "amount": lambda refund: refund.amount,
+        "currency": lambda refund: refund.currency,
+        "failure_code": lambda refund: refund.failure_code,
+        "bank_code": lambda refund: refund.bank_code,
+        "expected_at": lambda refund: refund.expected_at,
+        "completed_at": lambda refund: refund.completed_at,
+        "reason": lambda refund: refund.reason,
+    },
+    times=OF_PAYMENTS.times,
+)
+
+
+def _payment_id(event: EventBody) -> str:
+    return event.data.payment_id if isinstance(event.data, Refund) else event.data.id
+
+
+OF_EVENTS: Final = Columns(
+    {
+        "id": lambda event: event.id,
+        "timestamp": lambda event: event.timestamp,
+        "type": lambda event: event.type,
+        "payment_id": _payment_id,
+        "seq": lambda event: str(event.seq),
+        "refund_id": lambda event: event.data.id if isinstance(event.data, Refund) else None,
+        "status": lambda event: event.data.status,
+        "amount": lambda event: event.data.amount,
+        "currency": lambda event: event.data.currency,
+        "failure_code": lambda event: event.data.failure_code,
+        "bank_code": lambda event: event.data.bank_code,
+    },
+    times=frozenset({"timestamp"}),
 )

@@ -6,14 +6,16 @@
 An export is due for a worker until it ends. A lease makes it due later: see `repository`.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import ConfigDict, Field, field_serializer
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_serializer
 
 from chalicelib.aws.s3 import Part
-from chalicelib.payments.commands import PaymentFilters
+from chalicelib.payments.commands import EventFilters, PaymentFilters, RefundFilters
 from chalicelib.schema import Schema
 from chalicelib.values import EXPORT_ID, Timestamp, rfc3339
 
@@ -29,6 +31,8 @@ class Resource(StrEnum):
     """What the rows of a file are."""
 
     PAYMENTS = "payments"
+    REFUNDS = "refunds"
+    EVENTS = "events"
 
 
 class Format(StrEnum):
@@ -62,12 +66,47 @@ class ExportFailure(StrEnum):
     """What was stored of it is gone."""
 
 
-class Filters(PaymentFilters):
-    """The list's filters. The time range includes both ends."""
+class _Range(Schema):
+    """The time range of filters, as it is stored and answered."""
 
-    @field_serializer("created_from", "created_to")
+    @field_serializer("created_from", "created_to", check_fields=False)
     def _written(self, moment: datetime | None) -> str | None:
         return None if moment is None else rfc3339(moment)
+
+
+class FiltersOfPayments(_Range, PaymentFilters):
+    """The filters of the list of payments. The time range includes both ends."""
+
+
+class FiltersOfRefunds(_Range, RefundFilters):
+    """The filters of the list of refunds. The time range includes both ends."""
+
+
+class FiltersOfEvents(_Range, EventFilters):
+    """The filters of the feed. The time range includes both ends."""
+
+
+_FILTERS: Final[Mapping[Resource, type[Schema]]] = MappingProxyType(
+    {
+        Resource.PAYMENTS: FiltersOfPayments,
+        Resource.REFUNDS: FiltersOfRefunds,
+        Resource.EVENTS: FiltersOfEvents,
+    }
+)
+
+
+def _of_resource(filters: Any, info: ValidationInfo) -> Schema:
+    """Return the filters as those of the resource, a field before this one."""
+    resource = info.data.get("resource")
+    if resource is None:  # reported by itself
+        return FiltersOfPayments()
+    return _FILTERS[resource].model_validate(filters)
+
+
+Filters = Annotated[
+    FiltersOfPayments | FiltersOfRefunds | FiltersOfEvents, BeforeValidator(_of_resource)
+]
+"""Those of the resource: no other filter is accepted."""
 
 
 class Layout(Schema):

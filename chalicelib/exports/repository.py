@@ -33,7 +33,7 @@ from chalicelib.aws.pagination import just_after
 from chalicelib.errors import NotFound
 from chalicelib.exports import items
 from chalicelib.exports.models import Export
-from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
+from chalicelib.idempotency import Record, Records
 from chalicelib.payments.items import ALL
 from chalicelib.values import EXPORT_ID
 
@@ -65,18 +65,14 @@ class ExportRepository:
 
         Raises RecordExists.
         """
-        writes = [
+        self._records.transact(
+            self._table,
+            export.id,
+            record,
+            export.created_at,
             self._table.put_if_absent(items.export_to_item(export)),
             self._table.put_if_absent(audit_items.to_item(event)),
-        ]
-        if record is not None:
-            writes.insert(0, self._records.put(record, export.created_at))
-        try:
-            self._table.transact(export.id, *writes)
-        except ConditionFailed as failed:
-            if record is None or failed.items[0] is None:
-                raise
-            raise RecordExists(record_from_item(failed.items[0])) from failed
+        )
 
     def get(self, export_id: str) -> Export:
         """Return the export, as of the last write. Raises NotFound."""

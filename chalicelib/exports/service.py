@@ -8,7 +8,7 @@ for each answer and never stored; it lasts for at most 15 minutes.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from chalicelib.audit.models import AuditEvent, AuditType, changes_of_new
 from chalicelib.aws.dynamodb import LATEST
@@ -20,16 +20,9 @@ from chalicelib.exports.models import Export, ExportPage, State
 from chalicelib.exports.repository import ExportRepository
 from chalicelib.idempotency import Created, RecordExists, record_key, record_of
 from chalicelib.messages import RunExport, enqueue
-from chalicelib.schema import Schema
 from chalicelib.values import Actor, new_id
 
 LINK_LIFETIME: Final = timedelta(minutes=15)
-
-
-class _OfExports(Schema):
-    """What the cursor of a list of exports belongs to."""
-
-    kind: Literal["exports"] = "exports"
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ class Exports:
             found = self.repository.find_many([entry.export_id for entry in wanted])
             return [(entry.sort_key, found.get(entry.export_id)) for entry in entries]
 
-        exports, cursor = read_page(read, query, _OfExports())
+        exports, cursor = read_page(read, query, query)
         return ExportPage(exports=[self._linked(one) for one in exports], next_cursor=cursor)
 
     def _linked(self, export: Export) -> Export:

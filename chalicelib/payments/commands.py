@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,15 @@ from pydantic import (
 from chalicelib import validation
 from chalicelib.errors import FieldError, ValidationFailed
 from chalicelib.payments.facts import RETURN_CODES, PaymentType
-from chalicelib.payments.models import Direction, EventType, Payment, RefundStatus, Status
+from chalicelib.payments.models import (
+    Direction,
+    EventBody,
+    EventType,
+    Payment,
+    Refund,
+    RefundStatus,
+    Status,
+)
 from chalicelib.schema import Schema
 from chalicelib.values import Currency, check_bounds, exact_amount, folded
 
@@ -164,12 +172,12 @@ class _TimeRange(Schema):
 
     created_from: Annotated[
         datetime | None,
-        BeforeValidator(lambda value: validation.moment(value, end_of_day=False)),
+        validation.optional_moment(end_of_day=False),
         validation.moment_schema("a date or an RFC 3339 time, inclusive"),
     ] = None
     created_to: Annotated[
         datetime | None,
-        BeforeValidator(lambda value: validation.moment(value, end_of_day=True)),
+        validation.optional_moment(end_of_day=True),
         validation.moment_schema("a date (the end of that UTC day) or an RFC 3339 time, inclusive"),
     ] = None
 
@@ -212,10 +220,31 @@ class ListPayments(PaymentFilters):
     cursor: validation.Cursor = None
 
 
-class ListRefunds(_TimeRange):
-    """A page of the refunds of all payments, newest first. The time range includes both ends."""
+class RefundFilters(_TimeRange):
+    """Which refunds. The time range includes both ends."""
 
     status: RefundStatus | None = None
+
+    def match(self, refund: Refund) -> bool:
+        """Return whether the refund is as every filter but the time range asks."""
+        return self.status in {None, refund.status}
+
+
+class EventFilters(_TimeRange):
+    """Which events. The time range includes both ends."""
+
+    type: EventType | None = None
+
+    def match(self, event: EventBody) -> bool:
+        """Return whether the event is as every filter but the time range asks."""
+        return self.type in {None, event.type}
+
+
+class ListRefunds(RefundFilters):
+    """A page of the refunds of all payments, newest first. The time range includes both ends."""
+
+    kind: ClassVar = "refunds"
+
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 20
     cursor: validation.Cursor = None
 
@@ -233,11 +262,12 @@ class ReadFeed(Schema):
     """Events of all payments after a cursor, or from a time on, oldest first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar = "feed"
 
     type: EventType | None = None
     created_from: Annotated[
         datetime | None,
-        BeforeValidator(lambda value: validation.moment(value, end_of_day=False)),
+        validation.optional_moment(end_of_day=False),
         validation.moment_schema("a date or an RFC 3339 time, inclusive"),
     ] = None
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(validation.whole_number)] = 100

@@ -60,7 +60,7 @@ def read(
 
     Raises InvalidCursor or Unavailable.
     """
-    start = decode_cursor(query.cursor, query) if query.cursor else _start(query)
+    start = _start(query) if query.cursor is None else decode_cursor(query.cursor, query)
     upper = to_moment(now - behind)
     events, last, has_more = read_rows(
         lambda last, size: repository.feed(just_after(last or start), upper, size),

@@ -48,7 +48,7 @@ from chalicelib.aws.dynamodb import (
     unchanged,
 )
 from chalicelib.aws.pagination import just_after
-from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
+from chalicelib.idempotency import Record, Records
 from chalicelib.payments import items
 from chalicelib.payments.models import (
     Change,
@@ -90,20 +90,15 @@ class PaymentRepository:
 
         Raises RecordExists when the key has a record that has not expired at `now`.
         """
-        try:
-            # The id is the token: a resend after a lost answer commits nothing twice.
-            self._payments.transact(
-                change.payment.id,
-                self.records.put(record, now),
-                self._payments.put_if_absent(items.payment_to_item(change.payment)),
-                self._payments.put_if_absent(
-                    items.first_event_to_item(change.event, change.payment)
-                ),
-            )
-        except ConditionFailed as failed:
-            if failed.items[0] is None:
-                raise
-            raise RecordExists(record_from_item(failed.items[0])) from failed
+        # The id is the token: a resend after a lost answer commits nothing twice.
+        self.records.transact(
+            self._payments,
+            change.payment.id,
+            record,
+            now,
+            self._payments.put_if_absent(items.payment_to_item(change.payment)),
+            self._payments.put_if_absent(items.first_event_to_item(change.event, change.payment)),
+        )
 
     def change(self, before: Payment, change: Change, outgoing: Sequence[Write] = ()) -> None:
         """Replace `before` with the changed payment; write its event, its totals and `outgoing`.
@@ -130,17 +125,17 @@ class PaymentRepository:
         """
         assert change.refund is not None
         try:
-            self._payments.transact(
+            self.records.transact(
+                self._payments,
                 change.event.id,
-                self.records.put(record, now),
+                record,
+                now,
                 self._replace(before, change.payment, reserves=change.refund),
                 self._payments.put_if_absent(items.refund_to_item(change.refund)),
                 self._payments.put_if_absent(items.event_to_item(change.event)),
             )
         except ConditionFailed as failed:
-            existing, current, *_ = failed.items
-            if existing is not None:
-                raise RecordExists(record_from_item(existing)) from failed
+            current, *_ = failed.items
             if current is not None:
                 raise StaleVersion(items.payment_from_item(current)) from failed
             raise
@@ -386,7 +381,9 @@ class PaymentRepository:
         found = [row for key, row in rows.items() if key.startswith("REFUND#")]
         refunds = {one.id: one for one in self._payments.read_all(found, items.refund_from_item)}
         placed = int(self._place(rows["PAYMENT"], items.payment_to_item(payment)))
-        for row in [row for key, row in rows.items() if key.startswith("EVENT#")]:
+        events = [row for key, row in rows.items() if key.startswith("EVENT#")]
+        # An event that has its place is whole: a later version may tell more in it.
+        for row in [row for row in events if "listing" not in row]:
             event = self._payments.read(row, items.event_from_item)
             if event is not None:
                 event = event.completed_from(payment, refunds)

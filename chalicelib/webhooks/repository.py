@@ -5,11 +5,11 @@ added or moved at once: the transaction that does it also counts the change. One
 holds the lease of a due delivery, and can write a result only while it holds the lease. Each
 transaction writes all of these items or none:
 
-    add        count    as read: one more, one change     delete    endpoint  exists; it is deleted
-                                                                    count     minus one
-               endpoint absent                                      secret    deleted
+    add        record   absent or expired, if there       delete    endpoint  exists; it is deleted
+                        is a key                                    count     minus one
+               count    as read: one more, one change               secret    deleted
+               endpoint absent
                secret   absent, if apart
-               record   absent or expired, if the request has a key
     change     endpoint as we read it                     (every one of these has its audit event)
     rotate     endpoint as we read it                     move      endpoint  its secret is as read
                secret   as we read it                               secret    absent (back: as read)
@@ -50,7 +50,7 @@ from chalicelib.aws.dynamodb import (
 )
 from chalicelib.aws.pagination import just_before
 from chalicelib.errors import NotFound
-from chalicelib.idempotency import Record, RecordExists, Records, record_from_item
+from chalicelib.idempotency import Record, Records
 from chalicelib.payments.items import payment_partition
 from chalicelib.values import ENDPOINT_ID, PAYMENT_ID, rfc3339
 from chalicelib.webhooks import items, retry_schedule
@@ -149,15 +149,11 @@ class WebhookRepository:
         ]
         if encrypted is not None:
             writes.append(self._table.put_if_absent(items.secret_to_item(endpoint.id, encrypted)))
-        if record is not None:
-            writes.append(self.records.put(record, endpoint.created_at))
+        # Another try after a change of the registry is another request, and has another token.
+        token = f"{endpoint.id[-20:]}-{registry.changes}"
         try:
-            # Another try after a change of the registry is another request, and has another token.
-            self._table.transact(f"{endpoint.id[-20:]}-{registry.changes}", *writes)
+            self.records.transact(self._table, token, record, endpoint.created_at, *writes)
         except ConditionFailed as failed:
-            existing = failed.items[-1]
-            if record is not None and existing is not None:
-                raise RecordExists(record_from_item(existing)) from failed
             raise StaleVersion(self.registry()) from failed
 
     def _changed(self, registry: Registry, **add: int) -> Write:

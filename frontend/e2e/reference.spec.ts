@@ -46,7 +46,7 @@ async function runExamples(page: Page, isWanted: (command: string) => boolean = 
     const last = command.split("\ncurl").at(-1) ?? "";
     const dependsOnStatus = /cancel'|refunds'|replay'/.test(last);
     const isConflict = dependsOnStatus && /"payment_not_|"conflict"/.test(output);
-    expect(output.trim().split("\n").at(-1), command).toMatch(isConflict ? /^409$/ : /^20[014]$/);
+    expect(output.trim().split("\n").at(-1), command).toMatch(isConflict ? /^409$/ : /^20[0124]$/);
     await deleteEndpoints();
   }
 }

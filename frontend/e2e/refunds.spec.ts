@@ -136,6 +136,11 @@ test("refunds of all payments are listed, and lead to their payments", async ({ 
   await expect(page).toHaveURL(/status=completed/);
   const row = page.getByRole("listitem").filter({ hasText: id });
   await expect(row).toContainText("$3.21");
+  await page.getByRole("button", { name: "Export CSV" }).click();
+  await expect(page.getByText(/^Export ready: /)).toBeVisible();
+  await page.getByRole("link", { name: "Past exports" }).click();
+  await expect(page.getByRole("listitem").first()).toContainText("Refunds: completed · CSV");
+  await page.goBack();
   await row.getByRole("link").click();
   await expect(page).toHaveURL(new RegExp(id));
 });

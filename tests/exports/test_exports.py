@@ -12,14 +12,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.clients import s3_client
+from chalicelib.aws.dynamodb import EARLIEST, LATEST
 from chalicelib.aws.s3 import Bucket
 from chalicelib.errors import IdempotencyKeyReused, NotFound, Unavailable, ValidationFailed
 from chalicelib.exports.commands import CreateExport, ListExports
 from chalicelib.exports.models import MAX_FRUITLESS, Export, ExportFailure, State
+from chalicelib.exports.repository import LeaseLost
 from chalicelib.messages import RunExport
 from chalicelib.validation import validated
 from tests.conftest import TEST, command, sweeper_of
 from tests.exports.conftest import SETTLED_AFTER, Stage
+from tests.payments.test_feed import followed, lives
 
 MIN_PART = 5 * 1024 * 1024
 
@@ -74,6 +77,45 @@ def test_export_has_the_rows_that_its_filters_let_through(
     }
     by_time = stage.run(stage.create(format="json_lines", filters=times))
     assert [row["id"] for row in rows_of(stage, by_time)] == [payment.id for payment in wanted]
+
+
+def test_export_of_refunds_has_each_once_as_it_is_now(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_pages(monkeypatch)
+    lives(stage.payments, 4)
+    stage.clock.advance(seconds=20)
+    listed = stage.payments.repository
+    refunds = [
+        refund.model_dump(mode="json")
+        for payment in [one.payment_id for one in listed.all(EARLIEST, LATEST, 10)][::-1]
+        for _, refund in listed.refunds(payment)
+        if refund is not None
+    ]
+    done = stage.run(stage.create(resource="refunds", format="json_lines"))
+    assert done.rows == len(refunds) == 4
+    assert [row["id"] for row in rows_of(stage, done)] == [refund["id"] for refund in refunds]
+    assert {row["status"] for row in rows_of(stage, done)} == {"completed"}
+    none = stage.create(resource="refunds", format="csv", filters={"status": "failed"})
+    assert stage.run(none).rows == 0
+    csv_ = stage.run(stage.create(resource="refunds"))
+    text = stage.file_of(csv_).decode("utf-8-sig")
+    assert [row["amount"] for row in csv.DictReader(io.StringIO(text))] == ["2.50"] * 4
+
+
+def test_export_of_events_has_what_the_feed_tells(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_pages(monkeypatch)
+    lives(stage.payments, 3)
+    stage.clock.advance(seconds=20)
+    told = [event.to_json() for event in followed(stage.payments)]
+    done = stage.run(stage.create(resource="events", format="json_lines"))
+    assert done.rows == len(told) == 15
+    assert stage.file_of(done).decode().splitlines() == told
+    completed = stage.create(resource="events", filters={"type": "payment.completed"})
+    rows = csv.DictReader(io.StringIO(stage.file_of(stage.run(completed)).decode("utf-8-sig")))
+    assert [(row["type"], row["refund_id"]) for row in rows] == [("payment.completed", "")] * 3
 
 
 @pytest.mark.parametrize("format_", ["csv", "json_lines"])
@@ -220,6 +262,21 @@ def test_late_part_of_a_worker_that_lost_its_lease_is_not_in_the_file(
     assert [row["id"] for row in rows_of(stage, done)] == expected
 
 
+def test_worker_that_lost_its_lease_writes_nothing(stage: Stage) -> None:
+    stage.pay()
+    export, repository = stage.create(), stage.exports.repository
+    minute = timedelta(minutes=1)
+    now = stage.clock()
+    slow = repository.lease(export.id, now, now + minute)
+    holder = repository.lease(export.id, now + 2 * minute, now + 3 * minute)
+    assert slow is not None
+    assert holder is not None
+    for late in (slow.held(now + 4 * minute), slow.failed(ExportFailure.NO_PROGRESS)):
+        with pytest.raises(LeaseLost):
+            repository.save(slow, late)
+    assert repository.get(export.id) == holder
+
+
 def test_export_that_gets_no_further_fails_with_a_reason(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -349,19 +406,26 @@ def test_unknown_export_is_not_found(stage: Stage) -> None:
         ({"format": "xlsx"}, "format"),
         ({"filters": {"status": "lost"}}, "filters.status"),
         ({"filters": {"limit": 5}}, "filters.limit"),
+        ({"filters": "all"}, "filters"),
+        ({"resource": "refunds", "filters": {"merchant": "Other"}}, "filters.merchant"),
+        ({"resource": "refunds", "filters": {"status": "canceled"}}, "filters.status"),
+        ({"resource": "events", "filters": {"status": "completed"}}, "filters.status"),
+        ({"resource": "payments", "filters": {"type": "payment.created"}}, "filters.type"),
+        ({"resource": "everything", "filters": {"limit": 5}}, "resource"),
         ({"filters": {"created_from": "2026-11-02", "created_to": "2026-11-01"}},
          "filters.created_to"),
         ({"separator": "|"}, "separator"),
         ({"decimal_sign": "'"}, "decimal_sign"),
         *(({"time_zone": zone}, "time_zone")
           for zone in ("America/Atlantis", "../../etc/passwd", "America", "", "a" * 100, "/UTC")),
-        ({"format": "json_lines", "time_zone": "UTC"}, "body"),
+        ({"format": "json_lines", "time_zone": "UTC"}, "time_zone"),
+        ({"format": "json_lines", "separator": ","}, "separator"),
     ],
 )  # fmt: skip
 def test_bad_request_names_the_field(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
         validated(CreateExport, {"resource": "payments", "format": "csv"} | fields)
-    assert refused.value.errors[0].field == field
+    assert [error.field for error in refused.value.errors] == [field]
 
 
 def test_csv_adds_up_to_what_the_payments_do(stage: Stage) -> None:

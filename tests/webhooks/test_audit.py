@@ -16,6 +16,8 @@ from chalicelib.errors import NotFound
 from chalicelib.values import Actor
 from chalicelib.webhooks.commands import CreateEndpoint, UpdateEndpoint
 from tests.conftest import key_repository_beside
+from tests.crash import audit_trail
+from tests.invariants import scan
 from tests.webhooks.conftest import Gateway
 
 ADMIN = Actor("Café", "KEY-0123456789ABCDEF0123", "203.0.113.7")
@@ -73,9 +75,8 @@ def test_no_secret_and_no_path_of_a_url_is_in_the_audit_log(gateway: Gateway) ->
     text = json.dumps([event.model_dump() for event in told(gateway)], default=str)
     for secret in (created.secret, rotated.secret, key.key, rolled.key, "token"):
         assert secret not in text
-    assert origin("https://user:password@merchant.example:8443/x?y") == (
-        "https://merchant.example:8443"
-    )
+    with_login = "https://user:" + "password@merchant.example:8443/x?y"
+    assert origin(with_login) == "https://merchant.example:8443"
 
 
 def test_update_that_changes_nothing_has_no_audit_event(gateway: Gateway) -> None:
@@ -155,3 +156,22 @@ def test_pages_of_the_audit_log_are_newest_first_and_filtered_by_type(gateway: G
 def keys_beside(gateway: Gateway) -> ApiKeys:
     repository = key_repository_beside(gateway.payments.repository)
     return ApiKeys("test", repository, is_required=True, clock=gateway.clock)
+
+
+def test_audit_event_that_is_missing_or_too_many_is_found(gateway: Gateway) -> None:
+    """By the check that the crash harness makes at the end."""
+    webhooks, keys = gateway.webhooks, keys_beside(gateway)
+    kept = webhooks.create(CreateEndpoint(url=URL), actor=ADMIN)
+    webhooks.update(kept.id, UpdateEndpoint(description="till 7"), actor=ADMIN)
+    gone = webhooks.create(CreateEndpoint(url=f"{URL}-2"), actor=ADMIN)
+    webhooks.delete(gone.id, actor=ADMIN)
+    key = keys.create(CreateApiKey(name="till", scopes=[Scope.READ]), actor=ADMIN)
+    keys.revoke(keys.roll(key.id, RollApiKey(), actor=ADMIN).id, actor=ADMIN)
+    table = gateway.repository._table
+    rows = [*scan(table._dynamodb, table.name)]
+    assert [*audit_trail.broken(rows)] == []
+    events = [row for row in rows if row["PK"].startswith("AUDIT#")]
+    assert len(events) == 7
+    for event in events:
+        assert [*audit_trail.broken([row for row in rows if row is not event])]
+        assert [*audit_trail.broken([*rows, event])]

@@ -398,7 +398,7 @@ export interface paths {
         get: operations["list_exports"];
         put?: never;
         /**
-         * Create an export: a file of payments, as CSV or JSON Lines
+         * Create an export: a file of payments, refunds or events
          * @description Needs a key with the scope `read`.
          */
         post: operations["create_export"];
@@ -813,7 +813,11 @@ export interface components {
         CreateExport: {
             resource: components["schemas"]["Resource"];
             format: components["schemas"]["Format"];
-            filters?: components["schemas"]["Filters-Input"];
+            /**
+             * Filters
+             * @description those of the list of the resource; for events also `created_to`
+             */
+            filters?: components["schemas"]["FiltersOfPayments-Input"] | components["schemas"]["FiltersOfRefunds-Input"] | components["schemas"]["FiltersOfEvents-Input"];
             /**
              * @description between the cells of a CSV
              * @default ,
@@ -1212,7 +1216,8 @@ export interface components {
             /** Id */
             id: string;
             resource: components["schemas"]["Resource"];
-            filters: components["schemas"]["Filters-Output"];
+            /** Filters */
+            filters: components["schemas"]["FiltersOfPayments-Output"] | components["schemas"]["FiltersOfRefunds-Output"] | components["schemas"]["FiltersOfEvents-Output"];
             layout: components["schemas"]["Layout"];
             state: components["schemas"]["State"];
             /** @description `no_progress`: its worker was stopped again and again; `too_large`: ask for a shorter range; `upload_lost`: what was stored of it is gone, create it again */
@@ -1316,10 +1321,42 @@ export interface components {
             after: string | boolean | string[] | null;
         };
         /**
-         * Filters
-         * @description The list's filters. The time range includes both ends.
+         * FiltersOfEvents
+         * @description The filters of the feed. The time range includes both ends.
          */
-        "Filters-Input": {
+        "FiltersOfEvents-Input": {
+            /**
+             * Created From
+             * @description a date or an RFC 3339 time, inclusive
+             * @default null
+             */
+            created_from?: string | null;
+            /**
+             * Created To
+             * @description a date (the end of that UTC day) or an RFC 3339 time, inclusive
+             * @default null
+             */
+            created_to?: string | null;
+            /** @default null */
+            type?: components["schemas"]["EventType"] | null;
+        };
+        /**
+         * FiltersOfEvents
+         * @description The filters of the feed. The time range includes both ends.
+         */
+        "FiltersOfEvents-Output": {
+            /** Created From */
+            created_from?: string | null;
+            /** Created To */
+            created_to?: string | null;
+            /** @default null */
+            type?: components["schemas"]["EventType"] | null;
+        };
+        /**
+         * FiltersOfPayments
+         * @description The filters of the list of payments. The time range includes both ends.
+         */
+        "FiltersOfPayments-Input": {
             /**
              * Created From
              * @description a date or an RFC 3339 time, inclusive
@@ -1351,10 +1388,10 @@ export interface components {
             merchant?: string | null;
         };
         /**
-         * Filters
-         * @description The list's filters. The time range includes both ends.
+         * FiltersOfPayments
+         * @description The filters of the list of payments. The time range includes both ends.
          */
-        "Filters-Output": {
+        "FiltersOfPayments-Output": {
             /** Created From */
             created_from?: string | null;
             /** Created To */
@@ -1376,6 +1413,38 @@ export interface components {
              * @default null
              */
             merchant?: string | null;
+        };
+        /**
+         * FiltersOfRefunds
+         * @description The filters of the list of refunds. The time range includes both ends.
+         */
+        "FiltersOfRefunds-Input": {
+            /**
+             * Created From
+             * @description a date or an RFC 3339 time, inclusive
+             * @default null
+             */
+            created_from?: string | null;
+            /**
+             * Created To
+             * @description a date (the end of that UTC day) or an RFC 3339 time, inclusive
+             * @default null
+             */
+            created_to?: string | null;
+            /** @default null */
+            status?: components["schemas"]["RefundStatus"] | null;
+        };
+        /**
+         * FiltersOfRefunds
+         * @description The filters of the list of refunds. The time range includes both ends.
+         */
+        "FiltersOfRefunds-Output": {
+            /** Created From */
+            created_from?: string | null;
+            /** Created To */
+            created_to?: string | null;
+            /** @default null */
+            status?: components["schemas"]["RefundStatus"] | null;
         };
         /**
          * Format
@@ -1839,7 +1908,7 @@ export interface components {
          * @description What the rows of a file are.
          * @enum {string}
          */
-        Resource: "payments";
+        Resource: "payments" | "refunds" | "events";
         /**
          * RollApiKey
          * @description An API key to replace. The old key works for another `overlap_hours`.

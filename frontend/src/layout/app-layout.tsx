@@ -1,4 +1,4 @@
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import {
   BookOpen,
   ChartColumn,
@@ -16,17 +16,20 @@ import type { Access } from "../session/access";
 import { clearApiKey } from "../session/key";
 import { ThemeSwitch } from "./theme-switch";
 
-const NAV_ITEMS: { to: string; label: string; icon: LucideIcon }[] = [
+const NAV_ITEMS: { to: string; also?: string[]; label: string; icon: LucideIcon }[] = [
   { to: "/", label: "Overview", icon: ChartColumn },
-  { to: "/payments", label: "Payments", icon: CreditCard },
+  { to: "/payments", also: ["/refunds", "/exports"], label: "Payments", icon: CreditCard },
   { to: "/webhooks", label: "Webhooks", icon: Webhook },
-  { to: "/logs", label: "Logs", icon: ScrollText },
+  { to: "/logs", also: ["/audit"], label: "Logs", icon: ScrollText },
   { to: "/keys", label: "API keys", icon: KeyRound },
   { to: "/reference", label: "Reference", icon: BookOpen },
 ];
 
+const ACTIVE = "bg-raised text-foreground!";
+
 /** The frame of every page: navigation, theme and sign-out. */
 export function AppLayout({ access }: { access: Access }) {
+  const path = useLocation({ select: ({ pathname }) => pathname });
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_1fr]">
       <a
@@ -49,13 +52,13 @@ export function AppLayout({ access }: { access: Access }) {
         </Link>
         <nav aria-label="Main" className="max-md:order-3 max-md:-mx-2 max-md:w-[calc(100%+1rem)]">
           <ul className="flex gap-1 md:flex-col">
-            {NAV_ITEMS.map(({ to, label, icon: Icon }) => (
+            {NAV_ITEMS.map(({ to, also = [], label, icon: Icon }) => (
               <li key={to} className="max-md:min-w-0 max-md:flex-1">
                 <Link
                   to={to}
                   activeOptions={{ exact: to === "/", includeSearch: false }}
-                  className="flex items-center gap-2.5 rounded-lg px-3 py-2 text-sm font-medium whitespace-nowrap text-muted hover:bg-raised hover:text-foreground max-md:flex-col max-md:gap-1 max-md:px-0 max-md:py-1.5 max-md:text-[0.6875rem]"
-                  activeProps={{ className: "bg-raised text-foreground!" }}
+                  className={`flex items-center gap-2.5 rounded-lg px-3 py-2 text-sm font-medium whitespace-nowrap text-muted hover:bg-raised hover:text-foreground max-md:flex-col max-md:gap-1 max-md:px-0 max-md:py-1.5 max-md:text-[0.6875rem] ${also.includes(path) ? ACTIVE : ""}`}
+                  activeProps={{ className: ACTIVE }}
                 >
                   <Icon className="size-4" aria-hidden="true" />
                   {label}

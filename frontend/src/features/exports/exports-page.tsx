@@ -42,7 +42,7 @@ export function ExportsPage() {
       {data?.exports.length === 0 && (
         <EmptyState
           title={cursor ? "No older exports" : "No exports yet"}
-          hint="Export the payments that a filter shows."
+          hint="Export the payments or refunds that a filter shows."
           action={
             <Link to="/payments" className={BUTTON_VARIANTS.primary}>
               Go to payments

@@ -17,7 +17,11 @@ describe("labels of an export", () => {
       filters: { ...EXPORT.filters, status: "completed", currency: "CAD" },
       layout: { ...EXPORT.layout, format: "json_lines" },
     } as Export;
-    expect(contentsLabel(filtered)).toBe("completed, CAD · JSON Lines");
+    expect(contentsLabel(filtered)).toBe("Payments: completed, CAD · JSON Lines");
+    const found = { ...EXPORT, filters: { ...EXPORT.filters, merchant: "Northern Lights" } };
+    expect(contentsLabel(found as Export)).toBe("Payments: Northern Lights · CSV");
+    const refunds = { ...EXPORT, resource: "refunds", filters: { status: "failed" } } as Export;
+    expect(contentsLabel(refunds)).toBe("Refunds: failed · CSV");
   });
 
   it("say how much it is", () => {

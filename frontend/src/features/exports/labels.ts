@@ -21,12 +21,13 @@ export function sizeLabel(bytes: number): string {
 
 /** The filters and the layout of an export, as one line. */
 export function contentsLabel({ resource, filters, layout }: Export): string {
-  const { status, type, currency, created_from: from, created_to: to } = filters;
-  const parts: (string | null | undefined)[] = [status, type, currency];
+  const { created_from: from, created_to: to, ...named } = filters;
+  const parts: (string | null | undefined)[] = Object.values(named);
   const day = (at: string) => new Date(at).toLocaleDateString(undefined, { dateStyle: "medium" });
   if (from) parts.push(`from ${day(from)}`);
   if (to) parts.push(`to ${day(to)}`);
-  const chosen = parts.filter(Boolean);
+  const chosen = parts.filter(Boolean).join(", ");
+  const rows = resource.charAt(0).toUpperCase() + resource.slice(1);
   const format = layout.format === "csv" ? "CSV" : "JSON Lines";
-  return `${chosen.length > 0 ? chosen.join(", ") : `All ${resource}`} · ${format}`;
+  return `${chosen ? `${rows}: ${chosen}` : `All ${resource}`} · ${format}`;
 }

@@ -2,10 +2,10 @@ import { queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "../../api/client";
 import { pollEvery } from "../../api/retry";
 import type { components } from "../../api/schema";
-import { type PaymentsSearch, toApiQuery } from "../payments/payments-search";
 import { csvLayout } from "./csv-layout";
 
 export type Export = components["schemas"]["Export"];
+export type NewExport = Pick<components["schemas"]["CreateExport"], "resource" | "filters">;
 
 export const PAGE_SIZE = 20;
 const POLL_MS = 1_000;
@@ -38,22 +38,12 @@ export const exportsQuery = (cursor?: string) =>
     },
   });
 
-/** Export the whole filtered list, in the layout of the viewer's spreadsheet. */
-export function exportPayments(
-  { cursor: _, ...search }: PaymentsSearch,
-  foundBy: "idempotency_key" | "merchant",
-  idempotencyKey: string,
-) {
+/** Export a whole filtered list, in the layout of the viewer's spreadsheet. */
+export function createExport(of: NewExport, idempotencyKey: string) {
   return unwrap(
     api.POST("/v1/exports", {
       params: {},
-      body: {
-        resource: "payments",
-        format: "csv",
-        filters: { ...toApiQuery(search), ...(search.find && { [foundBy]: search.find }) },
-        ...csvLayout(),
-        idempotency_key: idempotencyKey,
-      },
+      body: { ...of, format: "csv", ...csvLayout(), idempotency_key: idempotencyKey },
     }),
   );
 }

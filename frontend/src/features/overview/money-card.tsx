@@ -27,7 +27,11 @@ export function MoneyCard({ stats: { summary, incomplete } }: { stats: Stats }) 
               <tr key={figure} className={figure === "net" ? "font-semibold" : ""}>
                 <th scope="row" className={ROW_HEADER}>
                   {figure === "refunded" ? (
-                    <Link to="/refunds" search={{ status: "completed" }} className="hover:underline">
+                    <Link
+                      to="/refunds"
+                      search={{ status: "completed" }}
+                      className="text-accent hover:underline"
+                    >
                       {label}
                     </Link>
                   ) : (

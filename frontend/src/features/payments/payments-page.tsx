@@ -6,11 +6,11 @@ import { EmptyState } from "../../components/empty-state";
 import { ErrorAlert } from "../../components/error-alert";
 import { PageTitle } from "../../components/page-title";
 import { Pagination } from "../../components/pagination";
-import { ExportButton } from "./export-button";
+import { ExportButton } from "../exports/export-button";
 import { Filters } from "./filters";
 import { useLiveRows } from "./live-rows";
 import { PaymentTable, PaymentTableSkeleton } from "./payment-table";
-import type { PaymentsSearch } from "./payments-search";
+import { type PaymentsSearch, toApiQuery } from "./payments-search";
 import { PaymentsTabs } from "./payments-tabs";
 import { PAGE_SIZE, paymentsQuery } from "./queries";
 
@@ -25,9 +25,13 @@ export function PaymentsPage() {
   const { rows, newCount, showNew } = useLiveRows(page, JSON.stringify(search));
   // One search looks for both: see fetchPayments.
   const foundBy = rows[0]?.idempotency_key === search.find ? "idempotency_key" : "merchant";
+  const exported = { ...toApiQuery(filters), ...(search.find && { [foundBy]: search.find }) };
   return (
     <>
-      <PageTitle title="Payments" actions={<ExportButton search={search} foundBy={foundBy} />} />
+      <PageTitle
+        title="Payments"
+        actions={<ExportButton of={{ resource: "payments", filters: exported }} />}
+      />
       <PaymentsTabs />
       <Filters search={search} />
       <div className="my-2 flex min-h-9 items-center justify-center" role="status">

@@ -5,15 +5,14 @@ import { ErrorAlert } from "../../components/error-alert";
 import { inputClass } from "../../components/field";
 import { PageTitle } from "../../components/page-title";
 import { Pagination } from "../../components/pagination";
-import { Time } from "../../components/time";
-import { formatMoney } from "../../lib/money";
+import { ExportButton } from "../exports/export-button";
 import { statusLabel } from "./labels";
 import { PaymentTableSkeleton } from "./payment-table";
 import { PaymentsTabs } from "./payments-tabs";
 import { refundsQuery } from "./queries";
-import { type Refund, RefundNotes } from "./refund-notes";
+import type { Refund } from "./refund-notes";
+import { RefundRow } from "./refund-row";
 import { REFUND_STATUSES, type RefundStatus } from "./refunds-search";
-import { StatusBadge } from "./status-badge";
 
 const route = getRouteApi("/refunds");
 
@@ -26,7 +25,7 @@ export function RefundsPage() {
   const page = isPlaceholderData ? undefined : data;
   return (
     <>
-      <PageTitle title="Refunds" />
+      <PageTitle title="Refunds" actions={<ExportButton of={{ resource: "refunds", filters }} />} />
       <PaymentsTabs />
       <StatusFilter
         status={filters.status}
@@ -84,25 +83,19 @@ function RefundList({ refunds }: { refunds: readonly Refund[] }) {
   return (
     <ul className="divide-y divide-border overflow-hidden rounded-xl border border-border bg-surface text-sm">
       {refunds.map((refund) => (
-        <li key={refund.id} className="space-y-1 px-4 py-3">
-          <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
-            <span className="font-medium tabular-nums">
-              {formatMoney(refund.amount, refund.currency)}
-            </span>
-            <StatusBadge status={refund.status} />
-            <span className="text-xs text-muted">
-              <Time at={refund.created_at} />
-            </span>
+        <RefundRow
+          key={refund.id}
+          refund={refund}
+          end={
             <Link
               to="/payments/$id"
               params={{ id: refund.payment_id }}
-              className="font-mono text-xs break-all text-accent hover:underline sm:ml-auto"
+              className="text-accent hover:underline"
             >
               {refund.payment_id}
             </Link>
-          </div>
-          <RefundNotes refund={refund} />
-        </li>
+          }
+        />
       ))}
     </ul>
   );

@@ -4,24 +4,17 @@ import { FileDown, LoaderCircle } from "lucide-react";
 import { useRef } from "react";
 import { BUTTON_VARIANTS, Button } from "../../components/button";
 import { ErrorAlert } from "../../components/error-alert";
-import { DownloadLink } from "../exports/download-link";
-import { failureLabel, rowsLabel } from "../exports/labels";
-import { exportPayments, exportQuery } from "../exports/queries";
-import type { PaymentsSearch } from "./payments-search";
+import { DownloadLink } from "./download-link";
+import { failureLabel, rowsLabel } from "./labels";
+import { createExport, exportQuery, type NewExport } from "./queries";
 
 /** Exports the whole filtered list as a CSV file: shows the progress, then the link. */
-export function ExportButton({
-  search,
-  foundBy,
-}: {
-  search: PaymentsSearch;
-  foundBy: "idempotency_key" | "merchant";
-}) {
+export function ExportButton({ of }: { of: NewExport }) {
   const keyRef = useRef<string>(undefined);
   const { data, error, isPending, mutate } = useMutation({
     mutationFn: () => {
       keyRef.current ??= crypto.randomUUID(); // another try is the same export
-      return exportPayments(search, foundBy, keyRef.current);
+      return createExport(of, keyRef.current);
     },
     onSuccess: () => {
       keyRef.current = undefined;
