@@ -52,6 +52,8 @@ _BACKOFF_CAP_SECONDS: Final = 0.5
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 _CONFLICTS: Final = frozenset({"TransactionConflict"})
+_MISSING_INDEX: Final = ("does not have the specified index", "backfilling global secondary index")
+"""What DynamoDB says of an index that is not there, or not yet."""
 _THROTTLES: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
@@ -470,8 +472,7 @@ def _missing_index_is_unavailable() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        told = error.response["Error"]
-        if told["Code"] == "ValidationException" and "index" in told.get("Message", ""):
+        if any(said in str(error) for said in _MISSING_INDEX):
             raise Unavailable("An index is still being built; try again later.") from error
         raise
 

@@ -1,8 +1,8 @@
 """The rows of a stage's tables that tables restored to a point in time lack.
 
-Guarantee: this names every payment, refund, key and endpoint that the restored tables lack, and
-every outcome that only the current ones have. It queries indexes, never scans, and changes nothing:
-people decide what to carry over, because they know what went wrong.
+Guarantee: this names every payment, refund, key, endpoint and audit event that the restored tables
+lack, and every outcome that only the current ones have. It queries indexes, never scans, and
+changes nothing: people decide what to carry over, because they know what went wrong.
 
 A process dates a row and writes it a moment later. So the search begins some time before the moment
 of the restore, and reports only rows that the restored tables lack.
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.api_keys.repository import PARTITION as API_KEYS
+from chalicelib.audit.items import LISTING as AUDIT_EVENTS
 from chalicelib.aws.dynamodb import MAX_KEYS, Index, Item, KeyRange, Table
 from chalicelib.aws.pagination import from_moment, just_after
 from chalicelib.payments.items import ALL, BY_STATUS, LISTING, stored_refund_status
@@ -34,8 +35,9 @@ def missing_rows(dynamodb: "DynamoDBClient", old: str, new: str, at: datetime) -
     """Yield the rows of `old` that `new`, restored to `at`, lacks. Raises Unavailable."""
     was, now = Table(dynamodb, old), Table(dynamodb, new)
     since = from_moment(at - _MARGIN)
-    for item, _ in _differing(was, now, ALL, KeyRange(LISTING, since)):
-        yield _row("payment", item, "created later")
+    for kind, listing in (("payment", LISTING), ("audit_event", AUDIT_EVENTS)):
+        for item, _ in _differing(was, now, ALL, KeyRange(listing, since)):
+            yield _row(kind, item, "created later")
     for status in _REFUNDS:
         for item, restored in _differing(was, now, BY_STATUS, KeyRange(status, since)):
             if restored is None:
@@ -105,7 +107,8 @@ def _by_key(table: Table, keys: list[Item]) -> dict[tuple[str, str], Item]:
 def _row(kind: str, item: Mapping[str, Any], why: str) -> Row:
     """Describe a row: without secrets or digests of keys, and with amounts as text."""
     shown = ("id", "paymentId", "status", "amount", "currency", "type", "merchant", "name", "url")
+    who = ("actor", "actorId", "resourceId", "resourceName")
     dates = ("idempotencyKey", "createdAt", "completedAt", "revokedAt", "expiresAt", "disabledAt")
-    found = {name: str(item[name]) for name in (*shown, *dates) if name in item}
+    found = {name: str(item[name]) for name in (*shown, *who, *dates) if name in item}
     found |= {name: found[name].partition("#")[0] for name in ("createdAt",) if name in found}
     return {"kind": kind, "why": why} | found

@@ -52,8 +52,11 @@ def main(arguments: list[str]) -> None:
     with stages.operated(asked.stage, "Not restored", RestoreError):
         at = moment(asked.at)
         source = stages.tables_of(asked.stage)
-        target = restore(boto3.client("dynamodb"), asked.stage, at, source)
+        dynamodb = boto3.client("dynamodb")
+        target = restore(dynamodb, asked.stage, at, source)
         print(report(asked.stage, at, source, target))
+        check(dynamodb, asked.stage, at)
+        print(f"Ready. To use them: {_switch(asked.stage, at)}")
 
 
 def moment(text: str) -> datetime:
@@ -78,38 +81,43 @@ def tables_at(stage: str, restored: str) -> Tables:
 
 
 def restore(dynamodb: "DynamoDBClient", stage: str, at: datetime, source: Tables) -> Tables:
-    """Return the restored tables, ready for use. Raises RestoreError or boto3 errors."""
+    """Return the restored tables, for `check` to judge. Raises RestoreError or boto3 errors."""
     target = tables_at(stage, restored_parameter(at))
     if target == source:
         raise RestoreError(f"The stage already uses the tables of {at:%Y-%m-%dT%H:%M:%SZ}.")
     for old, new in zip(source, target, strict=True):
         _begin(dynamodb, old, new, at)
-    wanted = {
-        table["TableName"]: table for table in provision.tables(stage, restored_parameter(at))
-    }
-    for new in target:
+    for wanted in provision.tables(stage, restored_parameter(at)):
+        new = wanted["TableName"]
         print(f"  Waiting for {new} …", flush=True)
         dynamodb.get_waiter("table_exists").wait(TableName=new, WaiterConfig=_WAITING)
-        _set_up(dynamodb, stage, wanted[new])
-        _check(dynamodb, wanted[new])
+        _set_up(dynamodb, stage, wanted)
     return target
 
 
+def check(dynamodb: "DynamoDBClient", stage: str, at: datetime) -> None:
+    """Compare the restored tables with the template. Raises RestoreError if they differ."""
+    for wanted in provision.tables(stage, restored_parameter(at)):
+        _check(dynamodb, stage, at, wanted)
+
+
 def report(stage: str, at: datetime, source: Tables, target: Tables) -> str:
-    """Summarise the restore; list the missing rows in a file. Raises Unavailable."""
+    """Summarise what the tables lack; list the missing rows in a file. Raises Unavailable."""
     file = ROOT / "dist" / f"missing-from-{target.payments}.jsonl"
     kinds = write_missing(file, dynamodb_client(os.environ["AWS_REGION"]), source, target, at)
-    restored = restored_parameter(at).rstrip("-")
-    lines = [f"Ready: {target.payments} and {target.idempotency}."]
+    lines = [f"Restored: {target.payments} and {target.idempotency}."]
     if stage == settings.STAGE:
         lines.append("The emulated AWS keeps no history: they are copies of the current tables.")
     lines += [
         f"Rows of {source.payments} that they lack:",
         *(f"  {kind}: {number}" for kind, number in sorted(kinds.items())),
         f"  listed in {file.relative_to(ROOT)}" if kinds else "  none",
-        f"To use them: make switch STAGE={stage} RESTORED={restored}",
     ]
     return "\n".join(lines)
+
+
+def _switch(stage: str, at: datetime) -> str:
+    return f"make switch STAGE={stage} RESTORED={restored_parameter(at).rstrip('-')}"
 
 
 def write_missing(
@@ -170,8 +178,7 @@ def _enable_recovery(dynamodb: "DynamoDBClient", name: str) -> None:
     raise RestoreError(f"Point-in-time recovery of {name} is not available yet; run this again.")
 
 
-def _check(dynamodb: "DynamoDBClient", wanted: Mapping[str, Any]) -> None:
-    """Read the table back. Raises RestoreError if it differs from the template."""
+def _check(dynamodb: "DynamoDBClient", stage: str, at: datetime, wanted: Mapping[str, Any]) -> None:
     name = wanted["TableName"]
     table = dynamodb.describe_table(TableName=name)["Table"]
     indexes = {index["IndexName"] for index in wanted.get("GlobalSecondaryIndexes", [])}
@@ -180,8 +187,13 @@ def _check(dynamodb: "DynamoDBClient", wanted: Mapping[str, Any]) -> None:
         for index in table.get("GlobalSecondaryIndexes", [])
         if index.get("IndexStatus", "ACTIVE") == "ACTIVE"
     }
-    if table["KeySchema"] != wanted["KeySchema"] or ready != indexes:
-        raise RestoreError(f"{name} lacks indexes: it has {sorted(ready)}, not {sorted(indexes)}.")
+    if table["KeySchema"] != wanted["KeySchema"] or ready - indexes:
+        raise RestoreError(f"{name} has other keys or indexes than the template: {sorted(ready)}.")
+    if lacking := ", ".join(sorted(indexes - ready)):
+        raise RestoreError(
+            f"{name} lacks {lacking}: a later version added it. From the checkout of the version "
+            f"of that moment, run {_switch(stage, at)}; then deploy this version."
+        )
     ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     expires = ttl.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
     if expires != ("TimeToLiveSpecification" in wanted):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -11,7 +12,7 @@ from moto import mock_aws
 
 from infra.local import provision
 from infra.ops import restore as module
-from infra.ops.restore import RestoreError, moment, restore, tables_at
+from infra.ops.restore import RestoreError, check, moment, restore, tables_at
 from infra.ops.stages import Tables
 from tests import engines
 from tests.conftest import REGION, SESSION
@@ -67,6 +68,7 @@ def test_second_run_continues_with_existing_tables(dynamodb: "DynamoDBClient") -
     restore(dynamodb, "test", AT, FIRST)
     dynamodb.delete_table(TableName=RESTORED.idempotency)
     assert restore(dynamodb, "test", AT, FIRST) == RESTORED
+    check(dynamodb, "test", AT)
 
 
 def test_tables_in_use_are_not_restored_over(dynamodb: "DynamoDBClient") -> None:
@@ -74,17 +76,32 @@ def test_tables_in_use_are_not_restored_over(dynamodb: "DynamoDBClient") -> None
         restore(dynamodb, "test", AT, RESTORED)
 
 
-def test_table_without_its_indexes_is_not_ready(dynamodb: "DynamoDBClient") -> None:
+def test_table_of_before_an_index_was_added_lacks_it_and_its_missing_rows_are_listed(
+    dynamodb: "DynamoDBClient", tmp_path: Path
+) -> None:
     bare: dict[str, Any] = provision.tables("test", "20261120T120001Z-")[0]
-    keys = [one for one in bare["AttributeDefinitions"] if one["AttributeName"] in {"PK", "SK"}]
+    added = {"search-index": "searchKey"}
     dynamodb.create_table(
         TableName=RESTORED.payments,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=keys,
+        AttributeDefinitions=[
+            one
+            for one in bare["AttributeDefinitions"]
+            if one["AttributeName"] not in added.values()
+        ],
         KeySchema=bare["KeySchema"],
+        GlobalSecondaryIndexes=[
+            one for one in bare["GlobalSecondaryIndexes"] if one["IndexName"] not in added
+        ],
     )
-    with pytest.raises(RestoreError, match="lacks indexes"):
-        restore(dynamodb, "test", AT, FIRST)
+    later = {"PK": {"S": "PAY#1"}, "SK": {"S": "PAYMENT"}, "listing": {"S": "PAYMENT"}}
+    dynamodb.put_item(TableName=FIRST.payments, Item=later | {"createdAt": {"S": "2026-11-21"}})
+    target = restore(dynamodb, "test", AT, FIRST)
+    missing = module.write_missing(tmp_path / "missing", dynamodb, FIRST, target, AT)
+    assert missing == {"payment, created later": 1}
+    switch = "make switch STAGE=test RESTORED=20261120T120001Z"
+    with pytest.raises(RestoreError, match=f"{RESTORED.payments} lacks search-index.*{switch}"):
+        check(dynamodb, "test", AT)
 
 
 def test_recovery_is_enabled_once_dynamodb_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:

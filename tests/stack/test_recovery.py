@@ -218,6 +218,7 @@ def test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named(
             ("payment", "settled later; processing again", unfinished): 1,
             ("refund", "created later", refund["id"]): 1,
             ("api_key", "created later", "late"): 1,
+            ("audit_event", "created later", "late"): 1,
         }
     )
     restored = re.search(r"RESTORED=(\w+)", said)
@@ -254,4 +255,5 @@ def named(said: str) -> Counter[tuple[str, str, str]]:
     lines = (ROOT / file[1]).read_text().splitlines()
     (ROOT / file[1]).unlink()
     rows = [json.loads(line) for line in lines]
-    return Counter((row["kind"], row["why"], row.get("name") or row["id"]) for row in rows)
+    names = [row.get("name") or row.get("resourceName") or row["id"] for row in rows]
+    return Counter((row["kind"], row["why"], name) for row, name in zip(rows, names, strict=True))
