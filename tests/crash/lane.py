@@ -24,7 +24,7 @@ from chalicelib.values import rfc3339
 from infra.local.event_source import EventSource
 from infra.local.lambda_events import api_event, scheduled_event
 from tests import engines, invariants
-from tests.crash import administrator, merchant
+from tests.crash import administrator, audit_trail, merchant
 from tests.crash.faults import DEADLY, SLOW, STOPPING, Fault, Plan
 from tests.crash.invocation import Conductor, Outcome
 from tests.crash.merchant import Request, Wish
@@ -251,6 +251,7 @@ class Lane:
         received = self.conductor.ask(received=True)["received"]
         received = [post for post in received if post["path"] in chapter.secrets]
         chapter.complaints += administrator.broken(self._rows(), chapter.requests)
+        chapter.complaints += audit_trail.broken(self._rows())
         chapter.complaints += verdict(
             books, chapter.requests, chapter.secrets, received, self.conductor.said()
         )
