@@ -14,15 +14,17 @@ from infra.local.settings import Local, SetupError, from_environment
 
 
 @contextmanager
-def local_stack() -> Iterator[Local]:
+def local_stack(**settings: str) -> Iterator[Local]:
     """Run one until the block ends, on free ports and in a folder that goes with it.
+
+    `settings` are variables of its environment.
 
     Raises SetupError with what it said if it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="payflow-") as folder:
         # The emulator's index queries take longer with every row, and a run of the sweeper asks
         # many: at a minute or nearly so, as on AWS, they leave it time for the payments.
-        env = {"PAYFLOW_SWEEP_UNIT_SECONDS": "20", **os.environ}
+        env = {"PAYFLOW_SWEEP_UNIT_SECONDS": "20", **os.environ, **settings}
         ports = ("API", "AWS", "RECEIVER", "DYNAMODB")
         env |= {f"PAYFLOW_{name}_PORT": str(free_port()) for name in ports}
         env |= {"PAYFLOW_STATE_DIR": folder, "PAYFLOW_DASHBOARD": "off"}

@@ -20,6 +20,7 @@ from infra.local.webhook_receiver import Receiver
 from tests.http_client import send
 from tests.invariants import unsettled
 from tests.load import promises, report
+from tests.load.follower import Follower
 from tests.load.generator import CONNECTIONS, Generator, Step
 from tests.load.ledger import Ledger, Outcome
 from tests.load.promises import Found, Said
@@ -47,6 +48,8 @@ class Run:
     """After the last request; None when it did not drain."""
     payments: int = 0
     webhooks: int = 0
+    events: int = 0
+    """That a client was told who followed the feed meanwhile."""
     said: Said = field(default_factory=Said)
     unanswered: int = 0
     """Keys that were sent, and not answered in time however often."""
@@ -101,13 +104,18 @@ def load(options: argparse.Namespace, stack: Stack, url: str, receiver: Receiver
     receiver.keep_secrets([made.json["secret"]])
     run, ledger = Run(), Ledger()
     traffic = Traffic(uuid.uuid4().hex[:8], options.seed)
-    with Generator(traffic, ledger, port, stack.depth) as generator:
+    with (
+        Generator(traffic, ledger, port, stack.depth) as generator,
+        Follower(generator.read) as follower,
+    ):
         _offer(options, generator, run)
         found = _drain(stack, run)
         _say("checking every promise")
+        followed = follower.followed()
         found.received = receiver.received()
         run.said = promises.said_in_logs(stack)
         run.broken = promises.broken_promises(stack, ledger, found, run.said)
+        run.broken += promises.followed_otherwise(followed, found.books, run.said)
         run.broken += _read_back(generator, found)
     run.said = promises.said_in_logs(stack)
     unit = timedelta(seconds=int(os.environ["PAYFLOW_SWEEP_UNIT_SECONDS"]))
@@ -118,6 +126,7 @@ def load(options: argparse.Namespace, stack: Stack, url: str, receiver: Receiver
         logs = ROOT / ".payflow" / "load"
         shutil.copytree(stack.local.logs, logs, dirs_exist_ok=True)
         _say(f"the stack's logs are kept in {logs}")
+    run.events = len(followed)
     run.payments = len(found.books.lives)
     run.webhooks = len({one.webhook_id for one in found.received})
     return run
@@ -203,8 +212,9 @@ def told(options: argparse.Namespace, run: Run) -> str:
     seen = ", ".join(f"{count} × {what}" for what, count in sorted(run.said.counts.items()))
     parts.append(
         f"{run.sent_again} requests whose answer settled nothing were sent again with their key. "
-        f"{drained} {run.payments:,} payments and {run.webhooks:,} webhooks were looked at one by "
-        f"one; the sweeper sent {run.said.messages_resent:,} messages again. "
+        f"{drained} {run.payments:,} payments, {run.webhooks:,} webhooks and the {run.events:,} "
+        f"events of a client that followed the feed ({len(run.said.late)} late) were looked at "
+        f"one by one; the sweeper sent {run.said.messages_resent:,} messages again. "
         f"In the logs: {seen or '–'}."
     )
     if run.is_good:

@@ -66,6 +66,8 @@ class Said:
     put_back: set[str] = field(default_factory=set)
     """The ids of messages that met an outage or a conflict."""
     messages_resent: int = 0
+    late: set[str] = field(default_factory=set)
+    """The ids of events that were committed later than the feed waits for them."""
 
 
 def look(stack: Stack) -> Found:
@@ -223,6 +225,16 @@ def listed_otherwise(ids: Sequence[str], books: Books) -> Broken:
         yield f"{payment_id}: {'is' if is_there else 'is not'} there, unlike in the list"
 
 
+def followed_otherwise(ids: Sequence[str], books: Books, said: Said) -> Broken:
+    """The feed told of every event once, but for those that were counted as late."""
+    for event_id, count in Counter(ids).items():
+        if count > 1:
+            yield f"{event_id}: the feed told of it {count} times"
+    events = {event.id for life in books.lives.values() for event in life.events}
+    for event_id in (events ^ set(ids)) - said.late:
+        yield f"{event_id}: {'is' if event_id in events else 'is not'} there, unlike in the feed"
+
+
 def overslept(found: Found, said: Said, now: datetime, unit: timedelta) -> Broken:
     """The sweeper has sent messages again for what a bank has long left undecided."""
     long_ago = now - 4 * unit
@@ -262,6 +274,10 @@ def _lines(file: Path, said: Said) -> Iterator[dict[str, Any]]:
     with file.open(errors="replace") as log:
         for text in log:
             try:
-                yield json.loads(text)
+                line = json.loads(text)
             except ValueError:
                 said.wrong.append(f"{file.name}: {text.rstrip()}")
+                continue
+            if line.get("kind") == "event_late":
+                said.late.add(line["event_id"])
+            yield line

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 
 from bench.local_stack import local_stack
+from chalicelib.payments.feed import BEHIND
 from infra.local.settings import HOST, STAGE, Local
 from infra.local.webhook_receiver import Handler, Receiver, Server
 
@@ -61,7 +62,8 @@ class Stack:
 @contextmanager
 def running() -> Iterator[Stack]:
     """Until the block ends. Raises SetupError if it does not start."""
-    with local_stack() as local:
+    behind = str(BEHIND.seconds)  # as on AWS: what is sent late is counted
+    with local_stack(PAYFLOW_FEED_BEHIND_SECONDS=behind) as local:
         local.enter_environment()
         yield Stack(local, boto3.client("dynamodb"), boto3.client("sqs"))
 
