@@ -30,7 +30,7 @@ _PYTEST: Final = (
     *("-c", "pyproject.toml", "-p", "tests.mutations.plugin"),
 )
 _RULES: Final = (
-    *("tests/api", "tests/api_keys", "tests/payments", "tests/webhooks"),
+    *("tests/api", "tests/api_keys", "tests/exports", "tests/payments", "tests/webhooks"),
     *("tests/test_any_input.py", "tests/test_config.py", "tests/test_exact_json.py"),
     *("tests/test_messages.py", "tests/test_schema.py", "tests/test_sweeper.py"),
 )
