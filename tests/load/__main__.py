@@ -24,7 +24,7 @@ from tests.load.follower import Follower
 from tests.load.generator import CONNECTIONS, Generator, Step
 from tests.load.ledger import Ledger, Outcome
 from tests.load.promises import Found, Said
-from tests.load.stack import Stack, merchant, running
+from tests.load.stack import SWEEP_UNIT, Stack, merchant, running
 from tests.load.traffic import BUSINESS, MIXED, Traffic
 
 PATIENCE_SECONDS: Final = 10
@@ -118,8 +118,7 @@ def load(options: argparse.Namespace, stack: Stack, url: str, receiver: Receiver
         run.broken += promises.followed_otherwise(followed, found.books, run.said)
         run.broken += _read_back(generator, found)
     run.said = promises.said_in_logs(stack)
-    unit = timedelta(seconds=int(os.environ["PAYFLOW_SWEEP_UNIT_SECONDS"]))
-    run.broken += promises.overslept(found, run.said, datetime.now(UTC), unit)
+    run.broken += promises.overslept(found, run.said, datetime.now(UTC), SWEEP_UNIT)
     run.unanswered = len(ledger.uncertain())
     run.wrong = [*ledger.wrong, *run.said.wrong]
     if run.wrong:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+SWEEP_UNIT: Final = timedelta(seconds=20)
 _MOST_WEBHOOKS: Final = 1_000_000
 _DEPTHS: Final = (
     "ApproximateNumberOfMessages",
@@ -62,8 +64,11 @@ class Stack:
 @contextmanager
 def running() -> Iterator[Stack]:
     """Until the block ends. Raises SetupError if it does not start."""
-    behind = str(BEHIND.seconds)  # as on AWS: what is sent late is counted
-    with local_stack(PAYFLOW_FEED_BEHIND_SECONDS=behind) as local:
+    settings = {
+        "PAYFLOW_FEED_BEHIND_SECONDS": str(BEHIND.seconds),  # as on AWS: what is late is counted
+        "PAYFLOW_SWEEP_UNIT_SECONDS": str(SWEEP_UNIT.seconds),
+    }
+    with local_stack(**settings) as local:
         local.enter_environment()
         yield Stack(local, boto3.client("dynamodb"), boto3.client("sqs"))
 

@@ -63,7 +63,7 @@ def test_repeated_request_is_one_export(stack: Stack) -> None:
     ("fields", "field"),
     [
         ({}, "resource"),
-        (FILE | {"separator": ","}, "body"),
+        (FILE | {"separator": ","}, "separator"),
         (FILE | {"format": "csv", "time_zone": "America/Atlantis"}, "time_zone"),
         (FILE | {"filters": {"created_from": "yesterday"}}, "filters.created_from"),
     ],
