@@ -256,7 +256,7 @@ def test_follower_who_is_killed_and_resumed_misses_and_doubles_nothing(unreliabl
     writers = [payments_on(repository, by(timedelta(seconds=skew))) for skew in (-1, 0, 1)]
     reader = payments_on(repository, _now, feed_behind=timedelta(seconds=3))
     done = threading.Event()
-    number = 60 if IS_THOROUGH else 15
+    number = 20 if IS_THOROUGH else 8
     with ThreadPoolExecutor(len(writers) + 1) as pool:
         followed = pool.submit(follow, reader, done)
         for writing in [pool.submit(lives, writer, number) for writer in writers]:
