@@ -22,6 +22,8 @@ X_RAY: Final = frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"})
 
 _MOMENT: Final = re.compile(r"(?<=-)[0-9]{8}T[0-9]{6}Z-")
 """The part before the stage in the name of a restored table."""
+_ACCOUNT: Final = re.compile(r"-[0-9]{12}$")
+"""The last part of a bucket's name: buckets of all accounts have names of their own."""
 
 NO_SUCH_QUEUE: Final = "no-such-queue"
 """The queue in tests of an outage. A function that calls it needs a grant for the real one."""
@@ -141,7 +143,8 @@ def _checked(call: Call) -> Iterator[tuple[str, str, str]]:
         case "s3", operation if operation in _ON_OBJECTS:
             # What is granted is a folder; a link is signed by the same name of its operation.
             folder = params["Key"].partition("/")[0]
-            yield f"s3:{_ON_OBJECTS[operation]}", f"{params['Bucket']}/objects/{folder}/*", ""
+            bucket = _ACCOUNT.sub("-*", params["Bucket"])
+            yield f"s3:{_ON_OBJECTS[operation]}", f"{bucket}/objects/{folder}/*", ""
         case "logs", "FilterLogEvents":
             yield "logs:FilterLogEvents", params["logGroupName"], ""
         case "kms", "Encrypt" | "Decrypt":
@@ -406,7 +409,7 @@ def _logical_ids(stage: str) -> dict[str, str]:
             )
         if resource["Type"] == "AWS::S3::Bucket":
             bucket = properties["BucketName"]["Fn::Sub"].replace("${Stage}", stage)
-            found[bucket.replace("${AWS::AccountId}", "123456789012")] = logical_id
+            found[bucket.replace("${AWS::AccountId}", "*")] = logical_id
         if resource["Type"] == "AWS::KMS::Alias":
             alias = properties["AliasName"]["Fn::Sub"].replace("${Stage}", stage)
             found[alias] = properties["TargetKeyId"]["Ref"]
