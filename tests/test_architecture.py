@@ -11,7 +11,7 @@ SHIPPED = [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 OWNERS = {
     "boto3": {"aws.clients", "aws.dynamodb", "idempotency"}
     | {f"{capability}.repository" for capability in ("api_keys", "payments", "webhooks")},
-    "botocore": {"aws.clients", "aws.dynamodb", "aws.kms", "aws.s3", "aws.sqs"},
+    "botocore": {"aws.answers", "aws.clients", "aws.dynamodb", "aws.kms", "aws.s3", "aws.sqs"},
     "chalice": {"app", "api.openapi", "api.routing"},
     "os": {"config"},
     "simplejson": {"exact_json", "telemetry"},

@@ -3,7 +3,9 @@
 Runs last: in `make test` other processes run the tests, and record the calls.
 """
 
+import botocore.session
 import pytest
+from botocore.validate import ParamValidator
 
 from tests import iam
 from tests.conftest import HEARD_FROM_STACKS, HEARD_FROM_TESTS, IN_PARTS
@@ -26,6 +28,17 @@ def test_calls_of_every_function_are_recorded_in_tests_and_stacks(heard: Heard) 
         functions = {call.function for call in calls}
         assert functions <= set(FUNCTIONS)
         assert functions == set(FUNCTIONS) or not IN_PARTS
+
+
+def test_every_recorded_request_is_as_the_model_of_its_service_says(heard: Heard) -> None:
+    """The clients of the app do not check that, to save the time."""
+    session = botocore.session.get_session()
+    models = {name: session.get_service_model(name) for name in ("dynamodb", "sqs")}
+    for call in (call for calls in heard.values() for call in calls if call.service in models):
+        shape = models[call.service].operation_model(call.operation).input_shape
+        assert shape is not None
+        report = ParamValidator().validate(call.params, shape)
+        assert not report.has_errors(), f"{call.test}: {report.generate_report()}"
 
 
 @each_function

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from chalicelib import config
+from chalicelib import VERSION, config
+from chalicelib.aws.answers import Parsers
 from chalicelib.errors import Unavailable
 
 try:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _MAX_CONNECTIONS: Final = 64
+_USER_AGENT: Final = f"PayFlow/{VERSION} Boto3/{boto3.__version__}"
 _OUTAGE_CODES: Final = frozenset(
     {
         "LimitExceededException",
@@ -48,7 +51,7 @@ class Throttled(Unavailable):
 
 def dynamodb_client(region: str) -> "DynamoDBClient":
     """1 s to connect, 2 s to read, 3 attempts in all. Transactions obey `sent_unless`."""
-    client = _session().client("dynamodb", region_name=region, config=_config(1, 2, attempts=3))
+    client = _session().client("dynamodb", region_name=region, config=_hot(1, 2, attempts=3))
     client.meta.events.register("before-send.dynamodb.TransactWriteItems", _refuse_late)
     return client
 
@@ -75,7 +78,7 @@ def sqs_client(region: str) -> "SQSClient":
     """1 s to connect, 1 s to read, 2 attempts: SQS may have forgotten the connection of the first
     while Lambda was frozen. The sweeper is the next retry.
     """
-    return _session().client("sqs", region_name=region, config=_config(1, 1, attempts=2))
+    return _session().client("sqs", region_name=region, config=_hot(1, 1, attempts=2))
 
 
 def kms_client(region: str) -> Any:
@@ -132,7 +135,20 @@ def is_outage(error: ClientError) -> bool:
 @functools.cache
 def _session() -> boto3.Session:
     """Return the session of all clients, which share the service models that it loads."""
-    return boto3.Session()
+    session = botocore.session.get_session()
+    session.register_component("response_parser_factory", Parsers())
+    return boto3.Session(botocore_session=session)
+
+
+def _hot(connect_seconds: float, read_seconds: float, *, attempts: int) -> Config:
+    """Return the settings of a client whose calls are most of the time of a request.
+
+    One module builds its requests, and tests check all of them against the service's model. The
+    header of the user agent is made once, not at every call.
+    """
+    return _config(connect_seconds, read_seconds, attempts=attempts).merge(
+        Config(parameter_validation=False, user_agent=_USER_AGENT)
+    )
 
 
 def _config(connect_seconds: float, read_seconds: float, *, attempts: int) -> Config:
