@@ -133,7 +133,7 @@ load: .venv/dev-ready  ## raise the load until latency bends, then check every p
 bench: .venv/dev-ready  ## time each flow against a floor of its calls alone: SECONDS=3 REPORT=1
 	@.venv/bin/python -m bench flows $(call option,SECONDS,--seconds) $(if $(value REPORT),--report)
 
-budgets: .venv/dev-ready frontend/node_modules/ready  ## check the dashboard's first load and the stack's start against their budgets
+budgets: .venv/dev-ready frontend/node_modules/ready  ## hold the dashboard's first load, the stack's start and calls of AWS to their budgets
 	@.venv/bin/python -m bench budgets
 
 growth: .venv/dev-ready  ## time the reads while the table grows: SIZES=1000,100000 ROUNDS=200 REPORT=1

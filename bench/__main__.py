@@ -6,8 +6,9 @@ from typing import Final
 
 COMMANDS: Final = {
     "flows": "time each flow against a floor of its AWS calls alone",
+    "calls": "time calls of AWS without a network, beside those of a client by default",
     "cold-start": "time new processes to their first answer, beside a floor",
-    "budgets": "hold the dashboard's first load and the local stack's start to their budgets",
+    "budgets": "hold the dashboard, the local stack's start and calls of AWS to their budgets",
     "growth": "time the reads while the table grows to a million payments",
     "exports": "write a large export with its worker killed in between, and count it again",
     "costs": "compute what a million payments cost, from recorded calls",

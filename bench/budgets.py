@@ -2,7 +2,8 @@
 
 The dashboard's first load may have 200 KiB (frontend/scripts/first-load.mjs). The local stack may
 take five times as long to start as what cannot be saved of it: the emulated AWS and the import of
-the app, one after the other.
+the app, one after the other. Calls of AWS may take part of the processor time that they take with a
+client as botocore makes it by default (bench/calls.py).
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench import calls
 from bench.local_stack import local_stack
 from bench.usage import SETTINGS
 from infra import ROOT
@@ -29,6 +31,11 @@ def main(_arguments: list[str]) -> None:
     env = {**os.environ, "VITE_API_URL": "https://api.example/api"}
     if subprocess.run(build, cwd=ROOT / "frontend", env=env, check=False).returncode:  # noqa: S603
         sys.exit("The dashboard is over its budget, or does not build.")
+    for name, (ours, default) in calls.measured().items():
+        goal = calls.MOST_TIMES_THE_DEFAULT[name]
+        print(f"{name} takes {ours / default:.2f} of its default time, of at most {goal}.")
+        if ours > goal * default:
+            sys.exit("A call of AWS is over its budget.")
     floors, starts = [], []
     for _ in range(STARTS):  # in turn, so that a busy moment slows both
         floors.append(start_alone())
