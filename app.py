@@ -412,7 +412,7 @@ def read_logs(call: Call[ReadLogs]) -> Logs:
 
 @route("/v1/audit_events", methods=["GET"])
 @http.operation(
-    "List the changes of API keys and webhook endpoints, newest first",
+    "List who changed API keys and webhook endpoints, and who exported, newest first",
     Success(200, "one page", AuditPage),
     scope=Scope.ADMIN,
     errors=(errors.InvalidCursor, errors.Unavailable),

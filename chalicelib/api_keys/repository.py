@@ -18,7 +18,6 @@ from chalicelib.aws.dynamodb import (
     Item,
     KeyRange,
     Table,
-    Write,
     drop_none,
     exists,
 )
@@ -48,7 +47,7 @@ class ApiKeyRepository:
         """Store a new key, its audit event, and a record if it is given. Raises RecordExists."""
         put = self._table.put_if_absent(to_item(key))
         self._records.transact(
-            self._table, event.id, record, key.created_at, put, self._audit(event)
+            self._table, event.id, record, key.created_at, put, audit_items.put(self._table, event)
         )
 
     def find_by_digest(self, digest: str) -> ApiKey | None:
@@ -79,7 +78,7 @@ class ApiKeyRepository:
         )
         try:
             put = self._table.put_if_absent(to_item(new))
-            self._table.transact(new.id, end, put, self._audit(event))
+            self._table.transact(new.id, end, put, audit_items.put(self._table, event))
         except ConditionFailed as failed:
             raise KeyEnded from failed
 
@@ -91,13 +90,10 @@ class ApiKeyRepository:
             set_={"revokedAt": rfc3339(event.created_at)},
         )
         try:
-            self._table.transact(event.id, revoke, self._audit(event))
+            self._table.transact(event.id, revoke, audit_items.put(self._table, event))
         except ConditionFailed as failed:
             if failed.items[0] is None:
                 raise
-
-    def _audit(self, event: AuditEvent) -> Write:
-        return self._table.put_if_absent(audit_items.to_item(event))
 
     def note_use(self, key: ApiKey, hour: datetime) -> None:
         """Store the hour of the last use."""

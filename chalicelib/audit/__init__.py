@@ -1,1 +1,1 @@
-"""The audit log: who changed API keys and webhook endpoints."""
+"""The audit log: who changed API keys and webhook endpoints, and who exported."""

@@ -7,12 +7,17 @@ a version that knows no audit log never sees them.
 from typing import Final
 
 from chalicelib.audit.models import AuditEvent, FieldChange
-from chalicelib.aws.dynamodb import Index, Item, drop_none
+from chalicelib.aws.dynamodb import Index, Item, Table, Write, drop_none
 from chalicelib.values import rfc3339
 
 ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
 LISTING: Final = "AUDIT"
 _NOTHING: Final = {"before": None, "after": None}
+
+
+def put(table: Table, event: AuditEvent) -> Write:
+    """Return the write of a new event, for the transaction of its change."""
+    return table.put_if_absent(to_item(event))
 
 
 def to_item(event: AuditEvent) -> Item:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.audit import items
 from chalicelib.audit.models import AuditEvent
-from chalicelib.aws.dynamodb import EARLIEST, KeyRange, Table, key_of
+from chalicelib.aws.dynamodb import KeyRange, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,14 +21,6 @@ class AuditRepository:
         self._table = Table(dynamodb, payments_table)
 
     def newest(self, upper: str, limit: int) -> list[tuple[str, AuditEvent | None]]:
-        """Return events up to a sort key, newest first, with their sort keys.
-
-        None stands for one that this version cannot read.
-        """
-        keys = KeyRange(items.LISTING, EARLIEST, upper)
-        entries = self._table.query(keys, items.ALL, limit=limit, newest_first=True)
-        # The last row of a full read only shows that there are more.
-        wanted = [key_of(entry) for entry in entries[: limit - 1]]
-        rows = self._table.find_many(wanted)
-        found = {row["createdAt"]: self._table.read(row, items.from_item) for row in rows}
-        return [(entry["createdAt"], found.get(entry["createdAt"])) for entry in entries]
+        """Return events up to a sort key, newest first: see `Table.listed`."""
+        keys = KeyRange(items.LISTING, upper=upper)
+        return self._table.listed(keys, items.ALL, limit, items.from_item, newest_first=True)

@@ -170,6 +170,30 @@ class Table:
                 return items
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
+    def listed(
+        self,
+        keys: KeyRange,
+        index: Index,
+        limit: int,
+        codec: Callable[[Item], Result],
+        *,
+        newest_first: bool = False,
+    ) -> list[tuple[str, Result | None]]:
+        """Return the rows that an index of keys lists, with their sort keys, as of the last write.
+
+        None stands for a row that is gone, or that this version cannot read, and for the last of a
+        full read: it only shows that there are more.
+        """
+        entries = self.query(keys, index, limit=limit, newest_first=newest_first)
+        found = {
+            (row[TABLE.hash], row[TABLE.range]): self.read(row, codec)
+            for row in self.find_many([key_of(entry) for entry in entries[: limit - 1]])
+        }
+        return [
+            (entry[index.range], found.get((entry[TABLE.hash], entry[TABLE.range])))
+            for entry in entries
+        ]
+
     def count(self, keys: KeyRange, index: Index, enough: int) -> int:
         """Count the items of a range; stop after `enough`."""
         counted = 0

@@ -180,6 +180,11 @@ def to_moment(moment: datetime) -> str:
     return f"{rfc3339(moment)}$"
 
 
+def moment_of(key: str) -> datetime:
+    """Return the time of a sort key."""
+    return datetime.fromisoformat(key.partition("#")[0])
+
+
 def just_before(key: str) -> str:
     """Return the upper end of a range that holds every sort key below `key`."""
     return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~"

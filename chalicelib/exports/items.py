@@ -3,10 +3,10 @@
 export    EXPORT#<export id> / EXPORT; in the due index until it ends
 """
 
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from chalicelib.aws.dynamodb import Index, Item, drop_none
+from chalicelib.aws.pagination import moment_of
 from chalicelib.aws.s3 import Part
 from chalicelib.exports.models import Export, Progress, Tail
 from chalicelib.values import rfc3339
@@ -18,7 +18,7 @@ DUE: Final = "exports"
 
 
 class ExportEntry(NamedTuple):
-    """The entry of an export in an index."""
+    """The entry of an export in the due index."""
 
     export_id: str
     sort_key: str
@@ -97,9 +97,5 @@ def _tail(item: Item) -> Tail | None:
     return Tail(key, int(size_bytes))
 
 
-def export_entry(item: Item, index: Index) -> ExportEntry:
-    return ExportEntry(item["PK"].partition("#")[2], item[index.range])
-
-
-def moment_of(due_at: str) -> datetime:
-    return datetime.fromisoformat(due_at.partition("#")[0])
+def due_entry(item: Item) -> ExportEntry:
+    return ExportEntry(item["PK"].partition("#")[2], item[DUE_INDEX.range])

@@ -71,7 +71,7 @@ class ExportRepository:
             record,
             export.created_at,
             self._table.put_if_absent(items.export_to_item(export)),
-            self._table.put_if_absent(audit_items.to_item(event)),
+            audit_items.put(self._table, event),
         )
 
     def get(self, export_id: str) -> Export:
@@ -83,23 +83,16 @@ class ExportRepository:
             raise NotFound("There is no export with this id.")
         return items.export_from_item(item)
 
-    def all(self, upper: str, limit: int) -> list[items.ExportEntry]:
-        """Return entries of exports up to a sort key, newest first."""
+    def newest(self, upper: str, limit: int) -> list[tuple[str, Export | None]]:
+        """Return exports up to a sort key, newest first: see `Table.listed`."""
         keys = KeyRange(items.LISTING, upper=upper)
-        found = self._table.query(keys, ALL, limit=limit, newest_first=True)
-        return [items.export_entry(item, ALL) for item in found]
-
-    def find_many(self, export_ids: Sequence[str]) -> dict[str, Export]:
-        """Return exports by id, at most 100, as of the last write."""
-        found = self._table.find_many([items.export_key(export_id) for export_id in export_ids])
-        exports = self._table.read_all(found, items.export_from_item)
-        return {export.id: export for export in exports}
+        return self._table.listed(keys, ALL, limit, items.export_from_item, newest_first=True)
 
     def due(self, lower: str, upper: str, limit: int) -> list[items.ExportEntry]:
         """Return entries of unfinished exports, the longest due first."""
         keys = KeyRange(items.DUE, lower, upper)
         found = self._table.query(keys, items.DUE_INDEX, limit=limit)
-        return [items.export_entry(item, items.DUE_INDEX) for item in found]
+        return [items.due_entry(item) for item in found]
 
     def lease(self, export_id: str, now: datetime, until: datetime) -> Export | None:
         """Lease the export until `until`.

@@ -79,15 +79,13 @@ class Exports:
 
     def list_page(self, query: ListExports) -> ExportPage:
         """Return one page, newest first. Raises InvalidCursor or Unavailable."""
-
-        def read(last: str | None, size: int) -> list[tuple[str, Export | None]]:
-            entries = self.repository.all(LATEST if last is None else just_before(last), size)
-            # The last row of a full read only shows that there are more.
-            wanted = entries if len(entries) < size else entries[:-1]
-            found = self.repository.find_many([entry.export_id for entry in wanted])
-            return [(entry.sort_key, found.get(entry.export_id)) for entry in entries]
-
-        exports, cursor = read_page(read, query, query)
+        exports, cursor = read_page(
+            lambda last, size: self.repository.newest(
+                LATEST if last is None else just_before(last), size
+            ),
+            query,
+            query,
+        )
         return ExportPage(exports=[self._linked(one) for one in exports], next_cursor=cursor)
 
     def _linked(self, export: Export) -> Export:

@@ -357,17 +357,11 @@ class PaymentRepository:
         return [items.found_entry(item) for item in found]
 
     def feed(self, lower: str, upper: str, limit: int) -> list[tuple[str, EventBody | None]]:
-        """Return events of all payments, oldest first, with their sort keys.
-
-        None stands for one that this version cannot read.
-        """
+        """Return events of all payments, oldest first: see `Table.listed`."""
         keys = KeyRange(items.FEED, lower, upper)
-        entries = self._payments.query(keys, items.ALL, limit=limit)
-        # The last row of a full read only shows that there are more.
-        wanted = [key_of(entry) for entry in entries[: limit - 1]]
-        events = self._payments.read_all(self._payments.find_many(wanted), items.event_from_item)
-        bodies = self._bodies(events)
-        return [(entry["createdAt"], bodies.get(entry["createdAt"])) for entry in entries]
+        listed = self._payments.listed(keys, items.ALL, limit, items.event_from_item)
+        bodies = self._bodies([event for _, event in listed if event is not None])
+        return [(sort_key, bodies.get(sort_key)) for sort_key, _ in listed]
 
     def index(self, payment_id: str) -> int:
         """Give the rows of a payment their places in the feed and the search; return how many.

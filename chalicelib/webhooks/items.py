@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from chalicelib.aws.dynamodb import Index, Item, drop_none
+from chalicelib.aws.pagination import moment_of
 from chalicelib.payments.items import payment_partition
 from chalicelib.values import SYSTEM, rfc3339
 from chalicelib.webhooks.models import (
@@ -228,11 +229,6 @@ def delivery_at(delivery: Delivery) -> str:
 def due_at(key: DeliveryKey, moment: datetime) -> str:
     """Return a sort key of the due index; the random ends of the ids make it unique."""
     return f"{rfc3339(moment)}#{key.event_id[-8:]}{key.endpoint_id[-8:]}"
-
-
-def moment_of(due_at: str) -> datetime:
-    """Return the time in a sort key of the due index."""
-    return datetime.fromisoformat(due_at.partition("#")[0])
 
 
 def due_shard(delivery_id: str) -> str:

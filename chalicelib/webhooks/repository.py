@@ -48,7 +48,7 @@ from chalicelib.aws.dynamodb import (
     key_of,
     unchanged,
 )
-from chalicelib.aws.pagination import just_before
+from chalicelib.aws.pagination import just_before, moment_of
 from chalicelib.errors import NotFound
 from chalicelib.idempotency import Record, Records
 from chalicelib.payments.items import payment_partition
@@ -145,7 +145,7 @@ class WebhookRepository:
         writes = [
             self._changed(registry, endpoints=1),
             self._table.put_if_absent(items.endpoint_to_item(endpoint)),
-            self._audit(event),
+            audit_items.put(self._table, event),
         ]
         if encrypted is not None:
             writes.append(self._table.put_if_absent(items.secret_to_item(endpoint.id, encrypted)))
@@ -180,7 +180,7 @@ class WebhookRepository:
                 self._table.delete_request(items.endpoint_key(endpoint_id), exists()),
                 one_less,
                 self._table.delete_request(items.secret_key(endpoint_id)),
-                self._audit(event),
+                audit_items.put(self._table, event),
             )
         except ConditionFailed as failed:
             raise _endpoint_not_found() from failed
@@ -207,7 +207,7 @@ class WebhookRepository:
         """
         try:
             writes = self._change_request(before, after), self._changed(registry)
-            self._table.transact(event.id, *writes, self._audit(event))
+            self._table.transact(event.id, *writes, audit_items.put(self._table, event))
         except ConditionFailed as failed:
             raise StaleVersion(self.get(before.id)) from failed
         return self.get(before.id)
@@ -219,7 +219,7 @@ class WebhookRepository:
         """
         try:
             change = self._change_request(before, after)
-            self._table.transact(event.id, change, self._audit(event))
+            self._table.transact(event.id, change, audit_items.put(self._table, event))
         except ConditionFailed as failed:
             raise _stale(failed) from failed
         return self.get(before.id)
@@ -242,7 +242,7 @@ class WebhookRepository:
         Raises StaleVersion if they changed or moved since then, or NotFound.
         """
         replace = self._replace_secret(before, encrypted, rotated)
-        self._with_secret(before, after, event.id, replace, self._audit(event))
+        self._with_secret(before, after, event.id, replace, audit_items.put(self._table, event))
 
     def move_apart(self, before: Endpoint, encrypted: Secrets, token: str) -> None:
         """Move the secrets of an endpoint out of its row. Raises StaleVersion or NotFound."""
@@ -273,9 +273,6 @@ class WebhookRepository:
         # What the audit event says was before must still be so.
         as_read = unchanged(old, "secret", "updatedAt", "isEnabled")
         return self._table.replace_request(old, new, exists() & as_read)
-
-    def _audit(self, event: AuditEvent) -> Write:
-        return self._table.put_if_absent(audit_items.to_item(event))
 
     def disable(self, before: Endpoint, after: Endpoint, event_id: str, event: AuditEvent) -> None:
         """Disable the endpoint and write the events that say so.
@@ -361,7 +358,7 @@ class WebhookRepository:
         found = self._table.find(row, only=items.DELIVERY)
         if found is None or "dueAt" not in found:
             return None
-        if (due := items.moment_of(found["dueAt"])) > now:
+        if (due := moment_of(found["dueAt"])) > now:
             raise NotDueYet(due - now)
         leased = {"dueAt": items.due_at(key, until)}
         attempt = [items.attempt_to_item(Attempt(at=now))]

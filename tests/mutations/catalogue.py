@@ -345,8 +345,8 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A delivery is leased only when it is due.",
             "chalicelib/webhooks/repository.py::WebhookRepository.lease",
-            "(due := items.moment_of(found['dueAt'])) > now",
-            "(due := items.moment_of(found['dueAt'])) > until",
+            "(due := moment_of(found['dueAt'])) > now",
+            "(due := moment_of(found['dueAt'])) > until",
         ),
         Mutant(
             "A leased delivery is left to its worker until the lease has expired.",
@@ -625,7 +625,7 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A key is revoked in one transaction with its audit event.",
             "chalicelib/api_keys/repository.py::ApiKeyRepository.revoke",
-            ", self._audit(event)",
+            ", audit_items.put(self._table, event)",
             "",
         ),
         Mutant(

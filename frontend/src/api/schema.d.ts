@@ -456,7 +456,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the changes of API keys and webhook endpoints, newest first
+         * List who changed API keys and webhook endpoints, and who exported, newest first
          * @description Needs a key with the scope `admin`.
          */
         get: operations["list_audit_events"];
