@@ -104,11 +104,12 @@ e2e: .venv/ready frontend/node_modules/ready  ## test the dashboard in a browser
 screenshots: .venv/ready frontend/node_modules/ready  ## take pictures of every page, also those in the documentation
 	@.venv/bin/python -m infra.checks.browser npm run --silent --prefix frontend screenshots
 
-# What the engine may make a difference to: races, outages, kills, and its own start and stop.
-ON_THE_ENGINE := $(patsubst %,tests/stack/test_%.py,dynamodb_local races outages recovery) \
+# What the engine may make a difference to: storage (tests/conftest.py chooses the tests), races,
+# outages, kills, and its own start and stop.
+ON_THE_ENGINE := $(patsubst %,tests/%,api_keys exports infra payments webhooks) $(patsubst %,tests/stack/test_%.py,dynamodb_local races outages recovery) \
   tests/stack/test_lifecycle.py::test_data_survives_every_stop_until_reset_and_no_process_stays \
   tests/stack/test_lifecycle.py::test_signal_during_the_start_stops_the_stack_cleanly
-test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the stack's tests on AWS's DynamoDB Local
+test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the tests of storage and the stack on AWS's DynamoDB Local
 	@PAYFLOW_TEST_DYNAMODB=dynamodb-local .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ON_THE_ENGINE) \
 	  --deselect=tests/stack/test_recovery.py::test_a_stage_runs_on_as_it_was_at_a_moment_and_what_came_later_is_named
 

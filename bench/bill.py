@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from bench.page import ROOT
 from bench.usage import API, DELIVERY_WORKER, PROCESSOR, Usage
+from infra.deploy import yaml_text
 
 MINUTES_A_MONTH: Final = 30 * 24 * 60
 MILLION: Final = 1_000_000
@@ -64,7 +63,7 @@ def memory_mb() -> dict[str, int]:
 @cache
 def templates() -> tuple[dict[str, Any], dict[str, Any]]:
     backend, package = (
-        yaml.safe_load((ROOT / "infra" / name).read_text())
+        yaml_text.read((ROOT / "infra" / name).read_text())
         for name in ("backend.yaml", "package.yaml")
     )
     return backend, package

@@ -18,6 +18,10 @@ emulated_aws: Final = engines.emulated_aws
 free_port: Final = engines.free_port
 accepts: Final = engines.accepts
 wait_until: Final = engines.wait_until
+DYNAMODB_LOCAL: Final = "dynamodb-local"
+ENGINE: Final = os.environ.get("PAYFLOW_TEST_DYNAMODB") or "emulated"
+"""The engine of the storage tests and of the tests' stacks; no test may depend on which one it is.
+`make test` takes the emulated AWS, `make test-dynamodb-local` the other one, and CI runs both."""
 IS_THOROUGH: Final = bool(os.environ.get("CI"))
 """CI tries more examples and repeats races more often than a developer wants to wait for."""
 

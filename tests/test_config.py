@@ -3,10 +3,10 @@
 import json
 
 import pytest
-import yaml
 
 from chalicelib import config
 from chalicelib.config import SettingError, Settings, from_environment
+from infra.deploy import yaml_text
 from tests.conftest import SETTINGS
 from tests.engines import ROOT
 
@@ -102,7 +102,7 @@ def test_stage_that_infra_backend_yaml_refuses_is_refused(said: str) -> None:
 def test_origin_and_stage_have_the_forms_of_the_templates() -> None:
     def pattern(template: str, parameter: str) -> str:
         text = (ROOT / "infra" / template).read_text()
-        return str(yaml.safe_load(text)["Parameters"][parameter]["AllowedPattern"])
+        return str(yaml_text.read(text)["Parameters"][parameter]["AllowedPattern"])
 
     forms = {name: form for name, (form, _) in config.FORMS.items()}
     assert forms == {

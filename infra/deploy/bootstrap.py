@@ -19,10 +19,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import boto3
-import yaml
 
 from infra import ROOT, cli
-from infra.deploy import artifact, deploy, package, publish, smoke
+from infra.deploy import artifact, deploy, package, publish, smoke, yaml_text
 from infra.deploy.contents import PackageError
 from infra.deploy.stacks import DeployError, Stack, choose_region, parameter_values
 
@@ -51,7 +50,7 @@ _AWAY: Final = "2000-01-01T00:00:00Z"
 
 def main(arguments: list[str]) -> None:
     parser = cli.parser("bootstrap", __doc__)
-    template = yaml.safe_load(TEMPLATE.read_text())
+    template = yaml_text.read(TEMPLATE.read_text())
     for name, parameter in OPTIONS.items():
         asked_for = template["Parameters"][parameter]
         form = cli.matching(asked_for["AllowedPattern"], asked_for["ConstraintDescription"])
@@ -100,7 +99,7 @@ def bootstrap(stage: str, chosen: Mapping[str, str], email: str | None) -> str:
 def bring_up_frontend(stage: str, chosen: Mapping[str, str]) -> dict[str, str]:
     """Create or update the stack; return its outputs. Unchosen parameters keep their values."""
     body = TEMPLATE.read_text()
-    template: Any = yaml.safe_load(body)
+    template: Any = yaml_text.read(body)
     stack = Stack(f"payflow-frontend-{stage}")
     previous = stack.parameters() or set()
     wanted = {"Stage": stage, **github_parameters(chosen.get("GitHubSubject", "")), **chosen}

@@ -18,10 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from infra import ROOT, cli
-from infra.deploy import artifact, contents, gateway_responses, policies, unknown_routes
+from infra.deploy import artifact, contents, gateway_responses, policies, unknown_routes, yaml_text
 from infra.deploy.artifact import TEMPLATE, ZIP
 from infra.deploy.contents import LAMBDA, PackageError, Target
 
@@ -107,8 +105,8 @@ def set_origin(project: Path, stage: str, origin: str) -> None:
 
 def _additions() -> Any:
     """Return the resources and properties that Chalice cannot generate."""
-    overlay = yaml.safe_load((ROOT / "infra" / "backend.yaml").read_text())
-    overlay = merged(overlay, yaml.safe_load((ROOT / "infra" / "package.yaml").read_text()))
+    overlay = yaml_text.read((ROOT / "infra" / "backend.yaml").read_text())
+    overlay = merged(overlay, yaml_text.read((ROOT / "infra" / "package.yaml").read_text()))
     api = {"Properties": {"GatewayResponses": gateway_responses.responses()}}
     return merged(overlay, {"Resources": {"RestAPI": api}})
 

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from infra import ROOT
+from infra.deploy import yaml_text
 
 SOURCE: Final = ROOT / "infra" / "policies"
 CHALICE: Final = ROOT / ".chalice"
@@ -89,7 +88,7 @@ def resolved(value: Any, names: Mapping[str, str]) -> Any:
 def _names(stage: str, moment: str) -> dict[str, str]:
     """Return what the policies refer to: pseudo parameters, and the ARNs in infra/backend.yaml."""
     names = {"AWS::Partition": "aws", "AWS::Region": "*", "AWS::AccountId": "*", "Stage": stage}
-    template = yaml.safe_load((ROOT / "infra" / "backend.yaml").read_text())
+    template = yaml_text.read((ROOT / "infra" / "backend.yaml").read_text())
     # A key has no name; the policies' condition on its alias says which one.
     names["SecretsKey.Arn"] = "arn:aws:kms:*:*:key/*"
     for logical_id, resource in template["Resources"].items():

@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import yaml
-
 from infra import ROOT
-from infra.deploy import publish
+from infra.deploy import publish, yaml_text
 from infra.local import lifeline
 from infra.local.settings import HOST, Local, SetupError, from_environment
 
@@ -73,7 +71,7 @@ def _fingerprint(api_url: str) -> str:
 
 def security_headers(api_origin: str) -> dict[str, str]:
     """Return the headers that CloudFront sends, for an API at `api_origin`."""
-    template: Any = yaml.safe_load((ROOT / "infra" / "frontend-stack.yaml").read_text())
+    template: Any = yaml_text.read((ROOT / "infra" / "frontend-stack.yaml").read_text())
     config = template["Resources"]["ResponseHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
     security = config["SecurityHeadersConfig"]
     policy, _ = security["ContentSecurityPolicy"]["ContentSecurityPolicy"]["Fn::Sub"]

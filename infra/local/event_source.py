@@ -44,12 +44,25 @@ class EventSource:
     """The mapping has `ReportBatchItemFailures`; without it Lambda ignores what is answered."""
     batch_size: int = BATCH_SIZE
     wait_seconds: int = WAIT_SECONDS
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a poller waits for messages. The pollers of a queue share it: the next one asks
+    once the first one has work, so that an idle queue is asked by one."""
     working: threading.Lock = field(default_factory=threading.Lock)
     """Held while a batch is processed, until its messages are deleted."""
 
     def poll(self) -> int:
         """Receive and process one batch; return its size. Raises boto3 errors."""
-        messages = self.sqs.receive_message(
+        with self.turn:
+            messages = self._receive()
+        if messages:
+            with self.working:
+                kept = self._invoke(messages)
+                self._delete([message for message in messages if message["MessageId"] not in kept])
+                self._let_go([message for message in messages if message["MessageId"] in kept])
+        return len(messages)
+
+    def _receive(self) -> list["MessageTypeDef"]:
+        return self.sqs.receive_message(
             QueueUrl=self.queue_url,
             MaxNumberOfMessages=self.batch_size,
             WaitTimeSeconds=self.wait_seconds,
@@ -57,12 +70,6 @@ class EventSource:
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         ).get("Messages", [])
-        if messages:
-            with self.working:
-                kept = self._invoke(messages)
-                self._delete([message for message in messages if message["MessageId"] not in kept])
-                self._let_go([message for message in messages if message["MessageId"] in kept])
-        return len(messages)
 
     def _invoke(self, messages: Sequence["MessageTypeDef"]) -> set[str]:
         """Call the function; return the ids of the messages that stay in the queue."""

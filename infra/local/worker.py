@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -30,14 +31,16 @@ def main() -> None:
 
     sqs = boto3.client("sqs", region_name=app.settings.region)
     # Each queue has its own pollers: slow webhooks must not delay payments.
-    sources = [
+    queues = [
         _event_source(app, sqs, url, function)
         for url, function in [
             (app.settings.webhook_queue_url, "webhook_processor"),
             (app.settings.deliveries_queue_url, "delivery_worker"),
             (app.settings.exports_queue_url, "export_worker"),
         ]
-        for _ in range(POLLERS)
+    ]
+    sources = [
+        replace(source, working=threading.Lock()) for source in queues for _ in range(POLLERS)
     ]
     for source in sources:
         threading.Thread(target=_poll, args=(source,), daemon=True).start()

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import boto3
-import yaml
 
 from infra import ROOT, cli
+from infra.deploy import yaml_text
 from infra.deploy.stacks import (
     TABLE,
     DeployError,
@@ -156,7 +156,7 @@ def _refers_to_its_tables(template: Mapping[str, Any]) -> bool:
 
 def _read(body: Any) -> dict[str, Any]:
     """Parse a template, unless boto3 has already parsed it as JSON."""
-    read: dict[str, Any] = yaml.safe_load(body) if isinstance(body, str) else dict(body)
+    read: dict[str, Any] = yaml_text.read(body) if isinstance(body, str) else dict(body)
     return read
 
 

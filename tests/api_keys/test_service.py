@@ -1,4 +1,4 @@
-"""Keys on both engines: who gets in, for how long, and what is kept of the secret."""
+"""Keys: who gets in, for how long, and what is kept of the secret."""
 
 import json
 from datetime import timedelta
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def key_repository(engine: "DynamoDBClient") -> ApiKeyRepository:
-    """On both engines."""
+    """On the engine under test."""
     return key_repository_beside(new_repository(engine))
 
 

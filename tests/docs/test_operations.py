@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-import yaml
-
+from infra.deploy import yaml_text
 from infra.local.provision import template
 from tests.docs.pages import ROOT, section
 
@@ -13,7 +12,7 @@ LISTED = re.compile(r"^\| `([a-z-]+)` \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE
 
 
 def alarms() -> list[str]:
-    package: Any = yaml.safe_load((ROOT / "infra" / "package.yaml").read_text())
+    package: Any = yaml_text.read((ROOT / "infra" / "package.yaml").read_text())
     resources = [*template()["Resources"].values(), *package["Resources"].values()]
     return [
         resource["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("payflow-${Stage}-")

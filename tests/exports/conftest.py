@@ -92,7 +92,7 @@ def s3(emulated_url: str) -> Iterator[Any]:
 
 @pytest.fixture
 def stage(engine: "DynamoDBClient", s3: Any, clock: Clock) -> Stage:
-    """A stage on each engine in turn."""
+    """A stage on the engine under test."""
     repository = new_repository(engine)
     name = f"payflow-exports-test{next(_names)}-123456789012"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "ca-central-1"})

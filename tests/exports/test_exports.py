@@ -1,4 +1,4 @@
-"""Exports from their creation to their file, on each engine."""
+"""Exports from their creation to their file."""
 
 import csv
 import io

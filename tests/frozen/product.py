@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from chalicelib import config, exact_json, telemetry
 from chalicelib.api import openapi
 from chalicelib.api.request_log import ReadLogs, RequestLog
@@ -66,7 +64,7 @@ from chalicelib.webhooks.items import (
 from chalicelib.webhooks.outbox import WebhookOutbox
 from chalicelib.webhooks.repository import WebhookRepository
 from chalicelib.webhooks.service import Webhooks, _DeliveryFilters
-from infra.deploy import artifact, package
+from infra.deploy import artifact, package, yaml_text
 from tests.conftest import KeptQueue, payflow, secrets_key, stored_deliveries, stored_refunds
 from tests.engines import ROOT
 
@@ -155,7 +153,7 @@ def templates() -> dict[str, Any]:
     """The templates as they are in the repository, by the names of their files."""
     folder = ROOT / "infra"
     return {
-        name: yaml.safe_load((folder / name).read_text())
+        name: yaml_text.read((folder / name).read_text())
         for name in ("backend.yaml", "frontend-stack.yaml")
     }
 

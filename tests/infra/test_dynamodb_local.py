@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from infra.local import dynamodb_local, provision
 from infra.local.settings import SetupError
-from tests.conftest import SESSION
-from tests.engines import ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 @pytest.fixture
@@ -79,12 +81,7 @@ def test_java_restricts_connections_if_it_can(
     assert is_asked is keeps_out, "a newer one does not start when asked"
 
 
-def test_dynamodb_local_sends_no_telemetry_and_stores_no_id(dynamodb_local_url: str) -> None:
-    assert not (ROOT / "dynamodb-local-metadata.json").exists()
-
-
-def test_table_of_an_earlier_template_is_a_plain_message(dynamodb_local_url: str) -> None:
-    dynamodb = SESSION.client("dynamodb", endpoint_url=dynamodb_local_url)
+def test_table_of_an_earlier_template_is_a_plain_message(engine: "DynamoDBClient") -> None:
     (wanted, *_) = [
         table for table in provision.tables("earlier") if "GlobalSecondaryIndexes" in table
     ]
@@ -92,7 +89,7 @@ def test_table_of_an_earlier_template_is_a_plain_message(dynamodb_local_url: str
     keys = {key["AttributeName"] for key in wanted["KeySchema"]} | {
         key["AttributeName"] for index in earlier for key in index["KeySchema"]
     }
-    dynamodb.create_table(
+    engine.create_table(
         TableName=wanted["TableName"],
         BillingMode="PAY_PER_REQUEST",
         KeySchema=wanted["KeySchema"],
@@ -103,7 +100,6 @@ def test_table_of_an_earlier_template_is_a_plain_message(dynamodb_local_url: str
         ],
         GlobalSecondaryIndexes=earlier,
     )
-    provision.create_tables(dynamodb, "earlier")  # leaves it as it is
+    provision.create_tables(engine, "earlier")  # leaves it as it is
     with pytest.raises(SetupError, match=r"is not what infra/backend\.yaml says.*make reset"):
-        provision._check(dynamodb, wanted)
-    dynamodb.close()
+        provision._check(engine, wanted)

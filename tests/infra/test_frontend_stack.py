@@ -7,17 +7,16 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from infra.deploy import bootstrap
+from infra.deploy import bootstrap, yaml_text
 from infra.deploy.bootstrap import TEMPLATE
 from tests import hearing, iam
 from tests.conftest import payflow
 from tests.policies import Context, Rights, Template, rights_of, trusts
 from tests.test_least_privilege import FUNCTIONS
 
-BODY: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
+BODY: dict[str, Any] = yaml_text.read(TEMPLATE.read_text())
 SUBJECT = "repo:acme/payflow:ref:refs/heads/main"
 GITHUB = "token.actions.githubusercontent.com"
 DEPLOY_ROLES = ["BackendDeployRole", "FrontendDeployRole"]

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from infra import ROOT
-from infra.deploy import policies
+from infra.deploy import policies, yaml_text
 from infra.deploy.bootstrap import TEMPLATE
 from tests.policies import Template
 
@@ -52,12 +51,12 @@ REFERENCE = reference()
 
 def statements() -> Iterator[tuple[str, Any]]:
     """Yield every statement that we write, with the name of where it stands."""
-    stack = yaml.safe_load(TEMPLATE.read_text())
+    stack = yaml_text.read(TEMPLATE.read_text())
     for logical_id in stack["Resources"]:
         yield from of_resource(
             logical_id, Template(stack, Stage="dev", ApiId="a1b2c3d4e5"), logical_id
         )
-    backend = yaml.safe_load((ROOT / "infra" / "backend.yaml").read_text())
+    backend = yaml_text.read((ROOT / "infra" / "backend.yaml").read_text())
     for logical_id in backend["Resources"]:
         yield from of_resource(logical_id, Template(backend, Stage="dev"), logical_id)
     for function in policies.functions():

@@ -44,12 +44,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip DynamoDB Local, which starts slowly. Run first the tests that most likely fail: those
-    named like the promise, in a file or folder named like the module.
+    """Run first the tests that most likely fail: those named like the promise, in a file or folder
+    named like the module.
     """
-    slow = [item for item in items if _is_on_dynamodb_local(item)]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
     mutant = config.getoption("mutant")
     if mutant is not None:
         items.sort(key=lambda item: _likeness(mutant, item), reverse=True)
@@ -65,12 +62,6 @@ def _likeness(mutant: Mutant, item: pytest.Item) -> int:
 def _stems(text: str) -> set[str]:
     """The beginnings of its longer words: `refunds` and `refunded` are one."""
     return {word[:5] for word in re.findall("[a-z]{4,}", text.lower())}
-
-
-def _is_on_dynamodb_local(item: pytest.Item) -> bool:
-    assert isinstance(item, pytest.Function)
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "dynamodb_local_url" in item.fixturenames or "dynamodb-local" in parameters
 
 
 class _Broken:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -320,7 +319,6 @@ def refusal_of(action: Callable[[], Any]) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True)
 def test_invariants_hold_in_any_order_of_operations(engine: "DynamoDBClient") -> None:
     class OnThisEngine(Lifecycles):
         def __init__(self) -> None:

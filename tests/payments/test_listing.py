@@ -1,4 +1,4 @@
-"""Pages and cursors: exact on both engines, bounded, and strict about what they are given."""
+"""Pages and cursors: exact, bounded, and strict about what they are given."""
 
 import base64
 from datetime import timedelta

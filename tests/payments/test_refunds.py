@@ -1,4 +1,4 @@
-"""Refunds, on both engines: never more than was paid, once a key."""
+"""Refunds: never more than was paid, once a key."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Storage, on both engines: what a transaction promises."""
+"""Storage: what a transaction promises."""
 
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""The real local stack, as `make run` starts it, with its own ports and folder.
-
-PAYFLOW_TEST_DYNAMODB names the engine of its tables; no test may depend on which one it is.
-"""
+"""The real local stack, as `make run` starts it, with its own ports and folder."""
 
 import json
 import os
@@ -28,17 +25,16 @@ from chalicelib.webhooks.outbox import WebhookOutbox
 from infra.local.settings import Local
 from tests import hearing
 from tests.conftest import HEARD_FROM_STACKS, webhook_repository_beside
-from tests.engines import ROOT, free_port, wait_until
+from tests.engines import DYNAMODB_LOCAL, ENGINE, ROOT, free_port, wait_until
 from tests.http_client import Reply, send
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-ENGINE = os.environ.get("PAYFLOW_TEST_DYNAMODB") or "emulated"
 os.environ["PAYFLOW_DYNAMODB"] = ENGINE  # for the stacks and commands that tests start
 # `make test-dynamodb-local` runs these tests, with all the others.
-collect_ignore = [] if ENGINE == "dynamodb-local" else ["test_dynamodb_local.py"]
+collect_ignore = [] if ENGINE == DYNAMODB_LOCAL else ["test_dynamodb_local.py"]
 SWEEP_UNIT_SECONDS = 3
 VISIBILITY_SECONDS = 2
 # Settings that a developer's shell may have; none of them may reach the stack.
@@ -114,7 +110,7 @@ class Stack:
             dashboard_port=5173,
             receiver_port=free_port(),
             visibility_seconds=VISIBILITY_SECONDS,
-            dynamodb_port=free_port() if engine == "dynamodb-local" else None,
+            dynamodb_port=free_port() if engine == DYNAMODB_LOCAL else None,
         )
         self.env = {
             **os.environ,

@@ -10,7 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.engines import free_port, wait_until
+from tests.engines import ROOT, free_port, wait_until
 from tests.stack.conftest import Stack, events, request
 from tests.stack.test_lifecycle import any_alive, assert_sentence, run
 
@@ -25,6 +25,10 @@ def on_it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
     finally:
         stack.stop()
+
+
+def test_engine_sends_no_telemetry_and_stores_no_id(on_it: Stack) -> None:
+    assert not (ROOT / "dynamodb-local-metadata.json").exists()
 
 
 def ask(port: int | None, sender: str) -> bytes:

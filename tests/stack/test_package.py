@@ -17,13 +17,12 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 
 from bench.cold_start import RUNTIMES_OWN
 from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.api_keys.models import Scope
 from chalicelib.api_keys.service import ApiKeys, new_secret
-from infra.deploy import artifact, bootstrap, contents, deploy, package, publish, smoke
+from infra.deploy import artifact, bootstrap, contents, deploy, package, publish, smoke, yaml_text
 from infra.deploy.stacks import DeployError, Stack
 from infra.local import provision
 from infra.local.lambda_events import api_event, sqs_event, with_key
@@ -114,7 +113,7 @@ class Deployed:
 def deployed(
     aws: str, twin: Path, dashboard: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployed:
-    template: Any = yaml.safe_load(bootstrap.TEMPLATE.read_text())
+    template: Any = yaml_text.read(bootstrap.TEMPLATE.read_text())
     del template["Resources"]["GitHub"]  # the emulated CloudFormation refuses the kind
     without_it = tmp_path_factory.mktemp("template") / "frontend-stack.json"
     without_it.write_text(json.dumps(template))
@@ -559,7 +558,7 @@ def test_a_stage_is_switched_to_restored_tables_with_its_functions(
 
 
 def test_stack_created_again_asks_which_tables_to_use(deployed: Deployed) -> None:
-    template = yaml.safe_load(provision.TEMPLATE.read_text())
+    template = yaml_text.read(provision.TEMPLATE.read_text())
     with pytest.raises(DeployError, match=r"RESTORED=first or RESTORED=20261124T120000Z"):
         Stack("payflow-none").import_tables(template, "dev")
 

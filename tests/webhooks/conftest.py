@@ -1,4 +1,4 @@
-"""A payment gateway with webhooks, on both engines, with a clock that the test sets.
+"""A payment gateway with webhooks, with a clock that the test sets.
 
 The merchant answers as the test tells it. Real POSTs are in test_http_client.py.
 """
@@ -143,12 +143,8 @@ def gateway_on(dynamodb: "DynamoDBClient", clock: Clock) -> Gateway:
 
 @pytest.fixture
 def gateway(engine: "DynamoDBClient", clock: Clock) -> Gateway:
-    """On each engine in turn."""
+    """On the engine under test."""
     return gateway_on(engine, clock)
-
-
-one_engine = pytest.mark.parametrize("engine", ["emulated"], indirect=True)
-"""For rules of the clock, whose storage other tests try on both engines."""
 
 
 def audit_event(gateway: Gateway, endpoint: Endpoint) -> AuditEvent:

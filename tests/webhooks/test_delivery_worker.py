@@ -27,7 +27,7 @@ from chalicelib.webhooks.models import (
     FailureReason,
 )
 from tests.conftest import Clock, stored_deliveries
-from tests.webhooks.conftest import BUSY, GONE, OK, UNKNOWN, Gateway, one_engine
+from tests.webhooks.conftest import BUSY, GONE, OK, UNKNOWN, Gateway
 
 SILENT = PostResult(None, 15_000, "", None, PostError.TIMEOUT, "no complete answer within 15 s")
 
@@ -45,7 +45,6 @@ def test_delivery_is_sent_once_however_often_its_message_arrives(gateway: Gatewa
     assert (attempt.status, attempt.latency_ms, attempt.response) == (200, 12, "ok")
 
 
-@one_engine
 def test_webhook_is_signed_with_both_secrets_during_a_rotation(gateway: Gateway) -> None:
     created = gateway.create_endpoint()
     first = gateway.secrets_of(created.id)
@@ -56,7 +55,6 @@ def test_webhook_is_signed_with_both_secrets_during_a_rotation(gateway: Gateway)
     assert gateway.secrets_of(created.id) == [after.secret, *first]
 
 
-@one_engine
 def test_delivery_fails_after_ten_attempts_on_the_schedule(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +99,6 @@ def due(gateway: Gateway, delivery: Delivery) -> datetime:
     return moment
 
 
-@one_engine
 def test_early_retries_are_enqueued_and_late_ones_left_to_the_sweeper(gateway: Gateway) -> None:
     gateway.create_endpoint()
     delivery = gateway.new_delivery()
@@ -117,7 +114,6 @@ def test_early_retries_are_enqueued_and_late_ones_left_to_the_sweeper(gateway: G
     assert gateway.queue.messages == [Deliver(delivery.id)]
 
 
-@one_engine
 def test_retry_after_is_honoured(gateway: Gateway) -> None:
     gateway.create_endpoint()
     delivery = gateway.new_delivery()
@@ -147,7 +143,6 @@ def test_410_disables_the_endpoint_and_fails_its_pending_deliveries(
     assert (event["type"], event["data"]["reason"]) == ("endpoint.disabled", "gone")
 
 
-@one_engine
 def test_five_days_of_failures_only_disable_an_endpoint(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     gateway.merchant.answer = SILENT
@@ -163,7 +158,6 @@ def test_five_days_of_failures_only_disable_an_endpoint(gateway: Gateway) -> Non
     assert gateway.repository.get(endpoint.id).disabled_reason is DisabledReason.FAILING
 
 
-@one_engine
 def test_message_that_is_a_little_early_comes_again(gateway: Gateway) -> None:
     gateway.create_endpoint()
     gateway.merchant.answer = BUSY
@@ -178,7 +172,6 @@ def test_message_that_is_a_little_early_comes_again(gateway: Gateway) -> None:
     assert len(gateway.merchant.received) == 1
 
 
-@one_engine
 def test_one_failure_after_two_days_of_silence_starts_the_five_days_anew(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     gateway.merchant.answer = SILENT
@@ -197,7 +190,6 @@ def has_just_begun(gateway: Gateway, endpoint: Endpoint) -> bool:
     return since is not None and gateway.clock() - since < timedelta(seconds=1)
 
 
-@one_engine
 def test_streak_of_an_older_version_which_noted_no_last_failure_starts_anew(
     gateway: Gateway,
 ) -> None:
@@ -211,7 +203,6 @@ def test_streak_of_an_older_version_which_noted_no_last_failure_starts_anew(
     assert has_just_begun(gateway, endpoint)
 
 
-@one_engine
 def test_new_url_starts_without_failures_whatever_the_old_one_still_answers(
     gateway: Gateway,
 ) -> None:
@@ -229,7 +220,6 @@ def test_new_url_starts_without_failures_whatever_the_old_one_still_answers(
     assert gateway.repository.get(endpoint.id).failing_since is None
 
 
-@one_engine
 def test_one_success_restarts_the_five_days(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     gateway.merchant.answer = SILENT
@@ -270,7 +260,6 @@ def test_410_from_an_old_url_keeps_the_endpoint_at_its_new_url_enabled(gateway: 
     assert gateway.repository.get(endpoint.id).enabled
 
 
-@one_engine
 def test_endpoint_enabled_again_receives_its_pending_deliveries(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     delivery = gateway.new_delivery()
@@ -312,7 +301,6 @@ def test_another_worker_delivers_once_a_killed_workers_lease_ends(gateway: Gatew
     assert after.status is DeliveryStatus.DELIVERED
 
 
-@one_engine
 def test_worker_that_outlives_its_lease_overwrites_nothing(gateway: Gateway) -> None:
     gateway.create_endpoint()
     delivery = gateway.new_delivery()
@@ -328,7 +316,6 @@ def test_worker_that_outlives_its_lease_overwrites_nothing(gateway: Gateway) -> 
     assert after.next_attempt_at is None
 
 
-@one_engine
 def test_delivery_that_kills_its_workers_fails_after_ten_attempts(gateway: Gateway) -> None:
     gateway.create_endpoint()
     delivery = gateway.new_delivery()
@@ -341,7 +328,6 @@ def test_delivery_that_kills_its_workers_fails_after_ten_attempts(gateway: Gatew
     assert gateway.merchant.received == []
 
 
-@one_engine
 def test_delivery_stays_small_whatever_merchants_answer(gateway: Gateway) -> None:
     gateway.create_endpoint()
     delivery = gateway.new_delivery()

@@ -17,7 +17,7 @@ from chalicelib.webhooks.commands import ReplayFailed, UpdateEndpoint
 from chalicelib.webhooks.items import delivery_to_item
 from chalicelib.webhooks.models import DeliveryStatus, FailureReason, Subscription
 from tests.conftest import TEST, command, recorded, refund_command, stored_deliveries, stored_events
-from tests.webhooks.conftest import Gateway, one_engine
+from tests.webhooks.conftest import Gateway
 
 
 def test_outcome_has_a_delivery_for_each_subscribed_endpoint(gateway: Gateway) -> None:
@@ -55,14 +55,12 @@ def test_payload_is_what_get_shows_at_that_moment(gateway: Gateway) -> None:
     assert json.loads(refunded.payload)["data"] == json.loads(exact_json.dumps(refund.model_dump()))
 
 
-@one_engine
 def test_created_event_has_no_delivery(gateway: Gateway) -> None:
     gateway.create_endpoint()
     payment = gateway.settled_payment("pending")
     assert stored_deliveries(gateway.repository, payment.id) == []
 
 
-@one_engine
 def test_cancel_and_return_have_deliveries(gateway: Gateway) -> None:
     gateway.create_endpoint()
     returned = gateway.settled_payment()
@@ -77,7 +75,6 @@ def test_cancel_and_return_have_deliveries(gateway: Gateway) -> None:
     assert delivery.event_type == "payment.canceled"
 
 
-@one_engine
 def test_endpoint_receives_what_it_wants_when_the_change_is_made(gateway: Gateway) -> None:
     """Whatever was read for the change before."""
 
@@ -97,7 +94,6 @@ def test_endpoint_receives_what_it_wants_when_the_change_is_made(gateway: Gatewa
     assert [len(received(payment_id)) for payment_id in ids] == [0, 0, 1, 1, 0]
 
 
-@one_engine
 def test_events_of_a_disabled_endpoint_are_kept_and_replayed(gateway: Gateway) -> None:
     endpoint = gateway.create_endpoint()
     gateway.webhooks.update(endpoint.id, UpdateEndpoint(enabled=False))
@@ -137,7 +133,6 @@ def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
     assert delivery.event_id == change.event.id
 
 
-@one_engine
 def test_delivery_is_enqueued_only_after_it_is_committed(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +159,6 @@ def test_delivery_is_enqueued_only_after_it_is_committed(
     ]
 
 
-@one_engine
 def test_only_the_worker_that_commits_enqueues_its_deliveries(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +178,6 @@ def test_only_the_worker_that_commits_enqueues_its_deliveries(
     assert gateway.queue.messages == [Deliver(delivery.id)]
 
 
-@one_engine
 def test_outcome_that_was_not_committed_enqueues_nothing(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +202,6 @@ def test_outcome_that_was_not_committed_enqueues_nothing(
     assert gateway.queue.messages == []
 
 
-@one_engine
 def test_delivery_item_is_in_no_index_of_payments(gateway: Gateway) -> None:
     gateway.create_endpoint()
     item = delivery_to_item(gateway.new_delivery())

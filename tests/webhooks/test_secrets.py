@@ -15,7 +15,7 @@ from chalicelib.webhooks.models import MAX_ENDPOINTS, DeliveryStatus, Endpoint, 
 from chalicelib.webhooks.signing import decrypted_secrets
 from infra.ops.move_secrets import move_back, move_out
 from tests.conftest import TEST
-from tests.webhooks.conftest import OK, URL, Gateway, audit_event, one_engine
+from tests.webhooks.conftest import OK, URL, Gateway, audit_event
 
 _numbers = itertools.count()
 
@@ -179,7 +179,6 @@ def test_deleted_endpoint_takes_its_secret_along(gateway: Gateway) -> None:
     assert gateway.repository._table.query(KeyRange(f"SECRET#{created.id}")) == []
 
 
-@one_engine
 def test_outage_of_kms_counts_no_attempt_and_creates_no_endpoint(gateway: Gateway) -> None:
     move(gateway)
     created = create(gateway)
@@ -201,7 +200,6 @@ def test_outage_of_kms_counts_no_attempt_and_creates_no_endpoint(gateway: Gatewa
     assert gateway.deliver(delivery).status is DeliveryStatus.DELIVERED
 
 
-@one_engine
 def test_secret_is_decrypted_once_in_each_process(gateway: Gateway) -> None:
     move(gateway)
     create(gateway)
@@ -214,7 +212,6 @@ def token(gateway: Gateway) -> str:
     return new_id("ROT", gateway.clock())
 
 
-@one_engine
 @pytest.mark.parametrize(("stage", "endpoint_id"), [("test", "EP-other"), ("other", None)])
 def test_ciphertext_is_useless_for_another_endpoint_or_stage(
     gateway: Gateway, stage: str, endpoint_id: str | None

@@ -36,7 +36,7 @@ from chalicelib.webhooks.models import (
     Subscription,
 )
 from tests.conftest import TEST
-from tests.webhooks.conftest import BUSY, UNKNOWN, URL, Gateway, audit_event, one_engine
+from tests.webhooks.conftest import BUSY, UNKNOWN, URL, Gateway, audit_event
 
 
 def test_endpoint_is_stored_as_created_and_shows_its_secret_only_then(gateway: Gateway) -> None:
@@ -72,7 +72,6 @@ def test_eleventh_endpoint_is_refused_until_one_is_deleted(gateway: Gateway) -> 
     assert len(gateway.repository.all()) == MAX_ENDPOINTS
 
 
-@one_engine
 @pytest.mark.parametrize("endpoint_id", ["", "EP-", f"EP-{UNKNOWN}", "../x", "E" * 3000])
 def test_unknown_endpoint_is_not_found(gateway: Gateway, endpoint_id: str) -> None:
     for use in (
@@ -87,7 +86,6 @@ def test_unknown_endpoint_is_not_found(gateway: Gateway, endpoint_id: str) -> No
         gateway.webhooks.update(endpoint_id, UpdateEndpoint())
 
 
-@one_engine
 @pytest.mark.parametrize(
     "url", ["http://merchant.example", "https://127.0.0.1/", "https://merchant.example:22/", "x"]
 )
@@ -134,7 +132,6 @@ def test_rotated_secret_also_signs_for_24_hours(gateway: Gateway) -> None:
     assert gateway.secrets_of(created.id) == [after.secret]
 
 
-@one_engine
 def test_fifth_rotation_in_a_day_is_refused_to_keep_old_secrets_valid(gateway: Gateway) -> None:
     created = gateway.create_endpoint()
     first = gateway.secrets_of(created.id)
@@ -263,7 +260,6 @@ def failed_since(moment: datetime) -> ReplayFailed:
     return ReplayFailed.model_validate({"since": moment.isoformat()})
 
 
-@one_engine
 @pytest.mark.parametrize("delivery_id", ["", "DLV-", "DLV-" + UNKNOWN * 3, "x" * 3000])
 def test_unknown_delivery_cannot_be_replayed(gateway: Gateway, delivery_id: str) -> None:
     with pytest.raises(NotFound):

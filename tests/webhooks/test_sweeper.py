@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.errors import Unavailable
 from chalicelib.messages import Deliver
-from tests.webhooks.conftest import Gateway, one_engine
+from tests.webhooks.conftest import Gateway
 
 
 def test_delivery_without_a_message_is_enqueued_when_a_minute_late(
@@ -49,7 +49,6 @@ def test_stuck_deliveries_are_reported_and_hide_no_newer_ones(
     assert gateway.sweeper.requeue(gateway.clock.now, timedelta(days=5)) == 5
 
 
-@one_engine
 def test_sweep_is_limited_per_window_and_leaves_the_rest_to_the_next(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
