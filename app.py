@@ -507,9 +507,10 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
         messages.SettlePayment: payments.settle,
         messages.SettleRefund: refunds.settle,
     }
-    return messages.process_batch(
-        event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
-    )
+    with payments.outbox.reading_ahead():
+        return messages.process_batch(
+            event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
+        )
 
 
 # At most ten batches of ten at once: slow merchants must not use up the account's concurrency.

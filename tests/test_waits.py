@@ -16,6 +16,7 @@ from chalicelib.messages import encode as job_body
 from chalicelib.payments import items
 from chalicelib.payments.commands import CreatePayment
 from chalicelib.payments.service import new_payment
+from chalicelib.webhooks import outbox
 from infra.local.lambda_events import sqs_event
 from tests.conftest import START, TEST, command, payflow
 
@@ -23,15 +24,18 @@ OK = SimpleNamespace(status_code=200)
 
 
 class Patient:
-    """Stands in for DynamoDB: it answers updates and transactions ten at a time."""
+    """Stands in for DynamoDB: it answers the updates of a batch and one query only together,
+    and so its transactions.
+    """
 
-    def __init__(self, request: CreatePayment) -> None:
-        made = [new_payment(request, START, actor=TEST).payment for _ in range(BATCH_SIZE)]
+    def __init__(self, request: CreatePayment, size: int) -> None:
+        made = [new_payment(request, START, actor=TEST).payment for _ in range(size)]
         self.items = {payment.id: items.payment_to_item(payment) for payment in made}
         self.asked: list[str] = []
         self._all_here = {
-            operation: Barrier(BATCH_SIZE, timeout=60)
-            for operation in ("UpdateItem", "TransactWriteItems")
+            "UpdateItem": (submitted_beside_the_read := Barrier(size + 1, timeout=60)),
+            "Query": submitted_beside_the_read,
+            "TransactWriteItems": Barrier(size, timeout=60),
         }
 
     def answer(self, model: Any, params: Any, **_: Any) -> tuple[Any, Any]:
@@ -44,21 +48,21 @@ class Patient:
         return OK, {"Items": []}
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
+@pytest.fixture(params=[1, BATCH_SIZE])
+def patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
     monkeypatch.setattr(payflow.services.outbox, "_snapshot", None)
-    patient = Patient(command(metadata={"simulate": "completed"}))
+    monkeypatch.setattr(outbox, "FRESH_SECONDS", 60)
+    patient = Patient(command(metadata={"simulate": "completed"}), request.param)
     events = payflow.services.dynamodb.meta.events
     events.register_first("before-call.dynamodb.*", patient.answer)
     yield patient
     events.unregister("before-call.dynamodb.*", patient.answer)
 
 
-def test_ten_payments_of_a_batch_wait_three_times_as_one_does(patient: Patient) -> None:
-    """One wait for the updates, one for reads of the endpoints, one for the transactions."""
+def test_batch_of_one_or_ten_payments_waits_twice(patient: Patient) -> None:
+    """Once for the submissions and the endpoints, once for the transactions."""
     bodies = [job_body(SettlePayment(payment_id)) for payment_id in patient.items]
     answer = payflow.webhook_processor(sqs_event(*bodies), None)
     assert answer == {"batchItemFailures": []}
-    asked = Counter(patient.asked)
-    assert 1 <= asked.pop("Query") <= BATCH_SIZE, "payments that ask at the same time share a read"
-    assert asked == {"UpdateItem": BATCH_SIZE, "TransactWriteItems": BATCH_SIZE}
+    size = len(bodies)
+    assert Counter(patient.asked) == {"UpdateItem": size, "Query": 1, "TransactWriteItems": size}

@@ -1,6 +1,7 @@
 """The interface of an outbox, which announces the changes of payments (`webhooks/outbox.py`)."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from chalicelib.aws.dynamodb import Write
@@ -16,6 +17,9 @@ class Outgoing(NamedTuple):
 
 
 class Outbox(Protocol):
+    def reading_ahead(self) -> AbstractContextManager[None]:
+        """Read what `prepare` needs beside what the block, a batch of messages, does first."""
+
     def prepare(self, change: Change) -> Outgoing:
         """Return what announces `change`. Raises Unavailable."""
 

@@ -2,7 +2,8 @@
 
 Guarantee: an endpoint receives each outcome that it subscribes to at that moment, whether it was
 just created, changed or enabled: the endpoints are read after the change was asked for. Changes at
-the same time share a read. While an endpoint is disabled, its deliveries are written as failed, so
+the same time share a read. A batch's read is beside its first calls, and serves changes within
+FRESH_SECONDS. While an endpoint is disabled, its deliveries are written as failed, so
 that they can be replayed once it is enabled again.
 
     change asked for ── endpoints read ── change and its deliveries written
@@ -14,10 +15,12 @@ receives one more event of it.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from chalicelib import exact_json
 from chalicelib.aws.sqs import Queue
@@ -33,6 +36,9 @@ from chalicelib.webhooks.models import (
     EndpointEvent,
 )
 from chalicelib.webhooks.repository import WebhookRepository
+
+FRESH_SECONDS: Final = 0.1
+"""How old the endpoints of a batch's change may be: a slow processor's outcome reads them again."""
 
 
 class Snapshot(NamedTuple):
@@ -50,7 +56,23 @@ class WebhookOutbox:
     repository: WebhookRepository
     queue: Queue
     _snapshot: Snapshot | None = None
+    _batch_began: float | None = None
     _reading: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def reading_ahead(self) -> Iterator[None]:
+        """Read the endpoints beside what the block, a batch of messages, does first.
+
+        If the read fails, a change that needs it reads again. The block ends after the read: Lambda
+        would freeze it.
+        """
+        self._batch_began = time.monotonic()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(self._endpoints)
+            try:
+                yield
+            finally:
+                self._batch_began = None
 
     def prepare(self, change: Change) -> Outgoing:
         """Return the deliveries of `change`, and messages for those that are due.
@@ -90,6 +112,8 @@ class WebhookOutbox:
 
     def _endpoints(self) -> Sequence[Endpoint]:
         asked = time.monotonic()
+        if self._batch_began is not None:
+            asked = max(self._batch_began, asked - FRESH_SECONDS)
         with self._reading:  # threads that wait here share the one read
             if self._snapshot is None or self._snapshot.at <= asked:
                 began = time.monotonic()

@@ -9,6 +9,7 @@ repeated.
 import gc
 import importlib
 import json
+import math
 import mmap
 import os
 import random
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -248,6 +249,16 @@ class _OneByOne(ThreadPoolExecutor):
         super().__init__(max_workers=1)
 
 
+class _AtOnce(ThreadPoolExecutor):
+    def submit(self, work: Callable[..., Any], /, *values: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work(*values, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 def _imported(url: str, stage: str, queues: Mapping[str, str], clock: Clock) -> Any:
     os.environ.update(
         AWS_ACCESS_KEY_ID="local",
@@ -280,6 +291,9 @@ def _imported(url: str, stage: str, queues: Mapping[str, str], clock: Clock) -> 
     messages.ThreadPoolExecutor = _OneByOne  # type: ignore[attr-defined]
     sweeper = importlib.import_module("chalicelib.sweeper")
     sweeper.ThreadPoolExecutor = _OneByOne  # type: ignore[attr-defined]
+    outbox = importlib.import_module("chalicelib.webhooks.outbox")
+    outbox.ThreadPoolExecutor = _AtOnce  # type: ignore[attr-defined]
+    outbox.FRESH_SECONDS = math.inf  # type: ignore[attr-defined]
     http_client = importlib.import_module("chalicelib.webhooks.http_client")
     patient = http_client.HttpClient(allows_private=True, deadline_seconds=_DEADLINE_SECONDS)
     vars(app.services)["http_client"] = patient

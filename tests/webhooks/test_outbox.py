@@ -1,7 +1,10 @@
 """Which deliveries a change of a payment has, and when their messages are enqueued."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +16,21 @@ from chalicelib.messages import Deliver, decode
 from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.facts import Completed
 from chalicelib.payments.models import Payment
+from chalicelib.webhooks import outbox
 from chalicelib.webhooks.commands import ReplayFailed, UpdateEndpoint
 from chalicelib.webhooks.items import delivery_to_item
-from chalicelib.webhooks.models import DeliveryStatus, FailureReason, Subscription
-from tests.conftest import TEST, command, recorded, refund_command, stored_deliveries, stored_events
+from chalicelib.webhooks.models import DeliveryStatus, Endpoint, FailureReason, Subscription
+from chalicelib.webhooks.repository import WebhookRepository
+from tests.conftest import (
+    TEST,
+    command,
+    outbox_of,
+    recorded,
+    refund_command,
+    stored_deliveries,
+    stored_events,
+)
+from tests.engines import wait_until
 from tests.webhooks.conftest import Gateway
 
 
@@ -92,6 +106,54 @@ def test_endpoint_receives_what_it_wants_when_the_change_is_made(gateway: Gatewa
     gateway.webhooks.delete(endpoint.id)
     gateway.payments.settle(ids[4])
     assert [len(received(payment_id)) for payment_id in ids] == [0, 0, 1, 1, 0]
+
+
+def test_batch_tells_who_was_an_endpoint_a_moment_before_an_outcome(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+
+    def monotonic() -> float:
+        now[0] += 0.000_001
+        return now[0]
+
+    monkeypatch.setattr(outbox, "time", SimpleNamespace(monotonic=monotonic))
+    ids = [gateway.payments.create(command(), actor=TEST).resource_id for _ in range(3)]
+    soon, late, after = ids
+    now[0] += 1
+    with gateway.payments.outbox.reading_ahead():
+        wait_until(lambda: outbox_of(gateway.payments)._snapshot, "the endpoints are read")
+        now[0] += 0.09
+        gateway.create_endpoint()
+        gateway.payments.settle(soon)
+        assert stored_deliveries(gateway.repository, soon) == []
+        now[0] += 0.02
+        gateway.payments.settle(late)
+        assert len(stored_deliveries(gateway.repository, late)) == 1
+    gateway.create_endpoint()
+    now[0] += 0.001
+    gateway.payments.settle(after)
+    assert len(stored_deliveries(gateway.repository, after)) == 2, "a change outside a batch"
+
+
+def test_batch_whose_read_fails_reads_again_for_its_change(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.create_endpoint()
+    payment_id = gateway.payments.create(command(), actor=TEST).resource_id
+    read = gateway.repository.all
+    refused = Event()
+
+    def refuse_once() -> Sequence[Endpoint]:
+        monkeypatch.setattr(WebhookRepository, "all", lambda _: read())
+        refused.set()
+        raise Unavailable("DynamoDB is out of reach; try again.")
+
+    monkeypatch.setattr(WebhookRepository, "all", lambda _: refuse_once())
+    with gateway.payments.outbox.reading_ahead():
+        assert refused.wait(60)
+        gateway.payments.settle(payment_id)
+    assert len(stored_deliveries(gateway.repository, payment_id)) == 1
 
 
 def test_events_of_a_disabled_endpoint_are_kept_and_replayed(gateway: Gateway) -> None:
