@@ -8,6 +8,7 @@ The record is written in the transaction that does the work (see the repositorie
                                                           different one: 422
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,14 +108,19 @@ class Fingerprints(NamedTuple):
 
 def fingerprints(command: Schema) -> Fingerprints:
     """Return the fingerprints of a validated request."""
-    fields = type(command).model_fields
-    sent = {
-        name: value
-        for name, value in command.model_dump(exclude_defaults=True).items()
-        if value != fields[name].get_default(call_default_factory=True)
-    }
-    whole = {name: value for name, value in command.model_dump().items() if name not in _NEWER}
+    fields, defaults = command.model_dump(), _defaults(type(command))
+    sent = {name: value for name, value in fields.items() if value != defaults[name]}
+    whole = {name: value for name, value in fields.items() if name not in _NEWER}
     return Fingerprints(_digest(sent), _digest(whole))
+
+
+@functools.cache
+def _defaults(command: type[Schema]) -> Mapping[str, Any]:
+    """Return the values of the fields that a request leaves out."""
+    return {
+        name: field.get_default(call_default_factory=True)
+        for name, field in command.model_fields.items()
+    }
 
 
 def _digest(fields: Mapping[str, Any]) -> str:

@@ -51,6 +51,9 @@ class Currency(StrEnum):
 
 _DECIMALS: Final[Mapping[Currency, int]] = MappingProxyType({Currency.CAD: 2, Currency.USD: 2})
 """From ISO 4217. A test compares them with the published table, which is slow to load."""
+_SMALLEST: Final[Mapping[str, Decimal]] = MappingProxyType(
+    {currency: Decimal(1).scaleb(-decimals) for currency, decimals in _DECIMALS.items()}
+)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -58,9 +61,12 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def with_decimals(value: Decimal, currency: Currency) -> Decimal:
-    """Return `value` rounded to exactly the decimals of `currency` (ISO 4217)."""
-    return value.quantize(Decimal(1).scaleb(-_DECIMALS[currency]))
+def with_decimals(value: Decimal, currency: str) -> Decimal:
+    """Return `value` rounded to exactly the decimals of `currency` (ISO 4217).
+
+    Raises KeyError for a currency that is not supported.
+    """
+    return value.quantize(_SMALLEST[currency])
 
 
 def exact_amount(value: Decimal, currency: Currency) -> Decimal:

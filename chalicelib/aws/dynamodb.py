@@ -462,18 +462,21 @@ def _canonical(value: Decimal) -> str:
 
 def decode(item: Mapping[str, Any]) -> Item:
     """Return the values of DynamoDB's attributes; every number is a `Decimal`."""
-    return {name: _value(attribute) for name, attribute in item.items()}
+    return {
+        name: content if kind == "S" else _value(kind, content)  # most are text
+        for name, attribute in item.items()
+        for kind, content in attribute.items()
+    }
 
 
-def _value(attribute: Mapping[str, Any]) -> Any:
-    ((kind, content),) = attribute.items()
+def _value(kind: str, content: Any) -> Any:
     match kind:
         case "N":
             return Decimal(content)
         case "M":
             return decode(content)
         case "L":
-            return [_value(part) for part in content]
+            return [_value(*of_kind) for part in content for of_kind in part.items()]
         case "NULL":
             return None
         case "S" | "BOOL":

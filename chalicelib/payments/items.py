@@ -110,7 +110,7 @@ def payment_to_item(payment: Payment) -> Item:
 
 def payment_from_item(item: Item) -> Payment:
     def money(name: str) -> Decimal:  # DynamoDB drops trailing zeros
-        return with_decimals(item.get(name, Decimal(0)), Currency(item["currency"]))
+        return with_decimals(item.get(name, Decimal(0)), item["currency"])
 
     if item["status"] == Status.RETURNED and "amountReturned" not in item:
         # Before version 0.3, a return took what was not refunded.
@@ -198,7 +198,7 @@ def refund_from_item(item: Item) -> Refund:
     return Refund(
         id=item["id"],
         payment_id=item["paymentId"],
-        amount=with_decimals(item["amount"], Currency(item["currency"])),
+        amount=with_decimals(item["amount"], item["currency"]),
         currency=item["currency"],
         reason=item.get("reason"),
         idempotency_key=item["idempotencyKey"],

@@ -16,7 +16,7 @@ receives one more event of it.
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,6 +57,7 @@ class WebhookOutbox:
     queue: Queue
     _snapshot: Snapshot | None = None
     _batch_began: float | None = None
+    _reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -67,12 +68,12 @@ class WebhookOutbox:
         would freeze it.
         """
         self._batch_began = time.monotonic()
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(self._endpoints)
-            try:
-                yield
-            finally:
-                self._batch_began = None
+        read = self._reader.submit(self._endpoints)
+        try:
+            yield
+        finally:
+            self._batch_began = None
+            wait([read])
 
     def prepare(self, change: Change) -> Outgoing:
         """Return the deliveries of `change`, and messages for those that are due.

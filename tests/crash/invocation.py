@@ -250,6 +250,8 @@ class _OneByOne(ThreadPoolExecutor):
 
 
 class _AtOnce(ThreadPoolExecutor):
+    """Does all work in the thread that submits it."""
+
     def submit(self, work: Callable[..., Any], /, *values: Any, **named: Any) -> Future[Any]:
         done: Future[Any] = Future()
         try:

@@ -31,8 +31,8 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A key stands for every field of its request.",
             "chalicelib/idempotency.py::fingerprints",
-            "command.model_dump(exclude_defaults=True)",
-            "command.model_dump(exclude_defaults=True, exclude={'metadata'})",
+            "value != defaults[name]",
+            "value != defaults[name] and name != 'metadata'",
         ),
         Mutant(
             "A key that comes with another request is refused.",
@@ -341,6 +341,12 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
             "chalicelib/webhooks/outbox.py::WebhookOutbox._endpoints",
             " or self._snapshot.at <= asked",
             "",
+        ),
+        Mutant(
+            "A batch tells who was an endpoint a moment before an outcome.",
+            "chalicelib/webhooks/outbox.py::WebhookOutbox._endpoints",
+            "max(self._batch_began, asked - FRESH_SECONDS)",
+            "self._batch_began",
         ),
         Mutant(
             "A delivery is leased only when it is due.",
