@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import count
 from operator import itemgetter
@@ -20,6 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from bench import page
 from bench.ground import ground
+from bench.growth import payments_of, put_rows, rows_of
 from bench.page import percentile, table
 from bench.usage import BATCH, BODY
 from chalicelib.messages import SettlePayment, encode
@@ -29,7 +31,8 @@ PAGE: Final = "bench"
 DELAY_SECONDS: Final = 0.05
 """So long that calls which can overlap do: ten threads need less to begin one each."""
 MOST_TIMES_THE_FLOOR: Final = {
-    "create": 1.3, "get": 1.8, "list by status": 1.8, "list all": 1.8
+    "create": 1.25, "replay": 1.4, "get": 1.4, "list by status": 1.6, "list all": 1.4,
+    "stats, 90 days": 1.5, "process one": 1.25, "process ten": 1.25,
 }  # fmt: skip
 MOST_WAITS: Final = {
     "create": 2, "replay": 1, "get": 1, "list by status": 1, "list all": 2, "process one": 2,
@@ -37,6 +40,8 @@ MOST_WAITS: Final = {
 }  # fmt: skip
 _WARM_UP_SECONDS: Final = 2.0
 _FILLED: Final = 30
+STATS_DAYS: Final = 90
+_PAYMENTS_A_DAY: Final = 100
 _RUNS_HELD_UP: Final = 11
 _PAYMENTS: Final = "/v1/payments"
 Run = Callable[[], object]
@@ -100,15 +105,29 @@ class Flows:
         get = api_event("GET", _PAYMENTS + "/{payment_id}", payment_id=settled[-1])
         by_status = api_event("GET", _PAYMENTS)
         by_status["multiValueQueryStringParameters"] = {"status": ["completed"]}
+        stats = api_event("GET", "/v1/stats")
+        stats["multiValueQueryStringParameters"] = {
+            name: [day.isoformat()] for name, day in self._fill_totals().items()
+        }
         return {
             "create": lambda: partial(self._ask, self._posted(), 201),
             "replay": lambda: partial(self._ask, replayed, 200),
             "get": lambda: partial(self._ask, get, 200),
             "list by status": lambda: partial(self._ask, by_status, 200),
             "list all": lambda: partial(self._ask, api_event("GET", _PAYMENTS), 200),
+            "stats, 90 days": lambda: partial(self._ask, stats, 200),
             "process one": self._processing(1),
             "process ten": self._processing(BATCH),
         }
+
+    def _fill_totals(self) -> dict[str, date]:
+        """The totals of days before today; returns the first and the last of them."""
+        newest = datetime.now(UTC).date() - timedelta(days=1)
+        for ago in range(STATS_DAYS):
+            rows = rows_of(payments_of(newest - timedelta(days=ago), _PAYMENTS_A_DAY))
+            totals = [row for row in rows if "count" in row]
+            put_rows(self._app.services.dynamodb, self._app.settings.payments_table, totals)
+        return {"from": newest - timedelta(days=STATS_DAYS - 1), "to": newest}
 
     def _processing(self, size: int) -> Prepare:
         def prepare() -> Run:

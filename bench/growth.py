@@ -15,7 +15,7 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -119,13 +119,17 @@ def _fill_day(url: str, table_name: str, newest: date, ago: int) -> list[str]:
     """Write the payments of the day so many days before; returns their ids."""
     random.seed(ago)
     payments = payments_of(newest - timedelta(days=ago))
-    rows = rows_of(payments, 0 if ago else STILL_PROCESSING)
+    put_rows(_client(url), table_name, rows_of(payments, 0 if ago else STILL_PROCESSING))
+    return [payment.id for payment, _ in payments]
+
+
+def put_rows(dynamodb: Any, table_name: str, rows: Iterable[Item]) -> None:
+    """Write rows to DynamoDB Local. Raises OSError if it does not take all of a batch."""
     puts = [{"PutRequest": {"Item": encode(row)}} for row in rows]
     for start in range(0, len(puts), _BATCH):
-        batch: Any = {table_name: puts[start : start + _BATCH]}
-        if left := _client(url).batch_write_item(RequestItems=batch)["UnprocessedItems"]:
+        batch = {table_name: puts[start : start + _BATCH]}
+        if left := dynamodb.batch_write_item(RequestItems=batch)["UnprocessedItems"]:
             raise OSError(f"DynamoDB Local did not take all of a batch: {left}")
-    return [payment.id for payment, _ in payments]
 
 
 @functools.cache
