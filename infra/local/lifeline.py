@@ -35,11 +35,11 @@ class Stop:
         return self._is_set
 
 
-def hold() -> None:
-    """Send this process SIGTERM when its standard input closes: its parent has ended."""
+def hold(line: int = _STANDARD_INPUT) -> None:
+    """Send this process SIGTERM when the pipe closes: its parent has ended."""
 
     def watch() -> None:
-        while os.read(_STANDARD_INPUT, 1):
+        while os.read(line, 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

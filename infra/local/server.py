@@ -1,4 +1,4 @@
-"""The API: Chalice's local server, changed to serve 50 connections at once.
+"""The API: Chalice's local server, changed to serve 50 connections at once, in several processes.
 
 It fixes three problems of Chalice's server (two writes per answer, Nagle's algorithm, a backlog of
 5), and answers with a problem document where API Gateway or HTTP itself would refuse a request.
@@ -39,7 +39,7 @@ from chalicelib.errors import (
     PayFlowError,
     ValidationFailed,
 )
-from infra.local import browser_guard, lifeline
+from infra.local import browser_guard, processes
 from infra.local.settings import HOST
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
@@ -53,6 +53,7 @@ _BROKEN_HEADERS: Final = (
 _MAX_LENGTH_DIGITS: Final = 18
 _CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _LINE_BYTES: Final = 4096
+_POLL_SECONDS: Final = 0.1
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 _LINGER_SECONDS: Final = 1
 _READ_BYTES: Final = 64 * 1024
@@ -200,7 +201,6 @@ class Server(ThreadedHTTPServer):
 
 
 def main() -> None:
-    lifeline.hold()
     import app  # reads its settings from the environment that the parent set
 
     app.app.__class__ = LocalChalice  # makes the current request thread-local
@@ -208,11 +208,16 @@ def main() -> None:
     port = int(os.environ["PAYFLOW_API_PORT"])
     server = LocalDevServer(app.app, config, HOST, port, handler_cls=Handler, server_cls=Server)
     server.server.app = app.app
-    # shutdown() waits for the loop that the signal interrupts, so call it in a thread.
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    server.server.serve_forever(poll_interval=0.1)
-    sys.stdout.flush()
-    os._exit(0)  # open keep-alive connections would block the exit
+    # Another process may take the connection that woke this one.
+    server.server.socket.settimeout(_POLL_SECONDS)
+
+    def serve() -> None:
+        # shutdown() waits for the loop that the signal interrupts, so call it in a thread.
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+        server.server.serve_forever(_POLL_SECONDS)
+        sys.stdout.flush()
+
+    processes.run(serve, processes.count())
 
 
 if __name__ == "__main__":
