@@ -15,7 +15,7 @@ _SERVICES: Final = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs"}
 
 
 class AwsDouble(ThreadingHTTPServer):
-    """Gives the item that was put last, changes nothing, and accepts everything else."""
+    """Gives the items that were put, changes nothing, and accepts everything else."""
 
     daemon_threads = True
 
@@ -24,21 +24,32 @@ class AwsDouble(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         """Each call, as botocore's client takes it: service, operation and parameters."""
-        self._item: dict[str, Any] = {}
+        self._items: dict[str, dict[str, Any]] = {}
 
     def answer(self, target: str, parameters: dict[str, Any]) -> dict[str, Any]:
         service, _, operation = target.partition(".")
         self.asked.append((_SERVICES[service], xform_name(operation), parameters))
         match operation:
             case "PutItem":
-                self._item = parameters["Item"]
+                self._put(parameters["Item"])
+            case "TransactWriteItems":
+                for write in parameters["TransactItems"]:
+                    if "Put" in write:
+                        self._put(write["Put"]["Item"])
             case "GetItem":
-                return {"Item": self._item}
+                return {"Item": self._items.get(_place(parameters["Key"]), {})}
             case "UpdateItem":
-                return {"Attributes": self._item}
+                return {"Attributes": self._items.get(_place(parameters["Key"]), {})}
             case "SendMessage":
                 return {"MessageId": "5fea7756-0ea4-451a-a703-a558b933e274"}
         return {}
+
+    def _put(self, item: dict[str, Any]) -> None:
+        self._items[_place(item)] = item
+
+
+def _place(item: dict[str, Any]) -> str:
+    return json.dumps([item[name] for name in ("PK", "SK") if name in item])
 
 
 class _Handler(BaseHTTPRequestHandler):

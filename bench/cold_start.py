@@ -6,9 +6,8 @@ by these clients the calls that the app's first answer made. Timed is the whole 
 spawn to its end, which follows its answer at once. Ends with 1 where the app takes over 1.3 times
 the floor, or where the zip that ships is over 5 MiB.
 
-As on Lambda there is the package, what the runtime brings, and nothing else. Lambda's runtime has
-its own modules' bytecode. The package has none, and lies where none can be written: so the new
-process compiles it each time.
+As on Lambda there is the package, what the runtime brings, and nothing else. The package has its
+bytecode, and Lambda's runtime has its own modules'.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """What the zip of the functions contains: our sources, Chalice's two modules and the locked wheels.
 
 Guarantee: `check` finds every file of a zip that is none of these, byte by byte, whoever built it.
+Their bytecode comes on top (infra/deploy/bytecode.py).
 Wheels are fetched by the hashes of the locks and only unpacked: none of their code runs.
 """
 
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from typing import Final
 
 from infra import ROOT
+from infra.deploy import bytecode
 
 PYTHON: Final = "3.13"
 """Lambda's Python version. No other place names it."""
@@ -76,13 +78,19 @@ def sources() -> list[str]:
 
 
 def check(archive: Path, target: Target) -> None:
-    """Raise PackageError unless the zip contains what it must, and nothing else."""
+    """Raise PackageError unless the zip contains what it must, and nothing else.
+
+    Bytecode of what it contains is not looked at: it is made again before it ships.
+    """
     with zipfile.ZipFile(archive) as opened:
         names = opened.namelist()
         found = {name: opened.read(name) for name in names}
     if len(names) > len(found):
         raise PackageError("The zip names a file twice.")
-    check_files(found, expected(target), target)
+    wanted = expected(target)
+    for name in wanted:
+        found.pop(bytecode.name_of(name, target.python), None)
+    check_files(found, wanted, target)
 
 
 def check_files(found: Mapping[str, bytes], wanted: Mapping[str, bytes], target: Target) -> None:

@@ -70,7 +70,7 @@ def deploy(
     previous = stack.parameters()
     if previous is None and "AllowedOrigin" not in chosen:
         raise DeployError("A new stack needs the dashboard's origin: ORIGIN=https://…")
-    contents.check(folder / ZIP, contents.LAMBDA)
+    artifact.seal(folder / ZIP, contents.LAMBDA)
     if previous is None:
         previous = stack.import_tables(template, stage, restored)
     # A stack that has just imported its tables has no value for this one either.

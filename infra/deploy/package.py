@@ -13,7 +13,7 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,6 @@ from infra.deploy.contents import LAMBDA, PackageError, Target
 _PLACEHOLDER: Final = "https://origin.invalid"
 """The origin that importing the app needs; the template replaces it by a parameter."""
 
-_ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _MIB: Final = 1024 * 1024
 
 
@@ -56,7 +55,7 @@ def build(stage: str, folder: Path, target: Target = LAMBDA) -> None:
         template = _finished(json.loads((made / "sam.json").read_text()), stage, target)
         contents.check(made / ZIP, target)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_zip(folder / ZIP, contents.expected(target))
+    artifact.write_zip(folder / ZIP, target)
     text = json.dumps(template, indent=2, sort_keys=True)
     (folder / TEMPLATE).write_text(text + "\n")
 
@@ -164,17 +163,6 @@ def _replace(value: Any, old: str, new: Any) -> Any:
     return new if value == old else value
 
 
-def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write files in a fixed order, with a fixed time and mode, on every machine."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(files.items()):
-            entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
-            entry.create_system = 3  # Unix: otherwise the mode is ignored
-            entry.external_attr = 0o100644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content)
-
-
 def _report(folder: Path) -> str:
     archive = folder / ZIP
     with zipfile.ZipFile(archive) as opened:
@@ -189,10 +177,21 @@ def _report(folder: Path) -> str:
             f"{archive.relative_to(ROOT)}: {archive.stat().st_size / _MIB:.2f} MiB, "
             f"unpacked {unpacked / _MIB:.2f} MiB, {len(entries)} files. The largest parts:",
             *lines,
+            f"  {_bytecode(entry.filename for entry in entries)}",
             f"  sha256 {sha256(archive.read_bytes()).hexdigest()}",
             f"{(folder / TEMPLATE).relative_to(ROOT)}: "
             f"{(folder / TEMPLATE).stat().st_size / 1024:.0f} KiB",
         ]
+    )
+
+
+def _bytecode(names: Iterable[str]) -> str:
+    compiled = sum(name.endswith(".pyc") for name in names)
+    if compiled:
+        return f"bytecode of Python {contents.PYTHON} for {compiled} modules"
+    return (
+        f"no bytecode, for which there is no Python {contents.PYTHON} on this machine: each new "
+        "process compiles what it imports, unless the machine that deploys has one"
     )
 
 

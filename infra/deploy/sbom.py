@@ -1,6 +1,7 @@
 """Write the software bill of materials of a built package, in CycloneDX's form, beside its zip.
 
-Guarantee: it lists what the zip has. A zip that has anything else is refused, as before an upload.
+Guarantee: it lists what the zip has. A zip that has anything else is refused, and its bytecode made
+anew, as before an upload: what is attested is what will be uploaded.
 https://cyclonedx.org/docs/1.6/json/
 """
 
@@ -20,7 +21,7 @@ def main(arguments: list[str]) -> None:
     stage = cli.parser("sbom", __doc__).parse_args(arguments).stage
     archive = artifact.folder(stage) / artifact.ZIP
     with cli.exits("No bill of materials", PackageError):
-        contents.check(archive, contents.LAMBDA)
+        artifact.seal(archive, contents.LAMBDA)
         archive.with_name("sbom.json").write_text(json.dumps(bill(archive), indent=2) + "\n")
 
 

@@ -133,7 +133,7 @@ def test_no_resource_needs_an_action_that_cloudformations_role_is_spared(templat
 
 
 def test_zip_has_our_sources_unchanged(contents: dict[str, bytes]) -> None:
-    ours = {name for name in contents if name == "app.py" or name.startswith("chalicelib/")}
+    ours = {name for name in contents if re.fullmatch(r"app\.py|chalicelib/.*\.py", name)}
     assert ours == {
         "app.py",
         *(str(path) for path in Path("chalicelib").rglob("*.py")),
@@ -150,8 +150,8 @@ def test_zip_has_the_pinned_packages_but_no_tests_and_no_boto3(
     assert {name.replace("_", "-") for name in distributions} == shipped
     folders = {part for name in contents for part in name.split("/")[:-1]}
     assert {"pydantic", "pydantic_core", "simplejson"} <= folders
-    assert folders.isdisjoint({"boto3", "botocore", "pip", "setuptools", "tests", "__pycache__"})
-    assert {name for name in contents if name.startswith("chalice/")} == zipped.CHALICES_OWN
+    assert folders.isdisjoint({"boto3", "botocore", "pip", "setuptools", "tests"})
+    assert {name for name in contents if re.match(r"chalice/\w+\.", name)} == zipped.CHALICES_OWN
 
 
 def test_the_zip_has_5_mib_at_most(folders: dict[str, Path]) -> None:
@@ -246,7 +246,8 @@ def tampered(archive: Path, changed: dict[str, bytes | None]) -> None:
         ({"pydantic/main.py": b""}, "not those of this checkout.*: pydantic/main.py"),
         ({"certifi/cacert.pem": b""}, "not those of this checkout.*: certifi/cacert.pem"),
         ({"chalicelib/errors.pyc": b""}, "unexpected files: chalicelib/errors.pyc"),
-        ({"chalicelib/__pycache__/errors.cpython-313.pyc": b""}, "unexpected files: .*[.]pyc"),
+        ({"chalicelib/__pycache__/errors.cpython-312.pyc": b""}, "unexpected files: .*[.]pyc"),
+        ({"chalicelib/__pycache__/other.cpython-313.pyc": b""}, "unexpected files: .*[.]pyc"),
         ({"sitecustomize.py": b""}, "unexpected files: sitecustomize.py"),
         ({"app.py": None}, "lacks files: app.py"),
     ],
@@ -257,6 +258,14 @@ def test_package_that_was_tampered_with_is_not_deployed(
     tampered(built / artifact.ZIP, changed)
     with pytest.raises(PackageError, match=words):
         deploy.deploy("dev", built, {"AllowedOrigin": "https://pay.example.com"})
+
+
+def test_bytecode_that_someone_else_made_is_made_again(built: Path) -> None:
+    archive = built / artifact.ZIP
+    before = archive.read_bytes()
+    tampered(archive, {"chalicelib/__pycache__/errors.cpython-313.pyc": b"another's"})
+    artifact.seal(archive, LAMBDA)
+    assert archive.read_bytes() == before
 
 
 def test_bill_of_materials_lists_what_the_zip_has(folders: dict[str, Path]) -> None:
