@@ -7,8 +7,9 @@ from the same template, and the tables in the emulated AWS stay empty.
 import functools
 import json
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import boto3
 from botocore.config import Config
@@ -36,30 +37,46 @@ _CREATED_WITH: Final = (
 )
 
 
-def provision(local: Local) -> dict[str, str]:
-    """Create the stack, or update it to the template and keep the data.
+def table_settings(local: Local) -> dict[str, str]:
+    """Return the settings that name the app's tables, which need not be there yet.
 
-    Returns the settings that name the app's tables. Raises SetupError.
+    Raises SetupError.
     """
-    config = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
-    try:
-        restored = _deploy(boto3.client("cloudformation", config=config), local.visibility_seconds)
-        dynamodb = boto3.client("dynamodb", config=config)
-        if local.dynamodb_port is not None:
-            create_tables(dynamodb, STAGE, restored)
-        for table in tables(STAGE, restored):
-            _check(dynamodb, table)
-            enable_ttl(dynamodb, table)
-    except (BotoCoreError, ClientError) as error:
-        raise SetupError(
-            f"The tables and queues could not be created: {error}. "
-            f"The engine's log is in {local.logs}. `make reset` starts from scratch."
-        ) from error
+    with _reported(local):
+        restored = _parameter(_described(_client("cloudformation")), "Restored")
     names = table_names(template(), STAGE, restored)
     return {
         "PAYFLOW_PAYMENTS_TABLE": names["PaymentsTable"],
         "PAYFLOW_IDEMPOTENCY_TABLE": names["IdempotencyTable"],
     }
+
+
+def provision(local: Local) -> None:
+    """Create the stack, or update it to the template and keep the data. Raises SetupError."""
+    with _reported(local):
+        restored = _deploy(_client("cloudformation"), local.visibility_seconds)
+        dynamodb = _client("dynamodb")
+        if local.dynamodb_port is not None:
+            create_tables(dynamodb, STAGE, restored)
+        for table in tables(STAGE, restored):
+            _check(dynamodb, table)
+            enable_ttl(dynamodb, table)
+
+
+@contextmanager
+def _reported(local: Local) -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise SetupError(
+            f"The tables and queues could not be created: {error}. "
+            f"The engine's log is in {local.logs}. `make reset` starts from scratch."
+        ) from error
+
+
+def _client(service: Literal["cloudformation", "dynamodb"]) -> Any:
+    config = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+    return boto3.client(service, config=config)
 
 
 def tables(stage: str, restored: str = "") -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ or SIGTERM the engines stop last, with the data on disk.
 
 import fcntl
 import http.client
+import importlib
 import itertools
 import os
 import shutil
@@ -20,7 +21,7 @@ from typing import Final
 
 from chalicelib import config
 from infra import ROOT
-from infra.local import dashboard, dynamodb_local, emulator, provision, webhook_receiver
+from infra.local import dynamodb_local, emulator, webhook_receiver
 from infra.local.lifeline import Stop
 from infra.local.settings import HOST, Local, SetupError
 
@@ -108,11 +109,16 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
     """Start each process once those it needs are ready; `stack` stops them in reverse order."""
     env = dict(os.environ)
     engines = _start_engines(local, stack, stop)
-    with _step("tables and queues", stop):
-        if not stop.is_set():
-            env |= _provision(local, engines)
-    api = Process("The API", "infra.local.server", env, local)
-    stack.callback(api.stop)
+    if stop.is_set():
+        return engines
+    with _step("tables and queues", stop), _reporting(engines):
+        from infra.local import provision
+
+        env |= provision.table_settings(local)
+        # It reads much code before it needs the tables.
+        api = Process("The API", "infra.local.server", env, local)
+        stack.callback(api.stop)
+        provision.provision(local)
     worker = Process("The worker", "infra.local.worker", env, local)
     stack.callback(worker.stop)
     receiver = Process("The webhook receiver", "infra.local.webhook_receiver", env, local)
@@ -146,6 +152,7 @@ def _start_emulator(local: Local, holds: str, stack: ExitStack, stop: Stop) -> P
             "changes since the last clean stop are lost.",
         )
         stack.callback(aws.stop)
+        importlib.import_module("infra.local.provision")  # takes as long as the emulator's start
         _wait_for(aws, stop, lambda: _accepts(local.aws_port))
     return aws
 
@@ -167,6 +174,8 @@ def _start_dynamodb_local(local: Local, port: int, stack: ExitStack, stop: Stop)
 
 def _start_dashboard(local: Local, stack: ExitStack, stop: Stop) -> Process:
     with _step("dashboard", stop):
+        from infra.local import dashboard
+
         dashboard.build(local)
         pages = Process("The dashboard", "infra.local.dashboard", dict(os.environ), local)
         stack.callback(pages.stop)
@@ -174,12 +183,14 @@ def _start_dashboard(local: Local, stack: ExitStack, stop: Stop) -> Process:
     return pages
 
 
-def _provision(local: Local, engines: list[Process]) -> dict[str, str]:
+@contextmanager
+def _reporting(engines: list[Process]) -> Iterator[None]:
+    """Report a dead engine, not the failed call that it caused."""
     try:
-        return provision.provision(local)
+        yield
     finally:
         for engine in engines:
-            engine.check()  # report a dead engine, not the failed call that it caused
+            engine.check()
 
 
 @contextmanager
