@@ -106,7 +106,8 @@ screenshots: .venv/ready frontend/node_modules/ready  ## take pictures of every 
 
 # What the engine may make a difference to: storage (tests/conftest.py chooses the tests), races,
 # outages, kills, and its own start and stop.
-ON_THE_ENGINE := $(patsubst %,tests/%,api_keys exports infra payments webhooks) $(patsubst %,tests/stack/test_%.py,dynamodb_local races outages recovery) \
+ON_THE_ENGINE := $(patsubst %,tests/%,api_keys exports infra payments webhooks) \
+  $(patsubst %,tests/stack/test_%.py,dynamodb_local races outages recovery) \
   tests/stack/test_lifecycle.py::test_data_survives_every_stop_until_reset_and_no_process_stays \
   tests/stack/test_lifecycle.py::test_signal_during_the_start_stops_the_stack_cleanly
 test-dynamodb-local: .venv/dev-ready frontend/node_modules/ready  ## repeat the tests of storage and the stack on AWS's DynamoDB Local

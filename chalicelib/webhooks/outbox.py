@@ -3,8 +3,8 @@
 Guarantee: an endpoint receives each outcome that it subscribes to at that moment, whether it was
 just created, changed or enabled: the endpoints are read after the change was asked for. Changes at
 the same time share a read. A batch's read is beside its first calls, and serves changes within
-FRESH_SECONDS. While an endpoint is disabled, its deliveries are written as failed, so
-that they can be replayed once it is enabled again.
+FRESH_SECONDS. While an endpoint is disabled, its deliveries are written as failed, so that they can
+be replayed once it is enabled again.
 
     change asked for ── endpoints read ── change and its deliveries written
 
@@ -112,9 +112,9 @@ class WebhookOutbox:
         ]
 
     def _endpoints(self) -> Sequence[Endpoint]:
-        asked = time.monotonic()
-        if self._batch_began is not None:
-            asked = max(self._batch_began, asked - FRESH_SECONDS)
+        asked, batch_began = time.monotonic(), self._batch_began
+        if batch_began is not None:
+            asked = max(batch_began, asked - FRESH_SECONDS)
         with self._reading:  # threads that wait here share the one read
             if self._snapshot is None or self._snapshot.at <= asked:
                 began = time.monotonic()

@@ -41,7 +41,8 @@ def of(files: Mapping[str, bytes], python: str) -> dict[str, bytes]:
         compiling = [str(interpreter), "-P", "-m", "compileall", "-q", "-j", "1"]
         compiling += ["--invalidation-mode", "unchecked-hash"]
         compiling += ["-s", folder, "-p", _ON_LAMBDA, folder]
-        subprocess.run(compiling, env={"PYTHONHASHSEED": "0"}, check=True)  # noqa: S603
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        subprocess.run(compiling, env=env | {"PYTHONHASHSEED": "0"}, check=True)  # noqa: S603
         made = {name: Path(folder) / name_of(name, python) for name in modules}
         return {name_of(name, python): file.read_bytes() for name, file in made.items()}
 

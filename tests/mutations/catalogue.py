@@ -345,8 +345,8 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "A batch tells who was an endpoint a moment before an outcome.",
             "chalicelib/webhooks/outbox.py::WebhookOutbox._endpoints",
-            "max(self._batch_began, asked - FRESH_SECONDS)",
-            "self._batch_began",
+            "max(batch_began, asked - FRESH_SECONDS)",
+            "batch_began",
         ),
         Mutant(
             "A delivery is leased only when it is due.",
