@@ -12,12 +12,14 @@ from typing import Final, NoReturn
 
 from infra.local import lifeline
 
+MOST: Final = 8
+"""The local stack's engine keeps no more of them busy."""
 _WOKEN_BY: Final = {signal.SIGTERM, signal.SIGCHLD}
 
 
 def count() -> int:
     """How many can work at once."""
-    return os.cpu_count() or 1
+    return min(os.cpu_count() or 1, MOST)
 
 
 def run(serve: Callable[[], None], processes: int) -> NoReturn:
