@@ -5,7 +5,6 @@ names that contain a hash, and are never removed: a tab that was opened earlier 
 """
 
 import argparse
-import mimetypes
 import sys
 import uuid
 from collections.abc import Iterator
@@ -16,14 +15,9 @@ import boto3
 from botocore.exceptions import WaiterError
 
 from infra import cli
+from infra.deploy import site
 from infra.deploy.stacks import DeployError, choose_region
 
-PAGE: Final = "index.html"
-ASSETS: Final = "assets"
-"""Vite's folder for files whose names contain a hash."""
-
-_IMMUTABLE: Final = "public, max-age=31536000, immutable"
-_REVALIDATE: Final = "no-cache"
 _WAITING: Final = {"Delay": 5, "MaxAttempts": 180}
 
 
@@ -45,7 +39,9 @@ def publish(folder: Path, bucket: str, distribution: str) -> None:
     files = list(in_order(folder))
     s3 = boto3.client("s3")
     for file in files:
-        s3.put_object(Bucket=bucket, Key=file, Body=(folder / file).read_bytes(), **headers(file))
+        s3.put_object(
+            Bucket=bucket, Key=file, Body=(folder / file).read_bytes(), **site.headers(file)
+        )
     cloudfront: Any = boto3.client("cloudfront")
     invalidation = cloudfront.create_invalidation(
         DistributionId=distribution,
@@ -67,21 +63,10 @@ def in_order(folder: Path) -> Iterator[str]:
 
     Raises DeployError if there is no build.
     """
-    if not (folder / PAGE).exists():
-        raise DeployError(f"There is no {PAGE} in {folder}; build the dashboard first.")
+    if not (folder / site.PAGE).exists():
+        raise DeployError(f"There is no {site.PAGE} in {folder}; build the dashboard first.")
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    yield from sorted(files, key=lambda file: (file == PAGE, not _is_asset(file), file))
-
-
-def headers(file: str) -> dict[str, str]:
-    """Return the headers that S3 stores and CloudFront sends: type and caching."""
-    kind, _ = mimetypes.guess_type(file)
-    cache = _IMMUTABLE if _is_asset(file) else _REVALIDATE
-    return {"ContentType": kind or "application/octet-stream", "CacheControl": cache}
-
-
-def _is_asset(file: str) -> bool:
-    return file.startswith(f"{ASSETS}/")
+    yield from sorted(files, key=lambda file: (file == site.PAGE, not site.is_asset(file), file))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from infra import ROOT
-from infra.deploy import publish, yaml_text
+from infra.deploy import site, yaml_text
 from infra.local import lifeline
 from infra.local.settings import HOST, Local, SetupError, from_environment
 
@@ -91,7 +91,7 @@ def _read(root: Path) -> dict[str, File]:
     files = {}
     for path in (path for path in root.rglob("*") if path.is_file() and path.name != _STAMP):
         name = path.relative_to(root).as_posix()
-        kept = publish.headers(name)
+        kept = site.headers(name)
         kind = kept["ContentType"]
         body = path.read_bytes()
         files[f"/{name}"] = File(
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
             self._redirect()
             return
         path = unquote(urlsplit(self.path).path)
-        file = self.files.get(path) or self.files[f"/{publish.PAGE}"]
+        file = self.files.get(path) or self.files[f"/{site.PAGE}"]
         is_compressed = file.compressed is not None and "gzip" in self.headers.get(
             "Accept-Encoding", ""
         )
