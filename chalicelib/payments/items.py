@@ -13,6 +13,8 @@ idempotency key, and its first event, which is as old, that of its merchant.
 
 import hashlib
 import zlib
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -287,6 +289,28 @@ def total_key(total: Total, payment_id: str) -> Item:
         "PK": totals_partition(totals_shard(payment_id)),
         "SK": kind if total.book is Book.DEBITS else f"{APART}{kind}#{total.book}",
     }
+
+
+class TotalShard(NamedTuple):
+    """One of the rows that together are a total; `kind` is their sort key."""
+
+    kind: str
+    number: Decimal
+    volume: Decimal
+
+
+def total_shard_from_item(item: Item) -> TotalShard:
+    return TotalShard(item["SK"], Decimal(item["count"]), Decimal(item["volume"]))
+
+
+def summed(shards: Iterable[TotalShard]) -> list[Item]:
+    """Return an item for each total, with the sums of its shards."""
+    counts: defaultdict[str, Decimal] = defaultdict(Decimal)
+    volumes: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for kind, number, volume in shards:
+        counts[kind] += number
+        volumes[kind] += volume
+    return [{"SK": kind, "count": counts[kind], "volume": volumes[kind]} for kind in counts]
 
 
 def total_from_item(item: Item) -> Total:

@@ -443,7 +443,10 @@ class PaymentRepository:
         )
 
     def totals(self, first: date, last: date) -> list[Total]:
-        """Return the totals of a range of days, as of the last write: two queries a shard."""
+        """Return the totals of a range of days, as of the last write, one of each kind.
+
+        Two queries a shard.
+        """
         lower, upper = f"{first.isoformat()}#", f"{last.isoformat()}$"
         ranges = [
             KeyRange(items.totals_partition(shard), prefix + lower, prefix + upper)
@@ -452,7 +455,8 @@ class PaymentRepository:
         ]
         with ThreadPoolExecutor(max_workers=items.TOTALS_SHARDS) as pool:
             rows = [item for found in pool.map(self._payments.query, ranges) for item in found]
-        return self._payments.read_all(rows, items.total_from_item)
+        shards = self._payments.read_all(rows, items.total_shard_from_item)
+        return self._payments.read_all(items.summed(shards), items.total_from_item)
 
     def check(self) -> None:
         """Read once from each table. Raises Unavailable if that fails, whatever the reason."""

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal
+from operator import attrgetter
+from typing import Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -76,7 +77,8 @@ class Stats(Schema):
 def read(repository: PaymentRepository, query: ReadStats, now: datetime) -> Stats:
     """Return the totals of a range of days. Raises ValidationFailed or Unavailable."""
     first, last = days_of(query, now)
-    rows = _add_up(repository.totals(first, last))
+    totals = [total for total in repository.totals(first, last) if total.count]
+    rows = sorted(totals, key=attrgetter("book", "day", "currency", "type", "status"))
     below_zero = [row for row in rows if row.count < 0 or row.volume < 0]
     for row in below_zero:
         log("total_below_zero", book=row.book, **row.model_dump())
@@ -117,29 +119,6 @@ def _created(first: date, last: date) -> tuple[str, str]:
         from_moment(datetime.combine(first, time.min, UTC)),
         to_moment(datetime.combine(last, time.max, UTC)),
     )
-
-
-def _add_up(shards: list[Total]) -> list[Total]:
-    """Return one row for each book, day, currency, type and status that has a payment or refund."""
-    sums: defaultdict[tuple[Any, ...], tuple[int, Decimal]]
-    sums = defaultdict(lambda: (0, Decimal(0)))
-    for row in shards:
-        key = (row.book, row.day, row.currency, row.type, row.status)
-        count, volume = sums[key]
-        sums[key] = (count + row.count, volume + row.volume)
-    return [
-        Total(
-            book=book,
-            day=day,
-            currency=currency,
-            type=payment_type,
-            status=status,
-            count=count,
-            volume=volume,
-        )
-        for (book, day, currency, payment_type, status), (count, volume) in sorted(sums.items())
-        if count
-    ]
 
 
 def _summary(books: Mapping[Book, list[Total]]) -> list[Sums]:

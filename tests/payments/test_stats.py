@@ -1,5 +1,6 @@
 """The totals: what each step moves, and what is read back, against a recount."""
 
+import json
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib import exact_json
-from chalicelib.aws.dynamodb import StaleVersion
+from chalicelib.aws.dynamodb import Item, StaleVersion
 from chalicelib.errors import ValidationFailed
-from chalicelib.payments import stats
+from chalicelib.payments import items, stats
 from chalicelib.payments.commands import ListPayments, ReadStats
 from chalicelib.payments.facts import Completed, Failed, FailureCode, Returned
 from chalicelib.payments.listing import list_payments
@@ -190,3 +191,23 @@ def test_totals_equal_a_recount_of_the_list(
     answer = read(payments.repository)
     assert answer.rows == recounted(Life(payment) for payment in listed)
     assert answer.processing.count == 6
+
+
+def test_total_that_this_version_cannot_read_hides_no_other(
+    repository: PaymentRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle(repository)
+    shard = items.totals_partition(0)
+    broken: list[Item] = [
+        {"SK": f"{DAY}#CAD#pigeon#completed", "count": 1, "volume": Decimal(1)},
+        {"SK": f"{DAY}#CAD#eft#failed", "volume": Decimal(1)},
+        {"SK": f"{DAY}#USD#eft#failed", "count": "one", "volume": Decimal(1)},
+        {"SK": f"{DAY}", "count": 1, "volume": Decimal(1)},
+    ]
+    table = repository._payments
+    table.transact("broken", *(table.put_if_absent({"PK": shard} | row) for row in broken))
+    (row,) = read(repository).rows
+    assert (row.count, row.volume) == (1, Decimal("12.50"))
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    unread = [line["SK"] for line in said if line.get("kind") == "row_unreadable"]
+    assert sorted(unread) == sorted(str(row["SK"]) for row in broken)
