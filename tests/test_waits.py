@@ -24,8 +24,8 @@ OK = SimpleNamespace(status_code=200)
 
 
 class Patient:
-    """Stands in for DynamoDB: it answers the updates of a batch and one query only together,
-    and so its transactions.
+    """Stands in for DynamoDB. It answers no update before all updates of a batch and one query have
+    come, and no transaction before all transactions have.
     """
 
     def __init__(self, request: CreatePayment, size: int) -> None:

@@ -30,7 +30,7 @@ from chalicelib.payments.models import (
     Status,
     Total,
 )
-from chalicelib.values import Currency, folded, rfc3339, with_decimals
+from chalicelib.values import folded, rfc3339, with_decimals
 
 BY_STATUS: Final = Index("status-createdAt-index", "status", "createdAt")
 ALL: Final = Index("all-createdAt-index", "listing", "createdAt")
@@ -323,5 +323,5 @@ def total_from_item(item: Item) -> Total:
         type=payment_type,
         status=status,
         count=item["count"],
-        volume=with_decimals(item["volume"], Currency(currency)),
+        volume=with_decimals(item["volume"], currency),
     )

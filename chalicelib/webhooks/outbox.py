@@ -2,7 +2,7 @@
 
 Guarantee: an endpoint receives each outcome that it subscribes to at that moment, whether it was
 just created, changed or enabled: the endpoints are read after the change was asked for. Changes at
-the same time share a read. A batch's read is beside its first calls, and serves changes within
+the same time share a read. A batch reads them beside its first calls, for its changes within
 FRESH_SECONDS. While an endpoint is disabled, its deliveries are written as failed, so that they can
 be replayed once it is enabled again.
 

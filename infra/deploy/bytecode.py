@@ -1,4 +1,4 @@
-"""Compiles what ships, so that no new process on Lambda does: half of its start is compilation.
+"""Compiles what ships, so that no new process on Lambda does: it took two fifths of its start.
 
 Guarantee: the bytecode is made here, from the files that are given, by the target's own version of
 Python; the same files give the same bytes. None of their code runs. Python takes the bytecode as it

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from infra.local import lifeline
 
 MOST: Final = 8
-"""The local stack's engine keeps no more of them busy."""
+"""More would only take memory: all of them wait for one engine."""
 _WOKEN_BY: Final = {signal.SIGTERM, signal.SIGCHLD}
 
 

@@ -24,8 +24,8 @@ _JAVA: Final = ("-Xmx1g", "-XX:+UseSerialGC")
 _SHORT: Final = (("-XX:TieredStopAtLevel=1",), ("-coverage", "1"))
 _LONG: Final = ((), ())
 _TIMEOUT_SECONDS: Final = 400
-"""Ten times what the longest check takes. TLC's own threads can lock each other out, once in some
-thousand runs: then it is started again."""
+"""Three times what all checks together take on a quiet machine. TLC's own threads can lock each
+other out: then it is started again."""
 _TRIES: Final = 2
 _VIOLATED: Final = {12, 13}
 """TLC's exit codes for a broken safety property, and for one of whole behaviours."""
