@@ -71,7 +71,7 @@ def named(text: str) -> str:
     return text
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def aws() -> Iterator[None]:
     with mock_aws():
         engines.create_tables(SESSION.client("dynamodb"), "test")
@@ -197,7 +197,8 @@ def test_log_of_a_payments_life_has_no_personal_data(
     endpoint = ask("POST", "/v1/webhook_endpoints", hook)
     on_endpoint = {"endpoint_id": endpoint["id"]}
     wishes = {"simulate": "completed", "simulate_refund": "failed:account_closed"}
-    body = BODY | {"metadata": {WORD: WORD} | wishes}
+    own = {"idempotency_key": f"{WORD} of a life {KEY}", "metadata": {WORD: WORD} | wishes}
+    body = BODY | own
     payment = {"payment_id": ask("POST", "/v1/payments", body)["id"]}
     ask("POST", "/v1/payments", body)
     payflow.webhook_processor(sqs_event(json.dumps({"type": "settle_payment", **payment})), None)

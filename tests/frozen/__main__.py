@@ -2,8 +2,11 @@
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
+from tests import engines
 from tests.frozen import facts, product, scenario
 
 
@@ -19,9 +22,14 @@ def main(arguments: list[str]) -> None:
 
 
 def gathered() -> dict[str, Any]:
-    with scenario.stage():
+    with tempfile.TemporaryDirectory() as folder, engines.emulated_aws(Path(folder)) as aws_url:
+        return _gathered(aws_url)
+
+
+def _gathered(aws_url: str) -> dict[str, Any]:
+    with scenario.stage(aws_url):
         received = facts.received()
-    with scenario.stage() as stage:
+    with scenario.stage(aws_url) as stage:
         scenario.tell(stage)
         rows = stage.rows()
         read = facts.answers(rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 from chalicelib import config, exact_json, telemetry
 from chalicelib.api import openapi
@@ -18,6 +19,7 @@ from chalicelib.api_keys.repository import ApiKeyRepository
 from chalicelib.api_keys.service import ApiKeys
 from chalicelib.aws.dynamodb import decode, encode
 from chalicelib.aws.pagination import decode_cursor, encode_cursor
+from chalicelib.bootstrap import Services
 from chalicelib.errors import PayFlowError
 from chalicelib.idempotency import (
     Fingerprints,
@@ -83,6 +85,13 @@ NOT_READ: Final = {"replacedBy", "searchKey"}
 """Attributes that only a condition or an index asks for."""
 ACTOR: Final = Actor("till 7", "KEY-0123456789ABCDEF0123")
 app = payflow
+
+
+def new_services() -> Any:
+    """Inside this block, the app has services with clients of their own."""
+    services = Services(app.settings)
+    services.warm_up()
+    return patch.object(app, "services", services)
 
 
 def round_trip(kind: str, row: Row) -> Row:

@@ -5,17 +5,18 @@ its time alone, and each step has a time of its own: ids do not depend on the or
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from unittest.mock import patch
 
 import ulid
-from moto import mock_aws
 
 from tests import engines
 from tests.conftest import SESSION
+from tests.frozen import product
 from tests.frozen.product import Product
 
 START: Final = datetime(2026, 11, 22, 21, 57, 1, 120000, tzinfo=UTC)
@@ -48,9 +49,9 @@ class _Ids:
 
 
 class Stage:
-    """The product on moto, and the world around it."""
+    """The product on the emulated AWS, and the world around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dynamodb: Any) -> None:
         self.now = START
         self.random = bytes(range(32))
         """What the next secret is made of."""
@@ -60,8 +61,7 @@ class Stage:
         self.urls: list[str] = []
         self.unsettled = ""
         """The id of a payment that no worker has seen."""
-        self.dynamodb = SESSION.client("dynamodb")
-        engines.create_tables(self.dynamodb, "test")
+        self.dynamodb = dynamodb
         self.product = Product(self.dynamodb, lambda: self.now, self._merchant)
 
     def then(self, **later: float) -> Product:
@@ -132,12 +132,27 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """An empty stage with a fixed clock, fixed ids and fixed secrets."""
-    with mock_aws(), patch.object(ulid, "default_generator", _Ids()):
-        made = Stage()
-        with patch("secrets.token_bytes", lambda _: made.random):
-            yield made
+def stage(aws_url: str) -> Iterator[Stage]:
+    """An empty stage with a fixed clock, fixed ids and fixed secrets, until the block ends."""
+    with (
+        closing(SESSION.client("dynamodb", endpoint_url=aws_url)) as dynamodb,
+        patch.dict(os.environ, AWS_ENDPOINT_URL=aws_url),
+        product.new_services(),
+        patch.object(ulid, "default_generator", _Ids()),
+    ):
+        # Two ids of one step are equal, and so would be the tokens of two transactions.
+        dynamodb.meta.events.register(
+            "before-parameter-build.dynamodb.TransactWriteItems",
+            lambda params, **_: params.pop("ClientRequestToken"),
+        )
+        engines.create_tables(dynamodb, "test")
+        made = Stage(dynamodb)
+        try:
+            with patch("secrets.token_bytes", lambda _: made.random):
+                yield made
+        finally:
+            for table in TABLES:
+                dynamodb.delete_table(TableName=table)
 
 
 def tell(stage: Stage) -> None:

@@ -17,16 +17,16 @@ def each(name: str) -> pytest.MarkDecorator:
 
 
 @contextmanager
-def stage_with_rows_of(release: str) -> Iterator[Stage]:
-    with scenario.stage() as stage:
+def stage_with_rows_of(release: str, aws_url: str) -> Iterator[Stage]:
+    with scenario.stage(aws_url) as stage:
         stage.load(facts.read(release, "rows"))
         yield stage
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
-    """What the scenario leaves. Its stage has ended: another would share its tables on moto."""
-    with scenario.stage() as stage:
+def told(emulated_url: str) -> dict[str, Any]:
+    """What the scenario leaves. Its stage has ended: another has the same tables."""
+    with scenario.stage(emulated_url) as stage:
         scenario.tell(stage)
         return {
             "rows": stage.rows(),
@@ -70,9 +70,11 @@ def test_a_frozen_row_is_written_back_as_it_was_read(release: str) -> None:
 
 
 @each("answers")
-def test_frozen_rows_are_shown_and_answers_replayed_byte_for_byte(release: str) -> None:
+def test_frozen_rows_are_shown_and_answers_replayed_byte_for_byte(
+    release: str, emulated_url: str
+) -> None:
     answers = facts.read(release, "answers")
-    with stage_with_rows_of(release) as stage:
+    with stage_with_rows_of(release, emulated_url) as stage:
         for path, answer in answers["read"].items():
             frozen, shown = (without_cursor(text) for text in (answer, facts.get(path)))
             assert not list(facts.missing(frozen, shown)), path
@@ -111,8 +113,10 @@ def test_frozen_message_is_decoded_as_before(release: str) -> None:
 
 
 @each("messages")
-def test_a_handler_retries_the_messages_that_it_retried_before(release: str) -> None:
-    with scenario.stage():
+def test_a_handler_retries_the_messages_that_it_retried_before(
+    release: str, emulated_url: str
+) -> None:
+    with scenario.stage(emulated_url):
         for case in facts.read(release, "messages")["received"]:
             assert facts.is_retried(case["handler"], case["body"]) == case["is_retried"], case
 

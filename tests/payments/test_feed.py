@@ -23,7 +23,6 @@ from chalicelib.validation import validated
 from chalicelib.webhooks.commands import CreateEndpoint
 from infra.ops.index_payments import index_payments
 from tests.conftest import (
-    SESSION,
     TEST,
     Clock,
     command,
@@ -233,21 +232,18 @@ def test_commit_that_is_answered_late_is_counted(
     assert ('"LateEvents": 1' in capsys.readouterr().out) is is_counted
 
 
-@pytest.fixture(params=["emulated", "dynamodb-local"])
-def unreliable(request: pytest.FixtureRequest) -> Iterator[Any]:
+@pytest.fixture
+def unreliable(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client whose answers are lost on their way, every third one: what it sent is sent again."""
-    url = request.getfixturevalue(f"{request.param.replace('-', '_')}_url")
-    client: Any = SESSION.client("dynamodb", endpoint_url=url)
-    calls, send = count(1), client._make_api_call
+    calls, send = count(1), engine._make_api_call
 
     def lossy(operation: str, params: Any) -> Any:
         if operation == "TransactWriteItems" and next(calls) % 3 == 0:
             send(operation, params)
         return send(operation, params)
 
-    client._make_api_call = lossy
-    yield client
-    client.close()
+    monkeypatch.setattr(engine, "_make_api_call", lossy)
+    return engine
 
 
 def test_follower_who_is_killed_and_resumed_misses_and_doubles_nothing(unreliable: Any) -> None:
