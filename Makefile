@@ -63,8 +63,8 @@ clean:  ## remove everything that make created, the local stack's data included
 ##@ Check
 
 # One test file at a time in each process, since its tests share what they have started; in the order
-# of tests/conftest.py, the longest first. Three processes also on two CPUs: stack tests mostly wait.
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+# of tests/conftest.py, the longest first. Four processes also on two CPUs: stack tests mostly wait.
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 test: .venv/dev-ready frontend/node_modules/ready  ## run all tests except those in a browser
 	@$(FRONTEND) test & dashboard=$$!; \
 	  heard=$$(mktemp -d) && trap 'rm -r "$$heard"' EXIT && export PAYFLOW_TEST_HEARD_IN="$$heard" && \
