@@ -176,10 +176,10 @@ def test_older_botocore_is_served_as_well() -> None:
 
 OLDER = """
 import botocore, json
-from chalicelib.aws.clients import dynamodb_client, sqs_client
+from chalicelib.aws import clients
 from tests.test_answers import differences
 
-dynamodb_client("ca-central-1")
-sqs_client("ca-central-1")
+for service in ("dynamodb", "kms", "logs", "s3", "sqs"):
+    getattr(clients, f"{service}_client")("ca-central-1")
 print(json.dumps([botocore.__version__, differences()]))
 """

@@ -14,6 +14,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from chalicelib import VERSION, config
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
 
+_SERVICES: Final = ["dynamodb", "kms", "logs", "s3", "sqs"]
 _MAX_CONNECTIONS: Final = 64
 _USER_AGENT: Final = f"PayFlow/{VERSION} Boto3/{boto3.__version__}"
 _OUTAGE_CODES: Final = frozenset(
@@ -132,10 +134,21 @@ def is_outage(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in _OUTAGE_CODES or status >= 500
 
 
+class _Models(Loader):
+    """Finds the models of the services that are used.
+
+    botocore's own looks into the folders of all 400 services first, a twentieth of a cold start.
+    """
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
+        return _SERVICES
+
+
 @functools.cache
 def _session() -> boto3.Session:
     """Return the session of all clients, which share the service models that it loads."""
     session = botocore.session.get_session()
+    session.register_component("data_loader", _Models())
     session.register_component("response_parser_factory", Parsers())
     return boto3.Session(botocore_session=session)
 
