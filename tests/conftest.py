@@ -89,7 +89,7 @@ recorder.listen()  # before the app makes its clients
 with patch.dict("os.environ", SETTINGS):
     payflow: Any = importlib.import_module("app")  # it reads its settings on import
 # One session for all: boto3.client() would load botocore's models in each test, for 0.2 s.
-SESSION = boto3.Session(region_name=REGION)
+SESSION = boto3.Session("test", "test", region_name=REGION)
 START = datetime(2026, 11, 22, 21, 57, 1, 120000, tzinfo=UTC)
 _numbers = itertools.count(1)
 

@@ -145,6 +145,20 @@ def test_rotation_meanwhile_loses_no_secret_to_a_move_or_another_rotation(
     assert gateway.secrets_of(created.id) == [again.secret, rotated.secret, created.secret]
 
 
+def test_of_two_rotations_in_one_microsecond_one_is_refused(gateway: Gateway) -> None:
+    created = create(gateway)
+    move(gateway)
+    apart, read = gateway.repository.get(created.id), gateway.repository.find_secrets(created.id)
+    assert read is not None
+    after, first = apart.model_copy(update={"description": "rotated"}), read.each(str.upper)
+    gateway.repository.rotate(apart, after, read, first, audit_event(gateway, apart))
+    with pytest.raises(StaleVersion):
+        gateway.repository.rotate(
+            apart, after, read, read.each(str.lower), audit_event(gateway, apart)
+        )
+    assert gateway.repository.find_secrets(created.id) == first
+
+
 def test_update_read_before_the_move_brings_no_plain_text_back(gateway: Gateway) -> None:
     before = gateway.repository.get(create(gateway).id)
     move(gateway)
