@@ -147,7 +147,8 @@ class Proxy:
                     break
                 writer.write(answer)
                 await writer.drain()
-                if process.goes_on.is_set():  # it was stopped; now its answer is there
+                # It was stopped; now its answer is there. One that has ended is not there any more.
+                if process.goes_on.is_set() and not process.ended.is_set():
                     process.goes_on.clear()
                     os.kill(process.pid, signal.SIGCONT)
         writer.close()
