@@ -42,7 +42,7 @@ MOST_WAITS: Final = {
     "process ten": 2,
 }  # fmt: skip
 MOST_TIMES_ONE: Final = 4.0
-"""How much longer ten messages may take than one, where AWS is away."""
+"""How many times as long as one message ten may take, where AWS is on another machine."""
 _WARM_UP_SECONDS: Final = 2.0
 _FILLED: Final = 30
 STATS_DAYS: Final = 90
@@ -163,13 +163,13 @@ class Flows:
 
 
 class Measured(NamedTuple):
-    """The seconds of each run of a flow and of its floor, those of each run while AWS is away, and
-    how often it waits for calls.
-    """
+    """A flow: the seconds of each of its runs, and how many of its calls follow one another."""
 
     ours: list[float]
     floor: list[float]
+    """Of the calls of the same runs."""
     away: list[float]
+    """Of other runs, whose calls take longer, as where AWS is on another machine."""
     waits: int
 
     @property
@@ -223,7 +223,7 @@ def _waits(calls: Calls, prepare: Prepare) -> int:
 def _timed(
     calls: Calls, prepare: Prepare, seconds: float, delay_seconds: float = 0.0
 ) -> tuple[list[float], list[float]]:
-    """The seconds of each run, and of its calls, each of them held up."""
+    """The seconds of each run, and of its calls. Each call is held up by the delay."""
     ours, floor = [], []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -266,5 +266,6 @@ def missed(measured: Mapping[str, Measured]) -> list[str]:
     ]
     one, ten = (median(measured[name].away) for name in ("process one", "process ten"))
     if ten > MOST_TIMES_ONE * one:
-        reasons.append(f"process ten: {ten / one:.1f} times process one, and not {MOST_TIMES_ONE}")
+        times = f"{ten / one:.1f} times process one"
+        reasons.append(f"process ten: {times}, and not {MOST_TIMES_ONE} at most")
     return reasons

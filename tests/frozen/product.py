@@ -88,7 +88,7 @@ app = payflow
 
 
 def new_services() -> Any:
-    """Inside this block, the app has services with clients of their own."""
+    """Return a context in which the app has new services, with clients of their own."""
     services = Services(app.settings)
     services.warm_up()
     return patch.object(app, "services", services)
