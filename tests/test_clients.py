@@ -1,6 +1,8 @@
 """Each client is botocore's own for its service, made without a look at the others."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from chalicelib.aws import clients
 from tests.conftest import REGION
+from tests.engines import ROOT
 
 CLIENTS = {
     "dynamodb": clients.dynamodb_client,
@@ -49,3 +52,27 @@ def test_no_folder_of_another_service_is_read(
     monkeypatch.setattr(os, "listdir", listed)
     make(REGION)
     assert read == {service}
+
+
+def test_profile_of_a_role_asks_sts_for_its_credentials(tmp_path: Path) -> None:
+    """In a process of its own: the suite hears which calls the functions make."""
+    profiles = tmp_path / "config"
+    profiles.write_text(
+        "[profile admin]\nrole_arn = arn:aws:iam::123456789012:role/Admin\nsource_profile = base\n"
+        "[profile base]\naws_access_key_id = test\naws_secret_access_key = test\n"
+    )
+    ask = "from chalicelib.aws import clients; clients.sqs_client('ca-central-1').list_queues()"
+    ended = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=ROOT,
+        env={
+            "AWS_CONFIG_FILE": str(profiles),
+            "AWS_PROFILE": "admin",
+            "AWS_MAX_ATTEMPTS": "1",
+            "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1/sts",
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert 'Could not connect to the endpoint URL: "http://127.0.0.1:1/sts"' in ended.stderr
