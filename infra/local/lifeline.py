@@ -35,6 +35,11 @@ class Stop:
         return self._is_set
 
 
+def wait_for_word() -> None:
+    """Return once the parent says something, or has ended."""
+    os.read(_STANDARD_INPUT, 1)
+
+
 def hold(line: int = _STANDARD_INPUT) -> None:
     """Send this process SIGTERM when the pipe closes: its parent has ended."""
 

@@ -39,7 +39,7 @@ from chalicelib.errors import (
     PayFlowError,
     ValidationFailed,
 )
-from infra.local import browser_guard, processes
+from infra.local import browser_guard, lifeline, processes
 from infra.local.settings import HOST
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
@@ -206,6 +206,7 @@ def main() -> None:
     app.app.__class__ = LocalChalice  # makes the current request thread-local
     config = Config(chalice_stage=app.settings.stage, config_from_disk={"app_name": "payflow"})
     port = int(os.environ["PAYFLOW_API_PORT"])
+    lifeline.wait_for_word()  # that the tables are there
     server = LocalDevServer(app.app, config, HOST, port, handler_cls=Handler, server_cls=Server)
     server.server.app = app.app
     # Another process may take the connection that woke this one.

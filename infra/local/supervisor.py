@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 from chalicelib import config
@@ -50,6 +50,13 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone
             )
+
+    def say_begin(self) -> None:
+        """To a process that waits for this word. One that has ended is found by `check`."""
+        assert self._popen.stdin is not None
+        with suppress(BrokenPipeError):
+            self._popen.stdin.write(b"\n")
+            self._popen.stdin.flush()
 
     def check(self) -> None:
         """Raises SetupError when the process has ended."""
@@ -115,10 +122,11 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
         from infra.local import provision
 
         env |= provision.table_settings(local)
-        # It reads much code before it needs the tables.
+        # It reads much code before it needs the tables, and serves nobody without them.
         api = Process("The API", "infra.local.server", env, local)
         stack.callback(api.stop)
         provision.provision(local)
+        api.say_begin()
     worker = Process("The worker", "infra.local.worker", env, local)
     stack.callback(worker.stop)
     receiver = Process("The webhook receiver", "infra.local.webhook_receiver", env, local)

@@ -197,6 +197,9 @@ class Stack:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
         )
+        assert process.stdin is not None
+        process.stdin.write(b"\n")  # the tables are there
+        process.stdin.flush()
         client = Client(port)
         try:
             wait_until(lambda: _answers(client), "the other API answers")

@@ -13,6 +13,7 @@ import pytest
 
 from infra.local.settings import SetupError, from_environment
 from tests.engines import ROOT, accepts, free_port, wait_until
+from tests.http_client import Reply
 from tests.stack.conftest import A_DEVELOPERS_OWN, Client, Stack, request
 
 
@@ -76,6 +77,21 @@ def test_data_survives_every_stop_until_reset_and_no_process_stays(tmp_path: Pat
         assert empty.client.get("/v1/payments").json["payments"] == []
     finally:
         empty.stop()
+
+
+def test_client_that_is_earlier_than_the_tables_is_never_told_of_a_fault(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+
+    def first_answer() -> Reply | None:
+        try:
+            return stack.client.post(request())
+        except OSError:
+            return None  # nobody listens yet
+
+    try:
+        assert wait_until(first_answer, "the API answers").status == 201
+    finally:
+        stack.stop()
 
 
 def started(state: Path) -> Stack:
