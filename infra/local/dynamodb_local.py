@@ -45,6 +45,7 @@ def install() -> None:
     with (_TOOLS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks may start at the same time
         if not _HOME.exists():
+            print("  Downloading DynamoDB Local …", flush=True)
             with tempfile.TemporaryDirectory(dir=_TOOLS) as folder:
                 _fetch(Path(folder)).rename(_HOME)
 

@@ -127,6 +127,9 @@ class Local:
             "PAYFLOW_API_PORT": str(self.api_port),
             "PAYFLOW_PARTIAL_BATCHES": "reported",
             "PYTHONUNBUFFERED": "1",
+            # So Python does not ask the system for its proxies: macOS kills a forked process, as
+            # the API's are, that does.
+            "NO_PROXY": f"{HOST},localhost",
         }
         inherited = {
             name: value for name, value in env.items() if not name.upper().startswith(_FOREIGN)

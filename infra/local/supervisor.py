@@ -87,6 +87,8 @@ def run(local: Local) -> None:
                 _check_free(local, variable, port)
         local.logs.mkdir(parents=True, exist_ok=True)
         local.write_aws_config()
+        if local.dynamodb_port is not None:
+            dynamodb_local.install()  # in the developer's environment: npm may need its proxy
         local.enter_environment()
         processes = _start(local, stack, stop)
         if not stop.is_set():
@@ -167,7 +169,6 @@ def _start_emulator(local: Local, holds: str, stack: ExitStack, stop: Stop) -> P
 
 def _start_dynamodb_local(local: Local, port: int, stack: ExitStack, stop: Stop) -> Process:
     with _step("DynamoDB Local", stop):
-        dynamodb_local.install()
         engine = Process(
             "DynamoDB Local",
             "infra.local.dynamodb_local",

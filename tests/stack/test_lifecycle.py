@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -252,6 +254,16 @@ def test_settings_of_the_shell_do_not_reach_the_stack(stack: Stack) -> None:
 def test_the_allowed_origin_may_be_chosen(stack: Stack) -> None:
     env = stack.local.environment({"PAYFLOW_ALLOWED_ORIGIN": "https://dashboard.example"})
     assert env["PAYFLOW_ALLOWED_ORIGIN"] == "https://dashboard.example"
+
+
+def test_processes_of_the_stack_have_no_reason_to_ask_the_system_for_a_proxy(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS that kills the API's, which are forked: https://github.com/python/cpython/issues/58037"""
+    monkeypatch.setattr(os, "environ", stack.local.environment({}))
+    assert urllib.request.getproxies_environment(), "else Python asks the system"
+    for url in (stack.local.aws_url, "http://localhost:4567"):
+        assert urllib.request.proxy_bypass(urlsplit(url).netloc)
 
 
 def test_chalice_local_works_against_the_same_emulator(tmp_path: Path) -> None:
