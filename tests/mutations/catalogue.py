@@ -637,7 +637,7 @@ CATALOGUE: Final[dict[str, tuple[Mutant, ...]]] = {
         Mutant(
             "The audit log shows no path of a URL.",
             "chalicelib/audit/models.py::origin",
-            "f\"{parts.scheme}://{parts.netloc.rpartition('@')[2]}\"",
+            "parts.netloc.rpartition('@')[2]",
             "url",
         ),
     ),
