@@ -1,4 +1,4 @@
-"""Stop a process on a signal, or when its parent ends for any reason."""
+"""Begin when the parent says so; stop on a signal, or when the parent ends for any reason."""
 
 import os
 import select
@@ -35,8 +35,8 @@ class Stop:
         return self._is_set
 
 
-def wait_for_word() -> None:
-    """Return once the parent says something, or has ended."""
+def wait_to_begin() -> None:
+    """Return once the parent says to begin, or has ended."""
     os.read(_STANDARD_INPUT, 1)
 
 

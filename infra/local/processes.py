@@ -28,7 +28,7 @@ def run(serve: Callable[[], None], processes: int) -> NoReturn:
     `serve` returns after SIGTERM. This process must have no other threads yet. It ends with code 1
     if one of the others ended by itself.
     """
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # macOS drops a signal that nobody handles
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler, macOS drops it
     signal.pthread_sigmask(signal.SIG_BLOCK, _WOKEN_BY)  # sigwait() takes what comes meanwhile
     ended, open_while_this_runs = os.pipe()
     for _ in range(processes):

@@ -206,7 +206,7 @@ def main() -> None:
     app.app.__class__ = LocalChalice  # makes the current request thread-local
     config = Config(chalice_stage=app.settings.stage, config_from_disk={"app_name": "payflow"})
     port = int(os.environ["PAYFLOW_API_PORT"])
-    lifeline.wait_for_word()  # that the tables are there
+    lifeline.wait_to_begin()  # until then there are no tables
     server = LocalDevServer(app.app, config, HOST, port, handler_cls=Handler, server_cls=Server)
     server.server.app = app.app
     # Another process may take the connection that woke this one.

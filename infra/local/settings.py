@@ -127,8 +127,8 @@ class Local:
             "PAYFLOW_API_PORT": str(self.api_port),
             "PAYFLOW_PARTIAL_BATCHES": "reported",
             "PYTHONUNBUFFERED": "1",
-            # So Python does not ask the system for its proxies: macOS kills a forked process, as
-            # the API's are, that does.
+            # With it, Python does not ask macOS for proxies, which would kill the API's processes:
+            # they are forked.
             "NO_PROXY": f"{HOST},localhost",
         }
         inherited = {

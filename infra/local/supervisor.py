@@ -51,8 +51,8 @@ class Process:
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone
             )
 
-    def say_begin(self) -> None:
-        """To a process that waits for this word. One that has ended is found by `check`."""
+    def begin(self) -> None:
+        """Let a process begin that waits to. If it has ended, `check` finds that."""
         assert self._popen.stdin is not None
         with suppress(BrokenPipeError):
             self._popen.stdin.write(b"\n")
@@ -128,7 +128,7 @@ def _start(local: Local, stack: ExitStack, stop: Stop) -> list[Process]:
         api = Process("The API", "infra.local.server", env, local)
         stack.callback(api.stop)
         provision.provision(local)
-        api.say_begin()
+        api.begin()
     worker = Process("The worker", "infra.local.worker", env, local)
     stack.callback(worker.stop)
     receiver = Process("The webhook receiver", "infra.local.webhook_receiver", env, local)

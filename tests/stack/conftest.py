@@ -198,7 +198,7 @@ class Stack:
             stdout=subprocess.DEVNULL,
         )
         assert process.stdin is not None
-        process.stdin.write(b"\n")  # the tables are there
+        process.stdin.write(b"\n")  # it may begin: the tables are there
         process.stdin.flush()
         client = Client(port)
         try:
