@@ -502,12 +502,11 @@ def describe_api(_: Call[Any]) -> openapi.Document:
     name="webhook_processor",
 )
 def webhook_processor(event: SQSEvent) -> dict[str, Any]:
-    payments, refunds = services.payments, services.refunds
     handlers: messages.Handlers = {
-        messages.SettlePayment: payments.settle,
-        messages.SettleRefund: refunds.settle,
+        messages.SettlePayment: messages.each(services.payments.settle),
+        messages.SettleRefund: messages.each(services.refunds.settle),
     }
-    with payments.outbox.reading_ahead():
+    with services.outbox.reading_ahead():
         return messages.process_batch(
             event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
         )
@@ -521,9 +520,9 @@ def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     name="delivery_worker",
 )
 def delivery_worker(event: SQSEvent) -> dict[str, Any]:
-    handlers: messages.Handlers = {messages.Deliver: services.delivery_worker.deliver}
+    deliver = messages.each(services.delivery_worker.deliver)
     return messages.process_batch(
-        event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
+        event.to_dict(), {messages.Deliver: deliver}, failures_are_kept=settings.failures_are_kept
     )
 
 
@@ -532,9 +531,9 @@ def delivery_worker(event: SQSEvent) -> dict[str, Any]:
     queue=settings.exports_queue, batch_size=1, maximum_concurrency=2, name="export_worker"
 )
 def export_worker(event: SQSEvent) -> dict[str, Any]:
-    handlers: messages.Handlers = {messages.RunExport: services.export_worker.run}
+    run = messages.each(services.export_worker.run)
     return messages.process_batch(
-        event.to_dict(), handlers, failures_are_kept=settings.failures_are_kept
+        event.to_dict(), {messages.RunExport: run}, failures_are_kept=settings.failures_are_kept
     )
 
 

@@ -9,11 +9,11 @@ drops the message:
     its handler raised                 reported: after five receives, the dead letter queue
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from chalicelib import exact_json
 from chalicelib.aws.sqs import BATCH_SIZE, Queue
@@ -52,8 +52,10 @@ class RunExport:
 
 
 Message = SettlePayment | SettleRefund | Deliver | RunExport
-Handlers = Mapping[type[Message], Callable[..., None]]
-"""The handler of each type. It takes the message's fields as keyword arguments."""
+Failures = dict[Message, Exception]
+Handler = Callable[[Sequence[Any]], Failures]
+"""Handles the messages of one type in a batch, each of them once, and returns the errors."""
+Handlers = Mapping[type[Message], Handler]
 
 _TYPES: Final[Mapping[str, type[Message]]] = {
     "settle_payment": SettlePayment,
@@ -67,6 +69,10 @@ _IDS: Final = {
     "delivery_id": DELIVERY_ID,
     "export_id": EXPORT_ID,
 }
+
+
+One = TypeVar("One")
+Result = TypeVar("Result")
 
 
 class MalformedMessage(Exception):
@@ -147,28 +153,67 @@ def process_batch(
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     records = event["Records"]
-    if len(records) == 1:  # no thread needed
-        done = [_process(records[0], handlers)]
-    else:
-        with ThreadPoolExecutor(max_workers=BATCH_SIZE) as pool:
-            done = list(pool.map(lambda record: _process(record, handlers), records))
-    failed = [record for record, is_done in zip(records, done, strict=True) if not is_done]
+    read: dict[str, Message] = {}
+    errors: dict[str, Exception] = {}
+    for record in records:
+        try:
+            read[record["messageId"]] = _read(record["body"], handlers)
+        except MalformedMessage as malformed:
+            log("message_dropped", message_id=record["messageId"], reason=str(malformed))
+        except UnknownMessage as unknown:
+            errors[record["messageId"]] = unknown
+    failures = _handled(dict.fromkeys(read.values()), handlers)
+    errors |= {name: failures[message] for name, message in read.items() if message in failures}
+    for message_id, error in errors.items():
+        log_exception("message_failed", error, message_id=message_id)
+    ids = [record["messageId"] for record in records]
+    failed = [message_id for message_id in ids if message_id in errors]
     if failed and not failures_are_kept:
-        raise BatchFailed(f"{len(failed)} of {len(records)} messages failed; all come again.")
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+        raise BatchFailed(f"{len(failed)} of {len(ids)} messages failed; all come again.")
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _process(record: Mapping[str, Any], handlers: Handlers) -> bool:
-    """Return whether the record needs no retry."""
-    try:
-        message = decode(record["body"])
-        if type(message) not in handlers:
-            raise UnknownMessage(f"{type(message).__name__} is not for this queue")
-        handlers[type(message)](**vars(message))
-    except MalformedMessage as error:
-        log("message_dropped", message_id=record["messageId"], reason=str(error))
-        return True
-    except Exception as error:  # must not stop the other records of the batch
-        log_exception("message_failed", error, message_id=record["messageId"])
-        return False
-    return True
+def _read(body: str, handlers: Handlers) -> Message:
+    message = decode(body)
+    if type(message) not in handlers:
+        raise UnknownMessage(f"{type(message).__name__} is not for this queue")
+    return message
+
+
+def _handled(messages: Collection[Message], handlers: Handlers) -> Failures:
+    """Pass each handler its messages, all at the same time, and return the errors."""
+
+    def failures(kind: type[Message]) -> Failures:
+        of_kind = [message for message in messages if isinstance(message, kind)]
+        try:
+            return handlers[kind](of_kind)
+        except Exception as error:  # must not stop the other messages of the batch
+            return dict.fromkeys(of_kind, error)
+
+    found = in_parallel(failures, {type(message) for message in messages})
+    return dict(failure for one in found for failure in one.items())
+
+
+def each(handle: Callable[..., None]) -> Handler:
+    """Return a handler that passes the fields of each message to `handle`, in parallel."""
+
+    def failure(message: Message) -> Exception | None:
+        try:
+            handle(**vars(message))
+        except Exception as error:  # must not stop the other messages of the batch
+            return error
+        return None
+
+    def handle_all(messages: Sequence[Message]) -> Failures:
+        errors = in_parallel(failure, messages)
+        return {one: error for one, error in zip(messages, errors, strict=True) if error}
+
+    return handle_all
+
+
+def in_parallel(do: Callable[[One], Result], ones: Collection[One]) -> list[Result]:
+    """Return what `do` returns for each, in their order."""
+    if len(ones) <= 1:  # no thread needed
+        return [do(one) for one in ones]
+    with ThreadPoolExecutor(max_workers=len(ones)) as pool:
+        return list(pool.map(do, ones))

@@ -30,6 +30,7 @@ from chalicelib.messages import (
     SettleRefund,
     UnknownMessage,
     decode,
+    each,
     encode,
     process_batch,
 )
@@ -350,7 +351,7 @@ def test_any_batch_reports_exactly_what_a_retry_could_fix(bodies: list[tuple[str
             if kind(**ids) in poison:
                 raise RuntimeError("poison")
 
-        return work
+        return each(work)
 
     handlers = {kind: handler(kind) for kind in (SettlePayment, SettleRefund, Deliver, RunExport)}
     answer = process_batch(

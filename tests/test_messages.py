@@ -20,6 +20,7 @@ from chalicelib.messages import (
     SettleRefund,
     UnknownMessage,
     decode,
+    each,
     encode,
     enqueue_all,
     process_batch,
@@ -90,7 +91,7 @@ def test_batch_reports_failures_drops_malformed_and_does_the_rest(
     ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123456"]
     bodies = [encode(SettlePayment(payment_id)) for payment_id in ids]
     event = sqs_event(*bodies, "malformed", '{"type":"of_tomorrow"}', encode(DELIVERIES[0]))
-    answer = process_batch(event, {SettlePayment: settle}, failures_are_kept=True)
+    answer = process_batch(event, {SettlePayment: each(settle)}, failures_are_kept=True)
     assert failures(answer) == [0, 8, 9]
     assert sorted(done) == ids[1:]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -102,12 +103,46 @@ def test_batch_reports_failures_drops_malformed_and_does_the_rest(
     }
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_message_that_comes_twice_in_a_batch_is_processed_once_and_both_are_reported(
+    fails: bool,
+) -> None:
+    asked: list[str] = []
+
+    def settle(payment_id: str) -> None:
+        asked.append(payment_id)
+        if fails:
+            raise RuntimeError("poison")
+
+    event = sqs_event(encode(PAYMENT), encode(PAYMENT))
+    answer = process_batch(event, {SettlePayment: each(settle)}, failures_are_kept=True)
+    assert asked == [PAYMENT.payment_id]
+    assert failures(answer) == ([0, 1] if fails else [])
+
+
+def test_handler_that_raises_fails_the_messages_of_its_type_only() -> None:
+    settled: list[str] = []
+
+    def fail(_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    def settle_refund(payment_id: str, refund_id: str) -> None:
+        settled.append(refund_id)
+
+    event = sqs_event(encode(PAYMENT), encode(REFUND))
+    handlers = {SettlePayment: fail, SettleRefund: each(settle_refund)}
+    assert failures(process_batch(event, handlers, failures_are_kept=True)) == [0]
+    assert settled == [REFUND.refund_id]
+
+
 def test_batch_of_one_reports_its_failure() -> None:
     def fail(payment_id: str) -> None:
         raise RuntimeError("poison")
 
     event = sqs_event(encode(PAYMENT))
-    assert failures(process_batch(event, {SettlePayment: fail}, failures_are_kept=True)) == [0]
+    assert failures(process_batch(event, {SettlePayment: each(fail)}, failures_are_kept=True)) == [
+        0
+    ]
 
 
 def test_batch_with_a_failure_raises_where_failures_are_not_kept_after_the_rest_is_done() -> None:
@@ -121,9 +156,11 @@ def test_batch_with_a_failure_raises_where_failures_are_not_kept_after_the_rest_
     ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123"]
     bodies = [encode(SettlePayment(payment_id)) for payment_id in ids]
     with pytest.raises(BatchFailed, match="1 of 4 messages failed"):
-        process_batch(sqs_event(*bodies), {SettlePayment: settle}, failures_are_kept=False)
+        process_batch(sqs_event(*bodies), {SettlePayment: each(settle)}, failures_are_kept=False)
     assert sorted(done) == ids[1:]
-    answer = process_batch(sqs_event(*bodies[1:]), {SettlePayment: settle}, failures_are_kept=False)
+    answer = process_batch(
+        sqs_event(*bodies[1:]), {SettlePayment: each(settle)}, failures_are_kept=False
+    )
     assert failures(answer) == []
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.messages import SettlePayment, encode, process_batch
+from chalicelib.messages import SettlePayment, each, encode, process_batch
 from infra.local.event_source import EventSource, failed_ids
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_poison_is_dead_lettered_under_either_kind_of_event_source(
         settled.append(payment_id)
 
     def function(event: Mapping[str, Any], _: Any) -> Any:
-        return process_batch(event, {SettlePayment: settle}, failures_are_kept=keeps_failures)
+        return process_batch(event, {SettlePayment: each(settle)}, failures_are_kept=keeps_failures)
 
     source = EventSource(
         sqs, url, "arn:aws:sqs:ca-central-1:000000000000:payflow-kept", 0, "ca-central-1",
