@@ -140,7 +140,8 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         process = self._running
         assert process is not None
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        # The fault of another call of its may have killed it meanwhile.
+        with suppress(ConnectionError, asyncio.IncompleteReadError, ProcessLookupError):
             while request := await _message(reader):
                 answer = await self._answer(process, request)
                 if answer is None:
