@@ -503,7 +503,7 @@ def describe_api(_: Call[Any]) -> openapi.Document:
 )
 def webhook_processor(event: SQSEvent) -> dict[str, Any]:
     handlers: messages.Handlers = {
-        messages.SettlePayment: messages.each(services.payments.settle),
+        messages.SettlePayment: services.settling.settle,
         messages.SettleRefund: messages.each(services.refunds.settle),
     }
     with services.outbox.reading_ahead():

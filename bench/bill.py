@@ -17,7 +17,7 @@ MILLION: Final = 1_000_000
 GB: Final = 1_000_000_000
 
 _HERE: Final = Path(__file__).parent
-_AT_ONCE: Final = {"settle ten": 10, "stats of 30 days": 16}
+_AT_ONCE: Final = {"stats of 30 days": 16}
 """Flows that make their calls of one kind side by side, and how many."""
 _MB_OF_ONE_PROCESSOR: Final = 1769
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""

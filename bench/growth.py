@@ -30,7 +30,7 @@ from bench.page import percentile, table
 from chalicelib.aws.dynamodb import Item, encode
 from chalicelib.payments.commands import CreatePayment
 from chalicelib.payments.facts import Completed, Failed, FailureCode
-from chalicelib.payments.items import payment_to_item, total_key
+from chalicelib.payments.items import payment_to_item, total_key, total_shard_of
 from chalicelib.payments.models import Payment, Total, totals_moved
 from chalicelib.payments.service import new_payment
 from chalicelib.validation import validated
@@ -106,7 +106,7 @@ def rows_of(payments: Sequence[tuple[Payment, Payment]], still_processing: int =
     for opened, payment in payments[:settled]:
         rows.append(payment_to_item(payment))
         (total,) = totals_moved(payment, opened, payment)
-        key = total_key(total, payment.id)
+        key = total_key(payment.id, total_shard_of(total).kind)
         totals[key["PK"], key["SK"]].append(total)
     for (shard, kind), moved in totals.items():
         volume = sum((total.volume for total in moved), Decimal(0))

@@ -13,6 +13,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -26,6 +27,7 @@ from bench.meter import Load, Meter, Row, indexes, size_bytes
 from chalicelib.api_keys.commands import CreateApiKey
 from chalicelib.api_keys.models import Scope
 from chalicelib.messages import Message, SettlePayment, SettleRefund
+from chalicelib.payments.settling import Settling
 from chalicelib.webhooks.http_client import PostResult
 from infra.local import provision
 from infra.local.lambda_events import REGION, api_event, scheduled_event, with_key
@@ -67,6 +69,15 @@ _REPLAYED: Final = "order-00000001-5d1f"
 _STATS: Final = "from=2026-01-01&to=2026-01-30"
 """Thirty days, none of them today: a run at midnight finds the same."""
 Run = Callable[[], Any]
+
+
+class OneThread(ThreadPoolExecutor):
+    """Does each thing at once, where it is asked to."""
+
+    def submit(self, do: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(do(*arguments, **options))
+        return future
 
 
 @dataclass
@@ -222,15 +233,18 @@ class _Flows:
         return self._process(name, [SettlePayment(one) for one in payment_ids])
 
     def _process(self, name: str, messages: list[Message]) -> Usage:
-        """One batch: its messages one after the other, since moto has one thread."""
+        """One batch, in one thread, since moto has one."""
 
         def run() -> None:
             services = self._services
             services.outbox._snapshot = None  # every batch reads the endpoints anew
             for message in messages:
-                is_refund = isinstance(message, SettleRefund)
-                settle = services.refunds.settle if is_refund else services.payments.settle
-                settle(**vars(message))
+                if isinstance(message, SettleRefund):
+                    services.refunds.settle(**vars(message))
+            payments = [one for one in messages if isinstance(one, SettlePayment)]
+            failures = Settling(services.payments, OneThread()).settle(payments)
+            if failures:
+                raise AssertionError(failures)
 
         return self._note(name, PROCESSOR, run)[0]
 

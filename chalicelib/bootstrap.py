@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.exports.repository import ExportRepository
     from chalicelib.exports.service import Exports
     from chalicelib.exports.worker import ExportWorker
+    from chalicelib.payments.settling import Settling
     from chalicelib.sweeper import Sweeper
     from chalicelib.webhooks.delivery_worker import DeliveryWorker
     from chalicelib.webhooks.http_client import HttpClient
@@ -131,6 +132,12 @@ class Services:
             feed_behind=timedelta(seconds=self.settings.feed_behind_seconds),
             clock=now,
         )
+
+    @_Lazy
+    def settling(self) -> "Settling":
+        from chalicelib.payments.settling import Settling
+
+        return Settling(self.payments)
 
     @_Lazy
     def refunds(self) -> Refunds:

@@ -3,17 +3,21 @@
 The units are computed from the requests as recorded, for items up to 1 KB (bench/meter.py).
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.meter import Meter, size_bytes
+from bench.usage import OneThread
 from chalicelib.aws.dynamodb import encode
+from chalicelib.messages import SettlePayment
 from chalicelib.payments.commands import ListPayments, ReadStats
 from chalicelib.payments.items import TOTALS_SHARDS, payment_to_item
 from chalicelib.payments.models import Payment
 from chalicelib.payments.refunds import Refunds
 from chalicelib.payments.service import Payments
+from chalicelib.payments.settling import Settling
 from chalicelib.sweeper import Sweeper
 from chalicelib.webhooks.commands import CreateEndpoint
 from chalicelib.webhooks.items import DUE_SHARDS, delivery_to_item
@@ -33,6 +37,27 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+CREATE, CANCEL, REFUND = 11, 9, 11
+MARK, SETTLE = 2, 9
+MARK_TEN, SETTLE_TEN = 30, 72
+BEGIN_REFUND, SETTLE_REFUND = 5, 12
+"""Write units."""
+
+
+def test_architecture_page_has_these_units() -> None:
+    page = Path("docs/architecture.md").read_text(encoding="utf-8")
+    endpoints = "1 for the endpoints"
+    for row in [
+        f"| create | {CREATE} | |",
+        f"| mark submitted; settle | {MARK}; {SETTLE} | {endpoints}, which",
+        f"| the same for ten at once | {MARK_TEN}; {SETTLE_TEN} | 10; {endpoints} |",
+        f"| refund | {REFUND} | 1 |",
+        f"| begin the refund; settle it | {BEGIN_REFUND}; {SETTLE_REFUND} | 1; 2 |",
+        f"| cancel | {CANCEL} | 2 |",
+    ]:
+        assert f"\n{row}" in page
+
+
 @pytest.fixture
 def meter(emulated_dynamodb: "DynamoDBClient", sqs: "SQSClient", payments: Payments) -> Meter:
     return Meter(emulated_dynamodb, sqs)
@@ -47,7 +72,7 @@ def test_create_is_one_transaction_and_one_send_for_11_write_units(
     payments: Payments, meter: Meter
 ) -> None:
     asked = meter.asked(payments.create, command(metadata={"order": "10023"}), actor=TEST)
-    assert asked == (["TransactWriteItems", "SendMessage"], 0, 11)
+    assert asked == (["TransactWriteItems", "SendMessage"], 0, CREATE)
 
 
 def test_a_replay_is_one_transaction_that_fails(payments: Payments, meter: Meter) -> None:
@@ -82,7 +107,19 @@ def test_settling_marks_for_2_write_units_and_changes_for_9(
 ) -> None:
     payment = typical(payments)
     asked = meter.asked(payments.settle, payment.id)
-    assert asked == (["UpdateItem", "Query", "TransactWriteItems"], 1, 2 + 9)
+    assert asked == (["UpdateItem", "Query", "TransactWriteItems"], 1, MARK + SETTLE)
+
+
+def test_settling_ten_marks_for_30_write_units_and_changes_for_72(
+    payments: Payments, meter: Meter
+) -> None:
+    """Ten times as many alone: 20 and 90. Their total is one row, which is updated once."""
+    request = {"description": "Invoice 2026-117", "metadata": {"simulate": "completed"}}
+    made = [payments.create(command(**request), actor=TEST) for _ in range(10)]
+    messages = [SettlePayment(one.resource_id) for one in made]
+    asked = meter.asked(Settling(payments, OneThread()).settle, messages)
+    calls = ["BatchGetItem", "TransactWriteItems", "Query", "TransactWriteItems"]
+    assert asked == (calls, 10 + 1, MARK_TEN + SETTLE_TEN)
 
 
 @pytest.mark.parametrize("first", ["2026-11-22", "2026-08-23"])
@@ -111,7 +148,7 @@ def test_a_refund_is_read_set_aside_and_sent_for_11_write_units(
         refund_command(amount="5", reason="Broken cup"),
         actor=TEST,
     )
-    assert asked == (["GetItem", "TransactWriteItems", "SendMessage"], 1, 11)
+    assert asked == (["GetItem", "TransactWriteItems", "SendMessage"], 1, REFUND)
 
 
 def test_refund_replay_is_a_read_and_a_failed_transaction_or_a_read(
@@ -133,7 +170,7 @@ def test_settling_a_refund_reads_3_units_and_writes_17(
     asked = meter.asked(refunds.settle, payment.id, refund_id)
     begin = ["GetItem", "TransactWriteItems"]
     settle = ["GetItem", "Query", "TransactWriteItems"]
-    assert asked == ([*begin, *settle], 3, 5 + 12)
+    assert asked == ([*begin, *settle], 3, BEGIN_REFUND + SETTLE_REFUND)
     asked = meter.asked(refunds.settle, payment.id, refund_id)
     assert asked == (["GetItem"], 1, 0)
 
@@ -143,7 +180,7 @@ def test_a_cancel_is_a_read_and_one_transaction_of_9_write_units(
 ) -> None:
     payment = typical(payments)
     asked = meter.asked(payments.cancel, payment.id, actor=TEST)
-    assert asked == (["GetItem", "Query", "TransactWriteItems"], 2, 9)
+    assert asked == (["GetItem", "Query", "TransactWriteItems"], 2, CANCEL)
 
 
 def test_refunds_and_events_of_a_payment_are_one_query_each(
@@ -180,7 +217,7 @@ def test_endpoint_adds_4_write_units_to_an_outcome_and_5_to_deliver(
     outbox = outbox_of(payments)
     payment = typical(payments)
     calls = ["UpdateItem", "Query", "TransactWriteItems", "SendMessage"]
-    assert meter.asked(payments.settle, payment.id) == (calls, 1, 2 + 9 + 4)
+    assert meter.asked(payments.settle, payment.id) == (calls, 1, MARK + SETTLE + 4)
     (delivery,) = stored_deliveries(outbox.repository, payment.id)
     worker = delivery_worker_on(outbox.repository, outbox.queue, payments.clock)
     asked = meter.asked(worker.deliver, delivery.id)

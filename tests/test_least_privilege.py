@@ -26,10 +26,12 @@ import pytest
 from chalice.config import Config
 from moto import mock_aws
 
+from bench.usage import OneThread
 from chalicelib import idempotency
 from chalicelib.aws.s3 import Part
 from chalicelib.errors import Unavailable
 from chalicelib.payments.models import Payment
+from chalicelib.payments.settling import Settling
 from chalicelib.webhooks.http_client import PostResult as Answer
 from infra.deploy import policies
 from infra.local.lambda_events import api_event, scheduled_event, sqs_event, with_key
@@ -166,6 +168,8 @@ def walk_through_settling() -> None:
     assert not is_done(json.dumps({"type": "of_tomorrow"}))
     with another_worker_is_faster():
         assert is_done(message_of(made("completed", key="settled-by-another")))
+    batch = [message_of(made("completed", key=f"of-a-batch-{number}")) for number in range(3)]
+    assert is_done(*batch)
 
 
 def walk_through_canceling() -> None:
@@ -233,9 +237,11 @@ def made(wish: str, key: str | None = None) -> str:
     return payment_id
 
 
-def is_done(body: str) -> bool:
-    # One message a batch: more are worked off by threads, and moto is not safe under them.
-    answer: dict[str, Any] = payflow.webhook_processor(sqs_event(body), None)
+def is_done(*bodies: str) -> bool:
+    in_one_thread = Settling(payflow.services.payments, OneThread())  # moto is not safe under more
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vars(payflow.services), "settling", in_one_thread)
+        answer: dict[str, Any] = payflow.webhook_processor(sqs_event(*bodies), None)
     return not answer["batchItemFailures"]
 
 

@@ -13,7 +13,7 @@ have come too late for a client that was already further. Another trace is a gap
 payment.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -78,13 +78,16 @@ def _start(query: ReadFeed) -> str:
 
 
 @contextmanager
-def in_time(event: Event, clock: Callable[[], datetime], stage: str) -> Iterator[None]:
-    """Commit `event` inside the block: within the bounds of the feed, or counted as late.
+def in_time(events: Sequence[Event], clock: Callable[[], datetime], stage: str) -> Iterator[None]:
+    """Commit `events` inside the block: within the bounds of the feed, or counted as late.
 
     The transaction raises Unavailable if it is not sent in time.
     """
-    with sent_unless(lambda: clock() > event.created_at + SENDING):
+    oldest = min(event.created_at for event in events)
+    with sent_unless(lambda: clock() > oldest + SENDING):
         yield
-    if clock() > event.created_at + LATE:
-        log("event_late", event_id=event.id, payment_id=event.payment_id)
-        count(stage, LateEvents=1)
+    now = clock()
+    for event in events:
+        if now > event.created_at + LATE:
+            log("event_late", event_id=event.id, payment_id=event.payment_id)
+            count(stage, LateEvents=1)

@@ -275,7 +275,7 @@ def subject_from_item(item: Item) -> Payment | Refund:
 
 
 def totals_shard(payment_id: str) -> int:
-    """Return the shard that counts a payment: always the same one."""
+    """Return the shard that counts what is committed with this payment as the first."""
     return zlib.crc32(payment_id.encode()) % TOTALS_SHARDS
 
 
@@ -283,12 +283,8 @@ def totals_partition(shard: int) -> str:
     return f"STATS#{shard:02}"
 
 
-def total_key(total: Total, payment_id: str) -> Item:
-    kind = f"{total.day.isoformat()}#{total.currency}#{total.type}#{total.status}"
-    return {
-        "PK": totals_partition(totals_shard(payment_id)),
-        "SK": kind if total.book is Book.DEBITS else f"{APART}{kind}#{total.book}",
-    }
+def total_key(payment_id: str, kind: str) -> Item:
+    return {"PK": totals_partition(totals_shard(payment_id)), "SK": kind}
 
 
 class TotalShard(NamedTuple):
@@ -301,6 +297,13 @@ class TotalShard(NamedTuple):
 
 def total_shard_from_item(item: Item) -> TotalShard:
     return TotalShard(item["SK"], Decimal(item["count"]), Decimal(item["volume"]))
+
+
+def total_shard_of(total: Total) -> TotalShard:
+    kind = f"{total.day.isoformat()}#{total.currency}#{total.type}#{total.status}"
+    if total.book is not Book.DEBITS:
+        kind = f"{APART}{kind}#{total.book}"
+    return TotalShard(kind, Decimal(total.count), total.volume)
 
 
 def summed(shards: Iterable[TotalShard]) -> list[Item]:

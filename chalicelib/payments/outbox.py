@@ -20,8 +20,8 @@ class Outbox(Protocol):
     def reading_ahead(self) -> AbstractContextManager[None]:
         """Read what `prepare` needs beside what the block, a batch of messages, does first."""
 
-    def prepare(self, change: Change) -> Outgoing:
-        """Return what announces `change`. Raises Unavailable."""
+    def prepare(self, changes: Sequence[Change]) -> Outgoing:
+        """Return what announces the changes. Raises Unavailable."""
 
     def enqueue(self, outgoing: Outgoing) -> None:
         """Enqueue the messages after the commit. If SQS is down, log them: the sweeper retries."""

@@ -168,7 +168,7 @@ class Refunds:
             if change is None or change.refund is None:
                 return stored[1]
             write = partial(self.payments.repository.change_refund, *stored, change)
-            self.payments.commit(change, write)
+            self.payments.commit([change], write)
             return change.refund
 
         return retry_on_conflict((payment, refund), attempt, tries=MAX_TRIES)
@@ -189,7 +189,7 @@ class Refunds:
             return existing.answer(refund_id, command)
         record = idempotency.record_of(command, key, refund_id, refund.to_json(), now)
         try:
-            with feed.in_time(change.event, self.payments.clock, self.payments.stage):
+            with feed.in_time([change.event], self.payments.clock, self.payments.stage):
                 self.payments.repository.create_refund(payment, change, record, now)
         except RecordExists as exists:
             return exists.record.answer(refund_id, command)

@@ -6,6 +6,7 @@ payment changed since the caller read it. Each transaction writes all of these i
     create          record   absent, or past its own expiresAt
                     payment  absent
                     event    absent
+    mark submitted  payment  still processing
     change          payment  has the status, version and submittedAt that we read
                     event    absent
                     totals   add the difference
@@ -22,6 +23,8 @@ payment changed since the caller read it. Each transaction writes all of these i
                     totals   as in a change
                     outgoing as in a change
 
+Several payments are marked in one transaction, and so are changes of several: all of them or none.
+
 The version is in every condition because it numbers the event. If two workers read the same
 version, one commits, and the other starts again from the result.
 
@@ -29,7 +32,8 @@ Raises Unavailable when DynamoDB is out of reach: a write may then have been don
 Conflict when other requests keep changing the same items.
 """
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime
@@ -106,17 +110,32 @@ class PaymentRepository:
         Raises StaleVersion when the stored payment is no longer `before`.
         """
         try:
-            self._payments.transact(
-                change.event.id,
-                self._replace(before, change.payment),
-                self._payments.put_if_absent(items.event_to_item(change.event)),
-                *self._totals(before, before, change.payment),
-                *outgoing,
-            )
+            self.change_all([(before, change)], outgoing)
         except ConditionFailed as failed:
             if failed.items[0] is None:
                 raise
             raise StaleVersion(items.payment_from_item(failed.items[0])) from failed
+
+    def change_all(
+        self, changes: Sequence[tuple[Payment, Change]], outgoing: Sequence[Write] = ()
+    ) -> None:
+        """Make such changes of several payments in one transaction.
+
+        Raises ConditionFailed when one of the payments is no longer as it was: then none changes.
+        """
+        events = [change.event for _, change in changes]
+        moved = [
+            total
+            for before, change in changes
+            for total in totals_moved(before, before, change.payment)
+        ]
+        self._payments.transact(
+            events[0].id if len(events) == 1 else f"{events[0].id}-{len(events)}",
+            *(self._replace(before, change.payment) for before, change in changes),
+            *(self._payments.put_if_absent(items.event_to_item(event)) for event in events),
+            *self._totals(events[0].payment_id, moved),
+            *outgoing,
+        )
 
     def create_refund(self, before: Payment, change: Change, record: Record, now: datetime) -> None:
         """Write a new refund with its idempotency record, and reserve its amount.
@@ -185,7 +204,7 @@ class PaymentRepository:
                 self._replace(before, change.payment),
                 changed,
                 self._payments.put_if_absent(items.event_to_item(change.event)),
-                *self._totals(before, refund, change.refund),
+                *self._totals(before.id, totals_moved(before, refund, change.refund)),
                 *outgoing,
             )
         except ConditionFailed as failed:
@@ -209,7 +228,7 @@ class PaymentRepository:
                 self._payments.replace_request(
                     old, items.refund_to_item(counted), unchanged(old, "status", "isCounted")
                 ),
-                *self._totals(payment, refund, counted),
+                *self._totals(payment.id, totals_moved(payment, refund, counted)),
             )
             return True
         return False
@@ -221,15 +240,14 @@ class PaymentRepository:
             condition &= Attr("refundable").gte(reserves.amount)
         return self._payments.replace_request(old, items.payment_to_item(after), condition)
 
-    def _totals(
-        self, payment: Payment, before: Payment | Refund, after: Payment | Refund
-    ) -> list[Write]:
+    def _totals(self, payment_id: str, moved: Iterable[Total]) -> list[Write]:
+        """Count in the shard of that payment. A transaction can write a row only once."""
         return [
             self._payments.update_request(
-                items.total_key(total, payment.id),
-                add={"count": total.count, "volume": total.volume},
+                items.total_key(payment_id, row["SK"]),
+                add={"count": row["count"], "volume": row["volume"]},
             )
-            for total in totals_moved(payment, before, after)
+            for row in items.summed(map(items.total_shard_of, moved))
         ]
 
     def mark_submitted(self, payment_id: str, now: datetime) -> Payment | None:
@@ -237,16 +255,27 @@ class PaymentRepository:
 
         Returns a payment that is no longer processing unchanged. One write, no read before it.
         """
-        request = self._payments.update_request(
+        try:
+            marked = self._payments.write(self._mark(payment_id, now))
+            return items.payment_from_item(marked)
+        except ConditionFailed as failed:
+            (item,) = failed.items
+            return items.payment_from_item(item) if item is not None else None
+
+    def mark_all_submitted(self, payment_ids: Sequence[str], now: datetime) -> None:
+        """Set `submittedAt` of processing payments, unless it is set, in one transaction.
+
+        Raises ConditionFailed if one of them is no longer processing: then none is marked.
+        """
+        marks = [self._mark(payment_id, now) for payment_id in payment_ids]
+        self._payments.transact(str(uuid.uuid4()), *marks)
+
+    def _mark(self, payment_id: str, now: datetime) -> Write:
+        return self._payments.update_request(
             items.payment_key(payment_id),
             Attr("status").eq(Status.PROCESSING.value),
             set_if_absent={"submittedAt": rfc3339(now)},
         )
-        try:
-            return items.payment_from_item(self._payments.write(request))
-        except ConditionFailed as failed:
-            (item,) = failed.items
-            return items.payment_from_item(item) if item is not None else None
 
     def expect(self, resource: Payment | Refund, at: datetime) -> None:
         """Note when the outcome of a payment or refund is expected. No-op if it is settled."""

@@ -36,7 +36,14 @@ from chalicelib.payments.commands import (
     ReadStats,
     SimulateReturn,
 )
-from chalicelib.payments.facts import RETURN_CODES, Fact, PaymentType, Returned
+from chalicelib.payments.facts import (
+    RETURN_CODES,
+    Completed,
+    Fact,
+    Failed,
+    PaymentType,
+    Returned,
+)
 from chalicelib.payments.models import (
     Change,
     Direction,
@@ -85,7 +92,7 @@ class Payments:
         record = idempotency.record_of(command, key, payment_id, change.payment.to_json(), now)
         created = Created(record.response, payment_id, replayed=False)
         try:
-            with feed.in_time(change.event, self.clock, self.stage):
+            with feed.in_time([change.event], self.clock, self.stage):
                 self.repository.create(change, record, now)
         except RecordExists as exists:
             created = exists.record.answer(payment_id, command)
@@ -134,7 +141,7 @@ class Payments:
 
         Raises NotFound, Conflict or Unavailable: call again after the last two.
         """
-        return self._record(self.get(payment_id), fact, actor)
+        return self.record_outcome(self.get(payment_id), fact, actor=actor)
 
     def simulate_return(self, payment_id: str, command: SimulateReturn, *, actor: Actor) -> Payment:
         """Record that the bank returned a completed payment. No-op if it did for that code.
@@ -162,22 +169,30 @@ class Payments:
             # The row is committed before its message is sent: a retry would not find it either.
             log("message_dropped", payment_id=payment_id, reason="there is no such payment")
             return
-        if payment.status is not Status.PROCESSING:
-            return
+        if payment.status is Status.PROCESSING and (fact := self.ask(payment)):
+            self.record_outcome(payment, fact)
+
+    def ask(self, payment: Payment) -> Completed | Failed | None:
+        """Ask the processor of a payment that is marked as submitted; None if it cannot tell yet.
+
+        Raises what the processor raises, or Unavailable.
+        """
         match self.processor.settle(payment):
             case Pending():
-                return
+                return None
             case Submitted(expected_at):
                 self.repository.expect(payment, expected_at)
+                return None
             case fact:
-                self._record(payment, fact, SYSTEM)
+                return fact
 
     def check(self) -> None:
         """Raise Unavailable unless the tables and the queue answer."""
         self.repository.check()
         self.queue.check()
 
-    def _record(self, payment: Payment, fact: Fact, actor: Actor) -> Payment:
+    def record_outcome(self, payment: Payment, fact: Fact, *, actor: Actor = SYSTEM) -> Payment:
+        """Do so for a payment that is read already. Raises Conflict or Unavailable."""
         return self._change(payment, lambda latest: latest.record(fact, self.clock(), actor=actor))
 
     def _change(self, latest: Payment, change_of: Callable[[Payment], Change | None]) -> Payment:
@@ -190,24 +205,25 @@ class Payments:
             change = change_of(payment)
             if change is None:
                 return payment
-            self.commit(change, partial(self.repository.change, payment, change))
+            self.commit([change], partial(self.repository.change, payment, change))
             return change.payment
 
         return retry_on_conflict(latest, attempt, tries=MAX_TRIES)
 
-    def commit(self, change: Change, write: Callable[[Sequence[Write]], None]) -> None:
-        """Write a change together with its deliveries, then send them and log it.
+    def commit(self, changes: Sequence[Change], write: Callable[[Sequence[Write]], None]) -> None:
+        """Write changes together with their deliveries, then send these and log the changes.
 
         `write` is given the rows of the deliveries. Raises what it raises, or Unavailable.
         """
-        outgoing = self.outbox.prepare(change)
-        with feed.in_time(change.event, self.clock, self.stage):
+        outgoing = self.outbox.prepare(changes)
+        with feed.in_time([change.event for change in changes], self.clock, self.stage):
             write(outgoing.writes)
         self.outbox.enqueue(outgoing)
-        about = {"refund_id": change.refund.id} if change.refund else {}
-        log("changed", event=change.event.type, payment_id=change.payment.id, **about)
-        if change.event.data.fact is not None:
-            count(self.stage, BankContradictions=1)
+        for change in changes:
+            about = {"refund_id": change.refund.id} if change.refund else {}
+            log("changed", event=change.event.type, payment_id=change.payment.id, **about)
+            if change.event.data.fact is not None:
+                count(self.stage, BankContradictions=1)
 
     def _check_simulation(self, command: CreatePayment) -> None:
         for name in {SIMULATE, SIMULATE_REFUND} & command.metadata.keys():

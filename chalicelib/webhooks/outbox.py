@@ -75,12 +75,13 @@ class WebhookOutbox:
             self._batch_began = None
             wait([read])
 
-    def prepare(self, change: Change) -> Outgoing:
-        """Return the deliveries of `change`, and messages for those that are due.
+    def prepare(self, changes: Sequence[Change]) -> Outgoing:
+        """Return the deliveries of the changes, and messages for those that are due.
 
         Raises Unavailable.
         """
-        deliveries = self._deliveries(change)
+        endpoints = self._endpoints()
+        deliveries = [one for change in changes for one in _deliveries(change, endpoints)]
         return Outgoing(
             writes=[self.repository.put_delivery(delivery) for delivery in deliveries],
             messages=[
@@ -94,23 +95,6 @@ class WebhookOutbox:
         """Enqueue the messages after the commit. If SQS is down, log them: the sweeper retries."""
         enqueue(self.queue, outgoing.messages, stage=self.stage)
 
-    def _deliveries(self, change: Change) -> list[Delivery]:
-        event = change.event
-        endpoints = [one for one in self._endpoints() if one.wants(event.type)]
-        if not endpoints:
-            return []
-        payload = event.body(change.refund or change.payment).to_json()
-        return [
-            Delivery.of(
-                DeliveryKey(event.payment_id, event.id, endpoint.id),
-                event.type,
-                payload,
-                event.created_at,
-                is_enabled=endpoint.enabled,
-            )
-            for endpoint in endpoints
-        ]
-
     def _endpoints(self) -> Sequence[Endpoint]:
         asked, batch_began = time.monotonic(), self._batch_began
         if batch_began is not None:
@@ -120,6 +104,24 @@ class WebhookOutbox:
                 began = time.monotonic()
                 self._snapshot = Snapshot(self.repository.all(), began)
             return self._snapshot.endpoints
+
+
+def _deliveries(change: Change, endpoints: Sequence[Endpoint]) -> list[Delivery]:
+    event = change.event
+    wanting = [one for one in endpoints if one.wants(event.type)]
+    if not wanting:
+        return []
+    payload = event.body(change.refund or change.payment).to_json()
+    return [
+        Delivery.of(
+            DeliveryKey(event.payment_id, event.id, endpoint.id),
+            event.type,
+            payload,
+            event.created_at,
+            is_enabled=endpoint.enabled,
+        )
+        for endpoint in wanting
+    ]
 
 
 def payload_of_test(event_id: str, at: datetime, endpoint: Endpoint) -> str:

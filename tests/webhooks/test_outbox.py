@@ -12,14 +12,21 @@ import pytest
 from chalicelib import exact_json
 from chalicelib.aws.dynamodb import StaleVersion, Table
 from chalicelib.errors import Unavailable
-from chalicelib.messages import Deliver, decode
+from chalicelib.messages import Deliver, SettlePayment, decode
 from chalicelib.payments.commands import SimulateReturn
 from chalicelib.payments.facts import Completed
 from chalicelib.payments.models import Payment
+from chalicelib.payments.settling import Settling
 from chalicelib.webhooks import outbox
 from chalicelib.webhooks.commands import ReplayFailed, UpdateEndpoint
 from chalicelib.webhooks.items import delivery_to_item
-from chalicelib.webhooks.models import DeliveryStatus, Endpoint, FailureReason, Subscription
+from chalicelib.webhooks.models import (
+    MAX_ENDPOINTS,
+    DeliveryStatus,
+    Endpoint,
+    FailureReason,
+    Subscription,
+)
 from chalicelib.webhooks.repository import WebhookRepository
 from tests.conftest import (
     TEST,
@@ -180,6 +187,24 @@ def test_events_of_a_disabled_endpoint_are_kept_and_replayed(gateway: Gateway) -
         assert gateway.deliver(delivery).status is DeliveryStatus.DELIVERED
 
 
+@pytest.mark.parametrize(("endpoints", "halves"), [(1, 0), (MAX_ENDPOINTS, 1)])
+def test_outcomes_of_a_batch_have_their_deliveries_however_many_endpoints_are_told(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str], endpoints: int, halves: int
+) -> None:
+    """A transaction has at most 100 writes."""
+    told = {gateway.create_endpoint().id for _ in range(endpoints)}
+    request = {"metadata": {"simulate": "completed"}}
+    made = [gateway.payments.create(command(**request), actor=TEST) for _ in range(10)]
+    messages = [SettlePayment(one.resource_id) for one in made]
+    assert Settling(gateway.payments).settle(messages) == {}
+    for message in messages:
+        deliveries = stored_deliveries(gateway.repository, message.payment_id)
+        assert {one.endpoint_id for one in deliveries} == told
+        assert {Deliver(one.id) for one in deliveries} <= set(gateway.queue.messages)
+    assert len(gateway.queue.messages) == 10 * endpoints
+    assert capsys.readouterr().out.count("committed_in_halves") == halves
+
+
 def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
     gateway.create_endpoint()
     payment_id = gateway.payments.create(command(), actor=TEST).resource_id
@@ -188,7 +213,7 @@ def test_outcome_that_lost_the_race_has_no_delivery(gateway: Gateway) -> None:
     change = recorded(submitted, Completed(), gateway.clock())
     again = recorded(submitted, Completed(), gateway.clock())
     for one in (change, again):
-        outgoing = gateway.payments.outbox.prepare(one)
+        outgoing = gateway.payments.outbox.prepare([one])
         with suppress(StaleVersion):
             gateway.payments.repository.change(submitted, one, outgoing.writes)
     (delivery,) = stored_deliveries(gateway.repository, payment_id)
