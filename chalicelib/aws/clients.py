@@ -33,16 +33,17 @@ if TYPE_CHECKING:
 
 _MAX_CONNECTIONS: Final = 64
 _USER_AGENT: Final = f"PayFlow/{VERSION} Boto3/{boto3.__version__}"
-_OUTAGE_CODES: Final = frozenset(
+_THROTTLES: Final = frozenset(
     {
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "ThrottlingException",
-        "TransactionInProgressException",  # our first attempt is still running after retries
     }
 )
+_STILL_RUNNING: Final = "TransactionInProgressException"
+"""Our first attempt is, after retries."""
 _IS_LATE: Final[ContextVar[Callable[[], bool]]] = ContextVar("is_late", default=lambda: False)
 
 
@@ -121,8 +122,7 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
         raise Unavailable(f"{service} is out of reach; try again.") from error
     except ClientError as error:
         if is_outage(error):
-            is_throttled = error.response["Error"]["Code"] == "ThrottlingException"
-            kind = Throttled if is_throttled else Unavailable
+            kind = Throttled if error.response["Error"]["Code"] in _THROTTLES else Unavailable
             raise kind(f"{service} cannot answer now; try again.") from error
         raise
 
@@ -130,7 +130,7 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
 def is_outage(error: ClientError) -> bool:
     """Return whether AWS throttled the call or failed, so that a retry can help."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return error.response["Error"]["Code"] in _OUTAGE_CODES or status >= 500
+    return error.response["Error"]["Code"] in {*_THROTTLES, _STILL_RUNNING} or status >= 500
 
 
 class _AnyName(list[str]):

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder
 from botocore.exceptions import ClientError
 
-from chalicelib.aws.clients import outage_is_unavailable
+from chalicelib.aws.clients import Throttled, outage_is_unavailable
 from chalicelib.errors import Conflict, Unavailable
 from chalicelib.telemetry import count, log_exception
 
@@ -142,7 +142,7 @@ class Table:
             left = answer["UnprocessedKeys"].get(self.name)
             wanted = list(left["Keys"]) if left else []
         if wanted:
-            raise Unavailable("DynamoDB cannot answer now; try again.")
+            raise Throttled("DynamoDB cannot answer now; try again.")
 
     def query(
         self,
@@ -528,7 +528,7 @@ def _collision(error: ClientError) -> Conflict | Unavailable | None:
     if codes & _CONFLICTS or error.response["Error"]["Code"] == "TransactionConflictException":
         return Conflict("Other requests keep changing this resource; try again.")
     if codes & _THROTTLES:
-        return Unavailable("DynamoDB cannot accept more writes now; try again.")
+        return Throttled("DynamoDB cannot accept more writes now; try again.")
     return None
 
 

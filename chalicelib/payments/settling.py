@@ -9,7 +9,8 @@ in two halves:
     several  ── marked together ──┬── processor ──┬── committed together
                                   └── processor ──┘
 
-While DynamoDB is out of reach, all payments of a transaction fail: their messages come again.
+While DynamoDB is out of reach, all payments of a transaction fail: their messages come again. While
+it throttles, smaller transactions are tried.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
+from chalicelib.aws.clients import Throttled
 from chalicelib.errors import Unavailable
 from chalicelib.messages import Failures, SettlePayment, each
 from chalicelib.payments.facts import Fact
@@ -72,9 +74,9 @@ class Settling:
         try:
             repository.mark_all_submitted(payment_ids, now)
             found = reading.result()
-        except Unavailable:
-            raise
         except Exception as error:
+            if _is_outage(error):
+                raise
             log("marked_one_by_one", reason=repr(error))
             return {}
         finally:
@@ -107,7 +109,7 @@ class Settling:
             elif told:
                 self._record_together(told)
         except Exception as error:
-            if len(told) == 1 or isinstance(error, Unavailable):
+            if len(told) == 1 or _is_outage(error):
                 return {payment.id: error for payment, _ in told}
             log("committed_in_halves", reason=repr(error))
             half = len(told) // 2
@@ -123,6 +125,10 @@ class Settling:
         ]
         write = partial(self.payments.repository.change_all, changes)
         self.payments.commit([change for _, change in changes], write)
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, Unavailable) and not isinstance(error, Throttled)
 
 
 def _as_they_come(asked: Iterable[Future[Result]]) -> Iterator[set[Future[Result]]]:

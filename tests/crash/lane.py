@@ -423,7 +423,7 @@ class Lane:
 
     def _swept(self) -> Outcome:
         outcome = self._invoke("sweep", "sweeper", scheduled_event(self.clock()))
-        if outcome.raised and not outcome.raised.startswith("Unavailable"):
+        if outcome.raised and not outcome.raised.startswith(("Throttled", "Unavailable")):
             self._chapter.complaints.append(f"sweep: {outcome.raised}")
         return outcome
 

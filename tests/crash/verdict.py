@@ -12,7 +12,9 @@ from chalicelib.payments.simulator import SIMULATE
 from tests import invariants
 from tests.crash.merchant import Request, Wish
 
-_WORTH_ANOTHER_TRY = frozenset({"Conflict", "StaleVersion", "SimulatedOutage", "Unavailable"})
+_WORTH_ANOTHER_TRY = frozenset(
+    {"Conflict", "SimulatedOutage", "StaleVersion", "Throttled", "Unavailable"}
+)
 
 
 def verdict(

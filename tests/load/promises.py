@@ -36,7 +36,7 @@ from tests.load.ledger import Effect, Ledger
 from tests.load.stack import Stack
 
 Broken = Iterator[str]
-_WORKERS_MAY_RETRY: Final = ("Conflict:", "StaleVersion:", "Unavailable:")
+_WORKERS_MAY_RETRY: Final = ("Conflict:", "StaleVersion:", "Throttled:", "Unavailable:")
 _MEANT: Final = "SimulatedOutage:"
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from chalicelib import idempotency
 from chalicelib.aws import dynamodb
+from chalicelib.aws.clients import Throttled
 from chalicelib.aws.dynamodb import ConditionFailed, StaleVersion, decode, encode
 from chalicelib.aws.pagination import just_after, just_before
 from chalicelib.errors import Conflict, Unavailable
@@ -471,23 +472,24 @@ def test_unreachable_dynamodb_is_unavailable(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status"),
+    ("code", "status", "said"),
     [
-        ("TransactionInProgressException", 400),  # our own first try has not ended
-        ("ProvisionedThroughputExceededException", 400),
-        ("ThrottlingException", 400),
-        ("RequestLimitExceeded", 400),
-        ("InternalServerError", 500),
-        ("ServiceUnavailable", 503),
+        ("TransactionInProgressException", 400, Unavailable),  # our own first try has not ended
+        ("ProvisionedThroughputExceededException", 400, Throttled),
+        ("ThrottlingException", 400, Throttled),
+        ("RequestLimitExceeded", 400, Throttled),
+        ("InternalServerError", 500, Unavailable),
+        ("ServiceUnavailable", 503, Unavailable),
     ],
 )
 def test_error_of_aws_is_unavailable(
-    emulated_dynamodb: "DynamoDBClient", code: str, status: int
+    emulated_dynamodb: "DynamoDBClient", code: str, status: int, said: type[Unavailable]
 ) -> None:
     stub = Stubber(emulated_dynamodb)
     stub.add_client_error("transact_write_items", code, http_status_code=status)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as refusal:
         create_on(stub, emulated_dynamodb)
+    assert type(refusal.value) is said
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
@@ -545,7 +547,7 @@ def test_batch_get_without_progress_is_unavailable(
     stub, repository = stubbed_repository(emulated_dynamodb)
     for _ in range(6):
         stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
-    with stub, pytest.raises(Unavailable):
+    with stub, pytest.raises(Throttled):
         repository.find_many([payment.id])
 
 
@@ -553,8 +555,8 @@ def test_batch_get_without_progress_is_unavailable(
     ("reason", "said"),
     [
         ("TransactionConflict", Conflict),
-        ("ThrottlingError", Unavailable),
-        ("ProvisionedThroughputExceeded", Unavailable),
+        ("ThrottlingError", Throttled),
+        ("ProvisionedThroughputExceeded", Throttled),
     ],
 )
 def test_lasting_collision_is_raised_with_retry_after(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.clients import Throttled
 from chalicelib.aws.dynamodb import Table
 from chalicelib.errors import Unavailable
 from chalicelib.messages import SettlePayment
@@ -159,12 +160,13 @@ def test_payment_that_cannot_be_read_fails_alone(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("step", ["find_many", "mark_all_submitted", "change_all"])
+@pytest.mark.parametrize("error", [Throttled("too many"), RuntimeError("not for several")])
 def test_batch_is_settled_one_by_one_where_a_step_for_all_fails(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
 ) -> None:
     def refuse(_: PaymentRepository, ones: Sequence[Any], *others: Any) -> Any:
         if step != "change_all" or len(ones) > 1:
-            raise RuntimeError("not for several")
+            raise error
         return change_all(desk.repository, ones, *others)
 
     change_all = PaymentRepository.change_all
