@@ -99,7 +99,7 @@ def limits(flows: Flows) -> list[Limit]:
     rows = units_of(flows, payment, "payflow-payments")
     records = units_of(flows, payment, "payflow-idempotency")
     lookups = billed_ms("create", flows["create"]) / 1000 / 30 * flows["key looked up"].read_units
-    hottest = f"{_ASKS_OF_HOTTEST:.2f} on one row"
+    hottest = f"{_ASKS_OF_HOTTEST:.2f} transactions on one row"
     found = [
         _writes("list by status: `processing`", processing, "shards of the key"),
         _writes("list by status: `completed`", COMPLETED, "the same shards"),

@@ -72,7 +72,7 @@ Run = Callable[[], Any]
 
 
 class OneThread(ThreadPoolExecutor):
-    """Does each thing at once, where it is asked to."""
+    """Does each thing in the thread that asks for it, before `submit` returns or raises."""
 
     def submit(self, do: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
         future: Future[Any] = Future()

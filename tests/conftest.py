@@ -169,6 +169,12 @@ def repository(engine: "DynamoDBClient") -> PaymentRepository:
 
 
 @pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes that collide are tried again at once."""
+    monkeypatch.setattr("chalicelib.aws.dynamodb._BACKOFF_BASE_SECONDS", 0)
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

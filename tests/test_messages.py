@@ -14,6 +14,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.messages import (
     BatchFailed,
     Deliver,
+    Handlers,
     MalformedMessage,
     Message,
     SettlePayment,
@@ -140,9 +141,8 @@ def test_batch_of_one_reports_its_failure() -> None:
         raise RuntimeError("poison")
 
     event = sqs_event(encode(PAYMENT))
-    assert failures(process_batch(event, {SettlePayment: each(fail)}, failures_are_kept=True)) == [
-        0
-    ]
+    answer = process_batch(event, {SettlePayment: each(fail)}, failures_are_kept=True)
+    assert failures(answer) == [0]
 
 
 def test_batch_with_a_failure_raises_where_failures_are_not_kept_after_the_rest_is_done() -> None:
@@ -155,12 +155,11 @@ def test_batch_with_a_failure_raises_where_failures_are_not_kept_after_the_rest_
 
     ids = [f"PAY-01M82Y8T27997E9EYD0G6SK6M{digit}" for digit in "0123"]
     bodies = [encode(SettlePayment(payment_id)) for payment_id in ids]
+    handlers: Handlers = {SettlePayment: each(settle)}
     with pytest.raises(BatchFailed, match="1 of 4 messages failed"):
-        process_batch(sqs_event(*bodies), {SettlePayment: each(settle)}, failures_are_kept=False)
+        process_batch(sqs_event(*bodies), handlers, failures_are_kept=False)
     assert sorted(done) == ids[1:]
-    answer = process_batch(
-        sqs_event(*bodies[1:]), {SettlePayment: each(settle)}, failures_are_kept=False
-    )
+    answer = process_batch(sqs_event(*bodies[1:]), handlers, failures_are_kept=False)
     assert failures(answer) == []
 
 

@@ -129,8 +129,9 @@ def outage_is_unavailable(service: str) -> Iterator[None]:
 
 def is_outage(error: ClientError) -> bool:
     """Return whether AWS throttled the call or failed, so that a retry can help."""
+    code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return error.response["Error"]["Code"] in {*_THROTTLES, _STILL_RUNNING} or status >= 500
+    return code in _THROTTLES or code == _STILL_RUNNING or status >= 500
 
 
 class _AnyName(list[str]):

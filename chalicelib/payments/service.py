@@ -192,7 +192,10 @@ class Payments:
         self.queue.check()
 
     def record_outcome(self, payment: Payment, fact: Fact, *, actor: Actor = SYSTEM) -> Payment:
-        """Do so for a payment that is read already. Raises Conflict or Unavailable."""
+        """Record what was said of a payment that is read already, as `record` does.
+
+        Raises Conflict or Unavailable.
+        """
         return self._change(payment, lambda latest: latest.record(fact, self.clock(), actor=actor))
 
     def _change(self, latest: Payment, change_of: Callable[[Payment], Change | None]) -> Payment:

@@ -75,7 +75,7 @@ class Settling:
             repository.mark_all_submitted(payment_ids, now)
             found = reading.result()
         except Exception as error:
-            if _is_outage(error):
+            if _is_out_of_reach(error):
                 raise
             log("marked_one_by_one", reason=repr(error))
             return {}
@@ -109,7 +109,7 @@ class Settling:
             elif told:
                 self._record_together(told)
         except Exception as error:
-            if len(told) == 1 or _is_outage(error):
+            if len(told) == 1 or _is_out_of_reach(error):
                 return {payment.id: error for payment, _ in told}
             log("committed_in_halves", reason=repr(error))
             half = len(told) // 2
@@ -127,7 +127,7 @@ class Settling:
         self.payments.commit([change for _, change in changes], write)
 
 
-def _is_outage(error: Exception) -> bool:
+def _is_out_of_reach(error: Exception) -> bool:
     return isinstance(error, Unavailable) and not isinstance(error, Throttled)
 
 

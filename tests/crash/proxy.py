@@ -140,7 +140,7 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         process = self._running
         assert process is not None
-        # The fault of another call of its may have killed it meanwhile.
+        # A fault may have killed the process meanwhile, at another of its calls.
         with suppress(ConnectionError, asyncio.IncompleteReadError, ProcessLookupError):
             while request := await _message(reader):
                 answer = await self._answer(process, request)

@@ -358,14 +358,13 @@ def test_refund_that_lost_the_race_retries_on_the_current_payment(
 
 
 def test_endless_race_is_a_conflict_with_retry_after(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, quick: None
 ) -> None:
     payment = desk.paid()
 
     def always_moved(*_: Any) -> None:
         raise StaleVersion(payment)
 
-    monkeypatch.setattr("chalicelib.aws.dynamodb._BACKOFF_BASE_SECONDS", 0)
     monkeypatch.setattr(PaymentRepository, "create_refund", always_moved)
     with pytest.raises(Conflict) as refusal:
         desk.refund(payment)

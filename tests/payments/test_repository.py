@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import idempotency
-from chalicelib.aws import dynamodb
 from chalicelib.aws.clients import Throttled
 from chalicelib.aws.dynamodb import ConditionFailed, StaleVersion, decode, encode
 from chalicelib.aws.pagination import just_after, just_before
@@ -376,11 +375,6 @@ def test_check_fails_if_a_table_is_missing(engine: "DynamoDBClient") -> None:
     )
     with pytest.raises(Unavailable):
         nowhere.check()
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb, "_BACKOFF_BASE_SECONDS", 0)
 
 
 def cancelled(stub: Stubber, *codes: str, item: Any = None) -> None:

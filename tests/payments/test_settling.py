@@ -83,11 +83,6 @@ def desk(repository: PaymentRepository, clock: Clock) -> Desk:
     return Desk(repository, clock)
 
 
-@pytest.fixture
-def tried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.aws.dynamodb._BACKOFF_BASE_SECONDS", 0)
-
-
 def comparable(repository: PaymentRepository, payment: Payment) -> list[str]:
     """The stored payment and its events, with neither ids nor times."""
     rows = repository._of_payment(payment.id, "EVENT#", "PAYMENT")
@@ -181,7 +176,10 @@ def test_processor_is_asked_only_after_all_are_marked(
 ) -> None:
     payments = desk.make(*[COMPLETED] * 3)
     seen: list[datetime | None] = []
-    look = lambda: seen.extend(stored(desk.repository, one.id).submitted_at for one in payments)  # noqa: E731
+
+    def look() -> None:
+        seen.extend(stored(desk.repository, one.id).submitted_at for one in payments)
+
     desk.on_asking(monkeypatch, payments[0], look)
     desk.settle(*(payment.id for payment in payments))
     assert len(seen) == 3
@@ -272,7 +270,7 @@ def test_outage_of_a_transaction_fails_its_payments_and_their_messages_settle_th
 
 
 def test_same_ten_payments_in_four_batches_at_once_are_each_settled_once(
-    desk: Desk, tried_at_once: None
+    desk: Desk, quick: None
 ) -> None:
     payments = desk.make(*[COMPLETED] * 10)
     messages = [SettlePayment(payment.id) for payment in payments]
